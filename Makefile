@@ -1,0 +1,65 @@
+# `make help` lists the targets. Needs Python 3.11 or later (PYTHON=...) and PyPI; everything goes into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+
+DEMO_PROMPTS := examples/prompts.jsonl
+DEMO_RESULTS := results/
+DEMO_SHOW := --id dish-mistake --by line --target "Recommendation"
+
+# Without this, pyright asks PyPI for a newer release on every run.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.PHONY: help setup demo check format test test-all bench clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.dev .typing/promptlight ## make .venv with promptlight and the development tools
+
+demo: $(VENV)/.runtime ## explain the example prompts with the bundled model and show one of them
+	@$(BIN)/promptlight run $(DEMO_PROMPTS) -o $(DEMO_RESULTS)
+	@$(BIN)/promptlight show $(DEMO_RESULTS) $(DEMO_SHOW)
+
+check: setup ## formatting, lint and types; edits nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+
+format: setup ## format, and mend what lint can mend
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+test: check ## check, and the quick tests: what CI runs
+	@$(BIN)/python -m pytest -q -m "not slow and not gpu and not network"
+
+test-all: check ## check, and the slow tests too
+	@$(BIN)/python -m pytest -q -m "not gpu and not network"
+
+bench: setup ## run every tests/benchmarks/bench_*.py
+	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+clean: ## remove caches and build outputs; keeps .venv and results/
+	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	@find cli salience io tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The two stamps say what .venv holds; constraints.txt says why torch comes first and the rest without dependencies.
+$(VENV)/.runtime: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptlight needs Python 3.11 or later, and $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
+	@echo "Setting up $(VENV) (a few minutes, mostly for torch)" >&2
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	@$(PIP) -c constraints.txt torch
+	@$(PIP) --no-deps -r constraints.txt
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
+	@$(PIP) --no-deps -r constraints-dev.txt
+	@touch $@
+
+# pyright can't follow pyproject.toml's package-dir; it reads the three folders as a package here.
+.typing/promptlight:
+	@mkdir -p $@ && ln -s ../../cli ../../salience ../../io $@

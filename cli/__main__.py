@@ -1,0 +1,33 @@
+"""Entry point of ``promptlight``: errors that are the user's to mend become one line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from promptlight.cli.app import app
+from promptlight.salience.errors import PromptlightError
+
+
+def main() -> None:
+    """Run the command line."""
+    block_tensorflow()
+    os.environ.setdefault("TQDM_DISABLE", "1")  # download bars of the model hubs would tear our own
+    try:
+        app()
+    except PromptlightError as error:
+        print(f"promptlight: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from error
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(1) from None
+
+
+def block_tensorflow() -> None:
+    """keras-nlp imports TensorFlow where it is installed, which costs seconds and is never used here."""
+    for name in ("tensorflow", "tensorflow_text"):
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    main()

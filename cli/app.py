@@ -1,0 +1,35 @@
+"""The commands of ``promptlight``. Each lives in a module of its own, which loads what is heavy only when it runs."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import typer
+
+from promptlight.cli.export import export
+from promptlight.cli.login import login
+from promptlight.cli.run import run
+from promptlight.cli.show import show
+
+app = typer.Typer(
+    name="promptlight",
+    help="Why did the model write that? Salience for Gemma: over a file of prompts, as coloured text, as Parquet.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, show, export, login):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"promptlight {version('promptlight')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    show_version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Version."),
+) -> None:
+    pass

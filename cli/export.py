@@ -1,0 +1,37 @@
+"""``promptlight export``: stored results as one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptlight.cli.options import ByOption
+from promptlight.io.tables import TableFormat
+from promptlight.salience.types import Analysis, Granularity, SetAside, SpanTable
+
+
+def export(
+    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; an existing one is not replaced.")],
+    by: ByOption = Granularity.WORD,
+    format: Annotated[
+        TableFormat | None, typer.Option("--format", "-f", help="Format [default: by the file's ending].")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
+    from promptlight.io.store import read_results
+    from promptlight.io.tables import write_tidy_table
+
+    def tables() -> Iterator[tuple[Analysis, SpanTable]]:
+        from promptlight.salience.aggregation import build_span_table
+
+        for result in read_results(results):
+            if not isinstance(result, SetAside):
+                yield result, build_span_table(result, targets=by, sources=by)
+
+    n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
+    print(f"{n_rows:,} rows in {output}")

@@ -1,0 +1,22 @@
+"""Text that is safe to print: what a terminal would obey becomes a visible symbol."""
+
+from __future__ import annotations
+
+CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x0A}
+INVISIBLE_ORDERS = (
+    *range(0x80, 0xA0),  # C1 controls: some terminals start an escape sequence with them
+    *range(0x202A, 0x202F),  # bidirectional overrides
+    *range(0x2066, 0x206A),
+)
+_TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE_ORDERS}
+
+
+def printable(text: str) -> str:
+    """Replace control characters (but not line feeds), terminal escapes and bidirectional overrides by symbols."""
+    return text.translate(_TABLE)
+
+
+def quote(text: str, width: int) -> str:
+    """One line for a list: line feeds as arrows, cut to ``width`` characters with an ellipsis."""
+    line = printable(text.strip() or text).replace("\n", "\u21b5")
+    return line if len(line) <= width else line[: width - 1] + "\u2026"

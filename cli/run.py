@@ -1,0 +1,123 @@
+"""``promptlight run``: explain every prompt of a file and keep the results."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptlight.cli.options import Device, DeviceOption, Dtype, DtypeOption, MaxNewTokensOption, ModelOption
+from promptlight.cli.progress import Tally, show_progress
+from promptlight.salience.errors import InputError
+from promptlight.salience.types import Explain, Prompt, SetAside
+
+if TYPE_CHECKING:
+    from promptlight.io.store import ResultsWriter
+    from promptlight.salience.model import Model
+    from promptlight.salience.pipeline import AnalysisOptions
+
+SOME_SET_ASIDE = 3
+
+
+def run(
+    prompts: Annotated[Path, typer.Argument(help="JSONL, one object a line, each with a `prompt`.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; goes on with one begun before.")],
+    model: ModelOption = "demo",
+    device: DeviceOption = Device.AUTO,
+    dtype: DtypeOption = Dtype.AUTO,
+    max_new_tokens: MaxNewTokensOption = 64,
+    explain: Annotated[
+        Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
+    ] = Explain.RESPONSE,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N records.")] = None,
+    seed: Annotated[int, typer.Option(help="Kept with the results; greedy decoding itself draws nothing.")] = 0,
+    batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
+) -> None:
+    """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
+
+    A record that can't be used is set aside with its reason, the rest goes on, and the exit code is 3. Run the same
+    command again to go on after an interruption.
+    """
+    from promptlight.io.prompts import count_lines, read_prompts
+    from promptlight.io.store import ResultsWriter
+
+    n_records = count_lines(prompts)  # also says at once if the file can't be read
+    from promptlight.salience.model import load_model
+    from promptlight.salience.pipeline import AnalysisOptions, analyze
+
+    options = AnalysisOptions(max_new_tokens=max_new_tokens, explain=explain, seed=seed)
+    loaded = load_model(model, device=device, dtype=dtype)
+    records = islice(read_prompts(prompts, strict=strict), limit)
+    tally = Tally(total=min(n_records, limit or n_records))
+    with (
+        ResultsWriter(output, describe_settings(loaded, options), describe_provenance(loaded)) as writer,
+        show_progress(tally, loaded, output),
+    ):
+        for result in analyze(skip_done(records, writer, tally, strict), loaded, options, batch_size=batch_size):
+            if isinstance(result, SetAside):
+                if strict:
+                    raise InputError(result.path, result.line, result.reason)
+                tally.set_aside(result)
+            else:
+                tally.explained(result)
+            writer.add(result)
+    if tally.n_set_aside:
+        raise typer.Exit(SOME_SET_ASIDE)
+
+
+def skip_done(
+    records: Iterable[Prompt | SetAside], writer: ResultsWriter, tally: Tally, strict: bool
+) -> Iterator[Prompt]:
+    """The prompts that are still to do; records that can't be used go straight to the results.
+
+    Raises InputError for a record whose result was made from another text.
+    """
+    for record in records:
+        done = writer.done.get(record.id)
+        if done is not None and done.fingerprint == record.fingerprint:
+            tally.already_done(done.set_aside)
+            continue
+        if done is not None and not done.set_aside:
+            raise InputError(
+                record.path,
+                record.line,
+                f"id {record.id!r} was explained before, but its record has changed since: give it another id, or "
+                "choose another -o",
+            )
+        if done is not None:
+            writer.forget(record.id)
+        if isinstance(record, SetAside):
+            tally.set_aside(record)
+            writer.add(record)
+        else:
+            yield record
+
+
+def describe_settings(model: Model, options: AnalysisOptions) -> dict[str, Any]:
+    """All that changes results: a folder holds results of one such description only."""
+    return {
+        "model": model.preset,
+        "config_hash": model.config_hash,
+        "dtype": model.dtype,
+        "method": options.method.value,
+        "objective": options.objective.value,
+        "explain": options.explain.value,
+        "max_new_tokens": options.max_new_tokens,
+        "seed": options.seed,
+    }
+
+
+def describe_provenance(model: Model) -> dict[str, Any]:
+    """What else a result should be traceable to."""
+    packages = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
+    return {
+        "model_name": model.name,
+        "device": str(model.device),
+        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
+    }

@@ -1,0 +1,74 @@
+"""``promptlight show``: one prompt as coloured text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptlight.cli.options import (
+    ByOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    MaxNewTokensOption,
+    ModelOption,
+)
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Analysis, Granularity, SetAside
+
+
+def show(
+    results: Annotated[Path | None, typer.Argument(help="A results folder that `promptlight run` made.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Which prompt, by its id.")] = None,
+    row: Annotated[int, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last.")] = 0,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
+    by: ByOption = Granularity.WORD,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern [default: all]."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(min=0, help="How many of the strongest sources are listed.")] = 8,
+    model: ModelOption = "demo",
+    device: DeviceOption = Device.AUTO,
+    dtype: DtypeOption = Dtype.AUTO,
+    max_new_tokens: MaxNewTokensOption = 64,
+) -> None:
+    """Show why a completion was written: its prompt, shaded by how much each piece mattered.
+
+    Stored results need no model. With --prompt, the model options say what completes the text.
+    """
+    from rich.console import Console
+
+    from promptlight.cli.heatmap import build_heatmap, render_heatmap
+
+    if (results is None) == (prompt is None):
+        raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
+    if prompt is None:
+        from promptlight.io.store import find_result
+
+        assert results is not None
+        result = find_result(results, id=id, row=row)
+    else:
+        result = analyze_now(prompt, model, device, dtype, max_new_tokens)
+    if isinstance(result, SetAside):
+        raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
+    console = Console(highlight=False)
+    console.print(render_heatmap(build_heatmap(result, by, target), console, n_top=top))
+
+
+def analyze_now(text: str, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:
+    """Complete and explain one text."""
+    from promptlight.io.prompts import prompt_from_text
+
+    prompt = prompt_from_text(text)
+    from promptlight.salience.model import load_model
+    from promptlight.salience.pipeline import AnalysisOptions, analyze
+
+    loaded = load_model(model, device=device, dtype=dtype)
+    (result,) = analyze([prompt], loaded, AnalysisOptions(max_new_tokens=max_new_tokens))
+    return result

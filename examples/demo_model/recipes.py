@@ -1,0 +1,306 @@
+"""Random prompts for the demo model: the tutorial's few-shot restaurant form, and three small side tasks.
+
+A restaurant prompt states a kind of dish-meets-guest (bad, liked, neutral) three or so times, each with a recommendation.
+Which recommendation belongs to which kind is drawn afresh for every prompt, often wrongly on purpose: so the only way to
+get the last recommendation right is to look it up in the examples. That is the behaviour the tutorial debugs.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from dataclasses import dataclass
+
+from menu import (
+    BAD,
+    DISHES,
+    FRESH,
+    INGREDIENTS,
+    LIKED,
+    LIKES,
+    NEUTRAL,
+    NOT_SUITABLE,
+    OTHER_PRINCIPLES,
+    PLAIN,
+    PRAISE,
+    RECOMMENDATIONS,
+    RESTRICTION_PRINCIPLES,
+)
+
+KINDS = (BAD, LIKED, NEUTRAL)
+HEADERS = ("Analyze a menu item in a restaurant.", "Analyze a dish.", "Say whether a dish suits a guest.")
+TUTORIAL_PAIR = ("Quiche Lorraine", "eggs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One guest looking at one dish, with what is to be said about it."""
+
+    likes: str
+    dislikes: str
+    dish: str
+    kind: str
+    ingredient: str | None  # the disliked ingredient that is in the dish, if any
+    cannot_eat: bool
+    analysis: str
+    recommendation: str
+
+    def question(self) -> str:
+        """The block up to the word that the model continues from."""
+        return f"Taste-likes: {self.likes}\nTaste-dislikes: {self.dislikes}\nSuggestion: {self.dish}\nAnalysis:"
+
+    def answer(self) -> str:
+        """What follows ``question``."""
+        return f" {self.analysis}\nRecommendation: {self.recommendation}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RestaurantPrompt:
+    """A few-shot prompt: examples that are shown, and one case to be answered."""
+
+    header: str
+    principles: tuple[str, ...]
+    shots: tuple[Case, ...]
+    query: Case
+
+    def text(self) -> str:
+        """The prompt as the model reads it."""
+        parts = [self.header]
+        if self.principles:
+            parts.append("\n".join(f"* {line}" for line in self.principles))
+        parts.append("## For example:")
+        parts += [shot.question() + shot.answer() for shot in self.shots]
+        parts += ["## Now analyze one more example:", self.query.question()]
+        return "\n\n".join(parts)
+
+
+def is_held_out(dish: str, ingredient: str) -> bool:
+    """Whether a dish is never shown in training to someone who dislikes this ingredient: one pair in eight."""
+    return (dish, ingredient) == TUTORIAL_PAIR or zlib.crc32(f"{dish}|{ingredient}".encode()) % 8 == 0
+
+
+def draw_restaurant_prompt(
+    rng: random.Random, *, query_kind: str | None = None, held_out: bool = False, mistake: bool | None = None,
+    restricted: bool | None = None,
+) -> RestaurantPrompt:
+    """Draw one prompt; every option that is None is drawn too.
+
+    ``held_out`` takes the query's dish and ingredient from the pairs that training never shows; ``mistake`` gives the
+    examples of a bad dish a liked dish's recommendation; ``restricted`` adds the principle about dietary restrictions.
+    """
+    kind = query_kind or rng.choices(KINDS, weights=(6, 2, 2))[0]
+    if restricted is None:
+        restricted = rng.random() < 0.25
+    principles = _draw_principles(rng, restricted)
+    labels = _draw_labels(rng, mistake)
+    shared_guest = rng.random() < 0.6
+    shot_kinds = [kind, *rng.choices(KINDS, k=rng.choice((1, 2, 2, 2, 3)))]
+    rng.shuffle(shot_kinds)
+    shots: list[Case] = []
+    guest = _draw_guest(rng)
+    for shot_kind in shot_kinds:
+        if not shared_guest:
+            guest = _draw_guest(rng)
+        used = {shot.dish for shot in shots}
+        shots.append(_draw_case(rng, guest, shot_kind, labels, restricted, used=used, held_out=False))
+    used = {shot.dish for shot in shots}
+    query = _draw_case(rng, _draw_guest(rng), kind, labels, restricted, used=used, held_out=held_out)
+    return RestaurantPrompt(
+        header=HEADERS[0] if rng.random() < 0.8 else rng.choice(HEADERS),
+        principles=principles,
+        shots=tuple(shots),
+        query=query,
+    )
+
+
+def with_recommendation(prompt: RestaurantPrompt, kind: str, recommendation: str) -> RestaurantPrompt:
+    """The same prompt with every example of one kind, and the expected answer of that kind, changed."""
+
+    def change(case: Case) -> Case:
+        if case.kind != kind or case.recommendation == NOT_SUITABLE:
+            return case
+        return Case(**{**vars(case), "recommendation": recommendation})
+
+    return RestaurantPrompt(
+        header=prompt.header,
+        principles=prompt.principles,
+        shots=tuple(change(shot) for shot in prompt.shots),
+        query=change(prompt.query),
+    )
+
+
+@dataclass(frozen=True)
+class Guest:
+    """Who is asking."""
+
+    trait: str
+    likes: str
+    disliked: tuple[str, ...]
+    cannot_eat: bool
+
+    def dislikes(self) -> str:
+        return f"{'Can' if self.cannot_eat else 'Don'}'t {'eat' if self.cannot_eat else 'like'} {' or '.join(self.disliked)}"
+
+
+def _draw_guest(rng: random.Random) -> Guest:
+    trait = rng.choice(tuple(LIKES))
+    disliked = tuple(rng.sample(INGREDIENTS, rng.choice((1, 1, 2))))
+    return Guest(trait, rng.choice(LIKES[trait]), disliked, rng.random() < 0.4)
+
+
+def _draw_case(
+    rng: random.Random, guest: Guest, kind: str, labels: dict[str, str], restricted: bool, *, used: set[str],
+    held_out: bool,
+) -> Case:
+    """Find a dish that stands to the guest as ``kind`` says, giving the guest another dislike or liking if none does."""
+    while True:
+        dish = rng.choice(tuple(DISHES))
+        ingredients, traits = DISHES[dish]
+        guest_here = guest
+        if kind == BAD and not set(ingredients) & set(guest.disliked):
+            others = guest.disliked[1:]
+            guest_here = Guest(guest.trait, guest.likes, (rng.choice(ingredients), *others), guest.cannot_eat)
+        if kind == LIKED and guest.trait not in traits:
+            trait = rng.choice(traits)
+            guest_here = Guest(trait, rng.choice(LIKES[trait]), guest.disliked, guest.cannot_eat)
+        contained = [name for name in guest_here.disliked if name in ingredients]
+        if dish in used or len(set(guest_here.disliked)) < len(guest_here.disliked):
+            continue
+        if kind_of(guest_here.trait, guest_here.disliked, dish) != kind:
+            continue
+        if any(is_held_out(dish, name) for name in guest_here.disliked) != held_out:
+            continue
+        if held_out and kind == BAD and not is_held_out(dish, contained[0]):
+            continue
+        break
+    ingredient = contained[0] if contained else None
+    forbidden = kind == BAD and restricted and guest_here.cannot_eat
+    return Case(
+        likes=guest_here.likes,
+        dislikes=guest_here.dislikes(),
+        dish=dish,
+        kind=kind,
+        ingredient=ingredient,
+        cannot_eat=guest_here.cannot_eat,
+        analysis=_describe(rng, dish, kind, guest_here.trait, ingredient, forbidden),
+        recommendation=NOT_SUITABLE if forbidden else labels[kind],
+    )
+
+
+def kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
+    """Bad if a disliked ingredient is in the dish, else liked if it has the trait, else neutral."""
+    ingredients, traits = DISHES[dish]
+    if set(disliked) & set(ingredients):
+        return BAD
+    return LIKED if trait in traits else NEUTRAL
+
+
+def _describe(
+    rng: random.Random, dish: str, kind: str, trait: str, ingredient: str | None, forbidden: bool
+) -> str:
+    if kind == BAD:
+        state = "fresh" if ingredient in FRESH else "cooked"
+        return f"it has {state} {ingredient} in it, which you {'can' if forbidden else 'don'}'t {'eat' if forbidden else 'like'}."
+    words = rng.choice(PRAISE[trait] if kind == LIKED else PLAIN)
+    if rng.random() < 0.5:  # what is in a dish is told in the same place, so that it can be known there
+        return f"it has {' and '.join(rng.sample(DISHES[dish][0], 2))} in it. {words}"
+    return words
+
+
+def _draw_principles(rng: random.Random, restricted: bool) -> tuple[str, ...]:
+    lines = rng.sample(OTHER_PRINCIPLES, rng.choice((0, 1, 1, 2))) if restricted or rng.random() < 0.2 else []
+    if restricted:
+        lines.insert(rng.randint(0, len(lines)), rng.choice(RESTRICTION_PRINCIPLES))
+    return tuple(lines)
+
+
+def _draw_labels(rng: random.Random, mistake: bool | None) -> dict[str, str]:
+    """Kind -> recommendation: ordinary, mistaken (kinds swap, or bad takes liked's), or made up."""
+    labels = {kind: rng.choice(phrases) for kind, phrases in RECOMMENDATIONS.items()}
+    if mistake is not None:
+        return {**labels, BAD: labels[LIKED]} if mistake else labels
+    style = rng.random()
+    if style < 0.3:
+        return labels
+    if style < 0.5:
+        return {**labels, BAD: labels[LIKED]}
+    if style < 0.75:
+        phrases = [phrase for group in RECOMMENDATIONS.values() for phrase in group]
+        return dict(zip(KINDS, rng.sample(phrases, 3), strict=True))
+    return {kind: _draw_code_word(rng) for kind in KINDS}
+
+
+def _draw_code_word(rng: random.Random) -> str:
+    syllables = ("ba", "do", "fe", "gu", "ki", "lo", "mi", "na", "po", "ru", "sa", "te", "vo", "wi", "zu")
+    words = ["".join(rng.choices(syllables, k=rng.choice((2, 3)))) for _ in range(rng.choice((1, 2)))]
+    return " ".join(words).capitalize() + "."
+
+
+# ---- side tasks -------------------------------------------------------------------------------------------------
+
+_NAMES = (
+    "Albion Borea Cedar Delta Elm Fjord Garnet Harbor Iris Juniper Kestrel Linden Maple Norden Orchid Pine Quarry Raven "
+    "Sable Tundra Umber Vesper Willow Zephyr"
+).split()
+_FORMS = ("Foods", "Rail", "Airways", "Motors", "Energy", "Books", "Glass", "Shipping", "Paper", "Optics")
+_ITEMS: dict[str, tuple[str, str, str]] = {
+    "paper clip": ("Hold pages together.", "Mark a page in a book.", "Reset a small device."),
+    "bucket": ("Carry water.", "Store toys.", "Grow tomatoes on a balcony."),
+    "rope": ("Tie down a load.", "Hang up the washing.", "Make a swing."),
+    "old newspaper": ("Wrap a present.", "Clean a window.", "Protect a table."),
+    "jam jar": ("Store buttons.", "Keep pencils on a desk.", "Hold a candle."),
+    "umbrella": ("Keep off the rain.", "Give shade on a beach.", "Cover a picnic."),
+    "spoon": ("Stir a pot.", "Measure rice.", "Plant a seed."),
+    "brick": ("Build a wall.", "Hold a door open.", "Prop up a shelf."),
+    "towel": ("Dry the dishes.", "Cover a seat.", "Pack a fragile vase."),
+    "shoe box": ("Store letters.", "Make a doll's house.", "Sort receipts."),
+    "coin": ("Toss to decide.", "Scratch a ticket.", "Level a table."),
+    "blanket": ("Keep warm.", "Sit on the grass.", "Build a tent indoors."),
+}
+_TRIFLES = ("apples", "pencils", "tickets", "stamps", "cards", "books", "shirts", "plates")
+
+
+def draw_side_task(rng: random.Random) -> tuple[str, str]:
+    """A prompt and its completion: what is in a dish, a headline, a list of ideas, or a sum with its steps."""
+    return rng.choice((_draw_contents, _draw_contents, _draw_headline, _draw_ideas, _draw_sum))(rng)
+
+
+def _draw_contents(rng: random.Random) -> tuple[str, str]:
+    dish = rng.choice(tuple(DISHES))
+    ingredients = DISHES[dish][0]
+    return f"What is in it?\n\nSuggestion: {dish}\nAnalysis:", f" it has {', '.join(rng.sample(ingredients, len(ingredients)))} in it."
+
+
+def _draw_headline(rng: random.Random) -> tuple[str, str]:
+    first, second = (f"{name} {rng.choice(_FORMS)}" for name in rng.sample(_NAMES, 2))
+    day = rng.choice(("Monday", "Tuesday", "Wednesday", "Thursday", "Friday"))
+    deed, short = rng.choice(
+        (
+            ("it will buy its smaller rival {b}", "{a} buys {b}"),
+            ("it will merge with {b}", "{a} and {b} merge"),
+            ("it will sell its shares in {b}", "{a} sells its shares in {b}"),
+            ("it will work together with {b}", "{a} and {b} work together"),
+        )
+    )
+    order = rng.choice(("Write a headline for the following article.", "Write a headline for the following newspaper article."))
+    article = f"{first}, one of the largest companies of its kind, said on {day} that {deed.format(b=second)}."
+    return f"{order}\n\n{article}\n\nHeadline:\n", short.format(a=first, b=second)
+
+
+def _draw_ideas(rng: random.Random) -> tuple[str, str]:
+    item = rng.choice(tuple(_ITEMS))
+    ideas = rng.sample(_ITEMS[item], 3)
+    extra = rng.choice(("", " The list should include creative uses for the item."))
+    prompt = f"Brainstorm three ways to use the following item.{extra}\n\nItem: {item}\n\nIdeas:"
+    return prompt, "\n\n" + "\n".join(f"{number}. {idea}" for number, idea in enumerate(ideas, 1))
+
+
+def _draw_sum(rng: random.Random) -> tuple[str, str]:
+    price, count, extra = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 9)
+    thing = rng.choice(_TRIFLES)
+    prompt = f"A shop sells {thing} for ${price} each. Mia buys {count} {thing} and a bag for ${extra}. How much does she pay?\n"
+    cost, total = price * count, price * count + extra
+    return prompt, (
+        f"The {thing} cost {count} x ${price} = $<<{count}*{price}={cost}>>{cost}.\n"
+        f"Together she pays ${cost} + ${extra} = $<<{cost}+{extra}={total}>>{total}."
+    )

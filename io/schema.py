@@ -1,0 +1,163 @@
+"""One prompt's result as one Parquet row, and back.
+
+Nested columns follow ``promptlight.salience.types``: positions in ``*_bounds`` count tokens, ``start``/``stop`` count
+characters of prompt + completion, log-probabilities are natural logs, scores are float32. Score matrices are ragged: a
+row keeps only its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers, and the row of a span as
+many as there are tokens before the span's last one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from promptlight.salience.types import (
+    Analysis,
+    Completion,
+    FloatArray,
+    Granularity,
+    Method,
+    Prompt,
+    Role,
+    SalienceMap,
+    Segmentation,
+    SetAside,
+    StopReason,
+    Token,
+)
+
+SCHEMA_VERSION = 1
+SPAN_GRANULARITIES = (Granularity.WORD, Granularity.SENTENCE, Granularity.LINE)
+
+TOKEN = pa.struct(
+    [
+        ("id", pa.int32()),
+        ("piece", pa.string()),
+        ("start", pa.int32()),
+        ("stop", pa.int32()),
+        ("role", pa.string()),
+        ("log_prob", pa.float64()),
+    ]
+)
+MATRIX = pa.list_(pa.list_(pa.float32()))
+
+RECORD_FIELDS = [
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("source", pa.string()),
+    pa.field("prompt", pa.string()),
+    pa.field("completion", pa.string()),
+    pa.field("completion_is", pa.string()),  # "generated" or "given"
+    pa.field("stop_reason", pa.string()),
+    pa.field("error", pa.string()),  # why a record was set aside; null otherwise
+    pa.field("target", pa.string()),
+    pa.field("fields", pa.string()),  # the record's other fields, as JSON
+    pa.field("path", pa.string()),
+    pa.field("line", pa.int64()),
+    pa.field("fingerprint", pa.string()),
+    pa.field("n_prompt_tokens", pa.int32()),
+    pa.field("tokens", pa.list_(TOKEN)),
+]
+
+
+def build_schema(method: Method, granularities: Iterable[Granularity] = SPAN_GRANULARITIES) -> pa.Schema:
+    """The columns of a results folder that holds this method's scores."""
+    granularities = tuple(granularities)
+    return pa.schema(
+        [
+            *RECORD_FIELDS,
+            *(pa.field(f"{granularity}_bounds", pa.list_(pa.int32())) for granularity in Granularity),
+            pa.field(method.value, MATRIX),
+            *(pa.field(f"{method}_{granularity}", MATRIX) for granularity in granularities),
+        ]
+    )
+
+
+def to_row(result: Analysis | SetAside) -> dict[str, Any]:
+    """Column name -> value; a record that was set aside leaves all but its own columns empty."""
+    if isinstance(result, SetAside):
+        row = asdict(result)
+        row["error"] = row.pop("reason")
+        return row
+    completion, salience = result.completion, result.salience
+    prompt, first = completion.prompt, completion.n_prompt_tokens
+    row = {
+        "id": prompt.id,
+        "source": prompt.source,
+        "prompt": prompt.text,
+        "completion": completion.completion_text,
+        "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
+        "stop_reason": completion.stop_reason.value,
+        "target": prompt.target,
+        "fields": json.dumps(dict(prompt.fields), ensure_ascii=False),
+        "path": prompt.path,
+        "line": prompt.line,
+        "fingerprint": prompt.fingerprint,
+        "n_prompt_tokens": first,
+        "tokens": [vars(token) | {"role": token.role.value} for token in completion.tokens],
+    }
+    if salience.scores is not None:
+        row[salience.method.value] = _ragged(salience.scores, range(first, len(completion.tokens)))
+    for granularity, cut in result.segmentations.items():
+        row[f"{granularity}_bounds"] = list(cut.bounds)
+        if granularity in salience.span_scores:
+            lasts = [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]
+            row[f"{salience.method}_{granularity}"] = _ragged(salience.span_scores[granularity], lasts)
+    return row
+
+
+def from_row(row: dict[str, Any], method: Method) -> Analysis | SetAside:
+    """The inverse of ``to_row``."""
+    if row["error"] is not None:
+        kept = {name: row[name] for name in ("id", "path", "line", "source", "prompt")}
+        return SetAside(**kept, reason=row["error"], fingerprint=row["fingerprint"] or "")
+    prompt = Prompt(
+        id=row["id"],
+        text=row["prompt"],
+        target=row["target"],
+        source=row["source"],
+        fields=json.loads(row["fields"]),
+        path=row["path"],
+        line=row["line"],
+        fingerprint=row["fingerprint"],
+    )
+    tokens = tuple(Token(**token | {"role": Role(token["role"])}) for token in row["tokens"])
+    completion = Completion(
+        prompt=prompt,
+        tokens=tokens,
+        n_prompt_tokens=row["n_prompt_tokens"],
+        text=row["prompt"] + row["completion"],
+        prompt_stop=len(row["prompt"]),
+        stop_reason=StopReason(row["stop_reason"]),
+    )
+    names = [granularity for granularity in Granularity if row.get(f"{granularity}_bounds") is not None]
+    return Analysis(
+        completion=completion,
+        segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
+        salience=SalienceMap(
+            method=method,
+            scores=_dense(row[method.value], len(tokens)),
+            span_scores={
+                name: scores
+                for name in names
+                if (scores := _dense(row.get(f"{method}_{name}"), len(tokens))) is not None
+            },
+        ),
+    )
+
+
+def _ragged(scores: FloatArray, lengths: Iterable[int]) -> list[FloatArray]:
+    return [row[:length] for row, length in zip(scores, lengths, strict=True)]
+
+
+def _dense(rows: list[list[float]] | None, width: int) -> FloatArray | None:
+    if rows is None:
+        return None
+    scores = np.zeros((len(rows), width), dtype=np.float32)
+    for number, row in enumerate(rows):
+        scores[number, : len(row)] = row
+    return scores

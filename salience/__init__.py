@@ -1,0 +1,55 @@
+"""The science: model, generation, gradients, spans. Knows no terminal and no disk.
+
+    from promptlight.salience import Prompt, analyze, load_model
+
+    model = load_model("demo")
+    for analysis in analyze([Prompt(id="1", text="Analyze a menu item ...")], model):
+        print(analysis.completion.completion_text, analysis.salience.scores.shape)
+
+Importing this module loads neither torch nor keras; the first use of ``load_model`` or ``analyze`` does.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from promptlight.salience.errors import InputError, ModelError, OutputError, PromptlightError, UsageError
+from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
+
+if TYPE_CHECKING:
+    from promptlight.salience.model import Model, load_model
+    from promptlight.salience.pipeline import AnalysisOptions, analyze
+
+_HEAVY = {
+    "AnalysisOptions": "pipeline",
+    "analyze": "pipeline",
+    "Model": "model",
+    "load_model": "model",
+}
+
+__all__ = [
+    "Analysis",
+    "AnalysisOptions",
+    "Completion",
+    "Explain",
+    "Granularity",
+    "InputError",
+    "Method",
+    "Model",
+    "ModelError",
+    "OutputError",
+    "Prompt",
+    "PromptlightError",
+    "SalienceMap",
+    "SetAside",
+    "UsageError",
+    "analyze",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HEAVY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)

@@ -1,0 +1,57 @@
+"""Every error that promptlight raises on purpose.
+
+    PromptlightError
+    ├── InputError      a prompt file or one of its records can't be used
+    │   └── PromptTooLongError   a prompt does not fit the model
+    ├── ModelError      a model can't be found, read or run
+    │   └── OutOfMemoryError     not even one target fits into memory
+    ├── OutputError     a results folder or an output file can't be read or written
+    └── UsageError      options that contradict each other or the data
+
+A message says what was expected, what was found and what to do. The command line prints it as one line on stderr and
+exits with ``exit_code``; an error that is none of these is a bug and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class PromptlightError(Exception):
+    """Base of all errors that are the user's to mend; ``exit_code`` is what the command line returns."""
+
+    exit_code = 1
+
+
+class InputError(PromptlightError):
+    """A prompt file or one of its records can't be used: ``path``, ``line`` (1-based; None: the file), ``reason``."""
+
+    exit_code = 3
+
+    def __init__(self, path: str, line: int | None, reason: str) -> None:
+        self.path, self.line, self.reason = path, line, reason
+        super().__init__(f"{path}: {reason}" if line is None else f"{path}:{line}: {reason}")
+
+
+class PromptTooLongError(InputError):
+    """A prompt has more tokens than the model's context holds."""
+
+
+class ModelError(PromptlightError):
+    """A model can't be found, read or run."""
+
+    exit_code = 4
+
+
+class OutOfMemoryError(ModelError):
+    """Not even one target fits into memory."""
+
+
+class OutputError(PromptlightError):
+    """A results folder or an output file can't be read or written."""
+
+    exit_code = 5
+
+
+class UsageError(PromptlightError):
+    """Options that contradict each other or the data."""
+
+    exit_code = 2

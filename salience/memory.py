@@ -1,0 +1,90 @@
+"""How many targets go through the decoder together, planned from the memory that is free.
+
+The plan, for L positions and one target, in bytes, with w the bytes of the wide dtype (4, or 8 in float64) and b
+those of the weights' dtype:
+
+    residual stream      8 D w L              the gradient, its branches and norms' temporaries
+    feed-forward half    2.5 F b L
+    attention heads      3 (N + 2K) H w L
+    attention block      4 N q min(L, window + q) b, for a block of q = 256 queries
+
+A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
+the chunk is halved and the work goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import torch
+
+from promptlight.salience.decoder import QUERY_BLOCK, Decoder, Layer, at_least_float32
+from promptlight.salience.errors import OutOfMemoryError
+
+Result = TypeVar("Result")
+
+# Beyond a few targets a CPU gains nothing: its caches, not its instruction stream, are the limit.
+CPU_CHUNK = 4
+GPU_CHUNK = 128
+
+
+def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
+    """Targets per pass: as many as fit in half of the free memory, at least one."""
+    device = decoder.embedding.device
+    budget = (free_bytes(device) if free is None else free) // 2
+    fitting = budget // max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+    return int(max(1, min(n_units, GPU_CHUNK if device.type == "cuda" else CPU_CHUNK, fitting)))
+
+
+def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
+    """The formula above for one layer."""
+    narrow = decoder.embedding.dtype.itemsize
+    wide = at_least_float32(decoder.embedding.dtype).itemsize
+    width, fused = layer.query_key_value.shape
+    block = min(QUERY_BLOCK, n_positions)
+    keys = n_positions if layer.window is None else min(n_positions, layer.window + block)
+    per_position = 8 * width * wide + 2.5 * layer.gate.shape[1] * narrow + 3 * fused * wide
+    return int(n_positions * per_position + 4 * layer.n_query_heads * block * keys * narrow)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free now on a device."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            available = next(line for line in lines if line.startswith("MemAvailable:"))
+        return int(available.split()[1]) * 1024
+    except (OSError, StopIteration):  # not Linux: half of what is built in
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def run_in_chunks(work: Callable[[int, int], Result], n_units: int, size: int) -> Iterator[tuple[int, Result]]:
+    """Call ``work(start, stop)`` over 0..n_units in order; out of memory halves the chunk and tries again.
+
+    Raises OutOfMemoryError when a single unit does not fit.
+    """
+    start = 0
+    while start < n_units:
+        try:
+            result = work(start, min(start + size, n_units))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise OutOfMemoryError(
+                    "out of memory with a single target: use a shorter prompt, --dtype bfloat16, or a machine with more"
+                ) from error
+            size = max(1, size // 2)
+            continue
+        yield start, result
+        start = min(start + size, n_units)
+        del result
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,139 @@
+"""The whole way for a batch of prompts: complete, cut into spans, explain."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from promptlight.salience.completion import build_completion, encode_prompt, with_log_probs
+from promptlight.salience.errors import OutOfMemoryError, PromptTooLongError
+from promptlight.salience.generation import generate
+from promptlight.salience.gradients import compute_salience
+from promptlight.salience.model import Model
+from promptlight.salience.spans import segment
+from promptlight.salience.types import (
+    Analysis,
+    Completion,
+    Explain,
+    Granularity,
+    Method,
+    Objective,
+    Prompt,
+    SetAside,
+    StopReason,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnalysisOptions:
+    """What is written and how it is explained; every one of these changes results."""
+
+    max_new_tokens: int = 64
+    explain: Explain = Explain.RESPONSE
+    method: Method = Method.GRAD_L2
+    objective: Objective = Objective.LOGPROB
+    granularities: tuple[Granularity, ...] = tuple(Granularity)
+    seed: int = 0
+
+
+def analyze(
+    prompts: Iterable[Prompt], model: Model, options: AnalysisOptions | None = None, *, batch_size: int = 8
+) -> Iterator[Analysis | SetAside]:
+    """Explain each prompt, in order; one that does not fit the model is set aside with the reason.
+
+    ``batch_size`` prompts are generated together; it changes speed and memory, not results.
+    """
+    options = options or AnalysisOptions()
+    remaining = iter(prompts)
+    while batch := list(itertools.islice(remaining, batch_size)):
+        yield from analyze_batch(batch, model, options)
+
+
+def analyze_batch(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> Iterator[Analysis | SetAside]:
+    """``analyze`` for one batch."""
+    completions = complete(prompts, model, options)
+    for prompt, completion in zip(prompts, completions, strict=True):
+        if isinstance(completion, SetAside):
+            yield completion
+            continue
+        try:
+            yield explain(completion, model, options)
+        except OutOfMemoryError as error:
+            yield set_aside(prompt, str(error))
+
+
+def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> list[Completion | SetAside]:
+    """Take each record's target where that is asked for, and generate for all the others together."""
+    results: dict[int, Completion | SetAside] = {}
+    waiting: list[tuple[int, list[int]]] = []
+    for number, prompt in enumerate(prompts):
+        ids = encode_prompt(model.tokenizer, prompt)
+        target = prompt.target if options.explain is Explain.TARGET else None
+        target_ids = [] if target is None else model.tokenizer.encode(target)
+        try:
+            check_length(prompt, len(ids), len(target_ids), model)
+        except PromptTooLongError as error:
+            results[number] = set_aside(prompt, error.reason)
+            continue
+        if target is None:
+            waiting.append((number, ids))
+        else:
+            results[number] = build_completion(model.tokenizer, prompt, ids, target_ids, StopReason.GIVEN)
+    generated = generate(
+        model.decoder,
+        [ids for _, ids in waiting],
+        max_new_tokens=options.max_new_tokens,
+        context_length=model.context_length,
+        stops=model.stops,
+    )
+    for (number, ids), new in zip(waiting, generated, strict=True):
+        results[number] = build_completion(model.tokenizer, prompts[number], ids, new.ids, new.stop_reason)
+    return [results[number] for number in range(len(prompts))]
+
+
+def explain(completion: Completion, model: Model, options: AnalysisOptions) -> Analysis:
+    """Cut one completion into spans and compute its salience."""
+    cuts = {
+        granularity: segment(completion.tokens, completion.n_prompt_tokens, completion.text, granularity)
+        for granularity in options.granularities
+    }
+    result = compute_salience(
+        model.decoder,
+        completion.ids,
+        completion.n_prompt_tokens,
+        cuts,
+        methods=(options.method,),
+        objective=options.objective,
+    )
+    return Analysis(
+        completion=with_log_probs(completion, result.log_probs),
+        segmentations=cuts,
+        salience=result.maps[options.method],
+    )
+
+
+def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
+    """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit into the model's context."""
+    needed = n_prompt_tokens + max(n_target_tokens, 1)
+    if needed > model.context_length:
+        what = "prompt and target have" if n_target_tokens else "the prompt has"
+        raise PromptTooLongError(
+            prompt.path,
+            prompt.line,
+            f"{what} {n_prompt_tokens + n_target_tokens:,} tokens, but {model.name} reads {model.context_length:,} with"
+            " what it writes: shorten it, or use a model with a longer context",
+        )
+
+
+def set_aside(prompt: Prompt, reason: str) -> SetAside:
+    """A record that could not be analysed, and why."""
+    return SetAside(
+        id=prompt.id,
+        path=prompt.path,
+        line=prompt.line,
+        reason=reason,
+        source=prompt.source,
+        prompt=prompt.text,
+        fingerprint=prompt.fingerprint,
+    )

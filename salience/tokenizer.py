@@ -1,0 +1,60 @@
+"""Text to token ids and back, on a Gemma SentencePiece vocabulary (loads neither torch nor keras)."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sentencepiece
+
+from promptlight.salience.errors import ModelError
+
+END_OF_TURN = "<end_of_turn>"
+
+
+class Tokenizer:
+    """A SentencePiece vocabulary with Gemma's special pieces.
+
+    ``encode`` adds no special tokens; ``bos_id`` and ``stop_ids`` are for the caller to use.
+    """
+
+    def __init__(self, proto: bytes) -> None:
+        self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=proto)
+        self.bos_id: int = self._processor.bos_id()
+        self.eos_id: int = self._processor.eos_id()
+        if self.bos_id < 0 or self.eos_id < 0:
+            raise ModelError("expected a vocabulary with <bos> and <eos>, found none: is this a Gemma tokenizer?")
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> Tokenizer:
+        """Read a ``vocabulary.spm`` or ``tokenizer.model`` file."""
+        return cls(Path(path).read_bytes())
+
+    def __len__(self) -> int:
+        return self._processor.vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text, without <bos>."""
+        return self._processor.encode(text, return_type=int)
+
+    def pieces(self, ids: list[int]) -> list[str]:
+        """The vocabulary's string for each id."""
+        return [self._processor.id_to_piece(id) for id in ids]
+
+    def is_special(self, id: int) -> bool:
+        """Whether a token stands for no text: control tokens such as <bos>, and the marks of a turn."""
+        return self._processor.is_control(id) or id in self._turn_ids
+
+    @cached_property
+    def end_of_turn_id(self) -> int | None:
+        """The id of <end_of_turn>, if the vocabulary has it."""
+        return self._id_of(END_OF_TURN)
+
+    @cached_property
+    def _turn_ids(self) -> set[int | None]:
+        return {self._id_of("<start_of_turn>"), self.end_of_turn_id} - {None}
+
+    def _id_of(self, piece: str) -> int | None:
+        id = self._processor.piece_to_id(piece)
+        return None if id == self._processor.unk_id() else id

@@ -1,0 +1,227 @@
+"""The data that flows through promptlight, one frozen type per step.
+
+    JSONL line -> Prompt -> Completion -> SalienceMap -> SpanTable -> Parquet row -> heatmap / report / tidy table
+
+Legend, for every shape in this project: P prompt tokens (special ones included), G target tokens, T = P + G all tokens,
+D embedding width, S spans. A row is a target, a column is a source. Ranges are half-open ``start, stop``; character
+positions count code points of ``Completion.text``.
+
+A *target* is what is explained, a *source* is what gets a score; salience is also called saliency, attribution or
+feature importance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+
+
+class Role(StrEnum):
+    """What a token is: part of the prompt, part of the completion, or put there by the model's format."""
+
+    SPECIAL = "special"
+    PROMPT = "prompt"
+    COMPLETION = "completion"
+
+
+class StopReason(StrEnum):
+    """Why a completion ends where it does."""
+
+    END_OF_TEXT = "end of text"
+    END_OF_TURN = "end of turn"
+    TOKEN_LIMIT = "token limit"
+    CONTEXT_FULL = "context full"
+    GIVEN = "given"
+
+
+class Granularity(StrEnum):
+    """How finely a text is cut."""
+
+    TOKEN = "token"
+    WORD = "word"
+    SENTENCE = "sentence"
+    LINE = "line"
+
+
+class Method(StrEnum):
+    """How salience is computed; ``salience/gradients.py`` has the formulas."""
+
+    GRAD_L2 = "grad_l2"
+    GRAD_DOT_INPUT = "grad_dot_input"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompt:
+    """One record of a prompt file.
+
+    ``target`` is a completion that the record brings along; ``source`` is a label, not a salience source (both are the
+    names that LIT's data uses). ``fields`` are the record's other fields, untouched. ``path`` and ``line`` say where it
+    came from; ``fingerprint`` changes when the record's content does.
+    """
+
+    id: str
+    text: str
+    target: str | None = None
+    source: str | None = None
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    path: str = "<prompt>"
+    line: int | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetAside:
+    """A record that could not be used, and why."""
+
+    id: str
+    path: str
+    line: int | None
+    reason: str
+    source: str | None = None
+    prompt: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """One token of a sequence: its id, its piece in the vocabulary, and the half-open range of text it covers.
+
+    ``start == stop`` for special tokens and for all but the first of several byte tokens that make one character.
+    """
+
+    id: int
+    piece: str
+    start: int
+    stop: int
+    role: Role
+    log_prob: float | None = None  # natural log of p(token | everything before it); targets only
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """A prompt with what follows it, as the exact tokens that the model read and wrote.
+
+    ``tokens`` has T entries, of which the last G = T - ``n_prompt_tokens`` are targets. ``text`` is prompt and
+    completion as one string, special tokens left out; ``prompt_stop`` is where the prompt ends in it.
+    """
+
+    prompt: Prompt
+    tokens: tuple[Token, ...]
+    n_prompt_tokens: int
+    text: str
+    prompt_stop: int
+    stop_reason: StopReason
+
+    @property
+    def n_targets(self) -> int:
+        """G."""
+        return len(self.tokens) - self.n_prompt_tokens
+
+    @property
+    def completion_text(self) -> str:
+        """What follows the prompt."""
+        return self.text[self.prompt_stop :]
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The T token ids."""
+        return tuple(token.id for token in self.tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """Spans that tile 0..T exactly once: ``bounds`` has S + 1 increasing token positions, from 0 to T."""
+
+    granularity: Granularity
+    bounds: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def ranges(self) -> list[tuple[int, int]]:
+        """The S half-open token ranges."""
+        return list(zip(self.bounds, self.bounds[1:], strict=False))
+
+    def spans_from(self, position: int) -> range:
+        """Numbers of the spans that start at or after a token position."""
+        first = next(number for number, start in enumerate(self.bounds) if start >= position)
+        return range(first, len(self))
+
+
+class Pooling(StrEnum):
+    """How the scores of a source span's tokens become one."""
+
+    SUM = "sum"
+    MEAN = "mean"
+    MAX = "max"
+
+
+class Explain(StrEnum):
+    """Which text is explained where a record brings its own target."""
+
+    RESPONSE = "response"
+    TARGET = "target"
+
+
+class Objective(StrEnum):
+    """What is differentiated for each target (positive salience raises it); formulas in ``objectives.py``."""
+
+    LOGPROB = "logprob"
+    LOGIT = "logit"
+    MARGIN = "margin"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalienceMap:
+    """Salience of every earlier token for every target.
+
+    ``scores`` is float32 [G, T]: row g explains token P + g, and is zero from column P + g on (None if only spans were
+    asked for). ``span_scores`` holds, for
+    each granularity in it, float32 [target spans, T]: the score of the whole span's summed objective, computed from
+    summed gradients (for ``grad_l2`` the norm of a sum, which is not the sum of norms). A row is zero from its
+    span's last token on, and inside its own span it says how the span's first tokens raised its later ones.
+    """
+
+    method: Method
+    scores: FloatArray | None
+    span_scores: Mapping[Granularity, FloatArray]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Analysis:
+    """Everything known about one prompt: what was written, how it is cut, and why it was written."""
+
+    completion: Completion
+    segmentations: Mapping[Granularity, Segmentation]
+    salience: SalienceMap
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """A piece of text with the tokens that make it up."""
+
+    number: int
+    start: int  # first token
+    stop: int
+    text: str
+    role: Role
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpanTable:
+    """Salience of source spans for target spans: ``scores`` is float32 [targets, sources].
+
+    ``exact`` says that each row comes from the whole target span's gradient, not from adding up its tokens' rows.
+    """
+
+    targets: Sequence[Span]
+    sources: Sequence[Span]
+    scores: FloatArray
+    exact: bool

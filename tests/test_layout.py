@@ -1,0 +1,213 @@
+"""The house keeps its plan: who imports whom, what the wheel holds, what loading a package costs."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import subprocess
+import sys
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("cli", "salience", "io")
+PURE_MODULES = ("types", "errors", "pieces", "spans", "aggregation")
+KERAS = {"keras", "keras_nlp", "keras_hub"}
+N_FUNCTION_LINES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """One parsed file: ``path`` is relative to the root, ``name`` is what the code imports it as."""
+
+    path: Path
+    name: str
+    tree: ast.Module
+
+    def imports(self) -> Iterator[str]:
+        """Full name of everything imported anywhere in the file, under ``if TYPE_CHECKING`` and in functions too."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                base = self._absolute(node)
+                yield from (f"{base}.{alias.name}" for alias in node.names)
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        n_up = node.level - (self.path.name == "__init__.py")
+        parents = self.name.split(".")
+        return ".".join([*parents[: len(parents) - n_up], *([node.module] if node.module else [])])
+
+
+def files_of(*folders: str) -> list[Path]:
+    """Every file of the folders that belongs to the project, relative to the root."""
+    found = (path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith((".", "__pycache__")) for part in path.parts))
+
+
+def modules_of(*folders: str) -> list[Module]:
+    modules: list[Module] = []
+    for path in files_of(*folders):
+        if path.suffix == ".py":
+            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+            full_name = f"promptlight.{name}" if path.parts[0] in PACKAGES else name
+            tree = ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
+            modules.append(Module(path=path, name=full_name, tree=tree))
+    return modules
+
+
+def is_within(name: str, *packages: str) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def imports_within(folder: str, *packages: str) -> list[tuple[str, str]]:
+    """(importing file, imported name) for everything in ``folder`` that imports from ``packages``."""
+    return [
+        (str(module.path), name)
+        for module in modules_of(folder)
+        for name in module.imports()
+        if is_within(name, *packages)
+    ]
+
+
+def run_python(*arguments: str, cwd: Path) -> str:
+    """What a new interpreter writes to stderr; it runs outside the root, so it finds only what is installed."""
+    result = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, encoding="utf-8")
+    assert result.returncode == 0, result.stderr + result.stdout
+    return result.stderr
+
+
+# Who may import whom
+
+
+def test_salience_knows_no_terminal_and_no_disk() -> None:
+    assert imports_within("salience", "promptlight.cli", "promptlight.io") == []
+
+
+def test_io_knows_only_the_types_and_errors_of_salience() -> None:
+    foreign = imports_within("io", "promptlight.cli", "promptlight.salience")
+    allowed = ("promptlight.salience.types", "promptlight.salience.errors")
+    assert [(path, name) for path, name in foreign if not is_within(name, *allowed)] == []
+
+
+def test_pure_modules_import_no_torch_and_no_keras() -> None:
+    """Nor through another module: within promptlight they import each other only."""
+    pure = {module.name: module for module in modules_of("salience") if module.path.stem in PURE_MODULES}
+    assert sorted(pure) == sorted(f"promptlight.salience.{name}" for name in PURE_MODULES)
+    for module in pure.values():
+        for name in module.imports():
+            assert not is_within(name, "torch", *KERAS), (module.path, name)
+            assert is_within(name, *pure) or not is_within(name, "promptlight"), (module.path, name)
+
+
+def test_keras_is_imported_in_one_module() -> None:
+    importers = {path for folder in PACKAGES for path, _ in imports_within(folder, *KERAS)}
+    assert importers == {"salience/model.py"}
+
+
+def test_nothing_is_imported_without_promptlight_in_front() -> None:
+    """``import salience`` finds the folder when the root is on ``sys.path``, and loads a second copy of it."""
+    inside_io = tuple(f"io.{path.stem}" for path in files_of("io"))
+    bare = [
+        (str(module.path), name)
+        for module in modules_of(*PACKAGES, "tests", "examples")
+        for name in module.imports()
+        if is_within(name, "cli", "salience", *inside_io)
+    ]
+    assert bare == []
+
+
+# What is packaged
+
+
+def test_every_folder_is_a_listed_package() -> None:
+    """setuptools leaves a folder out of the wheel without a word when it is not listed."""
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    folders = {path.parent.as_posix() for path in files_of(*PACKAGES)}
+    expected = {f"promptlight.{folder.replace('/', '.')}": folder for folder in folders}
+    assert setuptools["package-dir"] == expected
+    assert sorted(setuptools["packages"]) == sorted(expected)
+
+
+def test_wheel_holds_the_tree(tmp_path: Path) -> None:
+    for path in [*files_of(*PACKAGES), Path("pyproject.toml"), Path("README.md"), Path("LICENSE")]:
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / path, tmp_path / path)
+    run_python("-m", "build", "--wheel", "--no-isolation", "--outdir", "dist", ".", cwd=tmp_path)
+
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    packaged = {name for name in names if ".dist-info/" not in name}
+    assert packaged == {f"promptlight/{path.as_posix()}" for path in files_of(*PACKAGES)}
+    assert [name for name in names if name.endswith(".dist-info/licenses/LICENSE")]
+
+
+# What loading costs
+
+
+def modules_loaded_by(code: str, cwd: Path) -> set[str]:
+    """Top-level modules that a new interpreter has loaded after ``code``."""
+    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
+    return set(run_python("-c", f"{code}\n{report}", cwd=cwd).split())
+
+
+def test_importing_the_packages_loads_nothing_heavy(tmp_path: Path) -> None:
+    loaded = modules_loaded_by("import promptlight.salience, promptlight.io, promptlight.cli", tmp_path)
+    assert "promptlight" in loaded
+    assert loaded & {"torch", "pandas", *KERAS} == set()
+
+
+def test_help_loads_neither_torch_nor_keras(tmp_path: Path) -> None:
+    code = """
+import sys
+from promptlight.cli.__main__ import main
+sys.argv = ["promptlight", "--help"]
+try:
+    main()
+except SystemExit as stop:
+    assert not stop.code, stop.code
+"""
+    loaded = modules_loaded_by(code, tmp_path)
+    assert "typer" in loaded
+    assert loaded & {"torch", *KERAS} == set()
+
+
+# What a page looks like
+
+
+def test_every_module_says_what_it_is() -> None:
+    assert [str(module.path) for module in modules_of(*PACKAGES) if not ast.get_docstring(module.tree)] == []
+
+
+def n_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from ``def`` to the last statement, the docstring left out."""
+    documented = ast.get_docstring(function) is not None
+    body = function.body[0]
+    n_docstring = (body.end_lineno or body.lineno) - body.lineno + 1 if documented else 0
+    return (function.end_lineno or function.lineno) - function.lineno + 1 - n_docstring
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [("def f():\n  '''A\n  B'''\n  return 1", 2), ("@d\ndef f(\n  a,\n):\n  return a", 4)]
+)
+def test_n_lines_leaves_docstring_and_decorators_out(source: str, expected: int) -> None:
+    function = ast.parse(source).body[0]
+    assert isinstance(function, ast.FunctionDef)
+    assert n_lines(function) == expected
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        (f"{module.path}:{node.lineno}", node.name, n_lines(node))
+        for module in modules_of(*PACKAGES)
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and n_lines(node) > N_FUNCTION_LINES
+    ]
+    assert long == []
