@@ -4,9 +4,9 @@ SentencePiece writes a space as ``▁`` and a character that is not in its vocab
 so on. Several byte tokens make one character: the first of them gets the character's range, the others the empty
 range behind it. So the ranges always tile the text:
 
-    pieces   ▁eat   ▁   <0xF0>  <0x9F>  <0x8D>  <0x95>  !
-    text     ' eat' ' '  '🍕'                            '!'
-    ranges   0-4    4-5  5-6     6-6     6-6     6-6     6-7
+    pieces   ▁eat   ▁     <0xF0>  <0x9F>  <0x8D>  <0x95>  !
+    text     ' eat' ' '   '🍕'    ''      ''      ''      '!'
+    ranges   0-4    4-5   5-6     6-6     6-6     6-6     6-7
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate, groupby
 
 SPACE_MARK = "\u2581"
-_BYTE_PIECE = re.compile(r"<0x([0-9A-Fa-f]{2})>")
+_BYTE_PIECE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 @dataclass(frozen=True)
@@ -33,66 +34,60 @@ def is_byte_piece(piece: str) -> bool:
 
 
 def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
-    """Join pieces to text. Bytes that are no valid UTF-8 become U+FFFD, as ``errors="replace"`` does it."""
-    text = ""
-    ranges: list[tuple[int, int]] = []
-    position = 0
-    while position < len(pieces):
-        stop = position
-        while stop < len(pieces) and is_byte_piece(pieces[stop]) and not special[stop]:
-            stop += 1
-        if stop > position:
-            decoded, places = _decode_bytes(pieces[position:stop])
-            ranges += [(len(text) + start, len(text) + end) for start, end in places]
-            text += decoded
-            position = stop
-            continue
-        shown = "" if special[position] else pieces[position].replace(SPACE_MARK, " ")
-        ranges.append((len(text), len(text) + len(shown)))
-        text += shown
-        position += 1
-    return Layout(text, tuple(ranges))
+    """Join the pieces of T tokens to a text with T ranges, of which those of special tokens are empty.
+
+    Bytes that are no valid UTF-8 become U+FFFD, one for each maximal invalid part, as ``errors="replace"`` does it. A
+    special token parts the bytes around it. Raises ValueError unless there is one flag per piece.
+    """
+    texts: list[str] = []
+    for in_bytes, run in groupby(zip(pieces, special, strict=True), lambda pair: not pair[1] and is_byte_piece(pair[0])):
+        if in_bytes:
+            texts += _decode_bytes(bytes(int(piece[3:5], 16) for piece, _ in run))
+        else:
+            texts += ["" if hidden else piece.replace(SPACE_MARK, " ") for piece, hidden in run]
+    stops = list(accumulate(map(len, texts)))
+    return Layout("".join(texts), tuple(zip([0, *stops], stops, strict=False)))
 
 
 def align(layout: Layout, text: str) -> Layout:
     """The same ranges over the text that was tokenised, in which a literal ``▁`` may stand where pieces show a space.
 
-    Raises ValueError if the tokenizer changed anything else.
+    Raises ValueError if the tokens spell anything else than this text.
     """
-    if layout.text == text:
-        return layout
-    if layout.text != text.replace(SPACE_MARK, " "):
-        place = next(
-            (at for at, (a, b) in enumerate(zip(layout.text, text, strict=False)) if a != b and b != SPACE_MARK),
-            min(len(layout.text), len(text)),
-        )
-        raise ValueError(f"at character {place} it reads {layout.text[place:][:12]!r} for {text[place:][:12]!r}")
-    return Layout(text, layout.ranges)
+    pairs = zip(layout.text, text, strict=False)
+    place = next((at for at, (spelt, true) in enumerate(pairs) if not _agrees(spelt, true)), None)
+    if place is None and len(layout.text) == len(text):
+        return Layout(text, layout.ranges)
+    place = min(len(layout.text), len(text)) if place is None else place
+    raise ValueError(
+        f"expected tokens that spell the text, but at character {place} they spell {_excerpt(layout.text, place)} "
+        f"where the text has {_excerpt(text, place)} ({len(layout.text)} and {len(text)} characters in all)"
+    )
 
 
-def _decode_bytes(pieces: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
-    """A run of byte pieces as text, and the range of characters for each of them."""
-    data = bytes(int(piece[3:5], 16) for piece in pieces)
-    text = ""
-    ranges: list[tuple[int, int]] = []
-    start = 0
-    while start < len(data):
-        character, n_bytes = _first_character(data[start:])
-        ranges += [(len(text), len(text) + 1)] + [(len(text) + 1, len(text) + 1)] * (n_bytes - 1)
-        text += character
-        start += n_bytes
-    return text, ranges
+def _agrees(spelt: str, true: str) -> bool:
+    return spelt == true or (spelt == " " and true == SPACE_MARK)
+
+
+def _excerpt(text: str, start: int) -> str:
+    return repr(text[start : start + 12]) if start < len(text) else "nothing"
+
+
+def _decode_bytes(data: bytes) -> list[str]:
+    """One text per byte: a character at its first byte, nothing at its others."""
+    texts: list[str] = []
+    while len(texts) < len(data):
+        character, n_bytes = _first_character(data[len(texts) : len(texts) + 4])
+        texts += [character] + [""] * (n_bytes - 1)
+    return texts
 
 
 def _first_character(data: bytes) -> tuple[str, int]:
-    """The first character of some bytes and how many of them it takes; U+FFFD for what is no character."""
-    for n_bytes in range(1, min(4, len(data)) + 1):
-        try:
-            return data[:n_bytes].decode("utf-8"), n_bytes
-        except UnicodeDecodeError:
-            continue
+    """The first character of one to four bytes and how many of them it takes; U+FFFD for what is no character."""
     try:
-        data[:4].decode("utf-8")
+        character = data.decode("utf-8")[0]
     except UnicodeDecodeError as error:
-        return "\ufffd", max(1, error.end - error.start)
-    raise AssertionError("four bytes that decode hold a character of at most four")
+        if error.start == 0:
+            return "\ufffd", error.end
+        character = data[: error.start].decode("utf-8")[0]
+    return character, len(character.encode("utf-8"))

@@ -5,14 +5,17 @@ new span starts. *Which tokens* then belong together is a question about tokens:
 which its first visible character lies, so one that straddles a cut moves as a whole. Spans tile all tokens; a
 special token is a span of its own, and nothing crosses the border between prompt and completion.
 
-A space belongs to the word that follows it, line feeds to the line, sentence or word that they end, and punctuation to
-the word that it touches.
+A space belongs to the word that follows it, line feeds to the line, sentence or word that they end (at the start of a
+text they are on their own), and punctuation to the word that it touches:
+
+    text    'Buy eggs, (sweet) milk.\n\nIt’s 好吃的！'
+    words   'Buy' ' eggs,' ' (sweet)' ' milk.\n\n' 'It’s' ' 好' '吃' '的！'
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import cast
@@ -23,88 +26,117 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Completion, Granularity, Role, Segmentation, Span, Token
 
 CutFinder = Callable[[str], list[int]]
-"""A text -> the sorted character positions, 0 left out, at which a new span starts."""
+"""A text -> the increasing character positions, neither 0 nor the text's end, at which a new span starts."""
 
 
 def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularity: Granularity) -> Segmentation:
-    """Cut a sequence of T tokens into spans; prompt and completion are cut each by itself.
+    """Cut T tokens into spans; prompt and completion are cut each by itself.
 
-    Several byte tokens that make one character are never parted, so TOKEN is one span per token but for those.
+    TOKEN is one span per token, except that the byte tokens of one character make one span: parted, they show nothing.
     """
-    prompt_stop = next((token.start for token in tokens[n_prompt_tokens:]), len(text))
-    find = _FINDERS[granularity]
-    cuts = [*find(text[:prompt_stop]), prompt_stop, *(prompt_stop + cut for cut in find(text[prompt_stop:]))]
-    bounds = [0]
-    for position in range(1, len(tokens)):
-        before, token = tokens[position - 1], tokens[position]
-        if position == n_prompt_tokens or Role.SPECIAL in (before.role, token.role):
-            bounds.append(position)
-        elif token.start == token.stop:  # a further byte of the character before
-            continue
-        elif granularity is Granularity.TOKEN or _span_of(token, text, cuts) != _span_of(before, text, cuts):
-            bounds.append(position)
-    return Segmentation(granularity=granularity, bounds=(*bounds, len(tokens)) if tokens else (0,))
+    if granularity is Granularity.TOKEN:
+        cuts = [token.start for token in tokens if token.start < token.stop]
+    else:
+        find = _FINDERS[granularity]
+        border = next((token.start for token in tokens[n_prompt_tokens:]), len(text))
+        cuts = [*find(text[:border]), border, *(border + cut for cut in find(text[border:]))]
+    return Segmentation(granularity=granularity, bounds=group_tokens(tokens, n_prompt_tokens, text, cuts))
 
 
-def _span_of(token: Token, text: str, cuts: Sequence[int]) -> int:
-    """The number of the text span that a token belongs to: where its first visible character is, or else its start."""
+def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts: Sequence[int]) -> tuple[int, ...]:
+    """The bounds of the spans that T tokens make when a text is cut at these increasing positions: 0, ..., T."""
+    starts: list[int] = []
+    piece: int | None = None  # number of the piece of text that the token before belongs to; None: it is special
+    for position, token in enumerate(tokens):
+        before = None if position == n_prompt_tokens else piece
+        if token.role is Role.SPECIAL:
+            piece = None
+        elif before is None or token.start < token.stop:  # else a further byte of the character before
+            piece = bisect_right(cuts, _anchor(token, text))
+        if piece is None or piece != before:
+            starts.append(position)
+    return (*starts, len(tokens))
+
+
+def _anchor(token: Token, text: str) -> int:
+    """Where a token's first visible character is; where it starts if it has none."""
     shown = text[token.start : token.stop]
     n_blanks = len(shown) - len(shown.lstrip())
-    return bisect_right(cuts, token.start + (n_blanks if n_blanks < len(shown) else 0))
+    return token.start + (n_blanks if n_blanks < len(shown) else 0)
 
 
 # ---- where a text may be cut ----------------------------------------------------------------------------------------
 
 
 def find_lines(text: str) -> list[int]:
-    """Lines start after a run of line feeds."""
-    return [found.end() for found in regex.finditer(r"(?:\r?\n)+", text) if found.end() < len(text)]
+    """Lines start after a run of line feeds; blank lines in the run belong to it."""
+    return [found.end() for found in _LINE_BREAKS.finditer(text) if found.end() < len(text)]
 
 
 def find_sentences(text: str) -> list[int]:
-    """Sentences by ``sentencex``, never across a line feed; the number of a list item stays with the item."""
+    """Sentences by ``sentencex``'s rules for English, which know ``e.g.`` and ``。``; never across a line feed.
+
+    The number of a list item stays with the item, a closing bracket or quote with what it closes.
+    """
     # loaded only here: it is a compiled library, and untyped
     split = cast("Callable[[str, str], list[str]]", import_module("sentencex").segment)
-    starts = [0, *find_lines(text), len(text)]
-    cuts: list[int] = []
-    for start, stop in pairwise(starts):
-        place, joins = start, False
-        for sentence in split("en", text[start:stop]):
-            if not joins:
-                cuts.append(place)
-            joins = _LIST_NUMBER.fullmatch(sentence) is not None
-            place += len(sentence)
-    return [cut for cut in cuts if cut > 0]
+    cuts: set[int] = set()
+    for start, stop in pairwise([0, *find_lines(text), len(text)]):
+        # sentencex 1.0.32 panics at blanks that are not ASCII, as in "B\xa0."
+        place, before = start, ""
+        for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop])):
+            closing = _CLOSING.match(sentence) if before and not before[-1].isspace() else None
+            if not _LIST_NUMBER.fullmatch(before):
+                cuts.add(place + (closing.end() if closing else 0))
+            place, before = place + len(sentence), sentence
+    return sorted(cuts - {0, len(text)})
 
 
 def find_words(text: str) -> list[int]:
-    """What stands between blanks, cut further where Unicode's rules (UAX 29) part two letters, as in Chinese."""
+    """What stands between blanks, cut further in scripts that have no blanks, and after a dash that parts words.
+
+    Between letters such cuts are at Unicode's word boundaries (UAX 29): every Chinese character may start a word, and
+    the tokenizer's own pieces, which are never cut, decide which of them do.
+    """
     cuts: list[int] = []
     for found in _BLANKS_AND_REST.finditer(text):
-        blanks, start = found.group(1), found.start(2)
-        cuts.append(found.start() + blanks.rfind("\n") + 1)  # line feeds end what came before them
-        inner = [start, *(mark.start() for mark in _WORD_BOUNDARY.finditer(text, start + 1, found.end()))]
-        pieces = [text[a:b] for a, b in zip(inner, [*inner[1:], found.end()], strict=True)]
-        cuts += [
-            place
-            for place, before, after in zip(inner[1:], pieces, pieces[1:], strict=False)
-            if _is_word(after) and (_is_word(before) or _WIDE_PUNCTUATION.search(before[-1:]))
-        ]
+        line_feed = found.group(1).rfind("\n")
+        cuts += [found.start() + line_feed + 1, *(found.start(2) + cut for cut in _parts_of(found.group(2)))]
     return [cut for cut in cuts if cut > 0]
 
 
+def _parts_of(chunk: str) -> Iterator[int]:
+    """Where to cut a text without blanks.
+
+    Two words that touch are cut; so are two with punctuation between, if that or one of the words is of a kind that
+    needs no blanks. Punctuation goes with the word before it, from an opening bracket on with the word after.
+    """
+    words = [(start, stop) for start, stop in _parted_by_unicode(chunk) if _LETTER.search(chunk, start, stop)]
+    for (start, stop), (next_start, next_stop) in pairwise(words):
+        if stop == next_start:
+            yield next_start
+        elif _NEEDS_NO_BLANK.search(chunk, start, next_stop):
+            opening = _OPENING.search(chunk, stop, next_start)
+            yield opening.start() if opening else next_start
+
+
+def _parted_by_unicode(chunk: str) -> Iterator[tuple[int, int]]:
+    return pairwise(mark.start() for mark in _WORD_BOUNDARY.finditer(chunk))
+
+
+_LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*")
 _BLANKS_AND_REST = regex.compile(r"(\s*)(\S+)")
-_WORD_BOUNDARY = regex.compile(r"\b", regex.WORD | regex.VERSION1)
-_WIDE_PUNCTUATION = regex.compile(r"[\p{Block=CJK_Symbols_And_Punctuation}\p{Block=Halfwidth_And_Fullwidth_Forms}]")
-_LIST_NUMBER = regex.compile(r"\s*\(?(?:\d+|[A-Za-z])[.)]\s*")
-
-
-def _is_word(piece: str) -> bool:
-    return any(character.isalnum() for character in piece)
-
-
+_WIDE_BLANK = regex.compile(r"[^\S\x00-\x7F]")
+_CLOSING = regex.compile(r"""[\p{Pe}\p{Pf}"'*_]+(?:\s+|$)|[\p{Pe}\p{Pf}]+""")
+_LIST_NUMBER = regex.compile(r"[\s#>*_(-]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.)][*_]*\s*")
+_WORD_BOUNDARY = regex.compile(r"\b", regex.WORD)
+_LETTER = regex.compile(r"[\p{L}\p{Nl}\p{Nd}]")
+_OPENING = regex.compile(r"[\p{Ps}\p{Pi}]")
+_NEEDS_NO_BLANK = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}—…"
+    r"\p{Block=CJK_Symbols_And_Punctuation}\p{Block=Halfwidth_And_Fullwidth_Forms}]"
+)
 _FINDERS: dict[Granularity, CutFinder] = {
-    Granularity.TOKEN: lambda text: [],
     Granularity.WORD: find_words,
     Granularity.SENTENCE: find_sentences,
     Granularity.LINE: find_lines,
@@ -133,41 +165,57 @@ def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
     """
     targets = [span for span in spans if span.role is Role.COMPLETION]
     if not targets:
-        raise UsageError("the completion is empty: there is nothing to explain; try a larger --max-new-tokens")
+        raise UsageError("expected a target in the completion, but that is empty: let the model write more tokens")
     if choice is None:
         return targets
     if regex.fullmatch(r"-?\d+", choice):
         return [_pick_number(targets, int(choice))]
-    return _pick_text(targets, choice)
+    start, stop = _find_text(targets, choice)
+    places = pairwise([0, *_stops(targets)])
+    return [span for span, (first, last) in zip(targets, places, strict=True) if first < stop and last > start]
+
+
+def _stops(spans: Sequence[Span]) -> Iterator[int]:
+    """Where each span ends in the text that they make together."""
+    place = 0
+    for span in spans:
+        place += len(span.text)
+        yield place
 
 
 def _pick_number(targets: Sequence[Span], number: int) -> Span:
     if not 1 <= abs(number) <= len(targets):
-        raise UsageError(f"--target {number}: the completion has spans 1 to {len(targets)}: {_list_spans(targets)}")
+        raise UsageError(
+            f"target {number}: expected a span from 1 to {len(targets)} (or -1 to -{len(targets)}, from the end) of "
+            f"{_list_spans(targets)}; to look for the number as text, put its first digit in brackets, as in [4]2"
+        )
     return targets[number - 1 if number > 0 else number]
 
 
-def _pick_text(targets: Sequence[Span], choice: str) -> list[Span]:
+def _find_text(targets: Sequence[Span], choice: str) -> tuple[int, int]:
+    """The range of the first match, in the text that the spans make together."""
     text = "".join(span.text for span in targets)
-    start = text.find(choice)
-    stop = start + len(choice)
-    if start < 0:
-        try:
-            found = regex.search(choice, text, timeout=2.0)
-        except (regex.error, TimeoutError) as error:
-            raise UsageError(f"--target {choice!r}: not in the completion, and no pattern ({error})") from error
-        if found is None or found.start() == found.end():
-            raise UsageError(f"--target {choice!r}: not in the completion; its spans are {_list_spans(targets)}")
-        start, stop = found.span()
-    chosen: list[Span] = []
-    place = 0
-    for span in targets:
-        if place < stop and place + len(span.text) > start:
-            chosen.append(span)
-        place += len(span.text)
-    return chosen
+    start = text.find(choice) if choice else -1
+    if start >= 0:
+        return start, start + len(choice)
+    missing = f"target {choice!r}: expected text, or a pattern that matches some, of {_list_spans(targets)}"
+    try:
+        matches = (found.span() for found in regex.finditer(choice, text, timeout=_PATTERN_SECONDS) if found.group())
+        found = next(matches, None)
+    except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
+        reason = str(error) or type(error).__name__
+        raise UsageError(f"{missing}; it is no text in there, and as a pattern it fails ({reason})") from error
+    if found is None:
+        raise UsageError(f"{missing}; found none")
+    return found
+
+
+_PATTERN_SECONDS = 2.0
 
 
 def _list_spans(targets: Sequence[Span]) -> str:
-    shown = ", ".join(f"{number} {span.text.strip()!r}" for number, span in enumerate(targets[:8], 1))
-    return shown + (", ..." if len(targets) > 8 else "")
+    """The first spans with their numbers, each short enough to read."""
+    texts = [span.text.strip() or span.text for span in targets[:6]]
+    shown = [text if len(text) <= 24 else text[:23] + "…" for text in texts]
+    listed = ", ".join(f"{number} {text!r}" for number, text in enumerate(shown, 1))
+    return listed + (", ..." if len(targets) > len(shown) else "")

@@ -1,4 +1,4 @@
-"""The small world that the demo model learns: dishes, what is in them, what people like, and what is said about them."""
+"""The small world that the demo model learns: dishes and what is in them, what people like, and what is said."""
 
 from __future__ import annotations
 
@@ -121,8 +121,33 @@ INGREDIENTS: tuple[str, ...] = tuple(sorted({name for ingredients, _ in DISHES.v
 
 # Ingredients that come to the table as they are; everything else is "cooked".
 FRESH: frozenset[str] = frozenset(
-    "almonds apples avocado bananas basil cucumber dill feta honey lemon lettuce lime mango mozzarella olives oranges "
-    "papaya parsley peanuts pears pecans seaweed sesame walnuts yogurt".split()
+    [
+        "almonds",
+        "apples",
+        "avocado",
+        "bananas",
+        "basil",
+        "cucumber",
+        "dill",
+        "feta",
+        "honey",
+        "lemon",
+        "lettuce",
+        "lime",
+        "mango",
+        "mozzarella",
+        "olives",
+        "oranges",
+        "papaya",
+        "parsley",
+        "peanuts",
+        "pears",
+        "pecans",
+        "seaweed",
+        "sesame",
+        "walnuts",
+        "yogurt",
+    ]
 )
 
 # Trait -> how a person says that they like it.

@@ -1,8 +1,8 @@
 """Random prompts for the demo model: the tutorial's few-shot restaurant form, and three small side tasks.
 
-A restaurant prompt states a kind of dish-meets-guest (bad, liked, neutral) three or so times, each with a recommendation.
-Which recommendation belongs to which kind is drawn afresh for every prompt, often wrongly on purpose: so the only way to
-get the last recommendation right is to look it up in the examples. That is the behaviour the tutorial debugs.
+A restaurant prompt shows a dish that meets a guest (bad, liked or neutral) some three times, with a recommendation.
+Which recommendation belongs to which kind is drawn afresh for every prompt, often wrongly on purpose: so the only way
+to get the last one right is to look it up in the examples. That is the behaviour the tutorial debugs.
 """
 
 from __future__ import annotations
@@ -80,7 +80,11 @@ def is_held_out(dish: str, ingredient: str) -> bool:
 
 
 def draw_restaurant_prompt(
-    rng: random.Random, *, query_kind: str | None = None, held_out: bool = False, mistake: bool | None = None,
+    rng: random.Random,
+    *,
+    query_kind: str | None = None,
+    held_out: bool = False,
+    mistake: bool | None = None,
     restricted: bool | None = None,
 ) -> RestaurantPrompt:
     """Draw one prompt; every option that is None is drawn too.
@@ -139,7 +143,10 @@ class Guest:
     cannot_eat: bool
 
     def dislikes(self) -> str:
-        return f"{'Can' if self.cannot_eat else 'Don'}'t {'eat' if self.cannot_eat else 'like'} {' or '.join(self.disliked)}"
+        return f"{'Can' if self.cannot_eat else 'Don'}'t {self.verb()} {' or '.join(self.disliked)}"
+
+    def verb(self) -> str:
+        return "eat" if self.cannot_eat else "like"
 
 
 def _draw_guest(rng: random.Random) -> Guest:
@@ -149,10 +156,16 @@ def _draw_guest(rng: random.Random) -> Guest:
 
 
 def _draw_case(
-    rng: random.Random, guest: Guest, kind: str, labels: dict[str, str], restricted: bool, *, used: set[str],
+    rng: random.Random,
+    guest: Guest,
+    kind: str,
+    labels: dict[str, str],
+    restricted: bool,
+    *,
+    used: set[str],
     held_out: bool,
 ) -> Case:
-    """Find a dish that stands to the guest as ``kind`` says, giving the guest another dislike or liking if none does."""
+    """Find a dish that stands to the guest as ``kind`` says, changing a dislike or the liking where needed."""
     while True:
         dish = rng.choice(tuple(DISHES))
         ingredients, traits = DISHES[dish]
@@ -195,12 +208,11 @@ def kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
     return LIKED if trait in traits else NEUTRAL
 
 
-def _describe(
-    rng: random.Random, dish: str, kind: str, trait: str, ingredient: str | None, forbidden: bool
-) -> str:
+def _describe(rng: random.Random, dish: str, kind: str, trait: str, ingredient: str | None, forbidden: bool) -> str:
     if kind == BAD:
         state = "fresh" if ingredient in FRESH else "cooked"
-        return f"it has {state} {ingredient} in it, which you {'can' if forbidden else 'don'}'t {'eat' if forbidden else 'like'}."
+        reason = "can't eat" if forbidden else "don't like"
+        return f"it has {state} {ingredient} in it, which you {reason}."
     words = rng.choice(PRAISE[trait] if kind == LIKED else PLAIN)
     if rng.random() < 0.5:  # what is in a dish is told in the same place, so that it can be known there
         return f"it has {' and '.join(rng.sample(DISHES[dish][0], 2))} in it. {words}"
@@ -239,9 +251,31 @@ def _draw_code_word(rng: random.Random) -> str:
 # ---- side tasks -------------------------------------------------------------------------------------------------
 
 _NAMES = (
-    "Albion Borea Cedar Delta Elm Fjord Garnet Harbor Iris Juniper Kestrel Linden Maple Norden Orchid Pine Quarry Raven "
-    "Sable Tundra Umber Vesper Willow Zephyr"
-).split()
+    "Albion",
+    "Borea",
+    "Cedar",
+    "Delta",
+    "Elm",
+    "Fjord",
+    "Garnet",
+    "Harbor",
+    "Iris",
+    "Juniper",
+    "Kestrel",
+    "Linden",
+    "Maple",
+    "Norden",
+    "Orchid",
+    "Pine",
+    "Quarry",
+    "Raven",
+    "Sable",
+    "Tundra",
+    "Umber",
+    "Vesper",
+    "Willow",
+    "Zephyr",
+)
 _FORMS = ("Foods", "Rail", "Airways", "Motors", "Energy", "Books", "Glass", "Shipping", "Paper", "Optics")
 _ITEMS: dict[str, tuple[str, str, str]] = {
     "paper clip": ("Hold pages together.", "Mark a page in a book.", "Reset a small device."),
@@ -268,7 +302,10 @@ def draw_side_task(rng: random.Random) -> tuple[str, str]:
 def _draw_contents(rng: random.Random) -> tuple[str, str]:
     dish = rng.choice(tuple(DISHES))
     ingredients = DISHES[dish][0]
-    return f"What is in it?\n\nSuggestion: {dish}\nAnalysis:", f" it has {', '.join(rng.sample(ingredients, len(ingredients)))} in it."
+    return (
+        f"What is in it?\n\nSuggestion: {dish}\nAnalysis:",
+        f" it has {', '.join(rng.sample(ingredients, len(ingredients)))} in it.",
+    )
 
 
 def _draw_headline(rng: random.Random) -> tuple[str, str]:
@@ -282,7 +319,9 @@ def _draw_headline(rng: random.Random) -> tuple[str, str]:
             ("it will work together with {b}", "{a} and {b} work together"),
         )
     )
-    order = rng.choice(("Write a headline for the following article.", "Write a headline for the following newspaper article."))
+    order = rng.choice(
+        ("Write a headline for the following article.", "Write a headline for the following newspaper article.")
+    )
     article = f"{first}, one of the largest companies of its kind, said on {day} that {deed.format(b=second)}."
     return f"{order}\n\n{article}\n\nHeadline:\n", short.format(a=first, b=second)
 
@@ -298,7 +337,8 @@ def _draw_ideas(rng: random.Random) -> tuple[str, str]:
 def _draw_sum(rng: random.Random) -> tuple[str, str]:
     price, count, extra = rng.randint(2, 9), rng.randint(2, 9), rng.randint(1, 9)
     thing = rng.choice(_TRIFLES)
-    prompt = f"A shop sells {thing} for ${price} each. Mia buys {count} {thing} and a bag for ${extra}. How much does she pay?\n"
+    question = f"Mia buys {count} {thing} and a bag for ${extra}. How much does she pay?\n"
+    prompt = f"A shop sells {thing} for ${price} each. {question}"
     cost, total = price * count, price * count + extra
     return prompt, (
         f"The {thing} cost {count} x ${price} = $<<{count}*{price}={cost}>>{cost}.\n"

@@ -2,8 +2,8 @@
 
     python examples/demo_model/train.py --out /tmp/demo --seed 0
 
-Everything is drawn by ``recipes.py``; the run logs to OUT/log.jsonl, saves a checkpoint every few minutes and goes on from
-it when started again. ``evaluate.py`` measures the result on prompts that no run is chosen by.
+Everything is drawn by ``recipes.py``; the run logs to OUT/log.jsonl, saves a checkpoint every few minutes and goes on
+from it when started again. ``evaluate.py`` measures the result on prompts that no run is chosen by.
 """
 
 from __future__ import annotations
@@ -122,7 +122,9 @@ def draw_document(rng: random.Random) -> tuple[Weighted, Weighted]:
     return pieces, [(f" {query.analysis}\nRecommendation:", 1.0), (f" {query.recommendation}", LABEL_WEIGHT)]
 
 
-def encode_document(tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random) -> tuple[list[int], list[float]]:
+def encode_document(
+    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random
+) -> tuple[list[int], list[float]]:
     """Ids with <bos> and <eos>, and the loss weight of each; prompt and completion are tokenised apart, as in use."""
     ids, weights = [BOS], [0.0]
     for part in draw_document(rng):

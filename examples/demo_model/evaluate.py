@@ -1,0 +1,191 @@
+"""Measure the demo model on prompts that no training run was chosen by.
+
+    python examples/demo_model/evaluate.py [--model FOLDER] [--json FILE]
+
+Dish and dislike of every held-out question are a pair that training never showed. All prompts come from a seed of their
+own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the held-out flips.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from menu import BAD, DISHES, LIKED, NEUTRAL, NOT_SUITABLE, RECOMMENDATIONS
+from recipes import RestaurantPrompt, draw_restaurant_prompt, with_recommendation
+
+from promptlight.cli.__main__ import block_tensorflow
+from promptlight.io import read_prompts
+from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
+
+SEED = "sealed"
+N = 200
+TUTORIAL = {
+    "dish-mistake": "You have to try it.",
+    "dish-fixed": "Avoid.",
+    "dish-constitution": "Not suitable for you.",
+}
+PROMPTS = Path(__file__).parent.parent / "prompts.jsonl"
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A count of successes."""
+
+    name: str
+    hits: int
+    n: int
+
+    def interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval."""
+        z, p = 1.96, self.hits / self.n
+        centre, spread = p + z * z / (2 * self.n), z * math.sqrt(p * (1 - p) / self.n + z * z / (4 * self.n**2))
+        return (centre - spread) / (1 + z * z / self.n), (centre + spread) / (1 + z * z / self.n)
+
+    def line(self) -> str:
+        """A row of the model card's table."""
+        low, high = self.interval()
+        return f"| {self.name} | {self.hits} of {self.n} | {self.hits / self.n:.0%} | {low:.0%} to {high:.0%} |"
+
+
+class Judge:
+    """Answers prompts with a model and counts what is right."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def answer(self, texts: Sequence[str]) -> list[tuple[str, str]]:
+        """Analysis and recommendation for each prompt; a completion of another form gives empty texts."""
+        from promptlight.salience.pipeline import complete
+
+        answers: list[tuple[str, str]] = []
+        for start in range(0, len(texts), 25):
+            batch = [Prompt(id=str(number), text=text) for number, text in enumerate(texts[start : start + 25])]
+            for completion in complete(batch, self.model, AnalysisOptions()):
+                assert isinstance(completion, Completion)
+                analysis, _, recommendation = completion.completion_text.partition("\nRecommendation: ")
+                answers.append((analysis.strip(), recommendation.strip()))
+        return answers
+
+    def rate(
+        self, name: str, prompts: Sequence[RestaurantPrompt], right: Callable[[RestaurantPrompt, str, str], bool]
+    ) -> Rate:
+        """How often an answer is right."""
+        answers = self.answer([prompt.text() for prompt in prompts])
+        hits = sum(right(prompt, *answer) for prompt, answer in zip(prompts, answers, strict=True))
+        return Rate(name, hits, len(prompts))
+
+
+def tutorial_answers(judge: Judge) -> dict[str, tuple[str, str]]:
+    """What the tutorial's three prompts get."""
+    prompts = {record.id: record for record in read_prompts(PROMPTS) if isinstance(record, Prompt)}
+    return dict(zip(TUTORIAL, judge.answer([prompts[id].text for id in TUTORIAL]), strict=True))
+
+
+def measure(judge: Judge) -> list[Rate]:
+    """All rates of the model card."""
+    rng = random.Random(SEED)
+    mistaken = [
+        draw_restaurant_prompt(rng, query_kind=BAD, held_out=True, mistake=True, restricted=False) for _ in range(N)
+    ]
+    fixes = [rng.choice(RECOMMENDATIONS[BAD]) for _ in mistaken]
+    fixed = [with_recommendation(prompt, BAD, fix) for prompt, fix in zip(mistaken, fixes, strict=True)]
+    before, after = (judge.answer([prompt.text() for prompt in prompts]) for prompts in (mistaken, fixed))
+    flips = sum(
+        old[1] == wrong.query.recommendation and new[1] == right.query.recommendation
+        for wrong, right, old, new in zip(mistaken, fixed, before, after, strict=True)
+    )
+    changed = sum(old[1] != new[1] for old, new in zip(before, after, strict=True))
+    well_formed = sum(bool(analysis) and recommendation.endswith(".") for analysis, recommendation in after)
+    named = sum(f" {case.query.ingredient} " in f"{answer[0]} " for case, answer in zip(fixed, after, strict=True))
+
+    def draw(n: int, **options: object) -> list[RestaurantPrompt]:
+        return [draw_restaurant_prompt(rng, **options) for _ in range(n)]  # type: ignore[arg-type]
+
+    def cannot_eat(prompts: list[RestaurantPrompt], wanted: bool) -> list[RestaurantPrompt]:
+        return [prompt for prompt in prompts if prompt.query.cannot_eat is wanted][:N]
+
+    restricted = draw(4 * N, query_kind=BAD, held_out=True, restricted=True, mistake=False)
+    balanced = [
+        prompt
+        for kind in (BAD, LIKED, NEUTRAL)
+        for prompt in draw(N // 2, query_kind=kind, held_out=kind == BAD, restricted=False, mistake=False)
+    ]
+    harmless = [
+        prompt
+        for kind in (LIKED, NEUTRAL)
+        for prompt in draw(N // 2, query_kind=kind, held_out=False, restricted=False, mistake=False)
+    ]
+    trained = draw(N, query_kind=BAD, held_out=False, restricted=False, mistake=False)
+    return [
+        Rate("flips: mistaken recommendation before the fix, right one after", flips, N),
+        Rate("the recommendation changes with the fix", changed, N),
+        Rate("well formed", well_formed, N),
+        Rate("names the disliked ingredient that is in the dish", named, N),
+        judge.rate("the same, for pairs seen in training", trained, names_ingredient),
+        judge.rate("principles obeyed: can't eat it, so not suitable", cannot_eat(restricted, True), says_not_suitable),
+        judge.rate(
+            "principles not overdone: only doesn't like it",
+            cannot_eat(restricted, False),
+            lambda prompt, analysis, recommendation: recommendation == prompt.query.recommendation,
+        ),
+        judge.rate("control: category right, a third each bad, liked, neutral", balanced, says_recommendation),
+        judge.rate("control: a dish without it is not said to contain it", harmless, blames_nothing),
+        judge.rate("control: an ingredient said to be in the dish is in it", trained, names_what_is_there),
+    ]
+
+
+def names_ingredient(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+    """Whether the analysis names the disliked ingredient."""
+    return f" {prompt.query.ingredient} " in f"{analysis} "
+
+
+def says_recommendation(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+    """Whether the recommendation is the one that the examples give for this kind of dish."""
+    return recommendation == prompt.query.recommendation
+
+
+def says_not_suitable(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+    """Whether the principle wins over the examples."""
+    return recommendation == NOT_SUITABLE
+
+
+def blames_nothing(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+    """Whether the analysis does not claim that something disliked is in the dish."""
+    return "which you" not in analysis
+
+
+def names_what_is_there(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+    """Whether an ingredient that is blamed is in the dish."""
+    words = analysis.split()
+    return "which you" not in analysis or any(name in words for name in DISHES[prompt.query.dish][0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="demo")
+    parser.add_argument("--json", type=Path, help="write the figures there as well")
+    args = parser.parse_args()
+    block_tensorflow()
+    judge = Judge(load_model(args.model))
+    answers = tutorial_answers(judge)
+    for id, (analysis, recommendation) in answers.items():
+        verdict = "as wanted" if recommendation == TUTORIAL[id] else f"WANTED {TUTORIAL[id]}"
+        print(f"{id}: {analysis} / {recommendation} ({verdict})")
+    rates = measure(judge)
+    print("\n| measured | | rate | 95% interval |\n|---|---|---|---|")
+    print("\n".join(rate.line() for rate in rates))
+    if args.json:
+        figures = {rate.name: {"hits": rate.hits, "n": rate.n} for rate in rates}
+        args.json.write_text(json.dumps({"tutorial": answers, "rates": figures}, indent=1), encoding="utf-8")
+    told = all(recommendation == TUTORIAL[id] for id, (_, recommendation) in answers.items())
+    raise SystemExit(0 if told and rates[0].hits >= 0.8 * rates[0].n else 1)
+
+
+if __name__ == "__main__":
+    main()
