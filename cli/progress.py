@@ -35,6 +35,7 @@ class Tally:
     n_set_aside: int = 0
     n_already_done: int = 0
     n_tokens: int = 0
+    n_blank_lines: int = 0
     started: float = field(default_factory=time.monotonic)
     watchers: list[Watcher] = field(default_factory=list["Watcher"])
 
@@ -140,5 +141,7 @@ def summarize(tally: Tally, output: Path) -> str:
         parts.append(f"{tally.n_already_done} done before")
     if tally.n_set_aside:
         parts.append(f"{tally.n_set_aside} set aside (see above)")
+    if tally.n_blank_lines:
+        parts.append(f"{tally.n_blank_lines} blank lines skipped")
     speed = f" at {tally.tokens_per_second:.0f} tokens/s" if tally.n_tokens else ""
     return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {output}\nlook at one: promptlight show {output}"

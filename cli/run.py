@@ -44,7 +44,7 @@ def run(
     A record that can't be used is set aside with its reason, the rest goes on, and the exit code is 3. Run the same
     command again to go on after an interruption.
     """
-    from promptlight.io.prompts import count_lines, read_prompts
+    from promptlight.io.prompts import PromptReader, count_lines
     from promptlight.io.store import ResultsWriter
 
     n_records = count_lines(prompts)  # also says at once if the file can't be read
@@ -53,7 +53,8 @@ def run(
 
     options = AnalysisOptions(max_new_tokens=max_new_tokens, explain=explain, seed=seed)
     loaded = load_model(model, device=device, dtype=dtype)
-    records = islice(read_prompts(prompts, strict=strict), limit)
+    reader = PromptReader(prompts, strict=strict)
+    records = islice(reader, limit)
     tally = Tally(total=min(n_records, limit or n_records))
     with (
         ResultsWriter(output, describe_settings(loaded, options), describe_provenance(loaded)) as writer,
@@ -67,6 +68,7 @@ def run(
             else:
                 tally.explained(result)
             writer.add(result)
+        tally.n_blank_lines = reader.n_blank
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
 

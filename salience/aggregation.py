@@ -1,9 +1,9 @@
 """From token scores to span scores: rows for target spans, and pooling over the tokens of source spans.
 
 The row of a target span is the salience of its whole, from the gradient of its summed objective, where that was stored
-(*exact*). Else its tokens' rows are added up (*pooled*): for ``grad_l2`` a sum of norms, which is larger than the norm of
-the sum. The columns of a source span are always pooled. Self-salience is hidden: a source that reaches into the target
-scores zero.
+(*exact*). Else the rows of its tokens are added up (*pooled*): for ``grad_l2`` that is a sum of norms, never less than
+the norm of the sum. A source span's column is always pooled from its tokens. Self-salience is hidden: a source that
+reaches into the target scores zero.
 """
 
 from __future__ import annotations
@@ -42,13 +42,75 @@ def build_span_table(
 ) -> SpanTable:
     """Rows for all target spans of one granularity (special tokens left out), columns for all spans of another.
 
-    A row is zero for sources that reach into its own target span or lie after it.
+    A row is zero for sources that reach into its own target span or lie after it. Raises UsageError if the analysis
+    does not hold what is asked for.
     """
-    completion, columns = analysis.completion, _find_cuts(analysis, sources)
-    rows = [span for span in describe_spans(completion, _find_cuts(analysis, targets)) if span.role is Role.COMPLETION]
+    completion, columns = analysis.completion, _find_segmentation(analysis, sources)
+    rows = describe_spans(completion, _find_segmentation(analysis, targets))
+    rows = [span for span in rows if span.role is Role.COMPLETION]
     scores, exact = _stored_rows(analysis, targets, rows)
-    earlier = np.less_equal.outer([row.start for row in rows], -1) | np.greater_equal.outer(
-        np.array([row.start for row in rows], dtype=int), np.array(columns.bounds[1:], dtype=int)
-    )
+    starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(columns.bounds[1:])
+    earlier = stops <= starts[:, None]  # [rows, S]
     pooled = np.where(earlier, pool_sources(scores, columns, pooling), np.float32(0))
     return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
+
+
+def combine_targets(
+    analysis: Analysis,
+    targets: Sequence[Span],
+    *,
+    granularity: Granularity,
+    sources: Granularity,
+    pooling: Pooling = Pooling.SUM,
+) -> tuple[FloatArray, bool]:
+    """Scores [S] of all source spans for a selection of target spans of one granularity, and whether they are exact.
+
+    One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
+    where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
+    """
+    columns = _find_segmentation(analysis, sources)
+    rows, exact = _stored_rows(analysis, granularity, targets)
+    if len(targets) > 1 and analysis.salience.scores is not None:
+        rows = _token_rows(analysis, analysis.salience.scores, targets)
+    total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    chosen = np.zeros(columns.bounds[-1], dtype=bool)
+    for span in targets:
+        chosen[span.start : span.stop] = True
+    inside = np.logical_or.reduceat(chosen, list(columns.bounds[:-1]))
+    return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+
+
+def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
+    """Each visible source's part of the whole, -1 to 1: scores [S] over the sum of their sizes; 0 where all are 0."""
+    shown = np.where(visible, scores, 0).astype(np.float64)
+    total = np.abs(shown).sum()
+    return (shown / total if total > 0 else shown).astype(np.float32)
+
+
+def _find_segmentation(analysis: Analysis, granularity: Granularity) -> Segmentation:
+    if granularity not in analysis.segmentations:
+        held = ", ".join(analysis.segmentations) or "nothing"
+        raise UsageError(f"expected results cut by {granularity}, found {held}: compute them with that granularity")
+    return analysis.segmentations[granularity]
+
+
+def _stored_rows(analysis: Analysis, granularity: Granularity, targets: Sequence[Span]) -> tuple[FloatArray, bool]:
+    """Token-level scores [targets, T], and whether they come from whole-span gradients."""
+    salience = analysis.salience
+    stored = salience.span_scores.get(granularity)
+    if stored is not None:
+        first = _find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+        return stored[np.array([target.number - first for target in targets], dtype=np.intp)], True
+    if salience.scores is None:
+        held = ", ".join(salience.span_scores) or "none"
+        raise UsageError(f"expected scores by {granularity} or token, found {held}: compute them with that granularity")
+    return _token_rows(analysis, salience.scores, targets), all(span.stop - span.start == 1 for span in targets)
+
+
+def _token_rows(analysis: Analysis, scores: FloatArray, targets: Sequence[Span]) -> FloatArray:
+    """The sum of each target's token rows: [G, T] -> [targets, T]."""
+    first = analysis.completion.n_prompt_tokens
+    rows = np.zeros((len(targets), scores.shape[1]), dtype=np.float64)
+    for row, target in zip(rows, targets, strict=True):
+        row += scores[target.start - first : target.stop - first].sum(axis=0, dtype=np.float64)
+    return rows.astype(np.float32)

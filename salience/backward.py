@@ -1,11 +1,11 @@
 """The gradient of many targets through a Gemma decoder at once, written out by hand.
 
 The method, for one sequence of L positions and a chunk of C targets:
- 1. forward once, keeping each layer's input (``forward``);
+ 1. forward once, keeping each layer's input, and its activations where memory allows (``forward``);
  2. the top layer: each target's gradient starts at one row, so only that row goes back through its feed-forward half
     and its attention query, and only keys and values spread it over the prefix (``backward_top_layer``);
- 3. every lower layer, top to bottom: recompute what the layer's input tells, then push [L, C, D] through it
-    (``backward_layer``).
+ 3. every lower layer, top to bottom: push [L, C, D] through it (``backward_layer``). Where memory is short, a layer's
+    activations are computed again from its input instead of being kept.
 No gradient of a weight is ever formed, and the work is the matrix products that the chain rule cannot avoid.
 
 Why by hand: torch's autograd takes one target at a time, or repeats its bookkeeping for each; here C targets share
@@ -19,7 +19,6 @@ Shapes as in ``decoder.py``, and: L positions of the sequence, C targets, M = N 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -38,7 +37,6 @@ from promptlight.salience.decoder import (
     optional_norm,
     rms_norm,
     rotate,
-    run_layer,
     split_heads,
     visible_keys,
 )
@@ -46,34 +44,42 @@ from promptlight.salience.decoder import (
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """What the backward pass needs of the forward one: each layer's input [L, D], and the last layer's output rows."""
+    """What the backward pass needs of the forward one, for one sequence of L positions.
+
+    ``inputs`` are the layers' inputs [L, D]. ``kept`` are the activations of all layers but the last, if memory allows
+    to keep them; otherwise each is computed again when it is needed.
+    """
 
     inputs: tuple[Tensor, ...]
+    kept: tuple[Activations, ...]
+    top_heads: Heads
     rows: Tensor  # [G] the positions whose output predicts a target
-    output: Tensor  # [G, D]
+    output: Tensor  # [G, D] the last layer's output there
     angles: dict[Rope, Angles]
 
 
-def forward(decoder: Decoder, embeddings: Tensor, rows: Tensor) -> Trace:
-    """Run the layers over one sequence: unscaled embeddings [L, D]; only ``rows`` of the last layer's output are kept.
+def forward(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool) -> Trace:
+    """Run the layers over one sequence: unscaled embeddings [L, D].
 
-    The last layer's feed-forward half is computed at ``rows`` alone.
+    Of the last layer, everything after attention is computed at ``rows`` alone.
     """
     angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device))
     x = decoder.scale_embeddings(embeddings)
-    inputs = []
+    inputs, kept = [x], []
     for layer in decoder.layers[:-1]:
+        activations = Activations.of(layer, x, angles[layer.rope])
+        x = activations.feed_forward.output
         inputs.append(x)
-        x = run_layer(layer, x, angles[layer.rope])[0]
-    inputs.append(x)
+        if keep:
+            kept.append(activations)
     top = decoder.layers[-1]
     heads = Heads.of(top, x, angles[top.rope])
     attended = attend_causally(top, heads.query, heads.key, heads.value)[rows]
     output = FeedForward.of(top, HalfBlock.of(top, x[rows], attended).output).output
-    return Trace(inputs=tuple(inputs), rows=rows, output=output, angles=angles)
+    return Trace(inputs=tuple(inputs), kept=tuple(kept), top_heads=heads, rows=rows, output=output, angles=angles)
 
 
-# ---- what each half of a block saves -------------------------------------------------------------------------------
+# ---- what each part of a block saves -------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -91,9 +97,11 @@ class Heads:
         normed = rms_norm(x, layer.pre_attention_norm, layer.epsilon)
         raw_query, raw_key, value = split_heads(layer, normed @ layer.query_key_value)
         query = rotate(optional_norm(raw_query, layer.query_norm, layer.epsilon), angles) * layer.query_scale
-        return cls(
-            raw_query, raw_key, query, rotate(optional_norm(raw_key, layer.key_norm, layer.epsilon), angles), value
-        )
+        key = rotate(optional_norm(raw_key, layer.key_norm, layer.epsilon), angles)
+        return cls(raw_query, raw_key, query, key, value)
+
+    def first(self, length: int) -> Heads:
+        return Heads(*(part[:, :length] for part in vars(self).values()))
 
 
 @dataclass(frozen=True)
@@ -108,15 +116,17 @@ class HalfBlock:
         projected = attended @ layer.attention_output
         return cls(projected, x + optional_norm(projected, layer.post_attention_norm, layer.epsilon))
 
+    def first(self, length: int) -> HalfBlock:
+        return HalfBlock(self.projected[:length], self.output[:length])
+
 
 @dataclass(frozen=True)
 class FeedForward:
-    """The feed-forward half: entry, projection and output [rows, D]; gate, its gelu, and up [rows, F]."""
+    """The feed-forward half: entry, projection and output [rows, D], and its product's two derivatives [rows, F]."""
 
     entry: Tensor
-    activated: Tensor  # gelu(gate)
-    up: Tensor
-    gate: Tensor
+    by_up: Tensor  # gelu(gate)
+    by_gate: Tensor  # up gelu'(gate)
     projected: Tensor
     output: Tensor
 
@@ -127,7 +137,31 @@ class FeedForward:
         activated = torch.nn.functional.gelu(gate, approximate="tanh")
         projected = (activated * up) @ layer.down
         output = entry + optional_norm(projected, layer.post_feedforward_norm, layer.epsilon)
-        return cls(entry, activated, up, gate, projected, output)
+        return cls(entry, activated, up.mul_(gelu_slope(gate)), projected, output)
+
+    def first(self, length: int) -> FeedForward:
+        return FeedForward(*(part[:length] for part in vars(self).values()))
+
+
+@dataclass(frozen=True)
+class Activations:
+    """All that one layer's backward pass needs."""
+
+    x: Tensor  # [L, D] the layer's input
+    heads: Heads
+    half: HalfBlock
+    feed_forward: FeedForward
+
+    @classmethod
+    def of(cls, layer: Layer, x: Tensor, angles: Angles) -> Activations:
+        heads = Heads.of(layer, x, angles)
+        half = HalfBlock.of(layer, x, attend_causally(layer, heads.query, heads.key, heads.value))
+        return cls(x, heads, half, FeedForward.of(layer, half.output))
+
+    def first(self, length: int) -> Activations:
+        """The same for the first positions alone: nothing earlier depends on them."""
+        parts = (self.heads, self.half, self.feed_forward)
+        return Activations(self.x[:length], *(part.first(length) for part in parts))
 
 
 # ---- backward ------------------------------------------------------------------------------------------------------
@@ -150,7 +184,7 @@ def backward_top_layer(decoder: Decoder, trace: Trace, targets: slice, gradient:
     seen = int(rows.max()) + 1
     x = x[:seen]
     angles = clip_angles(trace.angles[layer.rope], seen)
-    heads = Heads.of(layer, x, angles)
+    heads = trace.top_heads.first(seen)
     query = heads.query[:, rows]
     visible = visible_keys(rows, torch.arange(seen, device=rows.device), layer.window)
     scores, weights = scores_and_weights(layer, query, heads.key, visible)
@@ -176,26 +210,36 @@ def backward_top_layer(decoder: Decoder, trace: Trace, targets: slice, gradient:
     return by_input
 
 
-def backward_layer(layer: Layer, x: Tensor, angles: Angles, gradient: Tensor) -> Tensor:
-    """Push the gradients of C targets by a layer's output [L, C, D] to its input: x [L, D] -> [L, C, D]."""
-    heads = Heads.of(layer, x, angles)
-    attended = attend_causally(layer, heads.query, heads.key, heads.value)
-    half = HalfBlock.of(layer, x, attended)
-    by_half = backward_feed_forward(layer, FeedForward.of(layer, half.output), gradient)
-    by_attended = backward_attention_output(layer, half, by_half)
-    by_query, by_key, by_value = backward_attention(layer, heads, by_attended)
-    return by_half + backward_projection(layer, x, heads, angles, by_query, by_key, by_value)
+def backward_to_embeddings(decoder: Decoder, trace: Trace, gradient: Tensor) -> Tensor:
+    """From the top layer's input down to the unscaled embeddings: [L', C, D] -> [L', C, D], float32 or better."""
+    seen = len(gradient)
+    for number in reversed(range(len(decoder.layers) - 1)):
+        layer, angles = decoder.layers[number], clip_angles(trace.angles[decoder.layers[number].rope], seen)
+        if trace.kept:
+            activations = trace.kept[number].first(seen)
+        else:
+            activations = Activations.of(layer, trace.inputs[number][:seen], angles)
+        gradient = backward_layer(layer, activations, angles, gradient)
+    return gradient * decoder.embedding_scale
+
+
+def backward_layer(layer: Layer, saved: Activations, angles: Angles, gradient: Tensor) -> Tensor:
+    """Push the gradients of C targets by a layer's output to its input, [L, C, D] -> [L, C, D]."""
+    by_half = backward_feed_forward(layer, saved.feed_forward, gradient)
+    by_attended = backward_attention_output(layer, saved.half, by_half)
+    by_query, by_key, by_value = backward_attention(layer, saved.heads, by_attended)
+    return by_half.add_(backward_projection(layer, saved.x, saved.heads, angles, by_query, by_key, by_value))
 
 
 def backward_feed_forward(layer: Layer, saved: FeedForward, gradient: Tensor) -> Tensor:
     """Through the feed-forward half and around it: gradient [rows, (C,) D] -> same shape."""
     by_projected = backward_optional_norm(saved.projected, layer.post_feedforward_norm, layer.epsilon, gradient)
     by_product = by_projected.to(layer.down.dtype) @ layer.down.T
-    by_gate = by_product * broadcast_rows(saved.up * gelu_slope(saved.gate), by_product)
-    by_up = by_product.mul_(broadcast_rows(saved.activated, by_product))
+    by_gate = by_product * broadcast_rows(saved.by_gate, by_product)
+    by_up = by_product.mul_(broadcast_rows(saved.by_up, by_product))
     flat = torch.addmm(by_gate.flatten(0, -2) @ layer.gate.T, by_up.flatten(0, -2), layer.up.T)
     by_normed = flat.view(gradient.shape)
-    return gradient + backward_norm(saved.entry, layer.pre_feedforward_norm, layer.epsilon, by_normed)
+    return backward_norm(saved.entry, layer.pre_feedforward_norm, layer.epsilon, by_normed).add_(gradient)
 
 
 def backward_attention_output(layer: Layer, half: HalfBlock, gradient: Tensor) -> Tensor:
@@ -307,12 +351,3 @@ def split_groups(layer: Layer, joined: Tensor) -> Tensor:
 def clip_angles(angles: Angles, length: int) -> Angles:
     """The angles of the first ``length`` positions."""
     return angles[0][:length], angles[1][:length]
-
-
-def backward_to_embeddings(decoder: Decoder, trace: Trace, gradient: Tensor) -> Tensor:
-    """From the top layer's input down to the unscaled embeddings: [L', C, D] -> [L', C, D], float32 or better."""
-    seen = len(gradient)
-    layers: Sequence[Layer] = decoder.layers[:-1]
-    for layer, x in zip(reversed(layers), reversed(trace.inputs[:-1]), strict=True):
-        gradient = backward_layer(layer, x[:seen], clip_angles(trace.angles[layer.rope], seen), gradient)
-    return gradient * decoder.embedding_scale

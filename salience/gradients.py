@@ -26,7 +26,7 @@ from torch import Tensor
 
 from promptlight.salience import backward
 from promptlight.salience.decoder import Decoder, at_least_float32
-from promptlight.salience.memory import plan_chunk, run_in_chunks
+from promptlight.salience.memory import keeps_activations, plan_chunk, run_in_chunks
 from promptlight.salience.objectives import log_probabilities, objective_gradient
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 
@@ -68,7 +68,7 @@ def compute_salience(
     sequence = torch.tensor(ids, device=decoder.embedding.device)
     embeddings = decoder.embed(sequence[:-1])
     rows = torch.arange(n_prompt_tokens - 1, len(ids) - 1, device=sequence.device)
-    trace = backward.forward(decoder, embeddings, rows)
+    trace = backward.forward(decoder, embeddings, rows, keep=keeps_activations(decoder, len(embeddings)))
 
     target_spans = {name: _target_spans(cut, n_prompt_tokens) for name, cut in segmentations.items()}
     target_spans[Granularity.TOKEN] = [(target, target + 1) for target in range(len(rows))]

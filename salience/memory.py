@@ -38,6 +38,21 @@ def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | Non
     return int(max(1, min(n_units, GPU_CHUNK if device.type == "cuda" else CPU_CHUNK, fitting)))
 
 
+def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:
+    """Whether all layers' activations fit in a quarter of the free memory; if not, they are computed again."""
+    available = free_bytes(decoder.embedding.device) if free is None else free
+    return activation_bytes(decoder, n_positions) <= available // 4
+
+
+def activation_bytes(decoder: Decoder, n_positions: int) -> int:
+    """What ``backward.forward`` keeps per layer and position: 5 D of residual stream, 2 (N + 2K) H and 2 F."""
+    per_position = sum(
+        5 * layer.gate.shape[0] + 2 * layer.query_key_value.shape[1] + 2 * layer.gate.shape[1]
+        for layer in decoder.layers
+    )
+    return n_positions * per_position * decoder.embedding.dtype.itemsize
+
+
 def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
     """The formula above for one layer."""
     narrow = decoder.embedding.dtype.itemsize

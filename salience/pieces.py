@@ -40,7 +40,9 @@ def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
     special token parts the bytes around it. Raises ValueError unless there is one flag per piece.
     """
     texts: list[str] = []
-    for in_bytes, run in groupby(zip(pieces, special, strict=True), lambda pair: not pair[1] and is_byte_piece(pair[0])):
+    for in_bytes, run in groupby(
+        zip(pieces, special, strict=True), lambda pair: not pair[1] and is_byte_piece(pair[0])
+    ):
         if in_bytes:
             texts += _decode_bytes(bytes(int(piece[3:5], 16) for piece, _ in run))
         else:

@@ -84,7 +84,7 @@ def find_sentences(text: str) -> list[int]:
     for start, stop in pairwise([0, *find_lines(text), len(text)]):
         # sentencex 1.0.32 panics at blanks that are not ASCII, as in "B\xa0."
         place, before = start, ""
-        for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop])):
+        for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop].rstrip())):
             closing = _CLOSING.match(sentence) if before and not before[-1].isspace() else None
             if not _LIST_NUMBER.fullmatch(before):
                 cuts.add(place + (closing.end() if closing else 0))
@@ -124,7 +124,7 @@ def _parted_by_unicode(chunk: str) -> Iterator[tuple[int, int]]:
     return pairwise(mark.start() for mark in _WORD_BOUNDARY.finditer(chunk))
 
 
-_LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*")
+_LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*(?:\s+\Z)?")
 _BLANKS_AND_REST = regex.compile(r"(\s*)(\S+)")
 _WIDE_BLANK = regex.compile(r"[^\S\x00-\x7F]")
 _CLOSING = regex.compile(r"""[\p{Pe}\p{Pf}"'*_]+(?:\s+|$)|[\p{Pe}\p{Pf}]+""")
