@@ -103,7 +103,8 @@ def _stored_rows(analysis: Analysis, granularity: Granularity, targets: Sequence
         return stored[np.array([target.number - first for target in targets], dtype=np.intp)], True
     if salience.scores is None:
         held = ", ".join(salience.span_scores) or "none"
-        raise UsageError(f"expected scores by {granularity} or token, found {held}: compute them with that granularity")
+        wanted = " or ".join(dict.fromkeys([granularity, Granularity.TOKEN]))
+        raise UsageError(f"expected scores by {wanted}, found {held}: compute them with that granularity")
     return _token_rows(analysis, salience.scores, targets), all(span.stop - span.start == 1 for span in targets)
 
 

@@ -40,11 +40,16 @@ def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularit
         find = _FINDERS[granularity]
         border = next((token.start for token in tokens[n_prompt_tokens:]), len(text))
         cuts = [*find(text[:border]), border, *(border + cut for cut in find(text[border:]))]
+        if granularity is Granularity.WORD:
+            cuts = _without_shared(cuts, tokens, text)
     return Segmentation(granularity=granularity, bounds=group_tokens(tokens, n_prompt_tokens, text, cuts))
 
 
 def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts: Sequence[int]) -> tuple[int, ...]:
-    """The bounds of the spans that T tokens make when a text is cut at these increasing positions: 0, ..., T."""
+    """The bounds of the spans that T tokens make when a text is cut at these increasing positions: 0, ..., T.
+
+    A cut inside a token, past its first visible character, takes effect at the next token.
+    """
     starts: list[int] = []
     piece: int | None = None  # number of the piece of text that the token before belongs to; None: it is special
     for position, token in enumerate(tokens):
@@ -56,6 +61,17 @@ def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts:
         if piece is None or piece != before:
             starts.append(position)
     return (*starts, len(tokens))
+
+
+def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> list[int]:
+    """Leave out cuts inside a token that begins the next word too: what follows then goes on with both words."""
+    shared = {
+        place
+        for token in tokens
+        for place in range(_anchor(token, text) + 1, token.stop)
+        if _WORD_BEGUN.search(text, place, token.stop)
+    }
+    return [cut for cut in cuts if cut not in shared]
 
 
 def _anchor(token: Token, text: str) -> int:
@@ -80,8 +96,9 @@ def find_sentences(text: str) -> list[int]:
     """
     # loaded only here: it is a compiled library, and untyped
     split = cast("Callable[[str, str], list[str]]", import_module("sentencex").segment)
-    cuts: set[int] = set()
-    for start, stop in pairwise([0, *find_lines(text), len(text)]):
+    lines = find_lines(text)
+    cuts = set(lines)
+    for start, stop in pairwise([0, *lines, len(text)]):
         # sentencex 1.0.32 panics at blanks that are not ASCII, as in "B\xa0."
         place, before = start, ""
         for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop].rstrip())):
@@ -132,6 +149,7 @@ _LIST_NUMBER = regex.compile(r"[\s#>*_(-]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.
 _WORD_BOUNDARY = regex.compile(r"\b", regex.WORD)
 _LETTER = regex.compile(r"[\p{L}\p{Nl}\p{Nd}]")
 _OPENING = regex.compile(r"[\p{Ps}\p{Pi}]")
+_WORD_BEGUN = regex.compile(r"[^\s\p{Ps}\p{Pi}]")
 _NEEDS_NO_BLANK = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}—…"
     r"\p{Block=CJK_Symbols_And_Punctuation}\p{Block=Halfwidth_And_Fullwidth_Forms}]"
