@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ except ImportError:  # Windows: no lock
 
 METADATA_KEY = b"promptlight"
 FLUSH_EVERY = 32
+_SHARD_NAME = re.compile(r"part-\d+\.parquet")
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ class Done:
 
 def find_shards(folder: Path) -> list[Path]:
     """The folder's shards in the order in which they were written."""
-    return sorted(folder.glob("part-*.parquet"))
+    return sorted(path for path in folder.glob("part-*.parquet") if _SHARD_NAME.fullmatch(path.name))
 
 
 def read_metadata(shard: Path) -> dict[str, Any]:
@@ -63,9 +65,10 @@ def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
     """All results of a folder in the order in which they were written, one shard in memory at a time."""
     for shard in require_shards(Path(folder)):
         method = Method(read_metadata(shard)["settings"]["method"])
-        for batch in _open_shard(shard).iter_batches(batch_size=16):
-            for row in batch.to_pylist():
-                yield from_row(row, method)
+        with _naming(shard):
+            for batch in _open_shard(shard).iter_batches(batch_size=16):
+                for row in batch.to_pylist():
+                    yield from_row(row, method)
 
 
 def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
@@ -74,7 +77,7 @@ def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> A
     places = [
         (shard, place, known)
         for shard in shards
-        for place, known in enumerate(_open_shard(shard).read(columns=["id"])["id"].to_pylist())
+        for place, known in enumerate(_read_shard(shard, ["id"])["id"].to_pylist())
     ]
     if id is None:
         if not -len(places) <= row < len(places):
@@ -87,7 +90,7 @@ def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> A
             raise OutputError(f"{folder}: no result with id {id!r}; it has {ids}")
         shard, place = found[0]
     method = Method(read_metadata(shard)["settings"]["method"])
-    return from_row(_open_shard(shard).read().slice(place, 1).to_pylist()[0], method)
+    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], method)
 
 
 def require_shards(folder: Path) -> list[Path]:
@@ -150,7 +153,7 @@ class ResultsWriter:
     def forget(self, id: str) -> None:
         """Take a record that was set aside out of its shard, so that it can be tried again."""
         done = self.done.pop(id)
-        table = _open_shard(done.shard).read()
+        table = _read_shard(done.shard)
         kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))
         if len(kept):
             write_table(kept, done.shard)
@@ -160,6 +163,9 @@ class ResultsWriter:
     def _open_folder(self) -> IO[str]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            foreign = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+            if foreign and not find_shards(self.folder):
+                raise OutputError(f"{self.folder}: holds other files ({foreign[0]}) and no results; choose another -o")
             lock = (self.folder / ".lock").open("w")
         except OSError as error:
             raise OutputError(f"{self.folder}: can't write there ({error.strerror}); choose another -o") from error
@@ -172,20 +178,15 @@ class ResultsWriter:
         return lock
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
-        for leftover in self.folder.glob(".part-*.tmp"):
-            leftover.unlink()
-        foreign = [path.name for path in self.folder.iterdir() if not path.name.startswith((".", "part-"))]
-        shards = find_shards(self.folder)
-        if foreign and not shards:
-            raise OutputError(f"{self.folder}: holds other files ({foreign[0]}) and no results; choose another -o")
         done: dict[str, Done] = {}
-        for shard in shards:
+        for shard in find_shards(self.folder):
             differences = _describe_differences(read_metadata(shard)["settings"], settings)
             if differences:
                 raise OutputError(f"{self.folder}: made with other settings ({differences}); choose another -o")
-            table = _open_shard(shard).read(columns=["id", "fingerprint", "error"])
-            for row in table.to_pylist():
+            for row in _read_shard(shard, ["id", "fingerprint", "error"]).to_pylist():
                 done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"] is not None)
+        for leftover in self.folder.glob(".part-*.parquet.tmp"):
+            leftover.unlink()
         return done
 
 
@@ -214,8 +215,20 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _open_shard(shard: Path) -> pq.ParquetFile:
-    try:
+    with _naming(shard):
         return pq.ParquetFile(shard)
+
+
+def _read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
+    with _naming(shard):
+        return _open_shard(shard).read(columns=columns)
+
+
+@contextlib.contextmanager
+def _naming(shard: Path) -> Iterator[None]:
+    """Errors of a damaged shard, in its footer or behind it, say which one it is."""
+    try:
+        yield
     except (OSError, pa.ArrowInvalid) as error:
         raise OutputError(
             f"{shard}: not readable as Parquet ({error}); if it is damaged, delete it and run the same command again"

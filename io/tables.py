@@ -26,7 +26,7 @@ class TableFormat(StrEnum):
 
 
 def tidy_schema() -> pa.Schema:
-    """Columns of a tidy table. ``share`` is the score's part of all visible sources' scores for that target, 0 to 1."""
+    """Columns of a tidy table. ``share`` is the score's part of all visible sources' sizes for that target, -1 to 1."""
     import pyarrow as pa
 
     return pa.schema(
@@ -62,11 +62,11 @@ def write_tidy_table(
     Sources at or after a target have no row. The file appears whole or not at all.
     """
     format = format or guess_format(path)
-    if path.exists() and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another -o, or say --overwrite")
     temporary = path.with_name(f".{path.name}.tmp")
     n_rows = 0
     try:
+        if path.exists() and not overwrite:
+            raise OutputError(f"{path}: exists already; choose another -o, or say --overwrite")
         path.parent.mkdir(parents=True, exist_ok=True)
         with open_writer(temporary, format) as write:
             for analysis, table in tables:
@@ -77,7 +77,8 @@ def write_tidy_table(
     except OSError as error:
         raise OutputError(f"{path}: could not be written ({error.strerror or error})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
     return n_rows
 
 

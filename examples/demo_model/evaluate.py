@@ -2,8 +2,9 @@
 
     python examples/demo_model/evaluate.py [--model FOLDER] [--json FILE]
 
-Dish and dislike of every held-out question are a pair that training never showed. All prompts come from a seed of their
-own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the held-out flips.
+A held-out question pairs a dish with a dislike that training never showed with it: *line* means that this dish never
+stood above "Can't eat" this ingredient, *pair* that it never met this ingredient as a dislike in any words. All prompts
+come from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the held-out flips.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from menu import BAD, DISHES, LIKED, NEUTRAL, NOT_SUITABLE, RECOMMENDATIONS
-from recipes import RestaurantPrompt, draw_restaurant_prompt, with_recommendation
+from menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
+from recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
 
 from promptlight.cli.__main__ import block_tensorflow
 from promptlight.io import read_prompts
@@ -88,56 +90,57 @@ def tutorial_answers(judge: Judge) -> dict[str, tuple[str, str]]:
 
 
 def measure(judge: Judge) -> list[Rate]:
-    """All rates of the model card."""
+    """All rates of the model card; the first one is the bar."""
     rng = random.Random(SEED)
-    mistaken = [
-        draw_restaurant_prompt(rng, query_kind=BAD, held_out=True, mistake=True, restricted=False) for _ in range(N)
+
+    def draw(n: int, **options: Any) -> list[RestaurantPrompt]:
+        return [draw_restaurant_prompt(rng, **{"restricted": False, "mistake": False} | options) for _ in range(n)]
+
+    def draw_flips(held_out: HeldOut) -> list[RestaurantPrompt]:
+        return draw(N, query_kind=BAD, held_out=held_out, mistake=True)
+
+    lines, pairs = draw_flips(HeldOut.LINE), draw_flips(HeldOut.PAIR)
+    seen = draw(N, query_kind=BAD)
+    obeyed = draw(N, query_kind=BAD, held_out=HeldOut.LINE, restricted=True)
+    overdone = [prompt for prompt in draw(4 * N, query_kind=BAD, restricted=True) if is_answerable(prompt)][:N]
+    balanced = [prompt for kind in (BAD, LIKED, NEUTRAL) for prompt in draw(N // 2, query_kind=kind)]
+    harmless = [prompt for kind in (LIKED, NEUTRAL) for prompt in draw(N // 2, query_kind=kind)]
+    return [
+        *measure_flips(judge, lines, rng, "line"),
+        *measure_flips(judge, pairs, rng, "pair"),
+        judge.rate("names the disliked ingredient, held-out lines", lines, names_ingredient),
+        judge.rate("names the disliked ingredient, held-out pairs", pairs, names_ingredient),
+        judge.rate("names the disliked ingredient, pairs seen in training", seen, names_ingredient),
+        judge.rate("well formed", lines, lambda _, analysis, answer: bool(analysis) and answer.endswith(".")),
+        judge.rate("principles: can't eat it, so not suitable (held-out lines)", obeyed, says_recommendation),
+        judge.rate("principles: only doesn't like it, so not applied", overdone, says_recommendation),
+        judge.rate("control: recommendation right, a third each bad, liked, neutral", balanced, says_recommendation),
+        judge.rate("control: a dish without it is not said to contain it", harmless, blames_nothing),
+        judge.rate(
+            "control: an ingredient that is blamed is in the dish", [*seen, *lines, *pairs], blames_what_is_there
+        ),
     ]
-    fixes = [rng.choice(RECOMMENDATIONS[BAD]) for _ in mistaken]
-    fixed = [with_recommendation(prompt, BAD, fix) for prompt, fix in zip(mistaken, fixes, strict=True)]
+
+
+def measure_flips(judge: Judge, mistaken: list[RestaurantPrompt], rng: random.Random, held_out: str) -> list[Rate]:
+    """What happens when only the mistaken examples' recommendation is mended."""
+    fixed = [with_recommendation(prompt, BAD, rng.choice(RECOMMENDATIONS[BAD])) for prompt in mistaken]
     before, after = (judge.answer([prompt.text() for prompt in prompts]) for prompts in (mistaken, fixed))
     flips = sum(
         old[1] == wrong.query.recommendation and new[1] == right.query.recommendation
         for wrong, right, old, new in zip(mistaken, fixed, before, after, strict=True)
     )
     changed = sum(old[1] != new[1] for old, new in zip(before, after, strict=True))
-    well_formed = sum(bool(analysis) and recommendation.endswith(".") for analysis, recommendation in after)
-    named = sum(f" {case.query.ingredient} " in f"{answer[0]} " for case, answer in zip(fixed, after, strict=True))
-
-    def draw(n: int, **options: object) -> list[RestaurantPrompt]:
-        return [draw_restaurant_prompt(rng, **options) for _ in range(n)]  # type: ignore[arg-type]
-
-    def cannot_eat(prompts: list[RestaurantPrompt], wanted: bool) -> list[RestaurantPrompt]:
-        return [prompt for prompt in prompts if prompt.query.cannot_eat is wanted][:N]
-
-    restricted = draw(4 * N, query_kind=BAD, held_out=True, restricted=True, mistake=False)
-    balanced = [
-        prompt
-        for kind in (BAD, LIKED, NEUTRAL)
-        for prompt in draw(N // 2, query_kind=kind, held_out=kind == BAD, restricted=False, mistake=False)
-    ]
-    harmless = [
-        prompt
-        for kind in (LIKED, NEUTRAL)
-        for prompt in draw(N // 2, query_kind=kind, held_out=False, restricted=False, mistake=False)
-    ]
-    trained = draw(N, query_kind=BAD, held_out=False, restricted=False, mistake=False)
     return [
-        Rate("flips: mistaken recommendation before the fix, right one after", flips, N),
-        Rate("the recommendation changes with the fix", changed, N),
-        Rate("well formed", well_formed, N),
-        Rate("names the disliked ingredient that is in the dish", named, N),
-        judge.rate("the same, for pairs seen in training", trained, names_ingredient),
-        judge.rate("principles obeyed: can't eat it, so not suitable", cannot_eat(restricted, True), says_not_suitable),
-        judge.rate(
-            "principles not overdone: only doesn't like it",
-            cannot_eat(restricted, False),
-            lambda prompt, analysis, recommendation: recommendation == prompt.query.recommendation,
-        ),
-        judge.rate("control: category right, a third each bad, liked, neutral", balanced, says_recommendation),
-        judge.rate("control: a dish without it is not said to contain it", harmless, blames_nothing),
-        judge.rate("control: an ingredient said to be in the dish is in it", trained, names_what_is_there),
+        Rate(f"flips, held-out {held_out}s: the mistaken recommendation before the fix, the right one after", flips, N),
+        Rate(f"the recommendation changes with the fix, held-out {held_out}s", changed, N),
     ]
+
+
+def is_answerable(prompt: RestaurantPrompt) -> bool:
+    """Whether a guest who only doesn't like something finds the recommendation in the examples."""
+    shown = [shot.recommendation for shot in prompt.shots if shot.kind == prompt.query.kind]
+    return not prompt.query.cannot_eat and prompt.query.recommendation in shown
 
 
 def names_ingredient(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
@@ -150,17 +153,12 @@ def says_recommendation(prompt: RestaurantPrompt, analysis: str, recommendation:
     return recommendation == prompt.query.recommendation
 
 
-def says_not_suitable(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
-    """Whether the principle wins over the examples."""
-    return recommendation == NOT_SUITABLE
-
-
 def blames_nothing(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
     """Whether the analysis does not claim that something disliked is in the dish."""
     return "which you" not in analysis
 
 
-def names_what_is_there(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
+def blames_what_is_there(prompt: RestaurantPrompt, analysis: str, recommendation: str) -> bool:
     """Whether an ingredient that is blamed is in the dish."""
     words = analysis.split()
     return "which you" not in analysis or any(name in words for name in DISHES[prompt.query.dish][0])

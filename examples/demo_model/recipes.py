@@ -7,9 +7,11 @@ to get the last one right is to look it up in the examples. That is the behaviou
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import zlib
 from dataclasses import dataclass
+from enum import StrEnum
 
 from menu import (
     BAD,
@@ -44,6 +46,7 @@ class Case:
     cannot_eat: bool
     analysis: str
     recommendation: str
+    given: bool = False  # the analysis is part of the question
 
     def question(self) -> str:
         """The block up to the word that the model continues from."""
@@ -74,25 +77,69 @@ class RestaurantPrompt:
         return "\n\n".join(parts)
 
 
-def is_held_out(dish: str, ingredient: str) -> bool:
-    """Whether a dish is never shown in training to someone who dislikes this ingredient: one pair in eight."""
-    return (dish, ingredient) == TUTORIAL_PAIR or zlib.crc32(f"{dish}|{ingredient}".encode()) % 8 == 0
+class HeldOut(StrEnum):
+    """What training never shows. LINE: this dish to someone who *can't eat* this ingredient. PAIR: in any words."""
+
+    NO = "no"
+    LINE = "line"
+    PAIR = "pair"
+
+
+def held_out_as(dish: str, ingredient: str) -> HeldOut:
+    """How much of a pair is held out: one in sixteen as PAIR, one in sixteen and the tutorial's as LINE."""
+    remainder = zlib.crc32(f"{dish}|{ingredient}".encode()) % 16
+    if (dish, ingredient) == TUTORIAL_PAIR or remainder == 8:
+        return HeldOut.LINE
+    return HeldOut.PAIR if remainder == 0 else HeldOut.NO
+
+
+def is_allowed(dish: str, guest: Guest, held_out: HeldOut, finishing: bool) -> bool:
+    """Whether this guest may look at this dish: for training, or for a test of what is held out.
+
+    The first stage of training shows neither kind; finishing shows LINE pairs to guests who only don't like it.
+    """
+    kinds = {name: held_out_as(dish, name) for name in guest.disliked}
+    if held_out is HeldOut.NO:
+        return all(
+            kind is HeldOut.NO or (kind is HeldOut.LINE and finishing and not guest.cannot_eat)
+            for kind in kinds.values()
+        )
+    contained = [kind for name, kind in kinds.items() if name in DISHES[dish][0]]
+    return bool(contained) and contained[0] is held_out and (guest.cannot_eat or held_out is HeldOut.PAIR)
 
 
 def draw_restaurant_prompt(
     rng: random.Random,
     *,
     query_kind: str | None = None,
-    held_out: bool = False,
+    held_out: HeldOut = HeldOut.NO,
     mistake: bool | None = None,
     restricted: bool | None = None,
+    finishing: bool = False,
 ) -> RestaurantPrompt:
     """Draw one prompt; every option that is None is drawn too.
 
-    ``held_out`` takes the query's dish and ingredient from the pairs that training never shows; ``mistake`` gives the
-    examples of a bad dish a liked dish's recommendation; ``restricted`` adds the principle about dietary restrictions.
+    ``held_out`` takes the query's dish and ingredient from what training never shows; ``mistake`` gives the examples
+    of a bad dish a liked dish's recommendation; ``restricted`` adds the principle about dietary restrictions.
+    ``finishing`` is the second stage of training: the answer can always be found in the prompt, and the query's analysis
+    is sometimes given, against what is known of the dish, so that the recommendation is learnt to follow from it.
     """
-    kind = query_kind or rng.choices(KINDS, weights=(6, 2, 2))[0]
+    while True:
+        prompt = _draw_prompt(rng, query_kind, held_out, mistake, restricted, finishing)
+        shown = [shot.recommendation for shot in prompt.shots if shot.kind == prompt.query.kind]
+        if prompt.query.recommendation in (NOT_SUITABLE, *shown) or not (finishing or held_out is not HeldOut.NO):
+            return prompt
+
+
+def _draw_prompt(
+    rng: random.Random,
+    query_kind: str | None,
+    held_out: HeldOut,
+    mistake: bool | None,
+    restricted: bool | None,
+    finishing: bool,
+) -> RestaurantPrompt:
+    kind = query_kind or rng.choices(KINDS, weights=(7, 1.5, 1.5) if finishing else (6, 2, 2))[0]
     if restricted is None:
         restricted = rng.random() < 0.25
     principles = _draw_principles(rng, restricted)
@@ -106,14 +153,30 @@ def draw_restaurant_prompt(
         if not shared_guest:
             guest = _draw_guest(rng)
         used = {shot.dish for shot in shots}
-        shots.append(_draw_case(rng, guest, shot_kind, labels, restricted, used=used, held_out=False))
+        shots.append(_draw_case(rng, guest, shot_kind, labels, restricted, used, HeldOut.NO, finishing))
     used = {shot.dish for shot in shots}
-    query = _draw_case(rng, _draw_guest(rng), kind, labels, restricted, used=used, held_out=held_out)
+    query = _draw_case(rng, _draw_guest(rng), kind, labels, restricted, used, held_out, finishing)
+    if finishing and rng.random() < 0.35:
+        query = _contradict(rng, query, rng.choice(shot_kinds), labels, restricted)
     return RestaurantPrompt(
         header=HEADERS[0] if rng.random() < 0.8 else rng.choice(HEADERS),
         principles=principles,
         shots=tuple(shots),
         query=query,
+    )
+
+
+def _contradict(rng: random.Random, query: Case, kind: str, labels: dict[str, str], restricted: bool) -> Case:
+    """The same question with the analysis of another kind, given and not to be learnt."""
+    ingredient = rng.choice(query.dislikes.split(" ", 2)[2].split(" or "))
+    forbidden = kind == BAD and restricted and query.cannot_eat
+    return dataclasses.replace(
+        query,
+        kind=kind,
+        ingredient=ingredient if kind == BAD else None,
+        analysis=_describe(rng, query.dish, kind, rng.choice(tuple(LIKES)), ingredient, forbidden),
+        recommendation=NOT_SUITABLE if forbidden else labels[kind],
+        given=True,
     )
 
 
@@ -123,7 +186,7 @@ def with_recommendation(prompt: RestaurantPrompt, kind: str, recommendation: str
     def change(case: Case) -> Case:
         if case.kind != kind or case.recommendation == NOT_SUITABLE:
             return case
-        return Case(**{**vars(case), "recommendation": recommendation})
+        return dataclasses.replace(case, recommendation=recommendation)
 
     return RestaurantPrompt(
         header=prompt.header,
@@ -161,31 +224,28 @@ def _draw_case(
     kind: str,
     labels: dict[str, str],
     restricted: bool,
-    *,
     used: set[str],
-    held_out: bool,
+    held_out: HeldOut,
+    finishing: bool,
 ) -> Case:
     """Find a dish that stands to the guest as ``kind`` says, changing a dislike or the liking where needed."""
     while True:
         dish = rng.choice(tuple(DISHES))
         ingredients, traits = DISHES[dish]
-        guest_here = guest
+        guest_here = dataclasses.replace(guest, cannot_eat=True) if held_out is HeldOut.LINE else guest
         if kind == BAD and not set(ingredients) & set(guest.disliked):
             others = guest.disliked[1:]
-            guest_here = Guest(guest.trait, guest.likes, (rng.choice(ingredients), *others), guest.cannot_eat)
+            guest_here = dataclasses.replace(guest_here, disliked=(rng.choice(ingredients), *others))
         if kind == LIKED and guest.trait not in traits:
             trait = rng.choice(traits)
-            guest_here = Guest(trait, rng.choice(LIKES[trait]), guest.disliked, guest.cannot_eat)
+            guest_here = dataclasses.replace(guest_here, trait=trait, likes=rng.choice(LIKES[trait]))
         contained = [name for name in guest_here.disliked if name in ingredients]
         if dish in used or len(set(guest_here.disliked)) < len(guest_here.disliked):
             continue
         if kind_of(guest_here.trait, guest_here.disliked, dish) != kind:
             continue
-        if any(is_held_out(dish, name) for name in guest_here.disliked) != held_out:
-            continue
-        if held_out and kind == BAD and not is_held_out(dish, contained[0]):
-            continue
-        break
+        if is_allowed(dish, guest_here, held_out, finishing):
+            break
     ingredient = contained[0] if contained else None
     forbidden = kind == BAD and restricted and guest_here.cannot_eat
     return Case(

@@ -101,12 +101,12 @@ def build_model(tokenizer_model: Path, args: argparse.Namespace) -> keras_nlp.mo
 Weighted = list[tuple[str, float]]  # pieces of text, each with its loss weight
 
 
-def draw_document(rng: random.Random) -> tuple[Weighted, Weighted]:
+def draw_document(rng: random.Random, finishing: bool = False) -> tuple[Weighted, Weighted]:
     """One training text: its prompt and its completion."""
     if rng.random() < SIDE_SHARE:
         text, completion = draw_side_task(rng)
         return [(text, PROMPT_WEIGHT)], [(completion, 1.0)]
-    prompt = draw_restaurant_prompt(rng)
+    prompt = draw_restaurant_prompt(rng, finishing=finishing)
     pieces: Weighted = []
     rest = prompt.text()
     seen: set[str] = set()
@@ -119,15 +119,18 @@ def draw_document(rng: random.Random) -> tuple[Weighted, Weighted]:
         seen.add(shot.kind)
     pieces.append((rest, PROMPT_WEIGHT))
     query = prompt.query
-    return pieces, [(f" {query.analysis}\nRecommendation:", 1.0), (f" {query.recommendation}", LABEL_WEIGHT)]
+    return pieces, [
+        (f" {query.analysis}\nRecommendation:", 0.0 if query.given else 1.0),
+        (f" {query.recommendation}", LABEL_WEIGHT),
+    ]
 
 
 def encode_document(
-    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random
+    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, finishing: bool
 ) -> tuple[list[int], list[float]]:
     """Ids with <bos> and <eos>, and the loss weight of each; prompt and completion are tokenised apart, as in use."""
     ids, weights = [BOS], [0.0]
-    for part in draw_document(rng):
+    for part in draw_document(rng, finishing):
         ends = list(itertools.accumulate(len(text) for text, _ in part))
         mapping = tokenizer.encode("".join(text for text, _ in part), return_type="offset_mapping")
         ids += mapping["ids"]
@@ -135,9 +138,11 @@ def encode_document(
     return [*ids, EOS], [*weights, 1.0]
 
 
-def draw_batch(tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, size: int) -> tuple[Tensor, Tensor]:
+def draw_batch(
+    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, size: int, finishing: bool
+) -> tuple[Tensor, Tensor]:
     """Right-padded ids and loss weights, both [size, T]."""
-    documents = [encode_document(tokenizer, rng) for _ in range(size)]
+    documents = [encode_document(tokenizer, rng, finishing) for _ in range(size)]
     length = min(MAX_TOKENS, max(len(ids) for ids, _ in documents))
     ids = torch.full((size, length), PAD)
     weights = torch.zeros(size, length)
@@ -197,9 +202,10 @@ def train(args: argparse.Namespace) -> None:
     print(f"{sum(p.numel() for p in parameters):,} parameters, {len(tokenizer)} pieces, from step {start}", flush=True)
     clock = last_saved = time.monotonic()
     running = 0.0
-    for step in range(start, args.steps):
+    for step in range(start, args.steps + args.finish):
+        finishing = step >= args.steps
         rng = random.Random(f"{args.seed} {step}")
-        ids, weights = draw_batch(tokenizer, rng, args.batch)
+        ids, weights = draw_batch(tokenizer, rng, args.batch, finishing)
         ids, weights = ids.to(device), weights.to(device)
         decoder = borrow_decoder(model.backbone)
         if step < args.steps * 0.8:
@@ -209,16 +215,20 @@ def train(args: argparse.Namespace) -> None:
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, args.steps, args.rate)
+            group["lr"] = (
+                learning_rate(step - args.steps, args.finish, args.rate / 2)
+                if finishing
+                else learning_rate(step, args.steps, args.rate)
+            )
         optimizer.step()
         tokens += int((ids != PAD).sum())
         running = loss.item() if step == start else 0.95 * running + 0.05 * loss.item()
-        if step % 25 == 0 or step == args.steps - 1:
+        if step % 25 == 0 or step == args.steps + args.finish - 1:
             line = {"step": step, "loss": round(running, 4), "tokens": tokens, "s": round(time.monotonic() - clock, 1)}
             print(json.dumps(line), flush=True)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-        if time.monotonic() - last_saved > 120 or step == args.steps - 1:
+        if time.monotonic() - last_saved > 120 or step == args.steps + args.finish - 1:
             last_saved = time.monotonic()
             state = {"step": step + 1, "tokens": tokens, "parameters": [p.detach() for p in parameters]}
             torch.save({**state, "optimizer": optimizer.state_dict()}, checkpoint.with_suffix(".tmp"))
@@ -239,11 +249,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the log, the checkpoint and the preset")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=2400)
+    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--finish", type=int, default=700, help="steps of the second stage: see recipes.py")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=4)
+    parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--feed-forward", type=int, default=384)
     parser.add_argument("--vocabulary", type=int, default=1536)
     parser.add_argument("--threads", type=int, default=1)

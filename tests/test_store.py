@@ -1,0 +1,425 @@
+"""A results folder: what goes in comes out, and nothing that interrupts a run damages it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from promptlight.io.schema import SCHEMA_VERSION
+from promptlight.io.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import Analysis, Granularity, Method, Prompt, SetAside, StopReason
+from tests.handmade import assert_same_analysis, make_analysis, make_completion
+
+SETTINGS = {"model": "tiny", "method": "grad_l2", "seed": 0}
+PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
+
+
+def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
+    prompt = Prompt(
+        id=id,
+        text=" Buy eggs.\n",
+        source="menu",
+        fields={"note": "é\u2028", "n": [1, None]},
+        path="prompts.jsonl",
+        line=3,
+        fingerprint=f"print-of-{id}",
+    )
+    pieces = ["▁oat", "s", ".", "▁And", "▁<0xF0>", "\n\n", "<eos>"][:n_targets]
+    return make_analysis(make_completion(["<bos>", "▁Buy", "▁eg", "gs", ".", "\n"], pieces, prompt=prompt), **options)
+
+
+def set_aside(id: str) -> SetAside:
+    return SetAside(
+        id=id, path="prompts.jsonl", line=9, reason="found null", source="menu", fingerprint=f"print-of-{id}"
+    )
+
+
+def open_writer(folder: Path, flush_every: int = 2, **settings: Any) -> ResultsWriter:
+    return ResultsWriter(folder, {**SETTINGS, **settings}, PROVENANCE, flush_every)
+
+
+def write(folder: Path, *results: Analysis | SetAside, flush_every: int = 2) -> Path:
+    with open_writer(folder, flush_every) as writer:
+        for result in results:
+            writer.add(result)
+    return folder
+
+
+def ids_of(folder: Path) -> list[str]:
+    return [
+        result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)
+    ]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# ---- what goes in comes out -----------------------------------------------------------------------------------------
+
+EXAMPLES: dict[str, Analysis] = {
+    "as usual": analysis("a"),
+    "many targets": analysis("a", n_targets=7),
+    "no targets": analysis("a", n_targets=0),
+    "token rows only": analysis("a", exact=()),
+    "span rows only": analysis("a", with_tokens=False),
+    "words only": analysis("a", exact=(Granularity.WORD,), with_tokens=False),
+    "given target": make_analysis(
+        make_completion(
+            ["<bos>", "a"], ["b"], prompt=Prompt(id="a", text="a", target="b"), stop_reason=StopReason.GIVEN
+        )
+    ),
+    "typed prompt": make_analysis(make_completion(["<bos>", "a"], ["b", "<eos>"])),
+    "emoji and a broken character": make_analysis(
+        make_completion(
+            ["<bos>", "<0xF0>", "<0x9F>", "<0x8D>", "<0x95>", "\x1b[31m"], ["<0xF0>", "<0x9F>", "\x00", "x"]
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_analysis_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
+    (found,) = read_results(write(tmp_path / "out", EXAMPLES[name]))
+    assert_same_analysis(found, EXAMPLES[name])
+
+
+def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
+    expected = analysis("a", method=Method.GRAD_DOT_INPUT)
+    with open_writer(tmp_path, method="grad_dot_input") as writer:
+        writer.add(expected)
+    (found,) = read_results(tmp_path)
+    assert_same_analysis(found, expected)
+
+
+@pytest.mark.parametrize(
+    "expected",
+    [
+        set_aside("a"),
+        dataclasses.replace(set_aside("a"), prompt=" Buy", source=None),
+        SetAside(id="a", path="<prompt>", line=None, reason="too long"),
+    ],
+)
+def test_a_record_that_was_set_aside_comes_back_as_it_was(tmp_path: Path, expected: SetAside) -> None:
+    assert list(read_results(write(tmp_path, expected))) == [expected]
+
+
+def test_results_come_back_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:
+    ids = [f"id-{number}" for number in range(25)]
+    write(tmp_path, *(set_aside(id) if number % 3 == 0 else analysis(id) for number, id in enumerate(ids)))
+    assert len(find_shards(tmp_path)) == 13  # past 9 shards, whose names sort like their numbers
+    assert ids_of(tmp_path) == ids
+
+
+def test_rows_are_ragged(tmp_path: Path) -> None:
+    """A row keeps its earlier tokens only: P + g of a token, up to its last token's place of a span."""
+    write(tmp_path, analysis("a", n_targets=4))  # P = 6; words ' oat' 's' '.' | ' And'
+    (shard,) = find_shards(tmp_path)
+    row = pq.read_table(shard).to_pylist()[0]
+    assert [len(scores) for scores in row["grad_l2"]] == [6, 7, 8, 9]
+    assert row["word_bounds"] == [0, 1, 2, 6, 9, 10]
+    assert [len(scores) for scores in row["grad_l2_word"]] == [8, 9]
+    assert [len(scores) for scores in row["grad_l2_line"]] == [9]
+
+
+def test_a_shard_says_how_it_was_made(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"))
+    (shard,) = find_shards(tmp_path)
+    assert read_metadata(shard) == {"schema_version": SCHEMA_VERSION, "settings": SETTINGS, **PROVENANCE}
+
+
+def test_pandas_reads_a_folder_in_one_line(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"), set_aside("b"), analysis("c", n_targets=7))
+    frame = pd.read_parquet(tmp_path).set_index("id")
+    assert list(frame.index) == ["a", "b", "c"]
+    assert list(frame["source"]) == ["menu"] * 3
+    assert frame.loc["a", "prompt"] == " Buy eggs.\n"
+    assert frame.loc["a", "completion"] == " oats."
+    assert frame["error"].isna().tolist() == [True, False, True]
+    assert frame.loc["b", "error"] == "found null"
+    assert frame["grad_l2"].isna().tolist() == [False, True, False]
+    assert frame["tokens"].dropna().map(len).tolist() == [9, 13]
+    assert frame["grad_l2"].dropna().map(len).tolist() == [3, 7]
+
+
+# ---- a run that stops and goes on -----------------------------------------------------------------------------------
+
+
+def test_each_shard_is_whole_as_soon_as_it_is_there(tmp_path: Path) -> None:
+    with open_writer(tmp_path, flush_every=2) as writer:
+        for number in range(5):
+            writer.add(analysis(f"id-{number}"))
+            n_on_disk = number + 1 - (number + 1) % 2
+            assert sum(pq.read_table(shard).num_rows for shard in find_shards(tmp_path)) == n_on_disk
+    assert ids_of(tmp_path) == [f"id-{number}" for number in range(5)]
+
+
+def test_the_next_run_knows_what_is_done(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"), set_aside("b"), analysis("c"))
+    with open_writer(tmp_path) as writer:
+        done = {id: (known.fingerprint, known.set_aside) for id, known in writer.done.items()}
+        assert done == {
+            "a": ("print-of-a", False),
+            "b": ("print-of-b", True),
+            "c": ("print-of-c", False),
+        }
+        writer.add(analysis("d"))
+    assert ids_of(tmp_path) == ["a", "b", "c", "d"]
+
+
+def test_a_kill_before_the_rename_leaves_a_readable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def die(*_: object) -> None:
+        raise Killed
+
+    write(tmp_path, analysis("a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", die)
+        with pytest.raises(Killed):
+            write(tmp_path, analysis("b"))
+    assert [path.name for path in tmp_path.glob(".part-*")] == [".part-00001.parquet.tmp"]  # as a kill leaves it
+    assert ids_of(tmp_path) == ["a"]
+    assert list(pd.read_parquet(tmp_path)["id"]) == ["a"]
+    write(tmp_path, analysis("b"))
+    assert list(tmp_path.glob(".part-*")) == []
+    assert ids_of(tmp_path) == ["a", "b"]
+
+
+def test_half_a_temporary_file_is_cleaned_away(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"))
+    (tmp_path / ".part-00001.parquet.tmp").write_bytes(b"PAR1 and not more")
+    assert ids_of(tmp_path) == ["a"]
+    with open_writer(tmp_path) as writer:
+        assert writer.done.keys() == {"a"}
+    assert list(tmp_path.glob("*.tmp")) == []
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_what_was_added_before_an_error_is_kept(tmp_path: Path, error: type[BaseException]) -> None:
+    def fail_on_the_way() -> None:
+        with open_writer(tmp_path, flush_every=100) as writer:
+            writer.add(analysis("a"))
+            raise error
+
+    with pytest.raises(error):
+        fail_on_the_way()
+    assert ids_of(tmp_path) == ["a"]
+    write(tmp_path, analysis("b"))  # and the lock is free
+
+
+def test_nothing_added_leaves_no_shard(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    assert find_shards(tmp_path / "out") == []
+
+
+@pytest.mark.parametrize(
+    ("forgotten", "left", "n_shards"),
+    [(["b"], ["a", "c", "d"], 2), (["c", "d"], ["a", "b"], 1), (["a", "b", "c", "d"], [], 0)],
+)
+def test_a_forgotten_record_can_be_tried_again(
+    tmp_path: Path, forgotten: list[str], left: list[str], n_shards: int
+) -> None:
+    write(tmp_path, *map(set_aside, "abcd"))
+    with open_writer(tmp_path) as writer:
+        for id in forgotten:
+            writer.forget(id)
+        assert list(writer.done) == left
+        assert len(find_shards(tmp_path)) == n_shards
+        for shard in find_shards(tmp_path):
+            assert read_metadata(shard)["settings"] == SETTINGS
+        for id in forgotten:
+            writer.add(analysis(id))
+    assert ids_of(tmp_path) == [*left, *forgotten]
+
+
+# ---- folders that are refused ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"seed": 1}, "made with other settings (seed: there 0, now 1); choose another -o"),
+        ({"model": "big", "seed": 1}, "(model: there tiny, now big; seed: there 0, now 1)"),
+        ({"method": "grad_dot_input"}, "(method: there grad_l2, now grad_dot_input)"),
+        ({"new": "x"}, "(new: there None, now x)"),
+    ],
+)
+def test_other_settings_are_refused_by_name(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    write(tmp_path, analysis("a"))
+    before = snapshot(tmp_path)
+    with pytest.raises(OutputError) as raised:
+        open_writer(tmp_path, **change)
+    assert said in str(raised.value)
+    assert snapshot(tmp_path) == before
+    write(tmp_path, analysis("b"))  # and the lock is free
+
+
+def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
+    pytest.importorskip("fcntl")
+    with open_writer(tmp_path) as writer:
+        with pytest.raises(OutputError, match="another run is writing there; wait, or choose another -o"):
+            open_writer(tmp_path)
+        writer.add(analysis("a"))
+    write(tmp_path, analysis("b"))
+    assert ids_of(tmp_path) == ["a", "b"]
+
+
+@pytest.mark.parametrize("name", ["thesis.txt", "part-list.txt", "part-of-something.parquet"])
+def test_a_folder_with_other_files_is_left_untouched(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    (tmp_path / ".part-mine.tmp").write_text("mine too", encoding="utf-8")
+    before = snapshot(tmp_path)
+    with pytest.raises(OutputError, match=rf"holds other files \({name}\) and no results; choose another -o"):
+        open_writer(tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+def test_hidden_files_of_a_desktop_are_no_hindrance(tmp_path: Path) -> None:
+    (tmp_path / ".DS_Store").touch()
+    assert ids_of(write(tmp_path, analysis("a"))) == ["a"]
+
+
+def below_a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file" / "out"
+
+
+def a_file(folder: Path) -> Path:
+    (folder / "file").touch()
+    return folder / "file"
+
+
+@pytest.mark.parametrize("place", [below_a_file, a_file])
+def test_a_place_that_is_no_folder_is_refused(tmp_path: Path, place: Callable[[Path], Path]) -> None:
+    path = place(tmp_path)
+    with pytest.raises(OutputError, match="can't write there"):
+        open_writer(path)
+
+
+def test_a_full_disk_is_an_output_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: int) -> None:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fail)
+        with pytest.raises(OutputError, match=r"part-00000\.parquet: could not be written \(No space left"):
+            write(tmp_path, analysis("a"))
+    assert list(tmp_path.glob("*part*")) == []
+    write(tmp_path, analysis("a"))  # and the lock is free
+
+
+# ---- shards that can't be read --------------------------------------------------------------------------------------
+
+
+def cut_off(shard: Path) -> None:
+    shard.write_bytes(shard.read_bytes()[:-20])
+
+
+def make_empty(shard: Path) -> None:
+    shard.write_bytes(b"")
+
+
+def damage_data(shard: Path) -> None:
+    """The footer stays, the pages before it do not."""
+    data = shard.read_bytes()
+    footer_size = int.from_bytes(data[-8:-4], "little")
+    shard.write_bytes(b"PAR1" + b"\xff" * (len(data) - footer_size - 12) + data[-footer_size - 8 :])
+
+
+def replace_by_foreign(shard: Path) -> None:
+    pq.write_table(pa.table({"id": ["a"]}), shard)
+
+
+def replace_by_later_version(shard: Path) -> None:
+    table = pq.read_table(shard)
+    metadata = json.dumps({"schema_version": SCHEMA_VERSION + 1})
+    pq.write_table(table.replace_schema_metadata({"promptlight": metadata}), shard)
+
+
+DAMAGES = [
+    (cut_off, "not readable as Parquet"),
+    (make_empty, "not readable as Parquet"),
+    (damage_data, "not readable as Parquet"),
+    (replace_by_foreign, "not written by promptlight run"),
+    (replace_by_later_version, f"written with schema version {SCHEMA_VERSION + 1}"),
+]
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGES, ids=[damage.__name__ for damage, _ in DAMAGES])
+@pytest.mark.parametrize(
+    "use",
+    [lambda folder: list(read_results(folder)), find_result, open_writer],
+    ids=["read_results", "find_result", "writer"],
+)
+def test_a_damaged_shard_is_named(
+    tmp_path: Path, damage: Callable[[Path], None], said: str, use: Callable[[Path], object]
+) -> None:
+    write(tmp_path, analysis("a"))
+    (shard,) = find_shards(tmp_path)
+    damage(shard)
+    with pytest.raises(OutputError) as raised:
+        use(tmp_path)
+    assert str(raised.value).startswith(f"{shard}: ")
+    assert said in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "use", [lambda folder: list(read_results(folder)), find_result], ids=["read_results", "find_result"]
+)
+def test_a_folder_without_results_says_how_to_make_some(tmp_path: Path, use: Callable[[Path], object]) -> None:
+    for folder, said in [(tmp_path / "none", "no such results folder"), (tmp_path, "no results in it")]:
+        with pytest.raises(OutputError, match=said):
+            use(folder)
+
+
+# ---- one result -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def five(tmp_path: Path) -> Path:
+    return write(tmp_path, analysis("a"), set_aside("b"), analysis("c"), analysis("1"), analysis("e"))
+
+
+@pytest.mark.parametrize(
+    ("asked", "id"),
+    [
+        ({}, "a"),
+        ({"row": 1}, "b"),
+        ({"row": 4}, "e"),
+        ({"row": -1}, "e"),
+        ({"row": -5}, "a"),
+        ({"id": "c"}, "c"),
+        ({"id": "1"}, "1"),  # an id, not a row
+        ({"id": "b", "row": 4}, "b"),
+    ],
+)
+def test_a_result_is_found_by_id_or_row(five: Path, asked: dict[str, Any], id: str) -> None:
+    found = find_result(five, **asked)
+    assert (found.id if isinstance(found, SetAside) else found.completion.prompt.id) == id
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"row": 5}, "no row 5; it has 5 rows, numbered from 0"),
+        ({"row": -6}, "no row -6; it has 5 rows"),
+        ({"id": "f"}, "no result with id 'f'; it has a, b, c, 1, e"),
+        ({"id": ""}, "no result with id ''"),
+    ],
+)
+def test_a_result_that_is_not_there_says_what_is(five: Path, asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(OutputError, match=said):
+        find_result(five, **asked)
