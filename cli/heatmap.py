@@ -124,7 +124,7 @@ def render_legend(heatmap: Heatmap, color_system: str | None) -> Text:
     strongest = float(np.abs(heatmap.scores[heatmap.levels > 0]).max(initial=0.0))
     method = heatmap.analysis.salience.method.value
     if not heatmap.exact:
-        method += f", summed over {len(heatmap.targets)} {heatmap.granularity}s"
+        method += f", summed over the tokens of {len(heatmap.targets)} {heatmap.granularity}s"
     if color_system:
         bar = Text.assemble(*((" ", shade(step / 15, color_system)) for step in range(16)))
         target = Text(" target ", target_style(color_system))

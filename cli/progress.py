@@ -142,6 +142,6 @@ def summarize(tally: Tally, output: Path) -> str:
     if tally.n_set_aside:
         parts.append(f"{tally.n_set_aside} set aside (see above)")
     if tally.n_blank_lines:
-        parts.append(f"{tally.n_blank_lines} blank lines skipped")
+        parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
     speed = f" at {tally.tokens_per_second:.0f} tokens/s" if tally.n_tokens else ""
     return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {output}\nlook at one: promptlight show {output}"

@@ -160,8 +160,9 @@ class Activations:
 
     def first(self, length: int) -> Activations:
         """The same for the first positions alone: nothing earlier depends on them."""
-        parts = (self.heads, self.half, self.feed_forward)
-        return Activations(self.x[:length], *(part.first(length) for part in parts))
+        return Activations(
+            self.x[:length], self.heads.first(length), self.half.first(length), self.feed_forward.first(length)
+        )
 
 
 # ---- backward ------------------------------------------------------------------------------------------------------

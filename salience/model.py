@@ -142,15 +142,49 @@ def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: to
 
     name = str(dtype).removeprefix("torch.")
     try:
+        source = _find_source(keras_nlp, handle)
         with keras.device("gpu:0" if device.type == "cuda" else f"{device.type}:0"):
-            causal_lm = keras_nlp.models.CausalLM.from_preset(handle.preset, dtype=name, preprocessor=None)
-            tokenizer = keras_nlp.models.Tokenizer.from_preset(handle.preset)
+            causal_lm = keras_nlp.models.CausalLM.from_preset(source, dtype=name, preprocessor=None)
+            tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
     except Exception as error:  # each library below has its own errors; explain_loading_error sorts them
         raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
     if type(causal_lm.backbone).__name__ not in CONTEXT_LENGTHS:
         family = type(causal_lm.backbone).__name__.removesuffix("Backbone")
         raise ModelError(f"{handle.preset}: {family} is not covered; covered are {FAMILIES}")
     return causal_lm, tokenizer
+
+
+def _find_source(keras_nlp: Any, handle: Handle) -> str:
+    """What to hand to ``from_preset``: a Kaggle preset that is in the cache becomes its folder.
+
+    ``from_preset`` probes for files that a preset may have, and takes any failure for "not there": it would need the
+    network for a model that is all here, and hide why one can't be fetched. So the first file is fetched here.
+    """
+    if handle.is_folder:
+        return handle.preset
+    if handle.preset.startswith("hf://"):
+        import huggingface_hub
+
+        huggingface_hub.hf_hub_download(handle.preset.removeprefix("hf://"), "config.json")
+        return handle.preset
+    known = keras_nlp.models.Backbone.presets.get(handle.preset, {})
+    kaggle = known.get("kaggle_handle", handle.preset).removeprefix("kaggle://")
+    import kagglehub
+
+    folder = Path(kagglehub.model_download(kaggle, "config.json")).parent
+    return str(folder) if _is_complete(folder) else handle.preset
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether kagglehub has fetched all that a Gemma preset needs; it marks each file that is whole."""
+    needed = ["config.json", "tokenizer.json", "assets/tokenizer/vocabulary.spm"]
+    index = folder / "model.weights.json"
+    if index.is_file():  # weights in several files
+        needed += [index.name, *set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())]
+    else:
+        needed.append("model.weights.h5")
+    markers = folder.parent / ".complete" / folder.name
+    return all((folder / name).is_file() and (markers / f"{name}.complete").is_file() for name in needed)
 
 
 def _context_length(handle: Handle, backbone: Any) -> int:

@@ -4,7 +4,8 @@
 
 A held-out question pairs a dish with a dislike that training never showed with it: *line* means that this dish never
 stood above "Can't eat" this ingredient, *pair* that it never met this ingredient as a dislike in any words. All prompts
-come from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the held-out flips.
+come from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the
+flips on held-out lines.
 """
 
 from __future__ import annotations

@@ -115,19 +115,20 @@ def draw_restaurant_prompt(
     held_out: HeldOut = HeldOut.NO,
     mistake: bool | None = None,
     restricted: bool | None = None,
-    finishing: bool = False,
+    contradictions: float = 0.0,
 ) -> RestaurantPrompt:
     """Draw one prompt; every option that is None is drawn too.
 
     ``held_out`` takes the query's dish and ingredient from what training never shows; ``mistake`` gives the examples
     of a bad dish a liked dish's recommendation; ``restricted`` adds the principle about dietary restrictions.
-    ``finishing`` is the second stage of training: the answer can always be found in the prompt, and the query's analysis
-    is sometimes given, against what is known of the dish, so that the recommendation is learnt to follow from it.
+    ``contradictions`` above 0 is for the later stages of training: the answer can always be found in the prompt, and
+    that share of queries is given an analysis against what is known of the dish, so that the recommendation learns to
+    follow the analysis.
     """
     while True:
-        prompt = _draw_prompt(rng, query_kind, held_out, mistake, restricted, finishing)
+        prompt = _draw_prompt(rng, query_kind, held_out, mistake, restricted, contradictions)
         shown = [shot.recommendation for shot in prompt.shots if shot.kind == prompt.query.kind]
-        if prompt.query.recommendation in (NOT_SUITABLE, *shown) or not (finishing or held_out is not HeldOut.NO):
+        if prompt.query.recommendation in (NOT_SUITABLE, *shown) or not (contradictions or held_out is not HeldOut.NO):
             return prompt
 
 
@@ -137,8 +138,9 @@ def _draw_prompt(
     held_out: HeldOut,
     mistake: bool | None,
     restricted: bool | None,
-    finishing: bool,
+    contradictions: float,
 ) -> RestaurantPrompt:
+    finishing = contradictions > 0
     kind = query_kind or rng.choices(KINDS, weights=(7, 1.5, 1.5) if finishing else (6, 2, 2))[0]
     if restricted is None:
         restricted = rng.random() < 0.25
@@ -156,7 +158,7 @@ def _draw_prompt(
         shots.append(_draw_case(rng, guest, shot_kind, labels, restricted, used, HeldOut.NO, finishing))
     used = {shot.dish for shot in shots}
     query = _draw_case(rng, _draw_guest(rng), kind, labels, restricted, used, held_out, finishing)
-    if finishing and rng.random() < 0.35:
+    if finishing and rng.random() < contradictions:
         query = _contradict(rng, query, rng.choice(shot_kinds), labels, restricted)
     return RestaurantPrompt(
         header=HEADERS[0] if rng.random() < 0.8 else rng.choice(HEADERS),

@@ -36,6 +36,18 @@ SIDE_SHARE = 0.15
 MAX_TOKENS = 448
 
 
+@dataclasses.dataclass(frozen=True)
+class Stage:
+    """Some steps with a warm-up and a cosine of their own; ``contradictions``: see ``draw_restaurant_prompt``."""
+
+    steps: int
+    rate: float
+    contradictions: float
+
+
+STAGES = (Stage(3000, 2e-3, 0.0), Stage(700, 1e-3, 0.35))
+
+
 def train_tokenizer(folder: Path, seed: int, vocabulary_size: int) -> Path:
     """A SentencePiece BPE model with Gemma's special ids, trained on a sample of the prompts."""
     rng = random.Random(f"tokenizer {seed}")
@@ -101,12 +113,12 @@ def build_model(tokenizer_model: Path, args: argparse.Namespace) -> keras_nlp.mo
 Weighted = list[tuple[str, float]]  # pieces of text, each with its loss weight
 
 
-def draw_document(rng: random.Random, finishing: bool = False) -> tuple[Weighted, Weighted]:
+def draw_document(rng: random.Random, contradictions: float = 0.0) -> tuple[Weighted, Weighted]:
     """One training text: its prompt and its completion."""
     if rng.random() < SIDE_SHARE:
         text, completion = draw_side_task(rng)
         return [(text, PROMPT_WEIGHT)], [(completion, 1.0)]
-    prompt = draw_restaurant_prompt(rng, finishing=finishing)
+    prompt = draw_restaurant_prompt(rng, contradictions=contradictions)
     pieces: Weighted = []
     rest = prompt.text()
     seen: set[str] = set()
@@ -126,11 +138,11 @@ def draw_document(rng: random.Random, finishing: bool = False) -> tuple[Weighted
 
 
 def encode_document(
-    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, finishing: bool
+    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, contradictions: float
 ) -> tuple[list[int], list[float]]:
     """Ids with <bos> and <eos>, and the loss weight of each; prompt and completion are tokenised apart, as in use."""
     ids, weights = [BOS], [0.0]
-    for part in draw_document(rng, finishing):
+    for part in draw_document(rng, contradictions):
         ends = list(itertools.accumulate(len(text) for text, _ in part))
         mapping = tokenizer.encode("".join(text for text, _ in part), return_type="offset_mapping")
         ids += mapping["ids"]
@@ -139,10 +151,10 @@ def encode_document(
 
 
 def draw_batch(
-    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, size: int, finishing: bool
+    tokenizer: sentencepiece.SentencePieceProcessor, rng: random.Random, size: int, contradictions: float
 ) -> tuple[Tensor, Tensor]:
     """Right-padded ids and loss weights, both [size, T]."""
-    documents = [encode_document(tokenizer, rng, finishing) for _ in range(size)]
+    documents = [encode_document(tokenizer, rng, contradictions) for _ in range(size)]
     length = min(MAX_TOKENS, max(len(ids) for ids, _ in documents))
     ids = torch.full((size, length), PAD)
     weights = torch.zeros(size, length)
@@ -167,11 +179,21 @@ def simplify_attention(decoder: Decoder) -> Decoder:
     return dataclasses.replace(decoder, layers=tuple(layers))
 
 
-def learning_rate(step: int, steps: int, peak: float) -> float:
-    """Warm-up over 100 steps, then a cosine down to a twentieth."""
+def learning_rate(step: int, stage: Stage) -> float:
+    """Warm-up over 100 steps, then a cosine down to a twentieth; ``step`` counts within the stage."""
     if step < 100:
-        return peak * (step + 1) / 100
-    return peak * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * (step - 100) / max(1, steps - 100))))
+        return stage.rate * (step + 1) / 100
+    part = (step - 100) / max(1, stage.steps - 100)
+    return stage.rate * (0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * part)))
+
+
+def find_stage(step: int) -> tuple[Stage, int]:
+    """The stage that a step belongs to, and its number within it."""
+    for stage in STAGES:
+        if step < stage.steps:
+            return stage, step
+        step -= stage.steps
+    raise ValueError("no such step")
 
 
 def train(args: argparse.Namespace) -> None:
@@ -202,33 +224,30 @@ def train(args: argparse.Namespace) -> None:
     print(f"{sum(p.numel() for p in parameters):,} parameters, {len(tokenizer)} pieces, from step {start}", flush=True)
     clock = last_saved = time.monotonic()
     running = 0.0
-    for step in range(start, args.steps + args.finish):
-        finishing = step >= args.steps
+    n_steps = sum(stage.steps for stage in STAGES)
+    for step in range(start, n_steps):
+        stage, within = find_stage(step)
         rng = random.Random(f"{args.seed} {step}")
-        ids, weights = draw_batch(tokenizer, rng, args.batch, finishing)
+        ids, weights = draw_batch(tokenizer, rng, args.batch, stage.contradictions)
         ids, weights = ids.to(device), weights.to(device)
         decoder = borrow_decoder(model.backbone)
-        if step < args.steps * 0.8:
+        if step < STAGES[0].steps * 0.8:
             decoder = simplify_attention(decoder)
         loss = weighted_loss(decoder, ids, weights)
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         for group in optimizer.param_groups:
-            group["lr"] = (
-                learning_rate(step - args.steps, args.finish, args.rate / 2)
-                if finishing
-                else learning_rate(step, args.steps, args.rate)
-            )
+            group["lr"] = learning_rate(within, stage)
         optimizer.step()
         tokens += int((ids != PAD).sum())
         running = loss.item() if step == start else 0.95 * running + 0.05 * loss.item()
-        if step % 25 == 0 or step == args.steps + args.finish - 1:
+        if step % 25 == 0 or step == n_steps - 1:
             line = {"step": step, "loss": round(running, 4), "tokens": tokens, "s": round(time.monotonic() - clock, 1)}
             print(json.dumps(line), flush=True)
             with (out / "log.jsonl").open("a") as log:
                 log.write(json.dumps(line) + "\n")
-        if time.monotonic() - last_saved > 120 or step == args.steps + args.finish - 1:
+        if time.monotonic() - last_saved > 120 or step == n_steps - 1:
             last_saved = time.monotonic()
             state = {"step": step + 1, "tokens": tokens, "parameters": [p.detach() for p in parameters]}
             torch.save({**state, "optimizer": optimizer.state_dict()}, checkpoint.with_suffix(".tmp"))
@@ -249,10 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", required=True, help="folder for the log, the checkpoint and the preset")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=3000)
-    parser.add_argument("--finish", type=int, default=700, help="steps of the second stage: see recipes.py")
     parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--layers", type=int, default=5)
     parser.add_argument("--feed-forward", type=int, default=384)

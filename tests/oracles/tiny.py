@@ -14,7 +14,7 @@ FAMILIES = ("gemma", "gemma2", "gemma3")
 def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabulary_size: int = 300) -> Any:
     """A Keras backbone of 3 layers (7 for Gemma 3, whose sixth is its first global one), width 32, window 16."""
     keras.utils.set_random_seed(seed)
-    sizes = {
+    sizes: dict[str, Any] = {
         "vocabulary_size": vocabulary_size,
         "num_query_heads": 4,
         "num_key_value_heads": 1 if family == "gemma" else 2,
@@ -23,7 +23,7 @@ def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabu
         "head_dim": 16,
         "dtype": dtype,
     }
-    second = {
+    second: dict[str, Any] = {
         "use_post_ffw_norm": True,
         "use_post_attention_norm": True,
         "use_sliding_window_attention": True,
@@ -33,10 +33,10 @@ def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabu
         case "gemma":
             backbone = keras_nlp.models.GemmaBackbone(num_layers=3, **sizes)
         case "gemma2":
-            caps = {"attention_logit_soft_cap": 50.0, "final_logit_soft_cap": 30.0}
+            caps: dict[str, Any] = {"attention_logit_soft_cap": 50.0, "final_logit_soft_cap": 30.0}
             backbone = keras_nlp.models.GemmaBackbone(num_layers=3, **sizes, **second, **caps)
         case "gemma3":
-            scaling = {"image_size": None, "global_rope_scaling_factor": 8.0}
+            scaling: dict[str, Any] = {"image_size": None, "global_rope_scaling_factor": 8.0}
             backbone = keras_nlp.models.Gemma3Backbone(num_layers=7, **sizes, **second, **scaling)
         case _:
             raise ValueError(family)
