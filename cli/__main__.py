@@ -6,6 +6,7 @@ import os
 import sys
 
 from promptlight.cli.app import app
+from promptlight.cli.printable import one_line
 from promptlight.salience.errors import PromptlightError
 
 
@@ -16,7 +17,7 @@ def main() -> None:
     try:
         app()
     except PromptlightError as error:
-        print(f"promptlight: {error}", file=sys.stderr)
+        print(f"promptlight: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import regex
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
+from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
@@ -91,7 +94,7 @@ def target_probability(heatmap: Heatmap) -> float:
 
 def render_text(heatmap: Heatmap, color_system: str | None) -> Text:
     """The text itself, wrapped as text: sources shaded, the target marked."""
-    text = Text()
+    pieces: list[tuple[str, Style | None]] = []
     chosen = [span.number for span in heatmap.targets]
     for span in heatmap.spans:
         if span.role is Role.SPECIAL:
@@ -102,13 +105,31 @@ def render_text(heatmap: Heatmap, color_system: str | None) -> Text:
             opening, closing = ("", "") if color_system else PLAIN_TARGET
             before = opening if span.number - 1 not in chosen else ""
             after = closing if span.number + 1 not in chosen else ""
-            text.append(f"{before}{body}{after}", target_style(color_system) if color_system else None)
+            pieces.append((f"{before}{body}{after}", target_style(color_system) if color_system else None))
         elif color_system:
-            text.append(body, shade(level, color_system))
+            pieces.append((body, shade(level, color_system)))
         else:
-            text.append(body + mark(level))
-        text.append(breaks)
+            pieces.append((body + mark(level), None))
+        pieces.append((breaks, None))
+    text = join_pieces(pieces)
     text.rstrip()
+    return text
+
+
+def join_pieces(pieces: Sequence[tuple[str, Style | None]]) -> Text:
+    """All pieces as one text; a character of several code points, an emoji of a family say, has its first one's style.
+
+    Were it styled in parts, Rich would take the parts to be wider than the whole, and cut the end of the line off.
+    """
+    text = Text("".join(body for body, _ in pieces))
+    ends = [0, *(character.end() for character in regex.finditer(r"\X", text.plain))]
+    start = place = 0
+    for body, style in pieces:
+        place += len(body)
+        stop = ends[bisect_left(ends, place)]
+        if style:
+            text.stylize(style, start, stop)
+        start = stop
     return text
 
 

@@ -16,7 +16,12 @@ def printable(text: str) -> str:
     return text.translate(_TABLE)
 
 
+def one_line(text: str) -> str:
+    """A message that stays on one line, whatever it quotes: line feeds as arrows."""
+    return printable(text).replace("\n", "\u21b5")
+
+
 def quote(text: str, width: int) -> str:
     """One line for a list: line feeds as arrows, cut to ``width`` characters with an ellipsis."""
-    line = printable(text.strip() or text).replace("\n", "\u21b5")
+    line = one_line(text.strip() or text)
     return line if len(line) <= width else line[: width - 1] + "\u2026"

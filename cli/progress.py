@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from promptlight.cli.printable import printable
-from promptlight.salience.types import Analysis, SetAside
+from promptlight.cli.printable import one_line
+from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.salience.model import Model
 
 SECONDS_BETWEEN_LINES = 5.0
+SEE_WHY = "by an earlier run, which says why in `promptlight show` with"
 DEMO_NOTE = (
     "demo is a small demo model, trained from scratch on made-up restaurant prompts: it shows how the tool works, and"
     " knows nothing else. For real work use --model gemma2_instruct_2b_en or another Gemma."
@@ -65,20 +66,26 @@ class Tally:
     def set_aside(self, record: SetAside) -> None:
         """One more record could not be used."""
         self.n_set_aside += 1
-        place = record.path if record.line is None else f"{record.path}:{record.line}"
-        self._tell(printable(f"{place}: set aside: {record.reason}"))
+        self._tell(_describe(record, record.reason))
 
-    def already_done(self, was_set_aside: bool) -> None:
+    def already_done(self, record: Prompt | SetAside, was_set_aside: bool) -> None:
         """One more record was in the results folder from an earlier run."""
-        self.n_already_done += 1
-        if was_set_aside:  # still not usable: the exit code must say so again
-            self.n_already_done -= 1
+        if was_set_aside:  # still not usable: the message and the exit code must say so again
             self.n_set_aside += 1
-        self._tell(None)
+            known = isinstance(record, SetAside)
+            self._tell(_describe(record, record.reason if known else f"{SEE_WHY} --id {record.id}"))
+        else:
+            self.n_already_done += 1
+            self._tell(None)
 
     def _tell(self, message: str | None) -> None:
         for watcher in self.watchers:
             watcher.update(self, message)
+
+
+def _describe(record: Prompt | SetAside, reason: str) -> str:
+    place = record.path if record.line is None else f"{record.path}:{record.line}"
+    return one_line(f"{place}: set aside: {reason}")
 
 
 class Watcher:
@@ -110,7 +117,9 @@ class BarWatcher(Watcher):
 
     def update(self, tally: Tally, message: str | None) -> None:
         if message:
-            self._progress.console.print(message, markup=False, highlight=False)
+            self._progress.console.print(  # as it is: Rich would make an emoji of the 100 in x.jsonl:100:
+                message, markup=False, highlight=False, emoji=False, soft_wrap=True
+            )
         self._progress.update(self._task, completed=tally.n_seen, speed=f"{tally.tokens_per_second:.0f} tokens/s")
 
 

@@ -78,12 +78,17 @@ def skip_done(
 ) -> Iterator[Prompt]:
     """The prompts that are still to do; records that can't be used go straight to the results.
 
-    Raises InputError for a record whose result was made from another text.
+    Raises InputError for a record whose result was made from another text, and with ``strict`` for one that an
+    earlier run set aside.
     """
     for record in records:
         done = writer.done.get(record.id)
         if done is not None and done.fingerprint == record.fingerprint:
-            tally.already_done(done.set_aside)
+            if strict and done.set_aside:
+                raise InputError(
+                    record.path, record.line, "set aside by an earlier run: mend it, or run without --strict"
+                )
+            tally.already_done(record, done.set_aside)
             continue
         if done is not None and not done.set_aside:
             raise InputError(

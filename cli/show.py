@@ -42,6 +42,8 @@ def show(
 
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
+    import os
+
     from rich.console import Console
 
     from promptlight.cli.heatmap import build_heatmap, render_heatmap
@@ -57,7 +59,8 @@ def show(
         result = analyze_now(prompt, model, device, dtype, max_new_tokens)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
-    console = Console(highlight=False)
+    # Rich would keep bold and dim, and the raised numbers would be missing
+    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     console.print(render_heatmap(build_heatmap(result, by, target), console, n_top=top))
 
 

@@ -10,8 +10,9 @@ name:any of these                  the same, shown under a name of your own
 
 from __future__ import annotations
 
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptlight.salience.errors import ModelError
@@ -23,6 +24,13 @@ KAGGLE_LOGIN = (
     "log in to Kaggle in one of three ways: run `promptlight login`; set KAGGLE_USERNAME and KAGGLE_KEY; or put your"
     " API token into ~/.kaggle/kaggle.json (kaggle.com > Settings > Create new token)"
 )
+NO_NETWORK = (
+    *("ConnectionError", "ConnectError", "ProxyError", "SSLError", "Timeout", "LocalEntryNotFound"),
+    *("Max retries", "Name or service not known"),
+)
+SECRETS = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+REFUSED = ("401 Client Error", "403 Client Error", "Unauthorized", "Unauthenticated", "Forbidden", "not accessible")
+PATH_STARTS = (".", "/", "~")
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
 
 
@@ -32,11 +40,14 @@ class Handle:
 
     name: str
     preset: str
+    written_as_path: bool = field(default=False, compare=False)  # `./x` is kept as `x`, which is no preset's name
 
     @property
     def is_folder(self) -> bool:
         """Whether the preset is meant as a local folder."""
-        return "://" not in self.preset and (self.preset.startswith((".", "/", "~")) or Path(self.preset).is_dir())
+        if "://" in self.preset:
+            return False
+        return self.written_as_path or self.preset.startswith(PATH_STARTS) or Path(self.preset).is_dir()
 
 
 def parse_handle(text: str) -> Handle:
@@ -47,8 +58,8 @@ def parse_handle(text: str) -> Handle:
         raise ModelError("expected a model after --model, found nothing: try `demo` or `gemma2_instruct_2b_en`")
     if preset == DEMO:
         return Handle(name, str(DEMO_FOLDER))
-    handle = Handle(name, preset)
-    return Handle(name, str(Path(preset).expanduser())) if handle.is_folder else handle
+    handle = Handle(name, preset, written_as_path=preset.startswith(PATH_STARTS))
+    return replace(handle, preset=str(Path(preset).expanduser())) if handle.is_folder else handle
 
 
 def check_folder(folder: Path) -> None:
@@ -69,21 +80,23 @@ def check_folder(folder: Path) -> None:
 def explain_loading_error(handle: Handle, error: BaseException, *, kaggle_login: bool) -> ModelError:
     """Turn what keras-nlp, kagglehub or huggingface_hub raised into one line that says what to do."""
     preset = handle.preset
+    if handle.is_folder:  # no hub was asked, whatever numbers its path or its files hold
+        return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
     text = " ".join(f"{type(one).__name__}: {one}" for one in _causes(error))
     hugging_face = preset.startswith("hf://")
     page = f"https://huggingface.co/{preset[5:]}" if hugging_face else "its page on kaggle.com/models"
-    if _says(text, "ConnectionError", "ConnectError", "Max retries", "Name or service not known", "LocalEntryNotFound"):
+    if _says(text, *NO_NETWORK):
         site = "huggingface.co" if hugging_face else "kaggle.com"
         return ModelError(f"{preset}: no network: could not reach {site}; connect, or use a local folder or `demo`")
     if _says(text, "GatedRepo"):
         return ModelError(f"{preset}: licence not accepted: accept it on {page}, then log in with `hf auth login`")
-    if hugging_face and _says(text, "RepositoryNotFound", "401", "Unauthorized"):
+    if hugging_face and _says(text, "RepositoryNotFound", *REFUSED):
         return ModelError(f"{preset}: not found or not yours to read: check the name, and log in with `hf auth login`")
-    if _says(text, "401", "Unauthorized", "Unauthenticated", "403", "Forbidden", "not accessible", "permission"):
+    if _says(text, *REFUSED, "permission to access"):
         if kaggle_login:
             return ModelError(f"{preset}: licence not accepted: accept the model's terms on {page}, then try again")
         return ModelError(f"{preset}: Kaggle needs a login: {KAGGLE_LOGIN}")
-    if _says(text, "404", "NotFound", "doesn't exist", "Unknown preset"):
+    if _says(text, "404 Client Error", "NotFound", "doesn't exist", "Unknown preset"):
         return ModelError(f"{preset}: no such model, or a file is missing from it ({_first_line(error)})")
     return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
 
@@ -101,4 +114,8 @@ def _says(text: str, *words: str) -> bool:
 
 
 def _first_line(error: BaseException) -> str:
-    return str(error).strip().split("\n")[0][:200]
+    """What an error says first, without the secrets that a library may have quoted."""
+    line = str(error).strip().split("\n")[0]
+    for secret in filter(None, map(os.environ.get, SECRETS)):
+        line = line.replace(secret, "***")
+    return line[:200]

@@ -74,6 +74,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     precision = choose_dtype(dtype, place)
     if parsed.is_folder:
         check_folder(Path(parsed.preset))
+        _check_family(Path(parsed.preset))
     keras_nlp = import_keras_nlp()
     if not parsed.is_folder and "://" not in parsed.preset:
         _check_preset_name(keras_nlp, parsed.preset)
@@ -137,6 +138,17 @@ def _check_preset_name(keras_nlp: Any, preset: str) -> None:
     raise ModelError(f"{preset}: unknown model; {hint} a folder, kaggle://..., hf://... or demo also work")
 
 
+def _check_family(folder: Path) -> None:
+    """Raise ModelError for another family's folder, which Keras may read half before it fails over something else."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        family = config.get("model_type") or config["class_name"]  # of transformers, of Keras
+    except (ValueError, LookupError, AttributeError, OSError):
+        return  # whoever reads all of it says better what is wrong
+    if "gemma" not in str(family).lower():
+        raise ModelError(f"{folder}: {family} is not covered; covered are {FAMILIES}")
+
+
 def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
     import keras
 
@@ -161,7 +173,7 @@ def _find_source(keras_nlp: Any, handle: Handle) -> str:
     network for a model that is all here, and hide why one can't be fetched. So the first file is fetched here.
     """
     if handle.is_folder:
-        return handle.preset
+        return str(Path(handle.preset).absolute())  # a folder may have the name of a preset, which would go first
     if handle.preset.startswith("hf://"):
         import huggingface_hub
 

@@ -119,34 +119,24 @@ DISHES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 INGREDIENTS: tuple[str, ...] = tuple(sorted({name for ingredients, _ in DISHES.values() for name in ingredients}))
 
-# Ingredients that come to the table as they are; everything else is "cooked".
+# Dishes that come to the table uncooked: what is in them is called "fresh", and "cooked" elsewhere.
 FRESH: frozenset[str] = frozenset(
     [
-        "almonds",
-        "apples",
-        "avocado",
-        "bananas",
-        "basil",
-        "cucumber",
-        "dill",
-        "feta",
-        "honey",
-        "lemon",
-        "lettuce",
-        "lime",
-        "mango",
-        "mozzarella",
-        "olives",
-        "oranges",
-        "papaya",
-        "parsley",
-        "peanuts",
-        "pears",
-        "pecans",
-        "seaweed",
-        "sesame",
-        "walnuts",
-        "yogurt",
+        "Caesar salad",
+        "Greek salad",
+        "Caprese salad",
+        "Gazpacho",
+        "Guacamole",
+        "Banana split",
+        "Mango sorbet",
+        "Scallop ceviche",
+        "Tuna sashimi",
+        "Salmon nigiri",
+        "Green papaya salad",
+        "Salade nicoise",
+        "Tabbouleh",
+        "Cobb salad",
+        "Waldorf salad",
     ]
 )
 

@@ -271,14 +271,21 @@ def kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
 
 
 def _describe(rng: random.Random, dish: str, kind: str, trait: str, ingredient: str | None, forbidden: bool) -> str:
+    """What is said of a dish. The first ingredient comes before any judgement, so that naming it can't depend on one:
+
+    what is in the dish and what the guest dislikes add up to the name, and the judgement then only compares two words.
+    """
     if kind == BAD:
-        state = "fresh" if ingredient in FRESH else "cooked"
         reason = "can't eat" if forbidden else "don't like"
-        return f"it has {state} {ingredient} in it, which you {reason}."
+        return f"it has {_state(dish)} {ingredient} in it, which you {reason}."
     words = rng.choice(PRAISE[trait] if kind == LIKED else PLAIN)
-    if rng.random() < 0.5:  # what is in a dish is told in the same place, so that it can be known there
-        return f"it has {' and '.join(rng.sample(DISHES[dish][0], 2))} in it. {words}"
+    if rng.random() < 0.7:
+        return f"it has {_state(dish)} {' and '.join(rng.sample(DISHES[dish][0], 2))} in it. {words}"
     return words
+
+
+def _state(dish: str) -> str:
+    return "fresh" if dish in FRESH else "cooked"
 
 
 def _draw_principles(rng: random.Random, restricted: bool) -> tuple[str, ...]:
@@ -366,7 +373,7 @@ def _draw_contents(rng: random.Random) -> tuple[str, str]:
     ingredients = DISHES[dish][0]
     return (
         f"What is in it?\n\nSuggestion: {dish}\nAnalysis:",
-        f" it has {', '.join(rng.sample(ingredients, len(ingredients)))} in it.",
+        f" it has {_state(dish)} {', '.join(rng.sample(ingredients, len(ingredients)))} in it.",
     )
 
 

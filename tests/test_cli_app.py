@@ -1,0 +1,110 @@
+"""The command line as a whole, from outside: what a wrong word, a bug and a closed pipe do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from promptlight.cli.app import app
+from tests.conftest import Command
+
+GROUP: Any = typer.main.get_command(app)
+
+
+def test_the_commands_are_these() -> None:
+    assert list(GROUP.commands) == ["run", "show", "export", "login"]
+
+
+def test_help_lists_every_command_with_its_first_sentence(
+    promptlight: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    for flag in ("--help", "-h"):
+        shown = promptlight(flag)
+        assert (shown.exit_code, shown.stderr) == (0, "")
+        for name, command in GROUP.commands.items():
+            assert f" {name} " in shown.stdout
+            assert command.help.split("\n")[0] in shown.stdout
+
+
+@pytest.mark.parametrize("name", list(GROUP.commands))
+def test_help_of_a_command_explains_each_of_its_options(
+    promptlight: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    shown = promptlight(name, "--help")
+    assert shown.exit_code == 0
+    for parameter in GROUP.commands[name].params:
+        assert parameter.help, parameter.name
+        assert parameter.help.split("[")[0].strip()[:60] in shown.stdout
+        assert parameter.param_type_name == "argument" or max(parameter.opts, key=len) in shown.stdout
+
+
+def test_the_root_options_have_help() -> None:
+    assert [parameter.name for parameter in GROUP.params if not parameter.help] == []
+
+
+def test_version_is_the_installed_one(promptlight: Command) -> None:
+    shown = promptlight("--version")
+    assert (shown.exit_code, shown.stdout) == (0, f"promptlight {version('promptlight')}\n")
+
+
+def test_no_command_shows_the_help_and_an_unknown_one_is_refused(promptlight: Command) -> None:
+    nothing, unknown = promptlight(), promptlight("shwo")
+    assert nothing.exit_code == 2
+    assert "export" in nothing.stdout + nothing.stderr
+    assert (unknown.exit_code, unknown.stdout) == (2, "")
+    assert "shwo" in unknown.stderr
+
+
+def test_login_hands_over_to_kagglehub(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[bool] = []
+    monkeypatch.setattr("kagglehub.login", lambda: called.append(True))
+    assert promptlight("login").exit_code == 0
+    assert called == [True]
+
+
+def test_a_bug_keeps_its_traceback(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("kagglehub.login", fail)
+    with pytest.raises(ZeroDivisionError):
+        promptlight("login")
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_a_reader_that_has_seen_enough_gets_no_traceback(demo_results: Path, tmp_path: Path, command: str) -> None:
+    code = (  # a pipe whose reader is gone before the first word
+        "import os, sys\n"
+        "reading, writing = os.pipe(); os.close(reading); os.dup2(writing, 1)\n"
+        "from promptlight.cli.__main__ import main\n"
+        "main()"
+    )
+    output = ["-o", str(tmp_path / "spans.csv")] if command == "export" else []
+    arguments = [sys.executable, "-c", code, command, str(demo_results), *output]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+    assert done.returncode == 1
+    assert command == "show" or (tmp_path / "spans.csv").stat().st_size > 0
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["show"], ["export", "-o", "spans.jsonl"]])
+def test_what_needs_no_model_loads_none(demo_results: Path, tmp_path: Path, arguments: list[str]) -> None:
+    heavy = {"torch", "keras", "keras_hub", "kagglehub"} | ({"pandas", "pyarrow"} if arguments == ["--help"] else set())
+    code = (
+        "import sys; from promptlight.cli.__main__ import main\n"
+        f"try: main()\nfinally: print('loaded:', sorted({heavy} & set(sys.modules)))"
+    )
+    folder = [] if arguments == ["--help"] else [str(demo_results)]
+    command = [sys.executable, "-c", code, arguments[0], *folder, *arguments[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.endswith("loaded: []\n")
+    assert len(done.stdout.splitlines()) > 1

@@ -1,0 +1,227 @@
+"""``promptlight show`` from outside: nothing is lost, whatever the terminal can do and whatever the text holds."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from promptlight.cli.heatmap import Heatmap, build_heatmap, render_heatmap, render_text
+from promptlight.cli.printable import printable
+from promptlight.io import read_results
+from promptlight.io.store import find_result
+from promptlight.salience import Analysis
+from promptlight.salience.types import Granularity, Role
+from tests.conftest import Command
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+MARKS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹»«]")
+ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+HOSTILE = ("chinese", "arabic", "emoji", "escapes", "markup", "long-word")
+
+
+@pytest.fixture(scope="module")
+def analyses(demo_results: Path) -> dict[str, Analysis]:
+    return {one.completion.prompt.id: one for one in read_results(demo_results) if isinstance(one, Analysis)}
+
+
+def draw(heatmap: Heatmap, color_system: Any, width: int = 100) -> str:
+    file = io.StringIO()
+    console = Console(file=file, force_terminal=color_system is not None, color_system=color_system, width=width)
+    console.print(render_heatmap(heatmap, console))
+    return file.getvalue()
+
+
+def squeeze(text: str) -> str:
+    """Without white space and the arrows that stand for it."""
+    return re.sub(r"[\s↵]+", "", text)
+
+
+class Terminal(io.StringIO):
+    """A standard output that a person looks at."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("by", list(Granularity))
+def test_the_text_drawn_is_the_text_with_or_without_colours(analyses: dict[str, Analysis], by: Granularity) -> None:
+    assert set(HOSTILE) < set(analyses)
+    for analysis in analyses.values():
+        heatmap = build_heatmap(analysis, by, None)
+        text = "".join(span.text for span in heatmap.spans if span.role is not Role.SPECIAL)
+        assert not MARKS.search(text)  # else it could not be told from a mark
+        expected = squeeze(printable(text))
+        for color_system in (None, "standard", "256", "truecolor"):
+            drawn = render_text(heatmap, color_system).plain
+            assert squeeze(drawn if color_system else MARKS.sub("", drawn)) == expected
+
+
+def test_every_colour_system_draws_the_same_text_in_its_own_colours(demo_results: Path) -> None:
+    command = [sys.executable, "-m", "promptlight.cli", "show", str(demo_results), "--id", "dish-fixed"]
+    shown: dict[str, str] = {}
+    for name, colorterm in (("xterm", ""), ("xterm-256color", ""), ("xterm", "truecolor")):  # Rich caches codes
+        colours = {"FORCE_COLOR": "1", "TERM": name, "COLORTERM": colorterm, "COLUMNS": "100"}
+        environment = {key: value for key, value in os.environ.items() if key != "NO_COLOR"} | colours
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        shown[colorterm or name] = done.stdout
+    backgrounds = {name: set(re.findall(r"48;([25]);[\d;]+m", text)) for name, text in shown.items()}
+    assert backgrounds == {"xterm": set(), "xterm-256color": {"5"}, "truecolor": {"2"}}
+    assert all(len(set(ESCAPE.findall(text))) >= 4 for text in shown.values())  # several shades
+    assert len({ESCAPE.sub("", text) for text in shown.values()}) == 1
+
+
+@pytest.mark.parametrize("width", [40, 57, 100, 200])
+def test_no_width_loses_text_or_makes_a_column_of_letters(analyses: dict[str, Analysis], width: int) -> None:
+    for analysis in analyses.values():
+        for by in (Granularity.TOKEN, Granularity.LINE):
+            heatmap = build_heatmap(analysis, by, None)
+            for color_system in (None, "truecolor"):
+                lines = ESCAPE.sub("", draw(heatmap, color_system, width)).splitlines()
+                assert max(map(cell_len, lines)) <= width
+                assert squeeze(render_text(heatmap, color_system).plain) in squeeze("".join(lines))
+                lengths = [len(squeeze(line)) for line in lines]
+                assert (1, 1) not in pairwise(lengths)
+
+
+@pytest.mark.parametrize("color_system", [None, "standard", "truecolor"])
+@pytest.mark.parametrize("id", HOSTILE)
+def test_what_a_terminal_would_obey_is_shown_instead(
+    analyses: dict[str, Analysis], id: str, color_system: str | None
+) -> None:
+    for by in Granularity:
+        shown = ESCAPE.sub("", draw(build_heatmap(analyses[id], by, None), color_system, width=200))
+        assert not ORDERS.search(shown)
+        if id == "escapes":
+            assert all(symbol in shown for symbol in ("␛", "␇", "⟨U+202E⟩", "⟨U+202C⟩"))
+        if id == "markup":
+            assert "[bold red]Not markup[/bold red] <script>alert('x')</script> &amp;" in MARKS.sub("", shown)
+
+
+@pytest.mark.parametrize("code", [0x00, 0x07, 0x09, 0x0D, 0x1B, 0x7F, 0x85, 0x9B, 0x202E, 0x2066])
+def test_each_order_has_a_visible_symbol(code: int) -> None:
+    shown = printable(f"a{chr(code)}b")
+    assert shown[0] + shown[-1] == "ab"
+    assert shown[1:-1].isprintable()
+    assert len(shown) > 2
+
+
+def test_a_terminal_gets_colours_and_no_color_gets_what_a_pipe_gets(
+    promptlight: Command, monkeypatch: pytest.MonkeyPatch, demo_results: Path
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    arguments = ("show", demo_results, "--id", "dish-fixed", "--by", "line")
+    piped = promptlight(*arguments).stdout
+    assert "\x1b" not in piped
+    assert MARKS.findall(piped)
+    terminals: list[str] = []
+    for value in ("", "1"):
+        monkeypatch.setenv("NO_COLOR", value)
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", terminal := Terminal())
+            promptlight(*arguments)
+        terminals.append(terminal.getvalue())
+    coloured, plain = terminals
+    assert "\x1b[" in coloured
+    assert not MARKS.findall(ESCAPE.sub("", coloured))
+    assert plain == piped
+
+
+def test_by_default_all_of_the_first_row_is_explained_by_words(promptlight: Command, demo_results: Path) -> None:
+    shown = promptlight("show", demo_results)
+    spelt = promptlight("show", demo_results, "--row", 0, "--by", "word", "--top", 8)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout == spelt.stdout
+    first = find_result(demo_results, row=0)
+    assert isinstance(first, Analysis)
+    assert first.completion.prompt.id in shown.stdout
+    assert f"»{first.completion.completion_text.strip().split()[0]}" in squeeze(shown.stdout)
+
+
+@pytest.mark.parametrize("by", list(Granularity))
+def test_shows_the_text_the_target_a_legend_and_the_strongest_sources(
+    promptlight: Command, demo_results: Path, by: Granularity
+) -> None:
+    shown = promptlight("show", demo_results, "--id", "dish-fixed", "--by", by).stdout
+    assert "Onionsoup" in squeeze(MARKS.sub("", shown))
+    for part in ("dish-fixed (fewshot-fixed)", "= the strongest", f"strongest {by}s", "%", "»", "«"):
+        assert part in shown
+
+
+def test_the_target_can_be_a_number_a_text_or_a_pattern(promptlight: Command, demo_results: Path) -> None:
+    by_number, by_text, by_pattern = (
+        promptlight("show", demo_results, "--id", "dish-fixed", "--by", "line", "-t", target).stdout
+        for target in ("2", "Recommendation", "Rec[a-z]+:")
+    )
+    assert "why “Recommendation: " in by_number
+    assert by_number == by_text == by_pattern
+
+
+def test_without_colours_a_number_marks_the_strongest(analyses: dict[str, Analysis]) -> None:
+    heatmap = build_heatmap(analyses["dish-fixed"], Granularity.LINE, None)
+    strongest = heatmap.spans[int(heatmap.levels.argmax())].text.strip()
+    assert f"{strongest}¹⁰⁰" in draw(heatmap, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "says"),
+    [
+        (("--target", "no such text"), 2, "target 'no such text': expected"),
+        (("--target", "99"), 2, "target 99: expected a span from 1 to"),
+        (("--target", "(["), 2, "as a pattern it fails"),
+        (("--by", "letter"), 2, "letter"),
+        (("--prompt", "hello"), 2, "either a results folder or --prompt"),
+        (("--id", "null-prompt"), 2, "null-prompt was set aside, there is nothing to show: expected `prompt`"),
+        (("--id", "nobody"), 5, "no result with id 'nobody'; it has dish-mistake"),
+        (("--row", "99"), 5, "no row 99; it has 18 rows"),
+    ],
+)
+def test_what_cannot_be_shown_is_said_on_stderr(
+    promptlight: Command, demo_results: Path, arguments: tuple[str, ...], exit_code: int, says: str
+) -> None:
+    shown = promptlight("show", demo_results, *arguments)
+    assert (shown.exit_code, shown.stdout) == (exit_code, "")
+    assert says in shown.stderr
+    if "--by" not in arguments:  # which is Typer's, in a frame
+        assert shown.stderr.startswith("promptlight: ")
+        assert shown.stderr.count("\n") == 1
+
+
+def test_neither_folder_nor_prompt_or_no_folder_there(promptlight: Command, tmp_path: Path) -> None:
+    assert promptlight("show").exit_code == 2
+    assert promptlight("show", "--prompt", " ").exit_code == 2
+    missing = promptlight("show", tmp_path / "nowhere")
+    assert missing.exit_code == 5
+    assert "make one with `promptlight run" in missing.stderr
+
+
+def test_ids_in_an_error_cannot_command_the_terminal(promptlight: Command, tmp_path: Path) -> None:
+    (tmp_path / "bad.jsonl").write_text('{"id": "a\\u001b[31mb\\nc", "prompt": null}\n', encoding="utf-8")
+    promptlight("run", tmp_path / "bad.jsonl", "-o", tmp_path / "out", "--device", "cpu")
+    for arguments in (("--row", 0), ("--id", "nobody")):
+        shown = promptlight("show", tmp_path / "out", *arguments)
+        assert "a␛[31mb↵c" in shown.stderr
+        assert "\x1b" not in shown.stderr
+        assert shown.stderr.count("\n") == 1
+
+
+def test_a_text_is_explained_at_once_as_a_file_of_it_would_be(promptlight: Command, demo_results: Path) -> None:
+    stored = find_result(demo_results, id="dish-fixed")
+    assert isinstance(stored, Analysis)
+    text, short = stored.completion.prompt.text, ("--max-new-tokens", 24, "--device", "cpu")
+    now = promptlight("show", "--prompt", text, "--by", "line", *short)
+    assert now.exit_code == 0
+    before = promptlight("show", demo_results, "--id", "dish-fixed", "--by", "line")
+    assert now.stdout.splitlines()[1:] == before.stdout.splitlines()[1:]  # the first names the record
