@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.salience.types import Granularity
+from promptlight.salience.types import Explain, Granularity, Objective
 
 
 class Device(StrEnum):
@@ -39,4 +39,19 @@ ModelOption = Annotated[
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")]
 DtypeOption = Annotated[Dtype, typer.Option(help="auto is bfloat16 on CUDA, float32 elsewhere.")]
 MaxNewTokensOption = Annotated[int, typer.Option(min=1, help="Longest completion, in tokens.")]
+ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
+ExplainOption = Annotated[
+    Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
+]
+ObjectiveOption = Annotated[
+    Objective, typer.Option(help="What salience raises: the target's log-probability, its logit, or its lead.")
+]
+TargetsOption = Annotated[
+    Granularity,
+    typer.Option(help="token stores scores for all; another one only for those spans, which is faster."),
+]
+TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; above 0, tokens are drawn.")]
+TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
+TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]
+SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
 ByOption = Annotated[Granularity, typer.Option("--by", help="How finely the text is cut.")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -11,10 +12,25 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlight.cli.options import Device, DeviceOption, Dtype, DtypeOption, MaxNewTokensOption, ModelOption
+from promptlight.cli.options import (
+    ChatOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    ExplainOption,
+    MaxNewTokensOption,
+    ModelOption,
+    ObjectiveOption,
+    SeedOption,
+    TargetsOption,
+    TemperatureOption,
+    TopKOption,
+    TopPOption,
+)
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.salience.errors import InputError
-from promptlight.salience.types import Explain, Prompt, SetAside
+from promptlight.salience.types import Explain, Granularity, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.io.store import ResultsWriter
@@ -25,17 +41,21 @@ SOME_SET_ASIDE = 3
 
 
 def run(
-    prompts: Annotated[Path, typer.Argument(help="JSONL, one object a line, each with a `prompt`.")],
+    prompts: Annotated[Path, typer.Argument(help="JSONL, one object a line, each with a `prompt` or `messages`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; goes on with one begun before.")],
     model: ModelOption = "demo",
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = 64,
-    explain: Annotated[
-        Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
-    ] = Explain.RESPONSE,
+    chat: ChatOption = False,
+    explain: ExplainOption = Explain.RESPONSE,
+    objective: ObjectiveOption = Objective.LOGPROB,
+    targets: TargetsOption = Granularity.TOKEN,
+    temperature: TemperatureOption = 0.0,
+    top_k: TopKOption = None,
+    top_p: TopPOption = None,
+    seed: SeedOption = 0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N records.")] = None,
-    seed: Annotated[int, typer.Option(help="Kept with the results; greedy decoding itself draws nothing.")] = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
 ) -> None:
@@ -50,14 +70,21 @@ def run(
     n_records = count_lines(prompts)  # also says at once if the file can't be read
     from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.sampling import Sampling
 
-    options = AnalysisOptions(max_new_tokens=max_new_tokens, explain=explain, seed=seed)
+    options = AnalysisOptions(
+        max_new_tokens=max_new_tokens,
+        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed),
+        explain=explain,
+        objective=objective,
+        targets=targets,
+    )
     loaded = load_model(model, device=device, dtype=dtype)
-    reader = PromptReader(prompts, strict=strict)
+    reader = PromptReader(prompts, strict=strict, chat=chat)
     records = islice(reader, limit)
     tally = Tally(total=min(n_records, limit or n_records))
     with (
-        ResultsWriter(output, describe_settings(loaded, options), describe_provenance(loaded)) as writer,
+        ResultsWriter(output, describe_settings(loaded, options, chat), describe_provenance(loaded)) as writer,
         show_progress(tally, loaded, output),
     ):
         for result in analyze(skip_done(records, writer, tally, strict), loaded, options, batch_size=batch_size):
@@ -106,7 +133,7 @@ def skip_done(
             yield record
 
 
-def describe_settings(model: Model, options: AnalysisOptions) -> dict[str, Any]:
+def describe_settings(model: Model, options: AnalysisOptions, chat: bool) -> dict[str, Any]:
     """All that changes results: a folder holds results of one such description only."""
     return {
         "model": model.preset,
@@ -116,7 +143,9 @@ def describe_settings(model: Model, options: AnalysisOptions) -> dict[str, Any]:
         "objective": options.objective.value,
         "explain": options.explain.value,
         "max_new_tokens": options.max_new_tokens,
-        "seed": options.seed,
+        "targets": options.targets.value,
+        "chat": chat,
+        **asdict(options.sampling),
     }
 
 

@@ -9,6 +9,7 @@ import typer
 
 from promptlight.cli.options import (
     ByOption,
+    ChatOption,
     Device,
     DeviceOption,
     Dtype,
@@ -17,7 +18,7 @@ from promptlight.cli.options import (
     ModelOption,
 )
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Granularity, SetAside
+from promptlight.salience.types import Analysis, Granularity, Prompt, SetAside
 
 
 def show(
@@ -37,6 +38,7 @@ def show(
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = 64,
+    chat: ChatOption = False,
 ) -> None:
     """Show why a completion was written: its prompt, shaded by how much each piece mattered.
 
@@ -56,7 +58,9 @@ def show(
         assert results is not None
         result = find_result(results, id=id, row=row)
     else:
-        result = analyze_now(prompt, model, device, dtype, max_new_tokens)
+        from promptlight.io.prompts import prompt_from_text
+
+        result = analyze_now(prompt_from_text(prompt, chat=chat), model, device, dtype, max_new_tokens)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     # Rich would keep bold and dim, and the raised numbers would be missing
@@ -64,11 +68,8 @@ def show(
     console.print(render_heatmap(build_heatmap(result, by, target), console, n_top=top))
 
 
-def analyze_now(text: str, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:
-    """Complete and explain one text."""
-    from promptlight.io.prompts import prompt_from_text
-
-    prompt = prompt_from_text(text)
+def analyze_now(prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:
+    """Complete and explain one prompt."""
     from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
 

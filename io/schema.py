@@ -22,6 +22,7 @@ from promptlight.salience.types import (
     FloatArray,
     Granularity,
     Method,
+    Objective,
     Prompt,
     Role,
     SalienceMap,
@@ -29,6 +30,7 @@ from promptlight.salience.types import (
     SetAside,
     StopReason,
     Token,
+    Turn,
 )
 
 SCHEMA_VERSION = 1
@@ -44,12 +46,14 @@ TOKEN = pa.struct(
         ("log_prob", pa.float64()),
     ]
 )
+TURN = pa.struct([("role", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
 MATRIX = pa.list_(pa.list_(pa.float32()))
 
 RECORD_FIELDS = [
     pa.field("id", pa.string(), nullable=False),
     pa.field("source", pa.string()),
     pa.field("prompt", pa.string()),
+    pa.field("turns", pa.list_(TURN)),  # of a chat; null otherwise
     pa.field("completion", pa.string()),
     pa.field("completion_is", pa.string()),  # "generated" or "given"
     pa.field("stop_reason", pa.string()),
@@ -89,6 +93,7 @@ def to_row(result: Analysis | SetAside) -> dict[str, Any]:
         "id": prompt.id,
         "source": prompt.source,
         "prompt": prompt.text,
+        "turns": [vars(turn) for turn in prompt.turns] or None,
         "completion": completion.completion_text,
         "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
         "stop_reason": completion.stop_reason.value,
@@ -110,14 +115,15 @@ def to_row(result: Analysis | SetAside) -> dict[str, Any]:
     return row
 
 
-def from_row(row: dict[str, Any], method: Method) -> Analysis | SetAside:
-    """The inverse of ``to_row``."""
+def from_row(row: dict[str, Any], method: Method, objective: Objective) -> Analysis | SetAside:
+    """The inverse of ``to_row``; method and objective stand in the shard's metadata."""
     if row["error"] is not None:
         kept = {name: row[name] for name in ("id", "path", "line", "source", "prompt")}
         return SetAside(**kept, reason=row["error"], fingerprint=row["fingerprint"] or "")
     prompt = Prompt(
         id=row["id"],
         text=row["prompt"],
+        turns=tuple(Turn(**turn) for turn in row["turns"] or ()),
         target=row["target"],
         source=row["source"],
         fields=json.loads(row["fields"]),
@@ -140,6 +146,7 @@ def from_row(row: dict[str, Any], method: Method) -> Analysis | SetAside:
         segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
         salience=SalienceMap(
             method=method,
+            objective=objective,
             scores=_dense(row[method.value], len(tokens)),
             span_scores={
                 name: scores

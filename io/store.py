@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 
 from promptlight.io.schema import SCHEMA_VERSION, build_schema, from_row, to_row
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Method, SetAside
+from promptlight.salience.types import Analysis, Method, Objective, SetAside
 
 try:
     import fcntl
@@ -64,11 +64,11 @@ def read_metadata(shard: Path) -> dict[str, Any]:
 def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
     """All results of a folder in the order in which they were written, one shard in memory at a time."""
     for shard in require_shards(Path(folder)):
-        method = Method(read_metadata(shard)["settings"]["method"])
+        kind = _read_kind(shard)
         with _naming(shard):
             for batch in _open_shard(shard).iter_batches(batch_size=16):
                 for row in batch.to_pylist():
-                    yield from_row(row, method)
+                    yield from_row(row, *kind)
 
 
 def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
@@ -89,8 +89,12 @@ def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> A
             ids = ", ".join(known for _, _, known in places[:8]) + (", ..." if len(places) > 8 else "")
             raise OutputError(f"{folder}: no result with id {id!r}; it has {ids}")
         shard, place = found[0]
-    method = Method(read_metadata(shard)["settings"]["method"])
-    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], method)
+    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], *_read_kind(shard))
+
+
+def _read_kind(shard: Path) -> tuple[Method, Objective]:
+    settings = read_metadata(shard)["settings"]
+    return Method(settings["method"]), Objective(settings["objective"])
 
 
 def require_shards(folder: Path) -> list[Path]:

@@ -20,9 +20,11 @@ from promptlight.salience.types import Analysis, Completion, Explain, Granularit
 if TYPE_CHECKING:
     from promptlight.salience.model import Model, load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.sampling import Sampling
 
 _HEAVY = {
     "AnalysisOptions": "pipeline",
+    "Sampling": "sampling",
     "analyze": "pipeline",
     "Model": "model",
     "load_model": "model",
@@ -42,6 +44,7 @@ __all__ = [
     "Prompt",
     "PromptlightError",
     "SalienceMap",
+    "Sampling",
     "SetAside",
     "UsageError",
     "analyze",

@@ -25,8 +25,8 @@ from promptlight.salience.decoder import (
 )
 from promptlight.salience.types import StopReason
 
-ChooseToken = Callable[[Tensor, list[int], int], Tensor]
-"""logits [B, V], the rows' numbers in the whole batch, and the step from 0 -> the next token of each row [B]."""
+ChooseToken = Callable[[Tensor, list[int]], Tensor]
+"""logits [B, V] and the rows' numbers in the whole batch -> the next token of each row [B]; asked once a step."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Generated:
     stop_reason: StopReason
 
 
-def choose_greedily(logits: Tensor, rows: list[int], step: int) -> Tensor:
+def choose_greedily(logits: Tensor, rows: list[int]) -> Tensor:
     """The likeliest token of each row."""
     return logits.argmax(dim=-1)
 
@@ -61,8 +61,8 @@ def generate(
     rows = [row for row, limit in enumerate(limits) if limit > 0]
     if rows:
         cache, logits = prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
-        for step in range(max(limits)):
-            chosen = choose(logits, rows, step)
+        for _ in range(max(limits)):
+            chosen = choose(logits, rows)
             for row, token in zip(rows, chosen.tolist(), strict=True):
                 written[row].append(token)
                 if token in stops:

@@ -87,7 +87,7 @@ def compute_salience(
         log_probs += chunk_log_probs
         for collected in sums.values():
             collected.add(start, gradient)
-    return SalienceResult(log_probs=log_probs, maps={method: _build_map(method, sums) for method in methods})
+    return SalienceResult(log_probs=log_probs, maps={method: _build_map(method, objective, sums) for method in methods})
 
 
 def _backward_units(
@@ -146,6 +146,7 @@ def _target_spans(segmentation: Segmentation, n_prompt_tokens: int) -> list[tupl
     ]
 
 
-def _build_map(method: Method, sums: Mapping[Granularity, _SpanSums]) -> SalienceMap:
+def _build_map(method: Method, objective: Objective, sums: Mapping[Granularity, _SpanSums]) -> SalienceMap:
     scores = {name: collected.scores[method] for name, collected in sums.items()}
-    return SalienceMap(method=method, scores=scores.pop(Granularity.TOKEN, None), span_scores=scores)
+    token_scores = scores.pop(Granularity.TOKEN, None)
+    return SalienceMap(method=method, objective=objective, scores=token_scores, span_scores=scores)

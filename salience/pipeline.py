@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from promptlight.salience.completion import build_completion, encode_prompt, with_log_probs
+from promptlight.salience.completion import EncodedPrompt, build_completion, encode_prompt, with_log_probs
 from promptlight.salience.errors import OutOfMemoryError, PromptTooLongError
 from promptlight.salience.generation import generate
 from promptlight.salience.gradients import compute_salience
 from promptlight.salience.model import Model
+from promptlight.salience.sampling import Sampling, choose_tokens
 from promptlight.salience.spans import segment
 from promptlight.salience.types import (
     Analysis,
@@ -30,11 +31,12 @@ class AnalysisOptions:
     """What is written and how it is explained; every one of these changes results."""
 
     max_new_tokens: int = 64
+    sampling: Sampling = field(default_factory=Sampling)
     explain: Explain = Explain.RESPONSE
     method: Method = Method.GRAD_L2
     objective: Objective = Objective.LOGPROB
+    targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
     granularities: tuple[Granularity, ...] = tuple(Granularity)
-    seed: int = 0
 
 
 def analyze(
@@ -66,29 +68,30 @@ def analyze_batch(prompts: Sequence[Prompt], model: Model, options: AnalysisOpti
 def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> list[Completion | SetAside]:
     """Take each record's target where that is asked for, and generate for all the others together."""
     results: dict[int, Completion | SetAside] = {}
-    waiting: list[tuple[int, list[int]]] = []
+    waiting: list[tuple[int, EncodedPrompt]] = []
     for number, prompt in enumerate(prompts):
-        ids = encode_prompt(model.tokenizer, prompt)
+        encoded = encode_prompt(model.tokenizer, prompt)
         target = prompt.target if options.explain is Explain.TARGET else None
         target_ids = [] if target is None else model.tokenizer.encode(target)
         try:
-            check_length(prompt, len(ids), len(target_ids), model)
+            check_length(prompt, len(encoded.ids), len(target_ids), model)
         except PromptTooLongError as error:
             results[number] = set_aside(prompt, error.reason)
             continue
         if target is None:
-            waiting.append((number, ids))
+            waiting.append((number, encoded))
         else:
-            results[number] = build_completion(model.tokenizer, prompt, ids, target_ids, StopReason.GIVEN)
+            results[number] = build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
     generated = generate(
         model.decoder,
-        [ids for _, ids in waiting],
+        [encoded.ids for _, encoded in waiting],
         max_new_tokens=options.max_new_tokens,
         context_length=model.context_length,
         stops=model.stops,
+        choose=choose_tokens(options.sampling, [prompts[number].id for number, _ in waiting]),
     )
-    for (number, ids), new in zip(waiting, generated, strict=True):
-        results[number] = build_completion(model.tokenizer, prompts[number], ids, new.ids, new.stop_reason)
+    for (number, encoded), new in zip(waiting, generated, strict=True):
+        results[number] = build_completion(model.tokenizer, prompts[number], encoded, new.ids, new.stop_reason)
     return [results[number] for number in range(len(prompts))]
 
 
@@ -105,6 +108,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
         cuts,
         methods=(options.method,),
         objective=options.objective,
+        unit=options.targets,
     )
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),

@@ -10,6 +10,7 @@ import sentencepiece
 
 from promptlight.salience.errors import ModelError
 
+START_OF_TURN = "<start_of_turn>"
 END_OF_TURN = "<end_of_turn>"
 
 
@@ -46,6 +47,16 @@ class Tokenizer:
         """Whether a token stands for no text: control tokens such as <bos>, and the marks of a turn."""
         return self._processor.is_control(id) or id in self._turn_ids
 
+    @property
+    def turn_marks(self) -> tuple[int, int]:
+        """The ids of <start_of_turn> and <end_of_turn>. Raises ModelError if the vocabulary has none."""
+        opening, closing = self._id_of(START_OF_TURN), self.end_of_turn_id
+        if opening is None or closing is None:
+            raise ModelError(
+                f"expected a model that chats, found a vocabulary without {START_OF_TURN}: leave --chat out"
+            )
+        return opening, closing
+
     @cached_property
     def end_of_turn_id(self) -> int | None:
         """The id of <end_of_turn>, if the vocabulary has it."""
@@ -53,7 +64,7 @@ class Tokenizer:
 
     @cached_property
     def _turn_ids(self) -> set[int | None]:
-        return {self._id_of("<start_of_turn>"), self.end_of_turn_id} - {None}
+        return {self._id_of(START_OF_TURN), self.end_of_turn_id} - {None}
 
     def _id_of(self, piece: str) -> int | None:
         id = self._processor.piece_to_id(piece)

@@ -58,16 +58,28 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One turn of a chat: who speaks, and the half-open range of ``Prompt.text`` that holds what is said."""
+
+    role: str  # user or model
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """One record of a prompt file.
 
-    ``target`` is a completion that the record brings along; ``source`` is a label, not a salience source (both are the
-    names that LIT's data uses). ``fields`` are the record's other fields, untouched. ``path`` and ``line`` say where it
-    came from; ``fingerprint`` changes when the record's content does.
+    ``text`` is what the model reads, marks such as <bos> left out; in a chat, ``turns`` says which parts of it were
+    said, not put there by the format (``chat.py``). ``target`` is a completion that the record brings along;
+    ``source`` is a label, not a salience source (both are the names that LIT's data uses). ``fields`` are the record's
+    other fields, untouched. ``path`` and ``line`` say where it came from; ``fingerprint`` changes when the record's
+    content does.
     """
 
     id: str
     text: str
+    turns: tuple[Turn, ...] = ()
     target: str | None = None
     source: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -93,7 +105,8 @@ class SetAside:
 class Token:
     """One token of a sequence: its id, its piece in the vocabulary, and the half-open range of text it covers.
 
-    ``start == stop`` for special tokens and for all but the first of several byte tokens that make one character.
+    ``start == stop`` for tokens that are no text, such as <bos>, and for all but the first of several byte tokens that
+    make one character.
     """
 
     id: int
@@ -190,6 +203,7 @@ class SalienceMap:
     """
 
     method: Method
+    objective: Objective = Objective.LOGPROB
     scores: FloatArray | None
     span_scores: Mapping[Granularity, FloatArray]
 

@@ -96,7 +96,7 @@ def assert_same_analysis(found: object, expected: Analysis) -> None:
     assert isinstance(found, Analysis)
     assert found.completion == expected.completion
     assert dict(found.segmentations) == dict(expected.segmentations)
-    assert found.salience.method == expected.salience.method
+    assert (found.salience.method, found.salience.objective) == (expected.salience.method, expected.salience.objective)
     assert (found.salience.scores is None) == (expected.salience.scores is None)
     if found.salience.scores is not None and expected.salience.scores is not None:
         assert found.salience.scores.dtype == np.float32

@@ -56,7 +56,7 @@ def test_the_columns_are_the_schemas_and_the_rows_are_the_first_records(
     records = [json.loads(line) for line in (EXAMPLES / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
     assert frame["id"].tolist() == [record["id"] for record in records[:3]]
     for row in frame.to_dict("records"):
-        ids = encode_prompt(demo_model.tokenizer, Prompt(id="x", text=row["prompt"]))
+        ids = encode_prompt(demo_model.tokenizer, Prompt(id="x", text=row["prompt"])).ids
         (alone,) = generate(
             demo_model.decoder,
             [ids],

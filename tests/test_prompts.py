@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlight.io import prompts as module
 from promptlight.io.prompts import PromptReader, count_lines, prompt_from_text, read_prompts
+from promptlight.io.records import OWN_FIELDS
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside
 
@@ -90,7 +91,7 @@ JSON_VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )
-FIELDS = st.dictionaries(st.text().filter(lambda name: name not in module.OWN_FIELDS), JSON_VALUES, max_size=6)
+FIELDS = st.dictionaries(st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages")), JSON_VALUES, max_size=6)
 
 
 @given(
@@ -173,8 +174,11 @@ BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "text": (b'"p"', ("expected an object", "found text")),
     "number": (b"17", ("expected an object", "found a number")),
     "null": (b"null", ("expected an object", "found null")),
-    "missing prompt": (b'{"Prompt": "p", "n": 1}', ("expected a field `prompt`, found `Prompt`, `n`;",)),
-    "no fields": (b"{}", ("expected a field `prompt`, found no fields;",)),
+    "missing prompt": (
+        b'{"Prompt": "p", "n": 1}',
+        ("expected a field `prompt`, or `messages`", "found `Prompt`, `n`;"),
+    ),
+    "no fields": (b"{}", ("expected a field `prompt`, or `messages` for a chat, found no fields;",)),
     "null prompt": (b'{"prompt": null}', ("`prompt` to be text, found null;", "fill it in")),
     "empty prompt": (b'{"prompt": ""}', ("`prompt` to be text, found it empty;", "fill it in")),
     "blank prompt": (b'{"prompt": " \\n\\u3000"}', ("`prompt` to be text, found it empty;", "fill it in")),
@@ -309,7 +313,7 @@ class TestUnreadableFile:
         def fail(path: object, mode: str) -> None:
             raise OSError(code, os.strerror(code), path)
 
-        monkeypatch.setattr(module, "open", fail, raising=False)
+        monkeypatch.setattr("promptlight.io.prompts.open", fail, raising=False)
         self.expect(read, write(tmp_path, GOOD), said)
 
     @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
@@ -350,3 +354,45 @@ def test_prompt_from_text() -> None:
 def test_prompt_from_unusable_text(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=said):
         prompt_from_text(text)
+
+
+# ---- chats ----------------------------------------------------------------------------------------------------------
+
+
+def read_messages(tmp_path: Path, **record: Any) -> Prompt | SetAside:
+    (one,) = read_prompts(write(tmp_path, json.dumps(record).encode()))
+    return one
+
+
+def test_messages_are_a_chat_and_the_models_last_one_its_target(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": [{"type": "text", "text": "Is it "}, {"type": "text", "text": "bread?"}]}
+    answered = {"role": "assistant", "content": " Yes. "}
+    one, two = (read_messages(tmp_path, messages=messages) for messages in ([asked], [asked, answered]))
+    assert isinstance(one, Prompt)
+    assert isinstance(two, Prompt)
+    assert one.text == two.text == "user\nIs it bread?\nmodel\n"
+    assert (one.target, two.target) == (None, " Yes. ")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"messages": []}, "expected `messages` to be an array of .*, found it empty"),
+        ({"messages": "hi"}, "found text"),
+        ({"messages": ["hi"]}, "`role` of message 1 to be user, .*, found text"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "found 'tool'"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "found an array"),
+        ({"messages": [{"role": "user", "content": " "}]}, "`content` of message 1 to be text, found it empty"),
+        ({"messages": [{"role": "user", "content": [{"image": "x"}]}]}, "found an array"),
+        ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "turn at message 2"),
+        ({"messages": [{"role": "user", "content": "a"}], "prompt": "b"}, "found both; keep one"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "model", "content": "b"}], "target": "c"},
+            "expected one target",
+        ),
+    ],
+)
+def test_messages_that_are_no_chat_are_set_aside(tmp_path: Path, record: dict[str, Any], says: str) -> None:
+    one = read_messages(tmp_path, **record)
+    assert isinstance(one, SetAside)
+    assert re.search(says, one.reason)

@@ -17,10 +17,10 @@ import pytest
 from promptlight.io.schema import SCHEMA_VERSION
 from promptlight.io.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Granularity, Method, Prompt, SetAside, StopReason
+from promptlight.salience.types import Analysis, Granularity, Method, Objective, Prompt, SetAside, StopReason, Turn
 from tests.handmade import assert_same_analysis, make_analysis, make_completion
 
-SETTINGS = {"model": "tiny", "method": "grad_l2", "seed": 0}
+SETTINGS = {"model": "tiny", "method": "grad_l2", "objective": "logprob", "seed": 0}
 PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 
@@ -80,6 +80,13 @@ EXAMPLES: dict[str, Analysis] = {
             ["<bos>", "a"], ["b"], prompt=Prompt(id="a", text="a", target="b"), stop_reason=StopReason.GIVEN
         )
     ),
+    "a chat": make_analysis(
+        make_completion(
+            ["<bos>", "<start_of_turn>", "user\n", "a", "<end_of_turn>", "\n", "<start_of_turn>", "model\n"],
+            ["b"],
+            prompt=Prompt(id="a", text="user\na\nmodel\n", turns=(Turn(role="user", start=5, stop=6),)),
+        )
+    ),
     "typed prompt": make_analysis(make_completion(["<bos>", "a"], ["b", "<eos>"])),
     "emoji and a broken character": make_analysis(
         make_completion(
@@ -93,6 +100,16 @@ EXAMPLES: dict[str, Analysis] = {
 def test_an_analysis_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
     (found,) = read_results(write(tmp_path / "out", EXAMPLES[name]))
     assert_same_analysis(found, EXAMPLES[name])
+
+
+def test_the_objective_comes_back(tmp_path: Path) -> None:
+    expected = analysis("a")
+    salience = dataclasses.replace(expected.salience, objective=Objective.MARGIN)
+    expected = dataclasses.replace(expected, salience=salience)
+    with open_writer(tmp_path, objective="margin") as writer:
+        writer.add(expected)
+    (found,) = read_results(tmp_path)
+    assert_same_analysis(found, expected)
 
 
 def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
