@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options import ByOption
+from promptlight.cli.options import ByOption, TargetByOption
 from promptlight.io.tables import TableFormat
 from promptlight.salience.types import Analysis, Granularity, SetAside, SpanTable
 
@@ -17,6 +17,7 @@ def export(
     results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; an existing one is not replaced.")],
     by: ByOption = Granularity.WORD,
+    target_by: TargetByOption = None,
     format: Annotated[
         TableFormat | None, typer.Option("--format", "-f", help="Format [default: by the file's ending].")
     ] = None,
@@ -27,11 +28,12 @@ def export(
     from promptlight.io.tables import write_tidy_table
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
-        from promptlight.salience.aggregation import build_span_table
+        from promptlight.salience.aggregation import build_span_table, choose_targets
 
         for result in read_results(results):
             if not isinstance(result, SetAside):
-                yield result, build_span_table(result, targets=by, sources=by)
+                targets = target_by or choose_targets(result, by)
+                yield result, build_span_table(result, targets=targets, sources=by)
 
     n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")

@@ -17,11 +17,12 @@ from rich.text import Text
 
 from promptlight.cli.palette import SMALLEST_MARK, mark, shade, target_style
 from promptlight.cli.printable import printable, quote
-from promptlight.salience.aggregation import combine_targets, share
+from promptlight.salience.aggregation import choose_targets, combine_targets, share
 from promptlight.salience.spans import describe_spans, find_target_spans
-from promptlight.salience.types import Analysis, FloatArray, Granularity, Role, Span
+from promptlight.salience.types import Analysis, FloatArray, Granularity, Objective, Role, Span
 
 PLAIN_TARGET = ("»", "«")
+FORMAT_STYLE = Style(dim=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,28 +34,38 @@ class Heatmap:
 
     analysis: Analysis
     granularity: Granularity
+    target_granularity: Granularity
     spans: Sequence[Span]
     targets: Sequence[Span]
+    chosen: frozenset[int]  # numbers of the spans that the targets touch
     scores: FloatArray
     shares: FloatArray
     levels: FloatArray
     exact: bool
 
 
-def build_heatmap(analysis: Analysis, granularity: Granularity, target: str | None) -> Heatmap:
-    """Choose the target and score every span of the text for it."""
-    spans = describe_spans(analysis.completion, analysis.segmentations[granularity])
-    targets = find_target_spans(spans, target)
-    scores, exact = combine_targets(analysis, targets, granularity=granularity, sources=granularity)
-    chosen = {span.number for span in targets}
+def build_heatmap(
+    analysis: Analysis, by: Granularity, target: str | None, target_by: Granularity | None = None
+) -> Heatmap:
+    """Choose the target among the spans of its granularity, and score every span of the text for it."""
+    target_by = target_by or choose_targets(analysis, by)
+    spans = describe_spans(analysis.completion, analysis.segmentations[by])
+    targets = find_target_spans(describe_spans(analysis.completion, analysis.segmentations[target_by]), target)
+    scores, exact = combine_targets(analysis, targets, granularity=target_by, sources=by)
+    explained = np.zeros(len(analysis.completion.tokens), dtype=bool)
+    for span in targets:
+        explained[span.start : span.stop] = True
+    chosen = {span.number for span in spans if explained[span.start : span.stop].any()}
     visible = np.array([span.role is not Role.SPECIAL and span.number not in chosen for span in spans])
     strongest = np.abs(scores[visible]).max(initial=0.0)
     levels = np.where(visible, np.abs(scores) / max(strongest, 1e-30), 0.0).astype(np.float32)
     return Heatmap(
         analysis=analysis,
-        granularity=granularity,
+        granularity=by,
+        target_granularity=target_by,
         spans=spans,
         targets=targets,
+        chosen=frozenset(chosen),
         scores=scores,
         shares=share(scores, visible),
         levels=levels,
@@ -95,9 +106,11 @@ def target_probability(heatmap: Heatmap) -> float:
 def render_text(heatmap: Heatmap, color_system: str | None) -> Text:
     """The text itself, wrapped as text: sources shaded, the target marked."""
     pieces: list[tuple[str, Style | None]] = []
-    chosen = [span.number for span in heatmap.targets]
+    chosen, tokens = heatmap.chosen, heatmap.analysis.completion.tokens
     for span in heatmap.spans:
         if span.role is Role.SPECIAL:
+            if tokens[span.start].start < tokens[span.start].stop:  # a chat's own words
+                pieces.append((printable(span.text), FORMAT_STYLE if color_system else None))
             continue
         body, breaks = split_breaks(span.text)
         level = float(heatmap.levels[span.number])
@@ -143,9 +156,12 @@ def split_breaks(text: str) -> tuple[str, str]:
 def render_legend(heatmap: Heatmap, color_system: str | None) -> Text:
     """What the colours or the numbers mean."""
     strongest = float(np.abs(heatmap.scores[heatmap.levels > 0]).max(initial=0.0))
-    method = heatmap.analysis.salience.method.value
+    salience = heatmap.analysis.salience
+    method = salience.method.value
+    if salience.objective is not Objective.LOGPROB:
+        method += f" of the {salience.objective}"
     if not heatmap.exact:
-        method += f", summed over the tokens of {len(heatmap.targets)} {heatmap.granularity}s"
+        method += f", summed over the tokens of {len(heatmap.targets)} {heatmap.target_granularity}s"
     if color_system:
         bar = Text.assemble(*((" ", shade(step / 15, color_system)) for step in range(16)))
         target = Text(" target ", target_style(color_system))

@@ -54,4 +54,7 @@ TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; ab
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
 TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]
 SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
-ByOption = Annotated[Granularity, typer.Option("--by", help="How finely the text is cut.")]
+ByOption = Annotated[Granularity, typer.Option("--by", help="How finely the sources are cut.")]
+TargetByOption = Annotated[
+    Granularity | None, typer.Option("--target-by", help="How finely the targets are cut [default: as the sources].")
+]

@@ -16,6 +16,7 @@ from promptlight.cli.options import (
     DtypeOption,
     MaxNewTokensOption,
     ModelOption,
+    TargetByOption,
 )
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Granularity, Prompt, SetAside
@@ -27,6 +28,7 @@ def show(
     row: Annotated[int, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last.")] = 0,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
     by: ByOption = Granularity.WORD,
+    target_by: TargetByOption = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -65,7 +67,7 @@ def show(
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     # Rich would keep bold and dim, and the raised numbers would be missing
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
-    console.print(render_heatmap(build_heatmap(result, by, target), console, n_top=top))
+    console.print(render_heatmap(build_heatmap(result, by, target, target_by), console, n_top=top))
 
 
 def analyze_now(prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:

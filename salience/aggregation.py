@@ -55,6 +55,14 @@ def build_span_table(
     return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
 
 
+def choose_targets(analysis: Analysis, wanted: Granularity) -> Granularity:
+    """``wanted`` where an analysis has scores for such targets, else the finest granularity that it has them for."""
+    salience = analysis.salience
+    if salience.scores is not None or wanted in salience.span_scores:
+        return wanted
+    return next((name for name in Granularity if name in salience.span_scores), wanted)
+
+
 def combine_targets(
     analysis: Analysis,
     targets: Sequence[Span],

@@ -165,12 +165,13 @@ _FINDERS: dict[Granularity, CutFinder] = {
 
 
 def describe_spans(completion: Completion, segmentation: Segmentation) -> list[Span]:
-    """Each span with its exact text; a special token shows its piece."""
+    """Each span with its exact text; a token that is no text shows its piece."""
     spans: list[Span] = []
     for number, (start, stop) in enumerate(segmentation.ranges()):
         tokens = completion.tokens[start:stop]
-        special = tokens[0].role is Role.SPECIAL
-        text = tokens[0].piece if special else completion.text[tokens[0].start : tokens[-1].stop]
+        text = completion.text[tokens[0].start : tokens[-1].stop]
+        if not text and tokens[0].role is Role.SPECIAL:
+            text = tokens[0].piece
         spans.append(Span(number=number, start=start, stop=stop, text=text, role=tokens[0].role))
     return spans
 

@@ -267,3 +267,37 @@ def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) 
     model, note, fault = done.stderr.splitlines()  # and no warning of any library
     assert (model, note.split(":")[0].startswith("demo is a small demo model")) == ("demo in float32 on cpu", True)
     assert fault.startswith(f"{path}:2: set aside: expected a field `prompt`")
+
+
+@pytest.mark.parametrize("targets", ["word", "line"])
+def test_coarser_targets_are_all_that_is_stored_and_equal_the_exact_ones(
+    promptlight: Command, tmp_path: Path, targets: str
+) -> None:
+    path = write_prompts(tmp_path, SOUP)
+    rows: list[dict[str, Any]] = []
+    for name in ("token", targets):
+        promptlight("run", path, "-o", tmp_path / name, "--targets", name, *SHORT)
+        rows += pd.read_parquet(tmp_path / name).to_dict("records")
+    whole, coarse = rows
+    column = f"grad_l2_{targets}"
+    kept = [name for name in coarse if name.startswith("grad_l2") and coarse[name] is not None]
+    assert kept == [column]
+    for full, alone in zip(whole[column], coarse[column], strict=True):
+        assert alone == pytest.approx(full, rel=1e-4, abs=1e-9)
+    assert "strongest tokens" in promptlight("show", tmp_path / targets, "--by", "token").stdout
+    exported = tmp_path / "spans.csv"
+    assert promptlight("export", tmp_path / targets, "-o", exported, "--by", "token").exit_code == 0
+    frame = pd.read_csv(exported)
+    assert set(frame["exact"].tolist()) == {True}
+    assert 0 < len(set(frame["target_number"].tolist())) <= len(coarse[column])
+
+
+def test_an_objective_is_stored_and_shown(promptlight: Command, tmp_path: Path) -> None:
+    path = write_prompts(tmp_path, SOUP)
+    frames: dict[str, pd.DataFrame] = {}
+    for objective in ("logprob", "logit", "margin"):
+        promptlight("run", path, "-o", tmp_path / objective, "--objective", objective, *SHORT)
+        frames[objective] = pd.read_parquet(tmp_path / objective)
+        assert ("of the " in promptlight("show", tmp_path / objective).stdout) == (objective != "logprob")
+    firsts = [float(frame["grad_l2"].iloc[0][0].sum()) for frame in frames.values()]
+    assert len({round(first, 6) for first in firsts}) == 3
