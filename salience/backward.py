@@ -302,10 +302,10 @@ def scores_and_weights(layer: Layer, query: Tensor, key: Tensor, visible: Tensor
 
 def backward_softmax(layer: Layer, scores: Tensor, weights: Tensor, by_weights: Tensor) -> Tensor:
     """Through softmax and soft-cap: all [..., k] -> gradient by the uncapped scores."""
-    by_scores = weights * (by_weights - (by_weights * weights).sum(dim=-1, keepdim=True))
-    if layer.soft_cap is not None:
-        by_scores = by_scores * (1 - (scores / layer.soft_cap).square())
-    return by_scores
+    centred = by_weights - (by_weights * weights).sum(dim=-1, keepdim=True)
+    if layer.soft_cap is not None:  # onto the weights first, which have no target axis yet
+        weights = weights * (1 - (scores / layer.soft_cap).square())
+    return centred.mul_(weights)
 
 
 def backward_rotation(gradient: Tensor, angles: Angles) -> Tensor:
@@ -324,7 +324,7 @@ def backward_norm(x: Tensor, scale: Tensor, epsilon: float, gradient: Tensor) ->
     reciprocal = torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + epsilon)
     scaled = gradient.to(wide) * (1 + scale.to(wide))
     along = (scaled * x).mean(dim=-1, keepdim=True) * reciprocal.square()
-    return (scaled - x * along) * reciprocal
+    return scaled.addcmul_(x, along, value=-1).mul_(reciprocal)
 
 
 def backward_optional_norm(x: Tensor, scale: Tensor | None, epsilon: float, gradient: Tensor) -> Tensor:

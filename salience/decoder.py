@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-QUERY_BLOCK = 256
+QUERY_BLOCK = 128
 
 Angles = tuple[Tensor, Tensor]  # cosine and sine, each [..., H / 2]
 

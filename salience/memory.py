@@ -6,7 +6,7 @@ those of the weights' dtype:
     residual stream      8 D w L              the gradient, its branches and norms' temporaries
     feed-forward half    2.5 F b L
     attention heads      3 (N + 2K) H w L
-    attention block      4 N q min(L, window + q) b, for a block of q = 256 queries
+    attention block      4 N q min(L, window + q) b, for a block of q = 128 queries
 
 A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
 the chunk is halved and the work goes on from where it was.
