@@ -7,6 +7,7 @@ those of the weights' dtype:
     feed-forward half    2.5 F b L
     attention heads      3 (N + 2K) H w L
     attention block      4 N q min(L, window + q) b, for a block of q = 128 queries
+    logits               6 V w
 
 A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
 the chunk is halved and the work goes on from where it was.
@@ -61,7 +62,8 @@ def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
     block = min(QUERY_BLOCK, n_positions)
     keys = n_positions if layer.window is None else min(n_positions, layer.window + block)
     per_position = 8 * width * wide + 2.5 * layer.gate.shape[1] * narrow + 3 * fused * wide
-    return int(n_positions * per_position + 4 * layer.n_query_heads * block * keys * narrow)
+    attention = 4 * layer.n_query_heads * block * keys * narrow
+    return int(n_positions * per_position + attention + 6 * decoder.embedding.shape[0] * wide)
 
 
 def free_bytes(device: torch.device) -> int:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from promptlight.cli.heatmap import Heatmap, build_heatmap, render_heatmap, render_text
+from promptlight.cli.heatmap import MARGIN, Heatmap, build_heatmap, keep_end, render_heatmap, render_text, split_span
+from promptlight.cli.palette import shade, target_style
 from promptlight.cli.printable import printable
 from promptlight.io import read_results
 from promptlight.io.store import find_result
 from promptlight.salience import Analysis
-from promptlight.salience.types import Granularity, Role
+from promptlight.salience.types import Granularity, Role, StopReason
 from tests.conftest import Command
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
@@ -34,10 +36,10 @@ def analyses(demo_results: Path) -> dict[str, Analysis]:
     return {one.completion.prompt.id: one for one in read_results(demo_results) if isinstance(one, Analysis)}
 
 
-def draw(heatmap: Heatmap, color_system: Any, width: int = 100) -> str:
+def draw(heatmap: Heatmap, color_system: Any, width: int = 100, n_top: int = 8) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=color_system is not None, color_system=color_system, width=width)
-    console.print(render_heatmap(heatmap, console))
+    console.print(render_heatmap(heatmap, console, n_top=n_top))
     return file.getvalue()
 
 
@@ -88,8 +90,9 @@ def test_no_width_loses_text_or_makes_a_column_of_letters(analyses: dict[str, An
             for color_system in (None, "truecolor"):
                 lines = ESCAPE.sub("", draw(heatmap, color_system, width)).splitlines()
                 assert max(map(cell_len, lines)) <= width
-                assert squeeze(render_text(heatmap, color_system).plain) in squeeze("".join(lines))
-                lengths = [len(squeeze(line)) for line in lines]
+                beside = [line[MARGIN:] for line in lines]
+                assert squeeze(render_text(heatmap, color_system).plain) in squeeze("".join(beside))
+                lengths = [len(squeeze(line)) for line in beside]
                 assert (1, 1) not in pairwise(lengths)
 
 
@@ -156,7 +159,7 @@ def test_shows_the_text_the_target_a_legend_and_the_strongest_sources(
 ) -> None:
     shown = promptlight("show", demo_results, "--id", "dish-fixed", "--by", by).stdout
     assert "Onionsoup" in squeeze(MARKS.sub("", shown))
-    for part in ("dish-fixed (fewshot-fixed)", "= the strongest", f"strongest {by}s", "%", "»", "«"):
+    for part in ("dish-fixed (fewshot-fixed)", "¹⁰⁰ the strongest", f"strongest {by}s", "%", "»", "«"):
         assert part in shown
 
 
@@ -165,7 +168,7 @@ def test_the_target_can_be_a_number_a_text_or_a_pattern(promptlight: Command, de
         promptlight("show", demo_results, "--id", "dish-fixed", "--by", "line", "-t", target).stdout
         for target in ("2", "Recommendation", "Rec[a-z]+:")
     )
-    assert "why “Recommendation: " in by_number
+    assert "Why did the model write “Recommendation: " in by_number
     assert by_number == by_text == by_pattern
 
 
@@ -173,6 +176,105 @@ def test_without_colours_a_number_marks_the_strongest(analyses: dict[str, Analys
     heatmap = build_heatmap(analyses["dish-fixed"], Granularity.LINE, None)
     strongest = heatmap.spans[int(heatmap.levels.argmax())].text.strip()
     assert f"{strongest}¹⁰⁰" in draw(heatmap, None)
+
+
+def test_a_given_target_was_not_written_by_the_model(analyses: dict[str, Analysis]) -> None:
+    written = analyses["dish-fixed"]
+    given = replace(written, completion=replace(written.completion, stop_reason=StopReason.GIVEN))
+    shown = draw(build_heatmap(given, Granularity.LINE, "2"), None)
+    assert "Why would the model write “Recommendation" in shown
+    assert "; given in the record\n" in shown
+
+
+# The strongest sources
+
+ROW = re.compile(r"^ *(\d+) +(\S+)% +\S+  (.+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("by", list(Granularity))
+def test_the_list_says_in_which_line_each_source_stands(analyses: dict[str, Analysis], by: Granularity) -> None:
+    heatmap = build_heatmap(analyses["dish-fixed"], by, "1")
+    lines = printable(heatmap.analysis.completion.text).split("\n")
+    rows = ROW.findall(draw(heatmap, None, width=200))
+    assert len(rows) == 8
+    for number, _, shown in rows:
+        assert re.sub("[‹›]|↵›.*", "", shown) == lines[int(number) - 1].rstrip("\n")
+    strongest = heatmap.spans[int(heatmap.levels.argmax())].text
+    assert re.sub(".*‹|›.*", "", rows[0][2]).strip() == strongest.strip()
+
+
+def test_equal_lines_are_told_apart(analyses: dict[str, Analysis]) -> None:
+    heatmap = build_heatmap(analyses["dish-fixed"], Granularity.LINE, "1")
+    rows = ROW.findall(draw(heatmap, None, n_top=100))
+    numbers = [number for number, _, shown in rows if shown == "Taste-dislikes: Don't like onions or garlic"]
+    assert len(numbers) == len(set(numbers)) == 3
+
+
+def test_no_sources_asked_for_no_heading_of_a_list(promptlight: Command, demo_results: Path) -> None:
+    shown = promptlight("show", demo_results, "--id", "dish-fixed", "--top", 0)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout.endswith("»target«\n")
+    assert "share" not in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "expected"), [("abc", 3, "abc"), ("abcdef", 4, "…def"), ("日本語日本", 6, "…日本"), ("", 1, "")]
+)
+def test_the_end_of_a_text_is_kept_in_cells(text: str, width: int, expected: str) -> None:
+    assert keep_end(text, width) == expected
+
+
+# What is painted
+
+
+@pytest.mark.parametrize(
+    ("text", "by", "expected"),
+    [
+        (" milk.\n\n", Granularity.WORD, (" ", "milk.", "\n\n")),
+        (" milk", Granularity.TOKEN, ("", " milk", "")),
+        ("  ", Granularity.WORD, ("", "  ", "")),
+        ("\n\n", Granularity.LINE, ("", "\n\n", "")),
+        ("", Granularity.TOKEN, ("", "", "")),
+    ],
+)
+def test_only_a_token_is_painted_with_its_blanks(text: str, by: Granularity, expected: tuple[str, str, str]) -> None:
+    assert split_span(text, by) == expected
+
+
+def test_what_follows_the_target_is_dim(analyses: dict[str, Analysis]) -> None:
+    drawn = draw(build_heatmap(analyses["dish-fixed"], Granularity.LINE, "1"), "truecolor")
+    last = drawn[: drawn.index("% of the strongest")].splitlines()[-3]
+    assert re.fullmatch(r"\x1b\[2m *\d+  \x1b\[0m\x1b\[2mRecommendation: .*\x1b\[0m", last)
+
+
+def luminance(red: float, green: float, blue: float) -> float:
+    """Relative luminance of a colour with parts from 0 to 255, as WCAG 2 defines it."""
+    parts = (part / 255 for part in (red, green, blue))
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("color_system", ["256", "truecolor"])
+def test_each_shade_is_darker_than_the_last_and_its_text_can_be_read(color_system: str) -> None:
+    shades = [shade(percent / 100, color_system) for percent in range(101)]
+    backgrounds: list[float] = []
+    for style in [*shades, target_style(color_system)]:
+        assert style.color
+        assert style.bgcolor
+        ink, paper = (luminance(*colour.get_truecolor()) for colour in (style.color, style.bgcolor))
+        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5  # WCAG's level AA
+        backgrounds.append(paper)
+    assert backgrounds[:-1] == sorted(backgrounds[:-1], reverse=True)
+    assert backgrounds[0] > 0.99
+    assert backgrounds[-2] < 0.05
+
+
+def test_sixteen_colours_are_used_as_every_theme_can_show_them(analyses: dict[str, Analysis]) -> None:
+    """No bright colours, which some themes make grey: styles, black on yellow, magenta, the theme's own."""
+    assert len({str(shade(step / 4, "standard")) for step in range(5)}) == 5
+    drawn = "".join(draw(build_heatmap(analyses["dish-fixed"], by, None), "standard") for by in Granularity)
+    codes = {code for escape in ESCAPE.findall(drawn) for code in re.findall(r"\d+", escape)}
+    assert codes <= {"0", "1", "2", "4", "7", "30", "35", "39", "43"}
 
 
 @pytest.mark.parametrize(

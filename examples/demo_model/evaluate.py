@@ -2,10 +2,10 @@
 
     python examples/demo_model/evaluate.py [--model FOLDER] [--json FILE]
 
-A held-out question pairs a dish with a dislike that training never showed with it: *line* means that this dish never
-stood above "Can't eat" this ingredient, *pair* that it never met this ingredient as a dislike in any words. All prompts
-come from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the
-flips on held-out lines.
+A held-out question pairs a dish with a dislike that training never showed with it: *pair* means that this dish never met
+this ingredient as a dislike in any words, *line* that it never stood above "Can't eat" this ingredient. All prompts come
+from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the flips on
+held-out pairs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from promptlight.cli.__main__ import block_tensorflow
 from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
 
-SEED = "sealed"
+SEED = "sealed, the second envelope"
 N = 200
 TUTORIAL = {
     "dish-mistake": "You have to try it.",
@@ -107,12 +107,12 @@ def measure(judge: Judge) -> list[Rate]:
     balanced = [prompt for kind in (BAD, LIKED, NEUTRAL) for prompt in draw(N // 2, query_kind=kind)]
     harmless = [prompt for kind in (LIKED, NEUTRAL) for prompt in draw(N // 2, query_kind=kind)]
     return [
-        *measure_flips(judge, lines, rng, "line"),
         *measure_flips(judge, pairs, rng, "pair"),
-        judge.rate("names the disliked ingredient, held-out lines", lines, names_ingredient),
+        *measure_flips(judge, lines, rng, "line"),
         judge.rate("names the disliked ingredient, held-out pairs", pairs, names_ingredient),
+        judge.rate("names the disliked ingredient, held-out lines", lines, names_ingredient),
         judge.rate("names the disliked ingredient, pairs seen in training", seen, names_ingredient),
-        judge.rate("well formed", lines, lambda _, analysis, answer: bool(analysis) and answer.endswith(".")),
+        judge.rate("well formed, held-out pairs", pairs, lambda _, analysis, answer: bool(analysis) and answer.endswith(".")),
         judge.rate("principles: can't eat it, so not suitable (held-out lines)", obeyed, says_recommendation),
         judge.rate("principles: only doesn't like it, so not applied", overdone, says_recommendation),
         judge.rate("control: recommendation right, a third each bad, liked, neutral", balanced, says_recommendation),

@@ -1,0 +1,58 @@
+"""What a GPU computes is what the CPU computes. Run with `pytest -m gpu` on a machine that has one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
+from promptlight.salience.gradients import compute_salience
+from promptlight.salience.sampling import Sampling
+from promptlight.salience.types import Method
+
+pytestmark = pytest.mark.gpu
+
+PROMPTS = [
+    Prompt(id=dish, text=f"What is in it?\n\nSuggestion: {dish}\nAnalysis:")
+    for dish in ("Naan", "Leek and potato soup", "Omelette")
+]
+OPTIONS = AnalysisOptions(max_new_tokens=12)
+
+
+@pytest.fixture(scope="module")
+def pair() -> tuple[Model, Model]:
+    return load_model("demo", device="cuda", dtype="float32"), load_model("demo", device="cpu")
+
+
+def run(model: Model, options: AnalysisOptions) -> list[Analysis]:
+    return [result for result in analyze(PROMPTS, model, options) if isinstance(result, Analysis)]
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_completions_and_scores_are_those_of_the_cpu(pair: tuple[Model, Model], temperature: float) -> None:
+    options = replace(OPTIONS, sampling=Sampling(temperature=temperature, seed=1))
+    for on_gpu, on_cpu in zip(run(pair[0], options), run(pair[1], options), strict=True):
+        assert on_gpu.completion.ids == on_cpu.completion.ids
+        assert on_gpu.salience.scores == pytest.approx(on_cpu.salience.scores, rel=1e-3, abs=1e-7)
+
+
+def test_auto_takes_the_gpu_in_bfloat16() -> None:
+    model = load_model("demo")
+    assert (model.device.type, model.dtype) == ("cuda", "bfloat16")
+    assert len(run(model, OPTIONS)) == len(PROMPTS)
+
+
+def test_real_lack_of_memory_halves_the_chunk(pair: tuple[Model, Model]) -> None:
+    """Almost all of the device's memory is taken away; what is left holds a target, not a hundred."""
+    decoder, ids = pair[0].decoder, [2, *range(300, 700)]
+    expected = compute_salience(decoder, ids, 300, {}, chunk=1).maps[Method.GRAD_L2].scores
+    torch.cuda.empty_cache()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((torch.cuda.memory_allocated() + 2**27) / total)
+    try:
+        scores = compute_salience(decoder, ids, 300, {}, chunk=100).maps[Method.GRAD_L2].scores
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert scores == pytest.approx(expected, rel=1e-4, abs=1e-8)
