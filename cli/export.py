@@ -19,7 +19,7 @@ def export(
     by: ByOption = Granularity.WORD,
     target_by: TargetByOption = None,
     format: Annotated[
-        TableFormat | None, typer.Option("--format", "-f", help="Format [default: by the file's ending].")
+        TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:

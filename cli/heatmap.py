@@ -1,28 +1,44 @@
-"""One prompt as text shaded by its salience for a target, with a legend and the strongest sources."""
+"""One prompt as text shaded by its salience for a target, with a legend and the strongest sources.
+
+From top to bottom: the question, the text with its lines numbered, the legend, the list of sources in their lines.
+
+    Why did the model write “Recommendation: You have to try it.”?
+    probability 0.998; stopped: end of text
+
+       1  Analyze a menu item in a restaurant.
+      ...
+      29  Recommendation: You have to try it.
+
+           0  25  50  75  100  % of the strongest   target
+
+    line   share   score  strongest lines
+       9   20.2%  0.0119  Recommendation: You have to try it.
+"""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import regex
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.style import Style
-from rich.table import Table
 from rich.text import Text
 
 from promptlight.cli.palette import SMALLEST_MARK, mark, shade, target_style
-from promptlight.cli.printable import printable, quote
+from promptlight.cli.printable import one_line, printable, quote
 from promptlight.salience.aggregation import choose_targets, combine_targets, share
 from promptlight.salience.spans import describe_spans, find_target_spans
-from promptlight.salience.types import Analysis, FloatArray, Granularity, Objective, Role, Span
+from promptlight.salience.types import Analysis, FloatArray, Granularity, Objective, Role, Span, StopReason
 
 PLAIN_TARGET = ("»", "«")
-FORMAT_STYLE = Style(dim=True)
+PLAIN_SOURCE = ("‹", "›")
+ASIDE = Style(dim=True)
+MARGIN = 6  # cells: a line's number and two blanks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,26 +91,27 @@ def build_heatmap(
 
 def render_heatmap(heatmap: Heatmap, console: Console, *, n_top: int = 8) -> RenderableType:
     """Everything that ``show`` prints about one prompt."""
-    color_system = console.color_system
-    return Group(
-        render_heading(heatmap),
-        Padding(render_text(heatmap, color_system), (1, 2), expand=False),
-        render_legend(heatmap, color_system),
-        Padding(render_top_sources(heatmap, color_system, console.width, n_top), (1, 0, 0, 0), expand=False),
-    )
+    color_system, width = console.color_system, console.width
+    blocks = [render_page(render_text(heatmap, color_system), console), wrap(render_legend(color_system), console)]
+    if sources := find_top_sources(heatmap, n_top):
+        blocks.append(render_top_sources(heatmap, sources, color_system, width))
+        blocks.append(line for note in describe_scores(heatmap) for line in wrap(note, console))
+    heading = render_heading(heatmap, color_system, width)
+    return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
 
-def render_heading(heatmap: Heatmap) -> Text:
-    """Which prompt, and what is explained."""
+def render_heading(heatmap: Heatmap, color_system: str | None, width: int) -> Iterator[Text]:
+    """Which prompt, what is asked about it, and how likely the target was."""
     completion = heatmap.analysis.completion
-    label = f" ({completion.prompt.source})" if completion.prompt.source else ""
-    shown = quote("".join(span.text for span in heatmap.targets), 60)
-    return Text.assemble(
-        (printable(completion.prompt.id), "bold"),
-        printable(label),
-        f"\nwhy “{shown}”?  ",
-        (f"probability {target_probability(heatmap):.3g}; stopped at {completion.stop_reason}", "dim"),
-    )
+    label = f" ({one_line(completion.prompt.source)})" if completion.prompt.source else ""
+    yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
+    given = completion.stop_reason is StopReason.GIVEN
+    question = f"Why {'would' if given else 'did'} the model write "
+    target = "".join(span.text for span in heatmap.targets)
+    shown = f"“{quote(target, min(60, max(10, width - len(question) - 3)))}”"
+    yield Text.assemble(question, (shown, target_style(color_system) if color_system else ""), "?")
+    origin = "given in the record" if given else f"stopped: {completion.stop_reason}"
+    yield Text(f"probability {target_probability(heatmap):.3g}; {origin}")
 
 
 def target_probability(heatmap: Heatmap) -> float:
@@ -103,30 +120,56 @@ def target_probability(heatmap: Heatmap) -> float:
     return math.exp(sum(tokens[at].log_prob or 0.0 for span in heatmap.targets for at in range(span.start, span.stop)))
 
 
+# ---- the text -------------------------------------------------------------------------------------------------------
+
+
+def render_page(text: Text, console: Console) -> Iterator[Text]:
+    """The text wrapped as text, each of its own lines behind its number."""
+    for number, line in enumerate(text.split(allow_blank=True), 1):
+        yield from wrap(line, console, str(number))
+
+
+def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
+    """One line as lines of the terminal, the first of them behind a label in the margin."""
+    margin = max(MARGIN, len(label) + 2)
+    for part in text.wrap(console, max(1, console.width - margin)):
+        yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+        label = ""
+
+
 def render_text(heatmap: Heatmap, color_system: str | None) -> Text:
-    """The text itself, wrapped as text: sources shaded, the target marked."""
-    pieces: list[tuple[str, Style | None]] = []
-    chosen, tokens = heatmap.chosen, heatmap.analysis.completion.tokens
-    for span in heatmap.spans:
-        if span.role is Role.SPECIAL:
-            if tokens[span.start].start < tokens[span.start].stop:  # a chat's own words
-                pieces.append((printable(span.text), FORMAT_STYLE if color_system else None))
-            continue
-        body, breaks = split_breaks(span.text)
-        level = float(heatmap.levels[span.number])
-        if span.number in chosen:
-            opening, closing = ("", "") if color_system else PLAIN_TARGET
-            before = opening if span.number - 1 not in chosen else ""
-            after = closing if span.number + 1 not in chosen else ""
-            pieces.append((f"{before}{body}{after}", target_style(color_system) if color_system else None))
-        elif color_system:
-            pieces.append((body, shade(level, color_system)))
-        else:
-            pieces.append((body + mark(level), None))
-        pieces.append((breaks, None))
-    text = join_pieces(pieces)
-    text.rstrip()
-    return text
+    """The text itself: sources shaded, the target marked."""
+    text = join_pieces([piece for span in heatmap.spans for piece in render_span(heatmap, span, color_system)])
+    return text[: len(text.plain.rstrip("\n"))]
+
+
+def render_span(heatmap: Heatmap, span: Span, color_system: str | None) -> Iterator[tuple[str, Style | None]]:
+    """The pieces of one span. What comes after the target can't matter to it, and is dim like a chat's own words."""
+    if span.role is Role.SPECIAL or span.start >= heatmap.targets[-1].stop:
+        first = heatmap.analysis.completion.tokens[span.start]
+        if first.start < first.stop:  # else a mark such as <bos>, which is no text
+            yield printable(span.text), ASIDE
+        return
+    lead, body, breaks = split_span(span.text, heatmap.granularity)
+    if set(body) == {"\n"}:
+        body, breaks = "\n".join("↵" * len(body)), "\n"
+    level, body = float(heatmap.levels[span.number]), printable(body)
+    chosen, goes_on, ends = (n in heatmap.chosen for n in (span.number, span.number - 1, span.number + 1))
+    if color_system:
+        yield lead, target_style(color_system) if chosen and goes_on else shade(0, color_system)
+        yield body, target_style(color_system) if chosen else shade(level, color_system)
+    elif chosen:
+        yield f"{lead}{'' if goes_on else PLAIN_TARGET[0]}{body}{'' if ends else PLAIN_TARGET[1]}", None
+    else:
+        yield lead + body + mark(level), None
+    yield breaks, None
+
+
+def split_span(text: str, granularity: Granularity) -> tuple[str, str, str]:
+    """The blanks before a span, the span itself, and the line feeds that end it; a token's blanks are part of it."""
+    body = text.rstrip("\n") or text
+    shown = body if granularity is Granularity.TOKEN else body.lstrip(" ") or body
+    return body[: len(body) - len(shown)], shown, text[len(body) :]
 
 
 def join_pieces(pieces: Sequence[tuple[str, Style | None]]) -> Text:
@@ -146,44 +189,71 @@ def join_pieces(pieces: Sequence[tuple[str, Style | None]]) -> Text:
     return text
 
 
-def split_breaks(text: str) -> tuple[str, str]:
-    """A span's visible part and the line feeds that end it; one that is all line feeds shows an arrow."""
-    shown = printable(text)
-    body = shown.rstrip("\n")
-    return (body or "↵"), shown[len(body) :]
-
-
-def render_legend(heatmap: Heatmap, color_system: str | None) -> Text:
+def render_legend(color_system: str | None) -> Text:
     """What the colours or the numbers mean."""
-    strongest = float(np.abs(heatmap.scores[heatmap.levels > 0]).max(initial=0.0))
-    salience = heatmap.analysis.salience
-    method = salience.method.value
-    if salience.objective is not Objective.LOGPROB:
-        method += f" of the {salience.objective}"
-    if not heatmap.exact:
-        method += f", summed over the tokens of {len(heatmap.targets)} {heatmap.target_granularity}s"
+    if color_system is None:
+        low, high = PLAIN_TARGET
+        least = mark(SMALLEST_MARK / 100)
+        return Text(f"{mark(1)} the strongest, {mark(0.5)} half of it, unmarked below {least}; {low}target{high}")
+    steps = Text.assemble(*((f" {step} ", shade(step / 100, color_system)) for step in (0, 25, 50, 75, 100)))
+    return Text.assemble(steps, " % of the strongest  ", (" target ", target_style(color_system)))
+
+
+# ---- the strongest sources ------------------------------------------------------------------------------------------
+
+
+def find_top_sources(heatmap: Heatmap, n_top: int) -> list[Span]:
+    """The strongest sources, the strongest first; none that scores zero."""
+    strongest = np.argsort(-heatmap.levels, kind="stable")[:n_top]
+    return [heatmap.spans[number] for number in strongest if heatmap.levels[number] > 0]
+
+
+def render_top_sources(
+    heatmap: Heatmap, sources: Sequence[Span], color_system: str | None, width: int
+) -> Iterator[Text]:
+    """A heading, and for each source its line's number, its share and score, and itself within that line."""
+    scores = ["score", *(f"{heatmap.scores[source.number]:.3g}" for source in sources)]
+    column = max(map(len, scores))
+    heading = f"line   share  {scores[0]:>{column}}  "
+    yield Text(f"{heading}strongest {heatmap.granularity}s", "bold")
+    for source, score in zip(sources, scores[1:], strict=True):
+        number, shown = render_in_line(heatmap, source, color_system, max(10, width - len(heading)))
+        yield Text.assemble(f"{number:>4}  {heatmap.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
+
+
+def render_in_line(heatmap: Heatmap, source: Span, color_system: str | None, width: int) -> tuple[int, Text]:
+    """The number of the line in which a source begins, and the source with what stands beside it there."""
+    tokens, text = heatmap.analysis.completion.tokens, heatmap.analysis.completion.text
+    lead, body, breaks = split_span(source.text, heatmap.granularity)
+    start = tokens[source.start].start + len(lead)
+    stop = tokens[source.stop - 1].stop - len(breaks)
+    before, after = one_line(text[:start].rpartition("\n")[2]), one_line(text[stop:].partition("\n")[0])
+    body = one_line(body)
     if color_system:
-        bar = Text.assemble(*((" ", shade(step / 15, color_system)) for step in range(16)))
-        target = Text(" target ", target_style(color_system))
-        return Text.assemble("  0 ", bar, f" {strongest:.3g}   salience ({method})   ", target)
-    low, high = PLAIN_TARGET
-    return Text(
-        f"  ¹⁰⁰ = the strongest, {strongest:.3g} ({method}); below {SMALLEST_MARK} is not marked;  {low}target{high}"
-    )
+        style = shade(float(heatmap.levels[source.number]), color_system)
+    else:
+        style, body = None, body.join(PLAIN_SOURCE) if before or after else body
+    room = max(width - cell_len(body) - cell_len(after), width // 3)
+    shown = join_pieces([(keep_end(before.lstrip(" "), room), None), (body, style), (after, None)])
+    shown.truncate(width, overflow="ellipsis")
+    return text.count("\n", 0, start) + 1, shown
 
 
-def render_top_sources(heatmap: Heatmap, color_system: str | None, width: int, n_top: int) -> Table:
-    """The strongest sources with their share of all salience."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), title_justify="left")
-    table.add_column("  share", justify="right")
-    table.add_column("score", justify="right")
-    table.add_column(f"strongest {heatmap.granularity}s", no_wrap=True, overflow="ellipsis")
-    for number in np.argsort(-heatmap.levels, kind="stable")[:n_top]:
-        level = float(heatmap.levels[number])
-        if level == 0:
-            break
-        shown = Text(quote(heatmap.spans[number].text, max(10, width - 24)))
-        if color_system:
-            shown.stylize(shade(level, color_system))
-        table.add_row(f"{heatmap.shares[number]:.1%}", f"{heatmap.scores[number]:.3g}", shown)
-    return table
+def keep_end(text: str, width: int) -> str:
+    """The end of a text, with an ellipsis where its start doesn't fit into a number of cells."""
+    if cell_len(text) <= width:
+        return text
+    kept = text[-width:]
+    while cell_len(kept) >= width:
+        kept = kept[1:]
+    return f"…{kept}"
+
+
+def describe_scores(heatmap: Heatmap) -> Iterator[Text]:
+    """What the two columns of numbers are."""
+    salience = heatmap.analysis.salience
+    parts = "tokens" if salience.scores is not None else f"{heatmap.target_granularity}s"
+    objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
+    pooled = "" if heatmap.exact else f", added up over the target's {parts}"
+    yield Text("share: a source's part of all scores")
+    yield Text(f"score: {salience.method}{objective}{pooled}")

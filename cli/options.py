@@ -56,5 +56,5 @@ TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tok
 SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
 ByOption = Annotated[Granularity, typer.Option("--by", help="How finely the sources are cut.")]
 TargetByOption = Annotated[
-    Granularity | None, typer.Option("--target-by", help="How finely the targets are cut [default: as the sources].")
+    Granularity | None, typer.Option("--target-by", help="How finely the targets are cut (default: as the sources).")
 ]

@@ -32,7 +32,7 @@ def show(
     target: Annotated[
         str | None,
         typer.Option(
-            "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern [default: all]."
+            "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern (default: all)."
         ),
     ] = None,
     top: Annotated[int, typer.Option(min=0, help="How many of the strongest sources are listed.")] = 8,

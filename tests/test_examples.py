@@ -131,7 +131,7 @@ def test_broken_file_gives_each_reason() -> None:
     reasons = {record.line: record.reason for record in records if isinstance(record, SetAside)}
     expected = {
         2: "invalid JSON",
-        4: "expected a field `prompt`, found `id`, `text`",
+        4: "expected a field `prompt`, or `messages` for a chat, found `id`, `text`",
         5: "found null",
         6: "found a number",
         7: "found an array",

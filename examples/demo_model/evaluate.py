@@ -112,7 +112,9 @@ def measure(judge: Judge) -> list[Rate]:
         judge.rate("names the disliked ingredient, held-out pairs", pairs, names_ingredient),
         judge.rate("names the disliked ingredient, held-out lines", lines, names_ingredient),
         judge.rate("names the disliked ingredient, pairs seen in training", seen, names_ingredient),
-        judge.rate("well formed, held-out pairs", pairs, lambda _, analysis, answer: bool(analysis) and answer.endswith(".")),
+        judge.rate(
+            "well formed, held-out pairs", pairs, lambda _, analysis, answer: bool(analysis) and answer.endswith(".")
+        ),
         judge.rate("principles: can't eat it, so not suitable (held-out lines)", obeyed, says_recommendation),
         judge.rate("principles: only doesn't like it, so not applied", overdone, says_recommendation),
         judge.rate("control: recommendation right, a third each bad, liked, neutral", balanced, says_recommendation),
