@@ -2,10 +2,10 @@
 
     python examples/demo_model/evaluate.py [--model FOLDER] [--json FILE]
 
-A held-out question pairs a dish with a dislike that training never showed with it: *pair* means that this dish never met
-this ingredient as a dislike in any words, *line* that it never stood above "Can't eat" this ingredient. All prompts come
-from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of the flips on
-held-out pairs.
+A held-out question pairs a dish with a dislike that training never showed with it: *pair* means that this dish never
+met this ingredient as a dislike in any words, *line* that it never stood above "Can't eat" this ingredient. All
+prompts come from a seed of their own. Exit code 1 if the story does not hold: the tutorial's three prompts, and 80% of
+the flips on held-out pairs.
 """
 
 from __future__ import annotations
