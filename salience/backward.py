@@ -28,11 +28,13 @@ from promptlight.salience.decoder import (
     Angles,
     Decoder,
     Layer,
+    Owner,
     Rope,
     at_least_float32,
     attend_causally,
     attention_scores,
     causal_blocks,
+    change_tensors,
     mix_values,
     optional_norm,
     rms_norm,
@@ -40,6 +42,7 @@ from promptlight.salience.decoder import (
     split_heads,
     visible_keys,
 )
+from promptlight.salience.precision import forward_dtype
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,22 +64,36 @@ class Trace:
 def forward(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool) -> Trace:
     """Run the layers over one sequence: unscaled embeddings [L, D].
 
-    Of the last layer, everything after attention is computed at ``rows`` alone.
+    Of the last layer, everything after attention is computed at ``rows`` alone. Computes in ``forward_dtype`` and saves
+    in the weights' dtype; only ``output`` stays as wide as it was computed.
     """
-    angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device))
-    x = decoder.scale_embeddings(embeddings)
-    inputs, kept = [x], []
+    narrow, wide = decoder.embedding.dtype, forward_dtype(decoder)
+    angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device), wide)
+    x = decoder.scale_embeddings(embeddings.to(wide))
+    inputs, kept = [x.to(narrow)], []
     for layer in decoder.layers[:-1]:
-        activations = Activations.of(layer, x, angles[layer.rope])
+        activations = Activations.of(in_dtype(layer, wide), x, angles[layer.rope])
         x = activations.feed_forward.output
-        inputs.append(x)
+        inputs.append(x.to(narrow))
         if keep:
-            kept.append(activations)
-    top = decoder.layers[-1]
+            kept.append(activations.to(narrow))
+    top = in_dtype(decoder.layers[-1], wide)
     heads = Heads.of(top, x, angles[top.rope])
     attended = attend_causally(top, heads.query, heads.key, heads.value)[rows]
     output = FeedForward.of(top, HalfBlock.of(top, x[rows], attended).output).output
-    return Trace(inputs=tuple(inputs), kept=tuple(kept), top_heads=heads, rows=rows, output=output, angles=angles)
+    return Trace(
+        inputs=tuple(inputs),
+        kept=tuple(kept),
+        top_heads=in_dtype(heads, narrow),
+        rows=rows,
+        output=output,
+        angles={rope: (cos.to(narrow), sin.to(narrow)) for rope, (cos, sin) in angles.items()},
+    )
+
+
+def in_dtype(owner: Owner, dtype: torch.dtype) -> Owner:
+    """A layer, or what a part of it saved, in another dtype; itself where it has that already."""
+    return change_tensors(owner, lambda tensor: tensor.to(dtype))
 
 
 # ---- what each part of a block saves -------------------------------------------------------------------------------
@@ -158,6 +175,14 @@ class Activations:
         half = HalfBlock.of(layer, x, attend_causally(layer, heads.query, heads.key, heads.value))
         return cls(x, heads, half, FeedForward.of(layer, half.output))
 
+    def to(self, dtype: torch.dtype) -> Activations:
+        return Activations(
+            self.x.to(dtype),
+            in_dtype(self.heads, dtype),
+            in_dtype(self.half, dtype),
+            in_dtype(self.feed_forward, dtype),
+        )
+
     def first(self, length: int) -> Activations:
         """The same for the first positions alone: nothing earlier depends on them."""
         return Activations(
@@ -173,7 +198,8 @@ def backward_output(decoder: Decoder, output: Tensor, logits: Tensor, gradient: 
     if decoder.final_soft_cap is not None:
         gradient = gradient * (1 - (logits / decoder.final_soft_cap).square())
     by_normed = gradient.to(decoder.embedding.dtype) @ decoder.embedding
-    return backward_norm(output, decoder.final_norm, decoder.epsilon, by_normed)
+    by_output = backward_norm(output, decoder.final_norm, decoder.epsilon, by_normed)
+    return by_output.to(at_least_float32(decoder.embedding.dtype))
 
 
 def backward_top_layer(decoder: Decoder, trace: Trace, targets: slice, gradient: Tensor) -> Tensor:

@@ -16,13 +16,14 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
 
 QUERY_BLOCK = 128
 
+Owner = TypeVar("Owner")
 Angles = tuple[Tensor, Tensor]  # cosine and sine, each [..., H / 2]
 
 
@@ -82,10 +83,10 @@ class Decoder:
             x = run_layer(layer, x, angles[layer.rope])[0]
         return x
 
-    def angles(self, positions: Tensor) -> dict[Rope, Angles]:
-        """Rotary angles of these positions [...] for each kind of RoPE that some layer uses."""
+    def angles(self, positions: Tensor, dtype: torch.dtype | None = None) -> dict[Rope, Angles]:
+        """Rotary angles of these positions [...] for each kind of RoPE; by default in the weights' dtype."""
         kinds = {layer.rope for layer in self.layers}
-        return {rope: rope_angles(rope, positions, self.embedding.dtype) for rope in kinds}
+        return {rope: rope_angles(rope, positions, dtype or self.embedding.dtype) for rope in kinds}
 
     @property
     def embedding_scale(self) -> float:
@@ -247,12 +248,14 @@ def borrow_decoder(backbone: Any) -> Decoder:
 def convert_tensors(decoder: Decoder, change: Callable[[Tensor], Tensor]) -> Decoder:
     """The same decoder with every tensor changed: detached from autograd, say, or in another dtype."""
 
-    def convert(owner: Any) -> Any:
-        return dataclasses.replace(
-            owner, **{name: change(value) for name, value in vars(owner).items() if isinstance(value, Tensor)}
-        )
+    layers = tuple(change_tensors(layer, change) for layer in decoder.layers)
+    return dataclasses.replace(change_tensors(decoder, change), layers=layers)
 
-    return dataclasses.replace(convert(decoder), layers=tuple(convert(layer) for layer in decoder.layers))
+
+def change_tensors(owner: Owner, change: Callable[[Tensor], Tensor]) -> Owner:
+    """The same layer, or the same other dataclass, with every tensor that it holds itself changed."""
+    changed = {name: change(value) for name, value in vars(owner).items() if isinstance(value, Tensor)}
+    return dataclasses.replace(cast("Any", owner), **changed)
 
 
 def _borrow_layer(block: Any) -> Layer:

@@ -28,6 +28,7 @@ from promptlight.salience import backward
 from promptlight.salience.decoder import Decoder, at_least_float32
 from promptlight.salience.memory import keeps_activations, plan_chunk, run_in_chunks
 from promptlight.salience.objectives import log_probabilities, objective_gradient
+from promptlight.salience.precision import exact_logits
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 
 Reduction = Callable[[Tensor, Tensor], Tensor]
@@ -96,8 +97,7 @@ def _backward_units(
     """Log-probabilities of the units' targets, and the gradient of each unit's summed objective, [L', units, D]."""
     targets = slice(units[0][0], units[-1][1])
     output, ids = trace.output[targets], target_ids[targets]
-    logits = decoder.logits(output)
-    logits = logits.to(at_least_float32(logits.dtype))
+    logits = exact_logits(decoder, output, ids)
     by_output = backward.backward_output(decoder, output, logits, objective_gradient(objective, logits, ids))
     gradient = backward.backward_top_layer(decoder, trace, targets, by_output)
     if len(units) < len(ids):  # from the top layer's input on, a unit's targets travel as one sum
