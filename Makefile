@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
 DEMO_PROMPTS := examples/prompts.jsonl
 DEMO_RESULTS := results/
-DEMO_SHOW := --id dish-mistake --by line --target "Recommendation"
+DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to try it"
 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1

@@ -14,6 +14,8 @@ def main() -> None:
     """Run the command line."""
     block_tensorflow()
     os.environ.setdefault("TQDM_DISABLE", "1")  # download bars of the model hubs would tear our own
+    # torch's threads spin while they wait: beside another busy program, that made a run forty times slower
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except PromptlightError as error:

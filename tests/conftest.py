@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from promptlight.salience import Model
 
 os.environ["KERAS_BACKEND"] = "torch"  # read when keras is first imported, so set before any test module is
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does it; read when torch is first imported
 
 settings.register_profile("promptlight", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("promptlight")
