@@ -19,6 +19,7 @@ Shapes as in ``decoder.py``, and: L positions of the sequence, C targets, M = N 
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import torch
@@ -43,6 +44,8 @@ from promptlight.salience.decoder import (
     visible_keys,
 )
 from promptlight.salience.precision import forward_dtype
+
+ROW_BLOCK = 256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,11 +75,11 @@ def forward(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool) -
     x = decoder.scale_embeddings(embeddings.to(wide))
     inputs, kept = [x.to(narrow)], []
     for layer in decoder.layers[:-1]:
-        activations = Activations.of(in_dtype(layer, wide), x, angles[layer.rope])
+        activations = Activations.of(in_dtype(layer, wide), x, angles[layer.rope], narrow)
         x = activations.feed_forward.output
-        inputs.append(x.to(narrow))
         if keep:
-            kept.append(activations.to(narrow))
+            kept.append(activations.save(inputs[-1]))
+        inputs.append(kept[-1].feed_forward.output if keep else x.to(narrow))
     top = in_dtype(decoder.layers[-1], wide)
     heads = Heads.of(top, x, angles[top.rope])
     attended = attend_causally(top, heads.query, heads.key, heads.value)[rows]
@@ -103,8 +106,8 @@ def in_dtype(owner: Owner, dtype: torch.dtype) -> Owner:
 class Heads:
     """Queries, keys and values of a sequence, and what they were before norm and rotation."""
 
-    raw_query: Tensor  # [N, L, H]
-    raw_key: Tensor  # [K, L, H]
+    raw_query: Tensor | None  # [N, L, H]; None where the family has no norm there
+    raw_key: Tensor | None  # [K, L, H]
     query: Tensor  # [N, L, H] normalised, rotated, scaled
     key: Tensor  # [K, L, H] normalised, rotated
     value: Tensor  # [K, L, H]
@@ -115,10 +118,13 @@ class Heads:
         raw_query, raw_key, value = split_heads(layer, normed @ layer.query_key_value)
         query = rotate(optional_norm(raw_query, layer.query_norm, layer.epsilon), angles) * layer.query_scale
         key = rotate(optional_norm(raw_key, layer.key_norm, layer.epsilon), angles)
+        if layer.query_norm is None:
+            raw_query = raw_key = None
         return cls(raw_query, raw_key, query, key, value)
 
     def first(self, length: int) -> Heads:
-        return Heads(*(part[:, :length] for part in vars(self).values()))
+        parts = {name: part[:, :length] for name, part in vars(self).items() if part is not None}
+        return dataclasses.replace(self, **parts)
 
 
 @dataclass(frozen=True)
@@ -148,13 +154,20 @@ class FeedForward:
     output: Tensor
 
     @classmethod
-    def of(cls, layer: Layer, entry: Tensor) -> FeedForward:
-        normed = rms_norm(entry, layer.pre_feedforward_norm, layer.epsilon)
-        gate, up = normed @ layer.gate, normed @ layer.up
-        activated = torch.nn.functional.gelu(gate, approximate="tanh")
-        projected = (activated * up) @ layer.down
+    def of(cls, layer: Layer, entry: Tensor, dtype: torch.dtype | None = None) -> FeedForward:
+        """In blocks of rows, so that few temporaries are there at once; the wide derivatives are saved in ``dtype``."""
+        by_up, by_gate = (entry.new_empty(len(entry), layer.gate.shape[1], dtype=dtype) for _ in range(2))
+        projected = torch.empty_like(entry)
+        for start in range(0, len(entry), ROW_BLOCK):
+            block = slice(start, start + ROW_BLOCK)
+            normed = rms_norm(entry[block], layer.pre_feedforward_norm, layer.epsilon)
+            gate, up = normed @ layer.gate, normed @ layer.up
+            activated = torch.nn.functional.gelu(gate, approximate="tanh")
+            by_up[block] = activated
+            projected[block] = activated.mul_(up) @ layer.down
+            by_gate[block] = up.mul_(gelu_slope(gate))
         output = entry + optional_norm(projected, layer.post_feedforward_norm, layer.epsilon)
-        return cls(entry, activated, up.mul_(gelu_slope(gate)), projected, output)
+        return cls(entry, by_up, by_gate, projected, output)
 
     def first(self, length: int) -> FeedForward:
         return FeedForward(*(part[:length] for part in vars(self).values()))
@@ -170,18 +183,16 @@ class Activations:
     feed_forward: FeedForward
 
     @classmethod
-    def of(cls, layer: Layer, x: Tensor, angles: Angles) -> Activations:
+    def of(cls, layer: Layer, x: Tensor, angles: Angles, dtype: torch.dtype | None = None) -> Activations:
         heads = Heads.of(layer, x, angles)
         half = HalfBlock.of(layer, x, attend_causally(layer, heads.query, heads.key, heads.value))
-        return cls(x, heads, half, FeedForward.of(layer, half.output))
+        return cls(x, heads, half, FeedForward.of(layer, half.output, dtype))
 
-    def to(self, dtype: torch.dtype) -> Activations:
-        return Activations(
-            self.x.to(dtype),
-            in_dtype(self.heads, dtype),
-            in_dtype(self.half, dtype),
-            in_dtype(self.feed_forward, dtype),
-        )
+    def save(self, x: Tensor) -> Activations:
+        """The same in the dtype of ``x``, which is the layer's input in it; what is one tensor stays one."""
+        half = in_dtype(self.half, x.dtype)
+        feed_forward = in_dtype(dataclasses.replace(self.feed_forward, entry=half.output), x.dtype)
+        return Activations(x, in_dtype(self.heads, x.dtype), half, feed_forward)
 
     def first(self, length: int) -> Activations:
         """The same for the first positions alone: nothing earlier depends on them."""
@@ -309,11 +320,11 @@ def backward_projection(
 ) -> Tensor:
     """Gradient by queries, keys and values [L, C, heads, H] -> by the layer's input through its pre-norm [L, C, D]."""
     by_raw_query = backward_rotation(by_query * layer.query_scale, angles)
-    by_raw_query = backward_optional_norm(
-        heads.raw_query.transpose(0, 1), layer.query_norm, layer.epsilon, by_raw_query
-    )
     by_raw_key = backward_rotation(by_key, angles)
-    by_raw_key = backward_optional_norm(heads.raw_key.transpose(0, 1), layer.key_norm, layer.epsilon, by_raw_key)
+    if heads.raw_query is not None and heads.raw_key is not None:
+        raw_query, raw_key = heads.raw_query.transpose(0, 1), heads.raw_key.transpose(0, 1)
+        by_raw_query = backward_optional_norm(raw_query, layer.query_norm, layer.epsilon, by_raw_query)
+        by_raw_key = backward_optional_norm(raw_key, layer.key_norm, layer.epsilon, by_raw_key)
     by_fused = torch.cat([by_raw_query, by_raw_key, by_value], dim=2).flatten(2).to(layer.query_key_value.dtype)
     by_normed = by_fused @ layer.query_key_value.T
     return backward_norm(x, layer.pre_attention_norm, layer.epsilon, by_normed)
@@ -366,8 +377,10 @@ def broadcast_rows(x: Tensor, gradient: Tensor) -> Tensor:
 def gelu_slope(x: Tensor) -> Tensor:
     """Derivative of the tanh form of GELU."""
     c = 0.7978845608028654  # sqrt(2 / pi)
-    t = torch.tanh(c * (x + 0.044715 * x**3))
-    return 0.5 * (1 + t) + 0.5 * x * (1 - t.square()) * c * (1 + 3 * 0.044715 * x.square())
+    square = x.square()
+    t = square.mul(0.044715).add_(1).mul_(x).mul_(c).tanh_()
+    inner = square.mul_(3 * 0.044715).add_(1).mul_(x).mul_(0.5 * c)  # half x times the slope of tanh's argument
+    return inner.sub_(inner * t.square()).add_(t.add_(1).mul_(0.5))
 
 
 def split_groups(layer: Layer, joined: Tensor) -> Tensor:

@@ -26,8 +26,8 @@ from promptlight.salience.errors import OutOfMemoryError
 
 Result = TypeVar("Result")
 
-# Beyond a few targets a CPU gains nothing: its caches, not its instruction stream, are the limit.
-CPU_CHUNK = 4
+# Beyond a few targets a CPU gains nothing, so it takes no more, and only as many as need little memory.
+CPU_CHUNK, CPU_BYTES = 4, 200_000_000
 GPU_CHUNK = 128
 
 
@@ -35,8 +35,10 @@ def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | Non
     """Targets per pass: as many as fit in half of the free memory, at least one."""
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
-    fitting = budget // max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
-    return int(max(1, min(n_units, GPU_CHUNK if device.type == "cuda" else CPU_CHUNK, fitting)))
+    on_gpu = device.type == "cuda"
+    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+    fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
+    return int(max(1, min(n_units, GPU_CHUNK if on_gpu else CPU_CHUNK, fitting)))
 
 
 def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:
@@ -46,9 +48,9 @@ def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = Non
 
 
 def activation_bytes(decoder: Decoder, n_positions: int) -> int:
-    """What ``backward.forward`` keeps per layer and position: 5 D of residual stream, 2 (N + 2K) H and 2 F."""
+    """What ``backward.forward`` keeps per layer and position: 4 D of residual stream, at most 2 (N + 2K) H, and 2 F."""
     per_position = sum(
-        5 * layer.gate.shape[0] + 2 * layer.query_key_value.shape[1] + 2 * layer.gate.shape[1]
+        4 * layer.gate.shape[0] + 2 * layer.query_key_value.shape[1] + 2 * layer.gate.shape[1]
         for layer in decoder.layers
     )
     return n_positions * per_position * decoder.embedding.dtype.itemsize

@@ -9,7 +9,14 @@ import torch
 
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.gradients import compute_salience
-from promptlight.salience.memory import CPU_CHUNK, activation_bytes, keeps_activations, plan_chunk, target_bytes
+from promptlight.salience.memory import (
+    CPU_BYTES,
+    CPU_CHUNK,
+    activation_bytes,
+    keeps_activations,
+    plan_chunk,
+    target_bytes,
+)
 from tests.oracles.tiny import build_backbone, draw_ids
 
 
@@ -35,9 +42,13 @@ def test_a_target_needs_what_the_formula_says(decoder: Decoder) -> None:
 
 @pytest.mark.parametrize(("n_fitting", "planned"), [(0, 1), (1, 1), (3, 3), (1000, CPU_CHUNK)])
 def test_as_many_targets_as_fit_into_half_of_what_is_free(decoder: Decoder, n_fitting: int, planned: int) -> None:
-    each = max(target_bytes(layer, 500, decoder) for layer in decoder.layers)
-    assert plan_chunk(decoder, 500, 64, free=2 * n_fitting * each) == planned
-    assert plan_chunk(decoder, 500, 2, free=2 * 1000 * each) == 2  # no more than there are
+    each = max(target_bytes(layer, 100, decoder) for layer in decoder.layers)
+    assert plan_chunk(decoder, 100, 64, free=2 * n_fitting * each) == planned
+    assert plan_chunk(decoder, 100, 2, free=2 * 1000 * each) == 2  # no more than there are
+    for n_positions in (10_000, 20_000, 200_000):  # whatever is free, a CPU takes little
+        each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+        planned = plan_chunk(decoder, n_positions, 64, free=10**15)
+        assert planned == max(1, min(CPU_CHUNK, CPU_BYTES // each))
 
 
 def test_activations_are_kept_while_they_fit_into_a_quarter(decoder: Decoder) -> None:
