@@ -9,6 +9,7 @@ import typer
 from promptlight.cli.export import export
 from promptlight.cli.login import login
 from promptlight.cli.run import run
+from promptlight.cli.segment import segment
 from promptlight.cli.show import show
 
 app = typer.Typer(
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, show, export, login):
+for command in (run, show, export, segment, login):
     app.command()(command)
 
 

@@ -8,16 +8,17 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options import ByOption, TargetByOption
+from promptlight.cli.options import ByOption, PoolOption, TargetByOption
 from promptlight.io.tables import TableFormat
-from promptlight.salience.types import Analysis, Granularity, SetAside, SpanTable
+from promptlight.salience.types import Analysis, Pooling, SetAside, SpanTable
 
 
 def export(
     results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; an existing one is not replaced.")],
-    by: ByOption = Granularity.WORD,
+    by: ByOption = "word",
     target_by: TargetByOption = None,
+    pool: PoolOption = Pooling.SUM,
     format: Annotated[
         TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
     ] = None,
@@ -26,14 +27,17 @@ def export(
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
     from promptlight.io.store import read_results
     from promptlight.io.tables import write_tidy_table
+    from promptlight.salience.spans import parse_cut
+
+    sources = parse_cut(by)
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets
 
         for result in read_results(results):
             if not isinstance(result, SetAside):
-                targets = target_by or choose_targets(result, by)
-                yield result, build_span_table(result, targets=targets, sources=by)
+                targets = parse_cut(target_by) if target_by else choose_targets(result, sources)
+                yield result, build_span_table(result, targets=targets, sources=sources, pooling=pool)
 
     n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")

@@ -31,9 +31,21 @@ from rich.text import Text
 
 from promptlight.cli.palette import SMALLEST_MARK, mark, shade, target_style
 from promptlight.cli.printable import one_line, printable, quote
-from promptlight.salience.aggregation import choose_targets, combine_targets, share
-from promptlight.salience.spans import describe_spans, find_target_spans
-from promptlight.salience.types import Analysis, FloatArray, Granularity, Objective, Role, Span, StopReason
+from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, share
+from promptlight.salience.spans import describe_spans
+from promptlight.salience.targets import find_target_spans
+from promptlight.salience.types import (
+    Analysis,
+    Cut,
+    FloatArray,
+    Granularity,
+    Objective,
+    Pattern,
+    Pooling,
+    Role,
+    Span,
+    StopReason,
+)
 
 PLAIN_TARGET = ("»", "«")
 PLAIN_SOURCE = ("‹", "›")
@@ -49,8 +61,9 @@ class Heatmap:
     """
 
     analysis: Analysis
-    granularity: Granularity
-    target_granularity: Granularity
+    granularity: Cut
+    target_granularity: Cut
+    pooling: Pooling
     spans: Sequence[Span]
     targets: Sequence[Span]
     chosen: frozenset[int]  # numbers of the spans that the targets touch
@@ -61,13 +74,17 @@ class Heatmap:
 
 
 def build_heatmap(
-    analysis: Analysis, by: Granularity, target: str | None, target_by: Granularity | None = None
+    analysis: Analysis,
+    by: Cut,
+    target: str | None,
+    target_by: Cut | None = None,
+    pooling: Pooling = Pooling.SUM,
 ) -> Heatmap:
     """Choose the target among the spans of its granularity, and score every span of the text for it."""
     target_by = target_by or choose_targets(analysis, by)
-    spans = describe_spans(analysis.completion, analysis.segmentations[by])
-    targets = find_target_spans(describe_spans(analysis.completion, analysis.segmentations[target_by]), target)
-    scores, exact = combine_targets(analysis, targets, granularity=target_by, sources=by)
+    spans = describe_spans(analysis.completion, find_segmentation(analysis, by))
+    targets = find_target_spans(describe_spans(analysis.completion, find_segmentation(analysis, target_by)), target)
+    scores, exact = combine_targets(analysis, targets, granularity=target_by, sources=by, pooling=pooling)
     explained = np.zeros(len(analysis.completion.tokens), dtype=bool)
     for span in targets:
         explained[span.start : span.stop] = True
@@ -79,6 +96,7 @@ def build_heatmap(
         analysis=analysis,
         granularity=by,
         target_granularity=target_by,
+        pooling=pooling,
         spans=spans,
         targets=targets,
         chosen=frozenset(chosen),
@@ -165,7 +183,7 @@ def render_span(heatmap: Heatmap, span: Span, color_system: str | None) -> Itera
     yield breaks, None
 
 
-def split_span(text: str, granularity: Granularity) -> tuple[str, str, str]:
+def split_span(text: str, granularity: Cut) -> tuple[str, str, str]:
     """The blanks before a span, the span itself, and the line feeds that end it; a token's blanks are part of it."""
     body = text.rstrip("\n") or text
     shown = body if granularity is Granularity.TOKEN else body.lstrip(" ") or body
@@ -215,7 +233,7 @@ def render_top_sources(
     scores = ["score", *(f"{heatmap.scores[source.number]:.3g}" for source in sources)]
     column = max(map(len, scores))
     heading = f"line   share  {scores[0]:>{column}}  "
-    yield Text(f"{heading}strongest {heatmap.granularity}s", "bold")
+    yield Text(f"{heading}strongest {plural(heatmap.granularity)}", "bold")
     for source, score in zip(sources, scores[1:], strict=True):
         number, shown = render_in_line(heatmap, source, color_system, max(10, width - len(heading)))
         yield Text.assemble(f"{number:>4}  {heatmap.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
@@ -252,8 +270,14 @@ def keep_end(text: str, width: int) -> str:
 def describe_scores(heatmap: Heatmap) -> Iterator[Text]:
     """What the two columns of numbers are."""
     salience = heatmap.analysis.salience
-    parts = "tokens" if salience.scores is not None else f"{heatmap.target_granularity}s"
+    parts = "tokens" if salience.scores is not None else plural(heatmap.target_granularity)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
     pooled = "" if heatmap.exact else f", added up over the target's {parts}"
     yield Text("share: a source's part of all scores")
-    yield Text(f"score: {salience.method}{objective}{pooled}")
+    how = "" if heatmap.pooling is Pooling.SUM else f", the {heatmap.pooling} over a source's tokens"
+    yield Text(f"score: {salience.method}{objective}{pooled}{how}")
+
+
+def plural(cut: Cut) -> str:
+    """What spans of a cut are called."""
+    return "parts" if isinstance(cut, Pattern) else f"{cut}s"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.salience.types import Explain, Granularity, Objective
+from promptlight.salience.types import Explain, Granularity, Objective, Pooling
 
 
 class Device(StrEnum):
@@ -54,7 +54,12 @@ TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; ab
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
 TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]
 SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
-ByOption = Annotated[Granularity, typer.Option("--by", help="How finely the sources are cut.")]
+HOW_TO_CUT = "token, word, sentence, line, paragraph, or regex:PATTERN, which starts a span at every match"
+ByOption = Annotated[str, typer.Option("--by", metavar="CUT", help=f"How the sources are cut: {HOW_TO_CUT}.")]
+PoolOption = Annotated[
+    Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one; exact only as a sum.")
+]
 TargetByOption = Annotated[
-    Granularity | None, typer.Option("--target-by", help="How finely the targets are cut (default: as the sources).")
+    str | None,
+    typer.Option("--target-by", metavar="CUT", help="How the targets are cut (default: as the sources)."),
 ]

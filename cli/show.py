@@ -16,10 +16,11 @@ from promptlight.cli.options import (
     DtypeOption,
     MaxNewTokensOption,
     ModelOption,
+    PoolOption,
     TargetByOption,
 )
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Granularity, Prompt, SetAside
+from promptlight.salience.types import Analysis, Pooling, Prompt, SetAside
 
 
 def show(
@@ -27,8 +28,9 @@ def show(
     id: Annotated[str | None, typer.Option("--id", help="Which prompt, by its id.")] = None,
     row: Annotated[int, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last.")] = 0,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
-    by: ByOption = Granularity.WORD,
+    by: ByOption = "word",
     target_by: TargetByOption = None,
+    pool: PoolOption = Pooling.SUM,
     target: Annotated[
         str | None,
         typer.Option(
@@ -51,6 +53,7 @@ def show(
     from rich.console import Console
 
     from promptlight.cli.heatmap import build_heatmap, render_heatmap
+    from promptlight.salience.spans import parse_cut
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
@@ -67,7 +70,8 @@ def show(
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     # Rich would keep bold and dim, and the raised numbers would be missing
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
-    console.print(render_heatmap(build_heatmap(result, by, target, target_by), console, n_top=top))
+    heatmap = build_heatmap(result, parse_cut(by), target, parse_cut(target_by) if target_by else None, pooling=pool)
+    console.print(render_heatmap(heatmap, console, n_top=top))
 
 
 def analyze_now(prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:

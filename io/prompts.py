@@ -48,12 +48,12 @@ class PromptReader:
             raise _no_prompts(self.path)
 
 
-def read_prompts(path: str | Path, *, strict: bool = False) -> Iterator[Prompt | SetAside]:
+def read_prompts(path: str | Path, *, strict: bool = False, chat: bool = False) -> Iterator[Prompt | SetAside]:
     """One pass over a ``PromptReader``.
 
     A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``.
     """
-    return iter(PromptReader(path, strict=strict))
+    return iter(PromptReader(path, strict=strict, chat=chat))
 
 
 def count_lines(path: str | Path) -> int:

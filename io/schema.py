@@ -33,8 +33,8 @@ from promptlight.salience.types import (
     Turn,
 )
 
-SCHEMA_VERSION = 1
-SPAN_GRANULARITIES = (Granularity.WORD, Granularity.SENTENCE, Granularity.LINE)
+SCHEMA_VERSION = 2
+SPAN_GRANULARITIES = (Granularity.WORD, Granularity.SENTENCE, Granularity.LINE, Granularity.PARAGRAPH)
 
 TOKEN = pa.struct(
     [

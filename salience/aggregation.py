@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.spans import describe_spans
+from promptlight.salience.spans import describe_spans, segment
 from promptlight.salience.types import (
     Analysis,
+    Cut,
     FloatArray,
     Granularity,
     Pooling,
@@ -37,16 +38,14 @@ def pool_sources(scores: FloatArray, segmentation: Segmentation, pooling: Poolin
     return (sums if pooling is Pooling.SUM else sums / np.diff(segmentation.bounds)).astype(np.float32)
 
 
-def build_span_table(
-    analysis: Analysis, *, targets: Granularity, sources: Granularity, pooling: Pooling = Pooling.SUM
-) -> SpanTable:
+def build_span_table(analysis: Analysis, *, targets: Cut, sources: Cut, pooling: Pooling = Pooling.SUM) -> SpanTable:
     """Rows for all target spans of one granularity (special tokens left out), columns for all spans of another.
 
     A row is zero for sources that reach into its own target span or lie after it. Raises UsageError if the analysis
     does not hold what is asked for.
     """
-    completion, columns = analysis.completion, _find_segmentation(analysis, sources)
-    rows = describe_spans(completion, _find_segmentation(analysis, targets))
+    completion, columns = analysis.completion, find_segmentation(analysis, sources)
+    rows = describe_spans(completion, find_segmentation(analysis, targets))
     rows = [span for span in rows if span.role is Role.COMPLETION]
     scores, exact = _stored_rows(analysis, targets, rows)
     starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(columns.bounds[1:])
@@ -55,10 +54,10 @@ def build_span_table(
     return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
 
 
-def choose_targets(analysis: Analysis, wanted: Granularity) -> Granularity:
+def choose_targets(analysis: Analysis, wanted: Cut) -> Cut:
     """``wanted`` where an analysis has scores for such targets, else the finest granularity that it has them for."""
     salience = analysis.salience
-    if salience.scores is not None or wanted in salience.span_scores:
+    if salience.scores is not None or (isinstance(wanted, Granularity) and wanted in salience.span_scores):
         return wanted
     return next((name for name in Granularity if name in salience.span_scores), wanted)
 
@@ -67,8 +66,8 @@ def combine_targets(
     analysis: Analysis,
     targets: Sequence[Span],
     *,
-    granularity: Granularity,
-    sources: Granularity,
+    granularity: Cut,
+    sources: Cut,
     pooling: Pooling = Pooling.SUM,
 ) -> tuple[FloatArray, bool]:
     """Scores [S] of all source spans for a selection of target spans of one granularity, and whether they are exact.
@@ -76,7 +75,7 @@ def combine_targets(
     One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
     where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
     """
-    columns = _find_segmentation(analysis, sources)
+    columns = find_segmentation(analysis, sources)
     rows, exact = _stored_rows(analysis, granularity, targets)
     if len(targets) > 1 and analysis.salience.scores is not None:
         rows = _token_rows(analysis, analysis.salience.scores, targets)
@@ -95,23 +94,23 @@ def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
     return (shown / total if total > 0 else shown).astype(np.float32)
 
 
-def _find_segmentation(analysis: Analysis, granularity: Granularity) -> Segmentation:
-    if granularity not in analysis.segmentations:
-        held = ", ".join(analysis.segmentations) or "nothing"
-        raise UsageError(f"expected results cut by {granularity}, found {held}: compute them with that granularity")
-    return analysis.segmentations[granularity]
+def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
+    """The stored one, or else one that is cut now: that takes the text alone."""
+    stored = analysis.segmentations.get(cut) if isinstance(cut, Granularity) else None
+    completion = analysis.completion
+    return stored or segment(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
 
 
-def _stored_rows(analysis: Analysis, granularity: Granularity, targets: Sequence[Span]) -> tuple[FloatArray, bool]:
+def _stored_rows(analysis: Analysis, granularity: Cut, targets: Sequence[Span]) -> tuple[FloatArray, bool]:
     """Token-level scores [targets, T], and whether they come from whole-span gradients."""
     salience = analysis.salience
-    stored = salience.span_scores.get(granularity)
+    stored = salience.span_scores.get(granularity) if isinstance(granularity, Granularity) else None
     if stored is not None:
-        first = _find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+        first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
         return stored[np.array([target.number - first for target in targets], dtype=np.intp)], True
     if salience.scores is None:
         held = ", ".join(salience.span_scores) or "none"
-        wanted = " or ".join(dict.fromkeys([granularity, Granularity.TOKEN]))
+        wanted = " or ".join(dict.fromkeys([str(granularity), Granularity.TOKEN.value]))
         raise UsageError(f"expected scores by {wanted}, found {held}: compute them with that granularity")
     return _token_rows(analysis, salience.scores, targets), all(span.stop - span.start == 1 for span in targets)
 

@@ -92,6 +92,18 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     )
 
 
+def load_preset_tokenizer(handle: Handle) -> Tokenizer:
+    """The tokenizer of a preset that lies on a hub."""
+    keras_nlp = import_keras_nlp()
+    if "://" not in handle.preset:
+        _check_preset_name(keras_nlp, handle.preset)
+    try:
+        tokenizer = keras_nlp.models.Tokenizer.from_preset(_find_source(keras_nlp, handle))
+    except Exception as error:  # as in _load_preset
+        raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
+    return Tokenizer(tokenizer.proto)
+
+
 def import_keras_nlp() -> Any:
     """Import keras-nlp on the PyTorch backend, which nothing else may have chosen otherwise."""
     chosen = os.environ.setdefault("KERAS_BACKEND", "torch")

@@ -1,4 +1,4 @@
-"""How a text is cut: tokens, words, sentences, lines.
+"""How a text is cut: tokens, words, sentences, lines, paragraphs, or wherever a pattern matches.
 
 Two steps. *Where* a text may be cut is a question about text alone: a finder returns the character positions at which a
 new span starts. *Which tokens* then belong together is a question about tokens: a token belongs to the span in
@@ -23,13 +23,24 @@ from typing import cast
 import regex
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Completion, Granularity, Role, Segmentation, Span, Token
+from promptlight.salience.types import Completion, Cut, Granularity, Pattern, Role, Segmentation, Span, Token
 
+PATTERN_SECONDS = 2.0
 CutFinder = Callable[[str], list[int]]
 """A text -> the increasing character positions, neither 0 nor the text's end, at which a new span starts."""
 
 
-def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularity: Granularity) -> Segmentation:
+def parse_cut(text: str) -> Cut:
+    """``token``, ``word``, ... or ``regex:PATTERN``. Raises UsageError for anything else."""
+    if text.startswith("regex:"):
+        return compile_pattern(Pattern(text.removeprefix("regex:")))
+    try:
+        return Granularity(text)
+    except ValueError:
+        raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}") from None
+
+
+def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularity: Cut) -> Segmentation:
     """Cut T tokens into spans; prompt and completion are cut each by itself.
 
     TOKEN is one span per token, except that the byte tokens of one character make one span: parted, they show nothing.
@@ -37,7 +48,7 @@ def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularit
     if granularity is Granularity.TOKEN:
         cuts = [token.start for token in tokens if token.start < token.stop]
     else:
-        find = _FINDERS[granularity]
+        find = pattern_finder(granularity) if isinstance(granularity, Pattern) else _FINDERS[granularity]
         border = next((token.start for token in tokens[n_prompt_tokens:]), len(text))
         cuts = [*find(text[:border]), border, *(border + cut for cut in find(text[border:]))]
         if granularity is Granularity.WORD:
@@ -87,6 +98,32 @@ def _anchor(token: Token, text: str) -> int:
 def find_lines(text: str) -> list[int]:
     """Lines start after a run of line feeds; blank lines in the run belong to it."""
     return [found.end() for found in _LINE_BREAKS.finditer(text) if found.end() < len(text)]
+
+
+def find_paragraphs(text: str) -> list[int]:
+    """Paragraphs start after at least one blank line, which belongs to the paragraph before it."""
+    return [found.end() for found in _BLANK_LINES.finditer(text) if found.end() < len(text)]
+
+
+def pattern_finder(pattern: Pattern) -> CutFinder:
+    """Spans start where the pattern's matches do. Raises UsageError for one that fails or takes too long."""
+
+    def find(text: str) -> list[int]:
+        try:
+            matches = regex.finditer(pattern.expression, text, regex.MULTILINE, timeout=PATTERN_SECONDS)
+            return sorted({found.start() for found in matches} - {0, len(text)})
+        except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
+            raise UsageError(
+                f"{pattern}: expected a regular expression ({str(error) or type(error).__name__})"
+            ) from error
+
+    return find
+
+
+def compile_pattern(pattern: Pattern) -> Pattern:
+    """The pattern itself, once it is known to be one."""
+    pattern_finder(pattern)("")
+    return pattern
 
 
 def find_sentences(text: str) -> list[int]:
@@ -142,6 +179,7 @@ def _parted_by_unicode(chunk: str) -> Iterator[tuple[int, int]]:
 
 
 _LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*(?:\s+\Z)?")
+_BLANK_LINES = regex.compile(r"\r?\n(?:[^\S\n]*\n)+(?:\s+\Z)?")
 _BLANKS_AND_REST = regex.compile(r"(\s*)(\S+)")
 _WIDE_BLANK = regex.compile(r"[^\S\x00-\x7F]")
 _CLOSING = regex.compile(r"""[\p{Pe}\p{Pf}"'*_]+(?:\s+|$)|[\p{Pe}\p{Pf}]+""")
@@ -158,6 +196,7 @@ _FINDERS: dict[Granularity, CutFinder] = {
     Granularity.WORD: find_words,
     Granularity.SENTENCE: find_sentences,
     Granularity.LINE: find_lines,
+    Granularity.PARAGRAPH: find_paragraphs,
 }
 
 
@@ -174,67 +213,3 @@ def describe_spans(completion: Completion, segmentation: Segmentation) -> list[S
             text = tokens[0].piece
         spans.append(Span(number=number, start=start, stop=stop, text=text, role=tokens[0].role))
     return spans
-
-
-def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
-    """The spans of the completion that a user chose.
-
-    None: all of them. A number: that one, from 1, negative from the end. Anything else, read as plain text or else as a
-    regular expression: the spans that its first match in the completion touches. Raises UsageError if there is none.
-    """
-    targets = [span for span in spans if span.role is Role.COMPLETION]
-    if not targets:
-        raise UsageError("expected a target in the completion, but that is empty: let the model write more tokens")
-    if choice is None:
-        return targets
-    if regex.fullmatch(r"-?\d+", choice):
-        return [_pick_number(targets, int(choice))]
-    start, stop = _find_text(targets, choice)
-    places = pairwise([0, *_stops(targets)])
-    return [span for span, (first, last) in zip(targets, places, strict=True) if first < stop and last > start]
-
-
-def _stops(spans: Sequence[Span]) -> Iterator[int]:
-    """Where each span ends in the text that they make together."""
-    place = 0
-    for span in spans:
-        place += len(span.text)
-        yield place
-
-
-def _pick_number(targets: Sequence[Span], number: int) -> Span:
-    if not 1 <= abs(number) <= len(targets):
-        raise UsageError(
-            f"target {number}: expected a span from 1 to {len(targets)} (or -1 to -{len(targets)}, from the end) of "
-            f"{_list_spans(targets)}; to look for the number as text, put its first digit in brackets, as in [4]2"
-        )
-    return targets[number - 1 if number > 0 else number]
-
-
-def _find_text(targets: Sequence[Span], choice: str) -> tuple[int, int]:
-    """The range of the first match, in the text that the spans make together."""
-    text = "".join(span.text for span in targets)
-    start = text.find(choice) if choice else -1
-    if start >= 0:
-        return start, start + len(choice)
-    missing = f"target {choice!r}: expected text, or a pattern that matches some, of {_list_spans(targets)}"
-    try:
-        matches = (found.span() for found in regex.finditer(choice, text, timeout=_PATTERN_SECONDS) if found.group())
-        found = next(matches, None)
-    except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
-        reason = str(error) or type(error).__name__
-        raise UsageError(f"{missing}; it is no text in there, and as a pattern it fails ({reason})") from error
-    if found is None:
-        raise UsageError(f"{missing}; found none")
-    return found
-
-
-_PATTERN_SECONDS = 2.0
-
-
-def _list_spans(targets: Sequence[Span]) -> str:
-    """The first spans with their numbers, each short enough to read."""
-    texts = [span.text.strip() or span.text for span in targets[:6]]
-    shown = [text if len(text) <= 24 else text[:23] + "…" for text in texts]
-    listed = ", ".join(f"{number} {text!r}" for number, text in enumerate(shown, 1))
-    return listed + (", ..." if len(targets) > len(shown) else "")

@@ -48,6 +48,20 @@ class Granularity(StrEnum):
     WORD = "word"
     SENTENCE = "sentence"
     LINE = "line"
+    PARAGRAPH = "paragraph"
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A cut of the user's own: a span starts wherever this regular expression matches."""
+
+    expression: str
+
+    def __str__(self) -> str:
+        return f"regex:{self.expression}"
+
+
+Cut = Granularity | Pattern
 
 
 class Method(StrEnum):
@@ -152,7 +166,7 @@ class Completion:
 class Segmentation:
     """Spans that tile 0..T exactly once: ``bounds`` has S + 1 increasing token positions, from 0 to T."""
 
-    granularity: Granularity
+    granularity: Cut
     bounds: tuple[int, ...]
 
     def __len__(self) -> int:

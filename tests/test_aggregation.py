@@ -19,6 +19,7 @@ from promptlight.salience.types import (
     FloatArray,
     Granularity,
     Method,
+    Pattern,
     Pooling,
     Prompt,
     Role,
@@ -210,9 +211,18 @@ def test_without_token_rows_span_rows_add_up() -> None:
     assert not exact
 
 
+def test_a_cut_that_was_not_stored_is_made_and_its_rows_are_added_up() -> None:
+    analysis = build_analysis()
+    for cut in (SENTENCE, Pattern("f")):
+        table = build_span_table(analysis, targets=cut, sources=TOKEN)
+        assert not table.exact
+        for target, row in zip(table.targets, table.scores, strict=True):
+            rows = [TOKEN_SCORES[at - analysis.completion.n_prompt_tokens] for at in range(target.start, target.stop)]
+            sums = [sum(column) for column in zip(*rows, strict=True)]
+            assert row.tolist() == [*sums[: target.start], *[0] * (len(sums) - target.start)]
+
+
 def test_what_was_not_computed_is_named() -> None:
-    with pytest.raises(UsageError, match="cut by sentence, found token, word, line"):
-        build_span_table(build_analysis(), targets=SENTENCE, sources=WORD)
     with pytest.raises(UsageError, match="scores by line or token, found word"):
         build_span_table(build_analysis(scores=None, spans={WORD: WORD_SCORES}), targets=LINE, sources=WORD)
 

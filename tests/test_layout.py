@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("cli", "salience", "io")
-PURE_MODULES = ("types", "errors", "chat", "pieces", "spans", "aggregation")
+PURE_MODULES = ("types", "errors", "chat", "pieces", "spans", "targets", "aggregation")
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
 

@@ -16,15 +16,29 @@ from promptlight.salience.pieces import align, lay_out
 from promptlight.salience.spans import (
     describe_spans,
     find_lines,
+    find_paragraphs,
     find_sentences,
-    find_target_spans,
     find_words,
     group_tokens,
+    parse_cut,
+    pattern_finder,
     segment,
 )
-from promptlight.salience.types import Completion, Granularity, Prompt, Role, Segmentation, Span, StopReason, Token
+from promptlight.salience.types import (
+    Completion,
+    Cut,
+    Granularity,
+    Pattern,
+    Prompt,
+    Role,
+    Segmentation,
+    Span,
+    StopReason,
+    Token,
+)
 
 TOKEN, WORD, SENTENCE, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granularity.LINE
+PARAGRAPH = Granularity.PARAGRAPH
 SPECIAL = {"<bos>", "<eos>", "<end_of_turn>"}
 
 
@@ -52,11 +66,11 @@ def build_completion(prompt: list[str], written: list[str], prompt_text: str | N
     )
 
 
-def cut(completion: Completion, granularity: Granularity) -> Segmentation:
+def cut(completion: Completion, granularity: Cut) -> Segmentation:
     return segment(completion.tokens, completion.n_prompt_tokens, completion.text, granularity)
 
 
-def spans_of(completion: Completion, granularity: Granularity) -> list[Span]:
+def spans_of(completion: Completion, granularity: Cut) -> list[Span]:
     return describe_spans(completion, cut(completion, granularity))
 
 
@@ -259,7 +273,7 @@ def test_special_tokens_are_alone(completion: Completion, granularity: Granulari
 @given(COMPLETIONS)
 def test_every_granularity_coarsens_tokens(completion: Completion) -> None:
     units = set(cut(completion, TOKEN).bounds)
-    for granularity in (WORD, SENTENCE, LINE):
+    for granularity in (WORD, SENTENCE, LINE, PARAGRAPH, Pattern(r"\w")):
         assert set(cut(completion, granularity).bounds) <= units
 
 
@@ -280,77 +294,62 @@ def test_prompt_and_completion_are_cut_each_by_itself(
     assert both == (*first, *(len(prompt) + bound for bound in second[1:]))
 
 
-# ---- what a user chooses --------------------------------------------------------------------------------------------
-
-MENU = build_completion(
-    ["<bos>", "Eat", "▁pie", "."], ["▁Buy", "▁4", "2", "▁eggs", ",", "▁milk", ".", "▁Buy", "▁tea", ".", "<eos>"]
-)
-WORDS = spans_of(MENU, WORD)
+# ---- paragraphs, and cuts of the user's own ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("choice", "chosen"),
+    ("text", "paragraphs"),
     [
-        (None, [" Buy", " 42", " eggs,", " milk.", " Buy", " tea."]),
-        ("1", [" Buy"]),
-        ("3", [" eggs,"]),
-        ("6", [" tea."]),
-        ("-1", [" tea."]),
-        ("-6", [" Buy"]),
-        ("gg", [" eggs,"]),
-        ("eggs, milk", [" eggs,", " milk."]),
-        (" milk.", [" milk."]),
-        ("Buy", [" Buy"]),  # the first of two
-        ("milk. B", [" milk.", " Buy"]),
-        (".", [" milk."]),  # text goes before pattern
-        (r"m\w+", [" milk."]),
-        (r"\d+", [" 42"]),
-        ("[4]2", [" 42"]),
-        (r"(?i)EGGS.*K", [" eggs,", " milk."]),
-        (r"x*|tea", [" tea."]),  # empty matches don't count
-        (r"\.$", [" tea."]),
-        (r"[[m]ilk", [" milk."]),
+        ("a\nb", ["a\nb"]),
+        ("a\n\nb\nc", ["a\n\n", "b\nc"]),
+        ("a\n \t\n\n\nb", ["a\n \t\n\n\n", "b"]),
+        ("a\r\n\r\nb", ["a\r\n\r\n", "b"]),
+        ("\n\na", ["\n\n", "a"]),
+        ("a\n\n", ["a\n\n"]),
+        ("", [""]),
     ],
 )
-def test_chosen_targets(choice: str | None, chosen: list[str]) -> None:
-    found = find_target_spans(WORDS, choice)
-    assert [span.text for span in found] == chosen
-    assert all(span in WORDS for span in found)
+def test_paragraphs_end_with_their_blank_lines(text: str, paragraphs: list[str]) -> None:
+    cuts = [0, *find_paragraphs(text), len(text)]
+    assert [text[start:stop] for start, stop in pairwise(cuts)] == paragraphs
+
+
+@given(st.text(alphabet="ab \n\r\t", max_size=30))
+def test_every_paragraph_is_whole_lines(text: str) -> None:
+    assert set(find_paragraphs(text)) <= set(find_lines(text))
 
 
 @pytest.mark.parametrize(
-    ("choice", "message"),
+    ("expression", "parts"),
     [
-        ("0", r"from 1 to 6 \(or -1 to -6, from the end\)"),
-        ("7", r"target 7: .*1 'Buy', 2 '42', 3 'eggs,'.*\[4\]2"),
-        ("-7", "target -7: .*from 1 to 6"),
-        ("cake", r"target 'cake': .*1 'Buy', 2 '42'.*found none"),
-        ("Eat", "found none"),  # in the prompt only
-        ("<eos>", "found none"),
-        ("", "found none"),
-        ("x*", "found none"),
-        ("(", r"as a pattern it fails \(missing \)"),
-        ("a{99999999999999999999}", "as a pattern it fails"),
-        ("(?R)", "as a pattern it fails"),
+        (r"\bSuggestion", ["Eat: x\n", "Suggestion: y\n", "Suggestion: z"]),
+        ("^", ["Eat: x\n", "Suggestion: y\n", "Suggestion: z"]),  # the start of a line, as in most tools
+        ("nothing", ["Eat: x\nSuggestion: y\nSuggestion: z"]),
+        (r"\n+", ["Eat: x", "\nSuggestion: y", "\nSuggestion: z"]),  # LIT's own default
     ],
 )
-def test_targets_that_are_not_there(choice: str, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        find_target_spans(WORDS, choice)
+def test_a_pattern_says_where_spans_start(expression: str, parts: list[str]) -> None:
+    text = "Eat: x\nSuggestion: y\nSuggestion: z"
+    cuts = [0, *pattern_finder(Pattern(expression))(text), len(text)]
+    assert [text[start:stop] for start, stop in pairwise(cuts)] == parts
 
 
-def test_an_empty_completion_has_no_targets() -> None:
-    with pytest.raises(UsageError, match="empty"):
-        find_target_spans(spans_of(build_completion(["Hi"], ["<eos>"]), WORD), None)
+def test_a_pattern_cuts_tokens_where_they_begin() -> None:
+    completion = build_completion(["<bos>", "Eat", "▁pie", ".", "▁Buy"], ["▁pie"])
+    assert [span.text for span in spans_of(completion, Pattern("pie"))] == ["<bos>", "Eat", " pie. Buy", " pie"]
 
 
-def test_long_and_blank_spans_are_listed_readably() -> None:
-    completion = build_completion([], ["\n\n", "x" * 50, *["▁y"] * 9])
-    with pytest.raises(UsageError) as caught:
-        find_target_spans(spans_of(completion, WORD), "z")
-    assert f"of 1 '\\n\\n', 2 '{'x' * 23}…', 3 'y', 4 'y', 5 'y', 6 'y', ...; found none" in str(caught.value)
+@pytest.mark.parametrize("text", ["letter", "regex", "", "Word", "regex:("])
+def test_what_is_no_cut_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="expected"):
+        parse_cut(text)
 
 
-def test_special_tokens_in_the_completion_hide_no_text() -> None:
-    completion = build_completion(["a"], ["b", "<eos>", "c"])
-    assert [span.text for span in find_target_spans(spans_of(completion, WORD), "bc")] == ["b", "c"]
+def test_cuts_are_parsed() -> None:
+    assert [parse_cut(str(name)) for name in (*Granularity, Pattern("a:b"))] == [*Granularity, Pattern("a:b")]
+
+
+def test_a_pattern_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlight.salience.spans.PATTERN_SECONDS", 0.05)
+    with pytest.raises(UsageError, match="regular expression"):
+        pattern_finder(Pattern("(a|aa)+$"))("a" * 60 + "b")

@@ -1,0 +1,78 @@
+"""``promptlight segment``: how texts are cut, before anything is paid for."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptlight.cli.options import ByOption, ChatOption, ModelOption
+from promptlight.cli.printable import one_line
+from promptlight.cli.run import SOME_SET_ASIDE
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Completion, Prompt, SetAside, Span, StopReason
+
+
+def segment(
+    prompts: Annotated[Path | None, typer.Argument(help="JSONL, one object a line, as for `promptlight run`.")] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Cut this text instead.")] = None,
+    by: ByOption = "word",
+    model: ModelOption = "demo",
+    chat: ChatOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a span, with its tokens.")] = False,
+) -> None:
+    """Show the spans into which prompts, and targets that they bring along, are cut.
+
+    Needs no more of a model than its tokenizer.
+    """
+    from promptlight.io.prompts import prompt_from_text, read_prompts
+    from promptlight.salience.completion import build_completion, encode_prompt
+    from promptlight.salience.spans import describe_spans, parse_cut
+    from promptlight.salience.spans import segment as cut_into_spans
+    from promptlight.salience.vocabulary import load_tokenizer
+
+    if (prompts is None) == (prompt is None):
+        raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
+    cut = parse_cut(by)
+    records: Iterable[Prompt | SetAside]
+    records = [prompt_from_text(prompt, chat=chat)] if prompt is not None else read_prompts(str(prompts), chat=chat)
+    tokenizer, exit_code = load_tokenizer(model), 0
+    for record in records:
+        if isinstance(record, SetAside):
+            print(one_line(f"{record.path}:{record.line}: {record.reason}"), file=sys.stderr)
+            exit_code = SOME_SET_ASIDE
+            continue
+        target = tokenizer.encode(record.target) if record.target else []
+        completion = build_completion(tokenizer, record, encode_prompt(tokenizer, record), target, StopReason.GIVEN)
+        cuts = cut_into_spans(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
+        spans = describe_spans(completion, cuts)
+        print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans)))
+    raise typer.Exit(exit_code)
+
+
+def as_table(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
+    """A heading, and a line per span: its number, its tokens' positions, its role and its text in quotes."""
+    yield f"{one_line(completion.prompt.id)}: {len(completion.tokens)} tokens"
+    for span in spans:
+        positions = f"{span.start}" if span.stop == span.start + 1 else f"{span.start}-{span.stop - 1}"
+        yield f"{span.number + 1:>5}  {positions:>9}  {span.role:<10}  \u201c{one_line(span.text)}\u201d"
+
+
+def as_lines(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
+    """Each span as JSON: ``start`` and ``stop`` count characters, ``tokens`` have their own."""
+    for span in spans:
+        tokens = completion.tokens[span.start : span.stop]
+        record: dict[str, Any] = {
+            "id": completion.prompt.id,
+            "number": span.number + 1,
+            "role": span.role.value,
+            "text": span.text,
+            "start": tokens[0].start,
+            "stop": tokens[-1].stop,
+            "tokens": [{"id": one.id, "piece": one.piece, "start": one.start, "stop": one.stop} for one in tokens],
+        }
+        yield json.dumps(record, ensure_ascii=False)
