@@ -200,7 +200,7 @@ def test_the_list_says_in_which_line_each_source_stands(analyses: dict[str, Anal
     for number, _, shown in rows:
         assert re.sub("[‹›]|↵.*", "", shown) == lines[int(number) - 1].rstrip("\n")
     strongest = heatmap.spans[int(heatmap.levels.argmax())].text
-    assert re.sub(".*‹|›.*", "", rows[0][2]).strip() == strongest.strip()
+    assert re.sub(".*‹|›.*", "", rows[0][2]).strip() == strongest.strip().replace("\n", "↵")
 
 
 def test_equal_lines_are_told_apart(analyses: dict[str, Analysis]) -> None:
