@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from promptlight.salience.model import Model
 
 SECONDS_BETWEEN_LINES = 5.0
-SEE_WHY = "by an earlier run, which says why in `promptlight show` with"
 DEMO_NOTE = (
     "demo is a small demo model, trained from scratch on made-up restaurant prompts: it shows how the tool works, and"
     " knows nothing else. For real work use --model gemma2_instruct_2b_en or another Gemma."
@@ -68,12 +67,11 @@ class Tally:
         self.n_set_aside += 1
         self._tell(_describe(record, record.reason))
 
-    def already_done(self, record: Prompt | SetAside, was_set_aside: bool) -> None:
-        """One more record was in the results folder from an earlier run."""
-        if was_set_aside:  # still not usable: the message and the exit code must say so again
+    def already_done(self, record: Prompt | SetAside, error: str | None) -> None:
+        """One more record was in the results folder from an earlier run, with a result or with why it has none."""
+        if error is not None:  # still not usable: the message and the exit code must say so again
             self.n_set_aside += 1
-            known = isinstance(record, SetAside)
-            self._tell(_describe(record, record.reason if known else f"{SEE_WHY} --id {record.id}"))
+            self._tell(_describe(record, error))
         else:
             self.n_already_done += 1
             self._tell(None)

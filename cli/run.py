@@ -29,7 +29,7 @@ from promptlight.cli.options import (
     TopPOption,
 )
 from promptlight.cli.progress import Tally, show_progress
-from promptlight.salience.errors import InputError
+from promptlight.salience.errors import OUT_OF_MEMORY, InputError
 from promptlight.salience.types import Explain, Granularity, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -110,14 +110,13 @@ def skip_done(
     """
     for record in records:
         done = writer.done.get(record.id)
-        if done is not None and done.fingerprint == record.fingerprint:
-            if strict and done.set_aside:
-                raise InputError(
-                    record.path, record.line, "set aside by an earlier run: mend it, or run without --strict"
-                )
-            tally.already_done(record, done.set_aside)
+        retry = done is not None and done.error is not None and done.error.startswith(OUT_OF_MEMORY)
+        if done is not None and done.fingerprint == record.fingerprint and not retry:
+            if strict and done.error is not None:
+                raise InputError(record.path, record.line, done.error)
+            tally.already_done(record, done.error)
             continue
-        if done is not None and not done.set_aside:
+        if done is not None and done.error is None:
             raise InputError(
                 record.path,
                 record.line,

@@ -26,7 +26,9 @@ from promptlight.salience.types import Analysis, Pooling, Prompt, SetAside
 def show(
     results: Annotated[Path | None, typer.Argument(help="A results folder that `promptlight run` made.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Which prompt, by its id.")] = None,
-    row: Annotated[int, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last.")] = 0,
+    row: Annotated[
+        int | None, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last (default: the first).")
+    ] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
     by: ByOption = "word",
     target_by: TargetByOption = None,
@@ -61,7 +63,9 @@ def show(
         from promptlight.io.store import find_result
 
         assert results is not None
-        result = find_result(results, id=id, row=row)
+        if id is not None and row is not None:
+            raise UsageError("expected either --id or --row, found both: leave one out")
+        result = find_result(results, id=id, row=row or 0)
     else:
         from promptlight.io.prompts import prompt_from_text
 

@@ -39,7 +39,7 @@ class Done:
 
     fingerprint: str
     shard: Path
-    set_aside: bool
+    error: str | None  # why it was set aside
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -188,7 +188,7 @@ class ResultsWriter:
             if differences:
                 raise OutputError(f"{self.folder}: made with other settings ({differences}); choose another -o")
             for row in _read_shard(shard, ["id", "fingerprint", "error"]).to_pylist():
-                done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"] is not None)
+                done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
         for leftover in self.folder.glob(".part-*.parquet.tmp"):
             leftover.unlink()
         return done

@@ -41,6 +41,9 @@ class ModelError(PromptlightError):
     exit_code = 4
 
 
+OUT_OF_MEMORY = "out of memory"  # how the reason of such a record begins: it is tried again by the next run
+
+
 class OutOfMemoryError(ModelError):
     """Not even one target fits into memory."""
 

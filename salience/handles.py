@@ -59,7 +59,10 @@ def parse_handle(text: str) -> Handle:
     if preset == DEMO:
         return Handle(name, str(DEMO_FOLDER))
     handle = Handle(name, preset, written_as_path=preset.startswith(PATH_STARTS))
-    return replace(handle, preset=str(Path(preset).expanduser())) if handle.is_folder else handle
+    if not handle.is_folder:
+        return handle
+    folder = Path(preset).expanduser()
+    return replace(handle, preset=str(DEMO_FOLDER if folder.resolve() == DEMO_FOLDER.resolve() else folder))
 
 
 def check_folder(folder: Path) -> None:

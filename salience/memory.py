@@ -22,7 +22,7 @@ from typing import TypeVar
 import torch
 
 from promptlight.salience.decoder import QUERY_BLOCK, Decoder, Layer, at_least_float32
-from promptlight.salience.errors import OutOfMemoryError
+from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
 Result = TypeVar("Result")
 
@@ -95,7 +95,7 @@ def run_in_chunks(work: Callable[[int, int], Result], n_units: int, size: int) -
                 raise
             if size == 1:
                 raise OutOfMemoryError(
-                    "out of memory with a single target: use a shorter prompt, --dtype bfloat16, or a machine with more"
+                    f"{OUT_OF_MEMORY} with a single target: shorten the prompt, take --dtype bfloat16 or more memory"
                 ) from error
             size = max(1, size // 2)
             continue

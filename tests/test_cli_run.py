@@ -18,6 +18,7 @@ from promptlight.cli.progress import BarWatcher, Tally
 from promptlight.io.schema import build_schema
 from promptlight.salience import Model
 from promptlight.salience.completion import encode_prompt
+from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 from promptlight.salience.generation import generate
 from promptlight.salience.types import Method, Prompt, SetAside
 from tests.conftest import EXAMPLES, Command, Outcome
@@ -166,8 +167,7 @@ def test_a_prompt_beyond_the_context_has_its_length_told_again(promptlight: Comm
     assert (first.exit_code, second.exit_code) == (3, 3)
     (line,) = complaints(first)
     assert line.startswith(f"{path}:2: set aside: the prompt has 604 tokens, but demo reads 512")
-    (line,) = complaints(second)
-    assert line == f"{path}:2: set aside: by an earlier run, which says why in `promptlight show` with --id long"
+    assert complaints(second) == [line]
     shown = promptlight("show", out, "--id", "long")
     assert shown.exit_code == 2
     assert "604 tokens, but demo reads 512" in shown.stderr
@@ -205,8 +205,26 @@ def test_strict_also_stops_at_what_an_earlier_run_set_aside(promptlight: Command
     promptlight("run", path, "-o", out, "--limit", 1, *SHORT)
     stopped = promptlight("run", path, "-o", out, "--strict", *SHORT)
     assert stopped.exit_code == 3
-    assert f"{path}:1: set aside by an earlier run" in stopped.stderr.splitlines()[-1]
+    assert f"{path}:1: the prompt has 604 tokens" in stopped.stderr.splitlines()[-1]
     assert pd.read_parquet(out)["id"].tolist() == ["long"]
+
+
+def test_what_ran_out_of_memory_is_tried_again(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = write_prompts(tmp_path, SOUP, NAAN), tmp_path / "out"
+    with monkeypatch.context() as cramped:
+
+        def fail(*_: Any, **__: Any) -> Any:
+            raise OutOfMemoryError(f"{OUT_OF_MEMORY} with a single target: planted")
+
+        cramped.setattr("promptlight.salience.pipeline.compute_salience", fail)
+        first = promptlight("run", path, "-o", out, *SHORT)
+    assert first.exit_code == 3
+    assert len(complaints(first)) == 2
+    again = promptlight("run", path, "-o", out, *SHORT)
+    assert (again.exit_code, complaints(again)) == (0, [])
+    assert sorted(pd.read_parquet(out)["id"]) == ["naan", "soup"]
 
 
 def test_limit_counts_records_not_those_still_to_do(promptlight: Command, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_out_of_memory_with_one_target_says_what_to_do(monkeypatch: pytest.Monke
         raise torch.OutOfMemoryError("planted")
 
     monkeypatch.setattr(gradients, "_backward_units", never)
-    with pytest.raises(OutOfMemoryError, match="shorter prompt"):
+    with pytest.raises(OutOfMemoryError, match="shorten the prompt"):
         scores_of(build_backbone("gemma2"))
 
 

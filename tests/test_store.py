@@ -185,11 +185,11 @@ def test_each_shard_is_whole_as_soon_as_it_is_there(tmp_path: Path) -> None:
 def test_the_next_run_knows_what_is_done(tmp_path: Path) -> None:
     write(tmp_path, analysis("a"), set_aside("b"), analysis("c"))
     with open_writer(tmp_path) as writer:
-        done = {id: (known.fingerprint, known.set_aside) for id, known in writer.done.items()}
+        done = {id: (known.fingerprint, known.error) for id, known in writer.done.items()}
         assert done == {
-            "a": ("print-of-a", False),
-            "b": ("print-of-b", True),
-            "c": ("print-of-c", False),
+            "a": ("print-of-a", None),
+            "b": ("print-of-b", "found null"),
+            "c": ("print-of-c", None),
         }
         writer.add(analysis("d"))
     assert ids_of(tmp_path) == ["a", "b", "c", "d"]
