@@ -39,8 +39,8 @@ test: check ## check, and the quick tests: what CI runs
 test-all: check ## check, and the slow tests too
 	@$(BIN)/python -m pytest -q -m "not gpu and not network"
 
-bench: setup ## run every tests/benchmarks/bench_*.py
-	@set -e; for script in tests/benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script; done
+bench: setup ## time promptlight against the others; BENCH="salience --quick" picks and shortens
+	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
 clean: ## remove caches and build outputs; keeps .venv and results/
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,58 @@
+"""The floor under exact gradients: the matrix products that no backward pass can leave out.
+
+Each target's gradient goes back through every matrix of every layer at each position before the target, which is
+2 x weights x positions floating-point operations. How long those take is measured in the same run, on matrices of the
+model's own shapes, with as many rows as a chunk of four targets has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder import Decoder, Layer
+
+N_TOGETHER = 4
+
+
+def matrices(layer: Layer) -> tuple[Tensor, ...]:
+    """A layer's matrices, as they stand in x @ matrix."""
+    return layer.query_key_value, layer.attention_output, layer.gate, layer.up, layer.down
+
+
+def count_layer_weights(decoder: Decoder) -> int:
+    """Weights of all matrices inside the layers."""
+    return sum(matrix.numel() for layer in decoder.layers for matrix in matrices(layer))
+
+
+def share_of_need(decoder: Decoder) -> float:
+    """How much of the floor is left if the top layer goes back at target rows alone, but for its keys and values."""
+    top = decoder.layers[-1]
+    key_value = top.query_key_value[:, top.n_query_heads * top.head_dim :]
+    spared = sum(matrix.numel() for matrix in matrices(top)) - key_value.numel()
+    return 1 - spared / count_layer_weights(decoder)
+
+
+def multiply_all(decoder: Decoder, n_positions: int) -> Callable[[], None]:
+    """One backward product with each matrix, for ``N_TOGETHER`` targets at ``n_positions`` positions."""
+    rows = {
+        matrix.shape: matrix.new_empty(n_positions * N_TOGETHER, matrix.shape[1]).normal_()
+        for matrix in matrices(decoder.layers[0])
+    }
+
+    def multiply() -> None:
+        for layer in decoder.layers:
+            for matrix in matrices(layer):
+                torch.mm(rows[matrix.shape], matrix.T)
+
+    return multiply
+
+
+def n_repeats(n_tokens: int, n_targets: int) -> float:
+    """How often the products of ``multiply_all`` for ``n_tokens`` positions fit into those of all targets together.
+
+    The target at position t sends its gradient to the t positions before it.
+    """
+    return sum(range(n_tokens - n_targets, n_tokens)) / (N_TOGETHER * n_tokens)

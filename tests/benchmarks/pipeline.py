@@ -1,0 +1,148 @@
+"""The whole way from prompts to stored salience: LIT's pipeline against ``analyze`` and the Parquet store.
+
+LIT's: keras-hub generates for one prompt at a time (its server's default), the text is tokenised again, and each token
+of the completion is explained by a ``score`` and an autograd of its own. LIT stores nothing. Ours does what
+``promptlight run`` does: generate, explain every token, word, sentence and line, write Parquet.
+
+Each side explains its own tokens: tokenised again, a text can have some more or less.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptlight.io.store import ResultsWriter
+from promptlight.salience.handles import DEMO_FOLDER
+from promptlight.salience.model import Model
+from promptlight.salience.pipeline import AnalysisOptions, analyze
+from promptlight.salience.tokenizer import Tokenizer
+from promptlight.salience.types import Analysis, Method, Prompt
+from tests.benchmarks.measure import Settings, Table, judge, measure_seconds, median_ratio
+from tests.benchmarks.models import BOS, SMALL, Trio, build_trio
+from tests.oracles.plain import keras_score_grad_l2
+
+VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
+EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
+N_SILENT = 260  # control pieces and bytes come first in the vocabulary
+LIT, OURS = "LIT's pipeline", "promptlight"
+
+Way = Callable[[Sequence[Prompt]], int]
+"""Does the whole work for some prompts and says how many targets were explained."""
+
+
+def run(settings: Settings) -> list[Table]:
+    """Both sides in turns, a group of prompts each."""
+    n_prompts, n_new, size = (2, 8, 1) if settings.quick else (12, 64, 4)
+    tokenizer = Tokenizer.from_file(VOCABULARY)
+    trio = build_trio(dataclasses.replace(SMALL, vocabulary=len(tokenizer)))
+    silence_bytes(trio)
+    ways = {LIT: lit_way(trio, tokenizer, n_new), OURS: our_way(trio, tokenizer, n_new)}
+    prompts = cut_prompts(tokenizer, n_prompts, 200)
+    for way in ways.values():
+        way([Prompt(id="warm-up", text=prompts[0].text[:20])])
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    n_targets: dict[str, list[int]] = {name: [] for name in ways}
+    for start in range(0, n_prompts, size):
+        for name, way in ways.items():
+            work = functools.partial(do_group, way, prompts[start : start + size], n_targets[name])
+            seconds[name].append(measure_seconds(work, settings.device))
+    table = report(f"Pipeline: {n_prompts} prompts of 200 tokens, {n_new} new tokens each", seconds, n_targets)
+    ratio = table.figures[LIT]["times_ours"]
+    judge(table, settings, f"at least 3 times faster than LIT's pipeline ({ratio:.2f})", ratio >= 3)
+    return [table]
+
+
+def do_group(way: Way, prompts: Sequence[Prompt], n_targets: list[int]) -> None:
+    """One turn of one side."""
+    n_targets.append(way(prompts))
+
+
+def report(title: str, seconds: dict[str, list[float]], n_targets: dict[str, list[int]]) -> Table:
+    """Sums over all groups, and ratios group by group."""
+    table = Table(f"{title}, float32", ("pipeline", "targets", "CPU s", "CPU ms a target", "times ours"))
+    for name, taken in seconds.items():
+        middle, shown = median_ratio(taken, seconds[OURS])
+        explained = sum(n_targets[name])
+        cells = (str(explained), f"{sum(taken):.3g}", f"{sum(taken) / explained * 1000:.3g}")
+        table.rows.append((name, *cells, shown if name != OURS else "1"))
+        table.figures[name] = {"seconds": taken, "targets": n_targets[name], "times_ours": middle}
+    return table
+
+
+def lit_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
+    """keras-hub's own task with its preprocessor."""
+    import keras_nlp
+
+    models = keras_nlp.models
+    preprocessor = models.GemmaCausalLMPreprocessor(models.GemmaTokenizer(proto=VOCABULARY.read_bytes()))
+    task: Any = models.GemmaCausalLM(trio.keras.backbone, preprocessor)
+    task.compile(sampler="greedy")
+
+    def work(prompts: Sequence[Prompt]) -> int:
+        explained = 0
+        for prompt in prompts:
+            n_prompt = 1 + len(tokenizer.encode(prompt.text))
+            text = task.generate(prompt.text, max_length=n_prompt + n_new)
+            ids = [BOS, *tokenizer.encode(text)]
+            explained += len(keras_score_grad_l2(task, ids, n_prompt))
+        return explained
+
+    return work
+
+
+def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
+    """The library's ``analyze`` and the command's store."""
+    model = Model(
+        name="random",
+        preset="random",
+        decoder=trio.decoder,
+        tokenizer=tokenizer,
+        backbone=trio.keras.backbone,
+        context_length=8192,
+        config_hash="",
+    )
+
+    def work(prompts: Sequence[Prompt]) -> int:
+        explained = 0
+        options = AnalysisOptions(max_new_tokens=n_new)
+        with tempfile.TemporaryDirectory() as folder, ResultsWriter(folder, describe(), {}) as writer:
+            for result in analyze(prompts, model, options):
+                assert isinstance(result, Analysis), result.reason
+                writer.add(result)
+                explained += result.completion.n_targets
+        return explained
+
+    return work
+
+
+def describe() -> dict[str, Any]:
+    """The settings that the store needs to know."""
+    return {"method": Method.GRAD_L2.value, "objective": AnalysisOptions().objective.value}
+
+
+def silence_bytes(trio: Trio) -> None:
+    """Nothing but ordinary pieces is written: a random model's bytes would seldom make a text."""
+    with torch.no_grad():
+        table = trio.keras.backbone.token_embedding.embeddings.value
+        table[[n for n in range(N_SILENT) if n != BOS]] = 0
+
+
+def cut_prompts(tokenizer: Tokenizer, n_prompts: int, n_tokens: int) -> list[Prompt]:
+    """Texts of about ``n_tokens``, cut from the words of the example prompts, each from another word on."""
+    lines = EXAMPLES.read_text(encoding="utf-8").splitlines()
+    words = " ".join(json.loads(line)["prompt"] for line in lines).split(" ")
+    prompts: list[Prompt] = []
+    for number in range(n_prompts):
+        text = " ".join(words[30 * number :])
+        while len(tokenizer.encode(text)) >= n_tokens:
+            text = text.rpartition(" ")[0]
+        prompts.append(Prompt(id=str(number), text=text))
+    return prompts

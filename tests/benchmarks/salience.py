@@ -1,0 +1,146 @@
+"""Salience of 32 targets after a prompt of 214 tokens: LIT's way, loops of backwards, ours, and the floor.
+
+Ways that start anew for each target are run on some of the targets; what is compared is the time per target.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder import Decoder
+from promptlight.salience.gradients import compute_salience
+from promptlight.salience.types import Granularity, Method, Segmentation
+from tests.benchmarks.floor import count_layer_weights, multiply_all, n_repeats, share_of_need
+from tests.benchmarks.loops import (
+    through_decoder,
+    through_decoder_again,
+    through_transformers,
+    through_transformers_again,
+)
+from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare, judge
+from tests.benchmarks.models import GEMMA_2_2B, SMALL, WIDE, Shape, Trio, build_decoder, build_trio, draw_ids
+from tests.benchmarks.peers import peer_candidates
+from tests.oracles.plain import keras_score_grad_l2
+
+LIT = "LIT's way: keras-hub score, autograd per target"
+OURS = "promptlight, with words, sentences and lines"
+FLOOR = "floor: the matrix products alone"
+N_PROMPT, N_TARGETS = 214, 32
+
+
+def run(settings: Settings) -> list[Table]:
+    """Two shapes in float32 on a CPU (the first alone if quick); on a GPU Gemma 2 2B's shapes in bfloat16."""
+    if settings.device.type == "cuda":
+        return [run_on_gpu(settings)]
+    return [run_shape(shape, settings) for shape in ((SMALL,) if settings.quick else (SMALL, WIDE))]
+
+
+def run_shape(shape: Shape, settings: Settings) -> Table:
+    """All candidates on one model, their scores compared with ours first."""
+    n_targets = 8 if settings.quick else N_TARGETS
+    trio, ids = build_trio(shape), draw_ids(N_PROMPT + n_targets, shape)
+    check_scores(trio, ids)
+    n_sampled = n_targets // 4
+    first = N_PROMPT + (n_targets - n_sampled) // 2  # from the middle: the prefixes are of mean length
+    sampled = list(range(first, first + n_sampled))
+    peers, notes = peer_candidates(trio.theirs, ids, N_PROMPT, sampled)
+    seconds = alternate({**peers, **candidates(trio, ids, sampled)}, settings)
+    title = f"Salience, {shape.name}: {n_targets} targets after {N_PROMPT} tokens, float32"
+    table = compare(title, seconds, OURS, unit="CPU ms a target", scale=1000)
+    table.notes += notes
+    judge_speed(table, settings, seconds, trio.decoder)
+    return table
+
+
+def candidates(trio: Trio, ids: list[int], sampled: list[int]) -> dict[str, Candidate]:
+    """``sampled`` are the targets that the ways that start anew for each are run on."""
+    decoder, places = trio.decoder, list(range(N_PROMPT, len(ids)))
+    n, n_sampled = len(places), len(sampled)
+    cuts = make_cuts(N_PROMPT, len(ids))
+    return {
+        LIT: Candidate(lambda: keras_score_grad_l2(trio.keras, ids, len(ids) - n_sampled), n_sampled),
+        "transformers, forward and backward per target": Candidate(
+            lambda: through_transformers_again(trio.theirs, ids, sampled), n_sampled
+        ),
+        "transformers, one forward, backward per target": Candidate(
+            lambda: through_transformers(trio.theirs, ids, places), n
+        ),
+        "pure torch, forward and backward per target": Candidate(
+            lambda: through_decoder_again(decoder, ids, sampled), n_sampled
+        ),
+        "pure torch, one forward, backward per target": Candidate(lambda: through_decoder(decoder, ids, places), n),
+        OURS: Candidate(lambda: compute_salience(decoder, ids, N_PROMPT, cuts), n),
+        FLOOR: floor_candidate(decoder, len(ids), n),
+    }
+
+
+def floor_candidate(decoder: Decoder, n_tokens: int, n_targets: int) -> Candidate:
+    """Timed per target like the others, though its products are those of a few targets."""
+    return Candidate(multiply_all(decoder, n_tokens), n_targets / n_repeats(n_tokens, n_targets))
+
+
+def make_cuts(n_prompt: int, n_tokens: int) -> dict[Granularity, Segmentation]:
+    """Words of 2 tokens, sentences of 8, lines of 16."""
+    sizes = {Granularity.WORD: 2, Granularity.SENTENCE: 8, Granularity.LINE: 16}
+    return {
+        name: Segmentation(
+            granularity=name, bounds=(0, *range(1, n_prompt, size), *range(n_prompt, n_tokens, size), n_tokens)
+        )
+        for name, size in sizes.items()
+    }
+
+
+def check_scores(trio: Trio, ids: list[int]) -> None:
+    """The ways agree on the last target before they race."""
+    scores = compute_salience(trio.decoder, ids, N_PROMPT, {}).maps[Method.GRAD_L2].scores
+    assert scores is not None
+    expected, last = torch.from_numpy(scores)[-1, :-1], [len(ids) - 1]
+    ways: dict[str, Tensor] = {
+        LIT: keras_score_grad_l2(trio.keras, ids, len(ids) - 1)[0, :-1],
+        "transformers": through_transformers(trio.theirs, ids, last)[0],
+        "pure torch": through_decoder(trio.decoder, ids, last)[0],
+    }
+    for name, found in ways.items():
+        error = float((found - expected).norm() / expected.norm())
+        if error > 1e-3:
+            raise SystemExit(f"{name} and promptlight differ by {error:.1e}: nothing to compare")
+
+
+def judge_speed(table: Table, settings: Settings, seconds: Mapping[str, Sequence[float]], decoder: Decoder) -> None:
+    """The two goals: against LIT and against the floor."""
+    lit = table.figures[LIT]["times_ours"]
+    above = statistics.median(a / b for a, b in zip(seconds[OURS], seconds[FLOOR], strict=True))
+    judge(table, settings, f"at least 2.3 times faster than LIT's way ({lit:.2f})", lit >= 2.3)
+    judge(table, settings, f"at most 1.3 times the floor ({above:.2f})", above <= 1.3)
+    share = share_of_need(decoder)
+    table.notes.append(
+        f"With the top layer at target rows alone, the floor is {share:.2f} of that, ours {above / share:.2f} times it."
+    )
+    table.figures["times the floor"], table.figures["share of need"] = above, share
+
+
+def run_on_gpu(settings: Settings) -> Table:
+    """Gemma 2 2B's shapes in bfloat16: 384 tokens read, 128 explained."""
+    decoder = build_decoder(GEMMA_2_2B, settings.device, torch.bfloat16)
+    n_prompt, n_targets = 384, 128
+    ids = draw_ids(n_prompt + n_targets, GEMMA_2_2B)
+    cuts, places = make_cuts(n_prompt, len(ids)), list(range(n_prompt, len(ids)))
+    seconds = alternate(
+        {
+            "pure torch, one forward, backward per target": Candidate(
+                lambda: through_decoder(decoder, ids, places), n_targets
+            ),
+            OURS: Candidate(lambda: compute_salience(decoder, ids, n_prompt, cuts), n_targets),
+            FLOOR: floor_candidate(decoder, len(ids), n_targets),
+        },
+        settings,
+    )
+    title = f"Salience, shapes of Gemma 2 2B: {n_targets} targets after {n_prompt} tokens, bfloat16"
+    table = compare(title, seconds, OURS, unit="ms a target", scale=1000)
+    flop = 2 * count_layer_weights(decoder) * sum(range(n_prompt, len(ids))) / n_targets
+    table.notes.append(f"The floor is {flop / 1e12:.2f} TFLOP a target.")
+    return table
