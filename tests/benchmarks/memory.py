@@ -29,7 +29,7 @@ OURS = "promptlight, with words, sentences and lines"
 
 def run(settings: Settings) -> list[Table]:
     """A table of all candidates."""
-    n_targets = 8 if settings.quick else 32
+    n_targets = 4 if settings.quick else 32
     title = f"Memory: {N_TOKENS} tokens, {n_targets} of them targets, {BIG_VOCABULARY.name}, float32"
     table = Table(title, ("candidate", "MB beside the model", "model MB"))
     for name in [THEIRS, OURS] if settings.quick else PREPARE:

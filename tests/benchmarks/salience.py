@@ -5,6 +5,7 @@ Ways that start anew for each target are run on some of the targets; what is com
 
 from __future__ import annotations
 
+import dataclasses
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -45,6 +46,8 @@ def run_shape(shape: Shape, settings: Settings) -> Table:
     trio, ids = build_trio(shape), draw_ids(N_PROMPT + n_targets, shape)
     check_scores(trio, ids)
     n_sampled = n_targets // 4
+    if shape is WIDE:  # half a minute a candidate
+        n_sampled, settings = n_targets // 8, dataclasses.replace(settings, rounds=min(settings.rounds, 3))
     first = N_PROMPT + (n_targets - n_sampled) // 2  # from the middle: the prefixes are of mean length
     sampled = list(range(first, first + n_sampled))
     peers, notes = peer_candidates(trio.theirs, ids, N_PROMPT, sampled)
