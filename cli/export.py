@@ -29,15 +29,15 @@ def export(
     from promptlight.io.tables import write_tidy_table
     from promptlight.salience.spans import parse_cut
 
-    sources = parse_cut(by)
+    sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets
 
         for result in read_results(results):
             if not isinstance(result, SetAside):
-                targets = parse_cut(target_by) if target_by else choose_targets(result, sources)
-                yield result, build_span_table(result, targets=targets, sources=sources, pooling=pool)
+                chosen = targets or choose_targets(result, sources)
+                yield result, build_span_table(result, targets=chosen, sources=sources, pooling=pool)
 
     n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")

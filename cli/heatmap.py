@@ -31,7 +31,7 @@ from rich.text import Text
 
 from promptlight.cli.palette import SMALLEST_MARK, mark, shade, target_style
 from promptlight.cli.printable import one_line, printable, quote
-from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, share
+from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, find_touched, share
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.targets import find_target_spans
 from promptlight.salience.types import (
@@ -82,14 +82,12 @@ def build_heatmap(
 ) -> Heatmap:
     """Choose the target among the spans of its granularity, and score every span of the text for it."""
     target_by = target_by or choose_targets(analysis, by)
-    spans = describe_spans(analysis.completion, find_segmentation(analysis, by))
+    sources = find_segmentation(analysis, by)
+    spans = describe_spans(analysis.completion, sources)
     targets = find_target_spans(describe_spans(analysis.completion, find_segmentation(analysis, target_by)), target)
     scores, exact = combine_targets(analysis, targets, granularity=target_by, sources=by, pooling=pooling)
-    explained = np.zeros(len(analysis.completion.tokens), dtype=bool)
-    for span in targets:
-        explained[span.start : span.stop] = True
-    chosen = {span.number for span in spans if explained[span.start : span.stop].any()}
-    visible = np.array([span.role is not Role.SPECIAL and span.number not in chosen for span in spans])
+    touched = find_touched(sources, targets)
+    visible = np.array([span.role is not Role.SPECIAL for span in spans]) & ~touched
     strongest = np.abs(scores[visible]).max(initial=0.0)
     levels = np.where(visible, np.abs(scores) / max(strongest, 1e-30), 0.0).astype(np.float32)
     return Heatmap(
@@ -99,7 +97,7 @@ def build_heatmap(
         pooling=pooling,
         spans=spans,
         targets=targets,
-        chosen=frozenset(chosen),
+        chosen=frozenset(np.flatnonzero(touched).tolist()),
         scores=scores,
         shares=share(scores, visible),
         levels=levels,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from promptlight.cli.printable import one_line
+from promptlight.salience.errors import at_place
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ class Tally:
 
 
 def _describe(record: Prompt | SetAside, reason: str) -> str:
-    place = record.path if record.line is None else f"{record.path}:{record.line}"
-    return one_line(f"{place}: set aside: {reason}")
+    return one_line(at_place(record.path, record.line, f"set aside: {reason}"))
 
 
 class Watcher:

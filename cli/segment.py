@@ -13,7 +13,7 @@ import typer
 from promptlight.cli.options import ByOption, ChatOption, ModelOption
 from promptlight.cli.printable import one_line
 from promptlight.cli.run import SOME_SET_ASIDE
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import UsageError, at_place
 from promptlight.salience.types import Completion, Prompt, SetAside, Span, StopReason
 
 
@@ -43,7 +43,7 @@ def segment(
     tokenizer, exit_code = load_tokenizer(model), 0
     for record in records:
         if isinstance(record, SetAside):
-            print(one_line(f"{record.path}:{record.line}: {record.reason}"), file=sys.stderr)
+            print(one_line(at_place(record.path, record.line, record.reason)), file=sys.stderr)
             exit_code = SOME_SET_ASIDE
             continue
         target = tokenizer.encode(record.target) if record.target else []

@@ -59,6 +59,7 @@ def show(
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
+    sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None  # before a model is paid for
     if prompt is None:
         from promptlight.io.store import find_result
 
@@ -74,7 +75,7 @@ def show(
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     # Rich would keep bold and dim, and the raised numbers would be missing
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
-    heatmap = build_heatmap(result, parse_cut(by), target, parse_cut(target_by) if target_by else None, pooling=pool)
+    heatmap = build_heatmap(result, sources, target, targets, pooling=pool)
     console.print(render_heatmap(heatmap, console, n_top=top))
 
 

@@ -80,11 +80,16 @@ def combine_targets(
     if len(targets) > 1 and analysis.salience.scores is not None:
         rows = _token_rows(analysis, analysis.salience.scores, targets)
     total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    chosen = np.zeros(columns.bounds[-1], dtype=bool)
+    inside = find_touched(columns, targets)
+    return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+
+
+def find_touched(segmentation: Segmentation, targets: Sequence[Span]) -> NDArray[np.bool_]:
+    """Which spans of a segmentation share a token with one of the targets, [S]."""
+    chosen = np.zeros(segmentation.bounds[-1], dtype=bool)
     for span in targets:
         chosen[span.start : span.stop] = True
-    inside = np.logical_or.reduceat(chosen, list(columns.bounds[:-1]))
-    return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+    return np.logical_or.reduceat(chosen, list(segmentation.bounds[:-1]))
 
 
 def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
@@ -96,9 +101,10 @@ def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
 
 def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
     """The stored one, or else one that is cut now: that takes the text alone."""
-    stored = analysis.segmentations.get(cut) if isinstance(cut, Granularity) else None
+    if isinstance(cut, Granularity) and cut in analysis.segmentations:
+        return analysis.segmentations[cut]
     completion = analysis.completion
-    return stored or segment(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
+    return segment(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
 
 
 def _stored_rows(analysis: Analysis, granularity: Cut, targets: Sequence[Span]) -> tuple[FloatArray, bool]:

@@ -28,7 +28,12 @@ class InputError(PromptlightError):
 
     def __init__(self, path: str, line: int | None, reason: str) -> None:
         self.path, self.line, self.reason = path, line, reason
-        super().__init__(f"{path}: {reason}" if line is None else f"{path}:{line}: {reason}")
+        super().__init__(at_place(path, line, reason))
+
+
+def at_place(path: str, line: int | None, reason: str) -> str:
+    """What is wrong, behind the file and, where it is known, the line."""
+    return f"{path}: {reason}" if line is None else f"{path}:{line}: {reason}"
 
 
 class PromptTooLongError(InputError):

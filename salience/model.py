@@ -5,10 +5,12 @@ keras-nlp finds, downloads and reads the preset; its weights are then run by our
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
 import json
 import os
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,8 +78,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         check_folder(Path(parsed.preset))
         _check_family(Path(parsed.preset))
     keras_nlp = import_keras_nlp()
-    if not parsed.is_folder and "://" not in parsed.preset:
-        _check_preset_name(keras_nlp, parsed.preset)
+    _check_preset_name(keras_nlp, parsed)
     causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, precision)
     backbone = causal_lm.backbone
     return Model(
@@ -95,12 +96,9 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
 def load_preset_tokenizer(handle: Handle) -> Tokenizer:
     """The tokenizer of a preset that lies on a hub."""
     keras_nlp = import_keras_nlp()
-    if "://" not in handle.preset:
-        _check_preset_name(keras_nlp, handle.preset)
-    try:
+    _check_preset_name(keras_nlp, handle)
+    with _explaining_errors(handle):
         tokenizer = keras_nlp.models.Tokenizer.from_preset(_find_source(keras_nlp, handle))
-    except Exception as error:  # as in _load_preset
-        raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
     return Tokenizer(tokenizer.proto)
 
 
@@ -139,7 +137,11 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def _check_preset_name(keras_nlp: Any, preset: str) -> None:
+def _check_preset_name(keras_nlp: Any, handle: Handle) -> None:
+    """Raise ModelError unless it is a folder, an address, or the name of a preset that is covered."""
+    preset = handle.preset
+    if handle.is_folder or "://" in preset:
+        return
     covered = {*keras_nlp.models.GemmaBackbone.presets, *keras_nlp.models.Gemma3Backbone.presets}
     if preset in covered:
         return
@@ -165,17 +167,24 @@ def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: to
     import keras
 
     name = str(dtype).removeprefix("torch.")
-    try:
+    with _explaining_errors(handle):
         source = _find_source(keras_nlp, handle)
         with keras.device("gpu:0" if device.type == "cuda" else f"{device.type}:0"):
             causal_lm = keras_nlp.models.CausalLM.from_preset(source, dtype=name, preprocessor=None)
             tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
-    except Exception as error:  # each library below has its own errors; explain_loading_error sorts them
-        raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
     if type(causal_lm.backbone).__name__ not in CONTEXT_LENGTHS:
         family = type(causal_lm.backbone).__name__.removesuffix("Backbone")
         raise ModelError(f"{handle.preset}: {family} is not covered; covered are {FAMILIES}")
     return causal_lm, tokenizer
+
+
+@contextlib.contextmanager
+def _explaining_errors(handle: Handle) -> Generator[None]:
+    """Each library below has its own errors; ``explain_loading_error`` sorts them."""
+    try:
+        yield
+    except Exception as error:
+        raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
 
 
 def _find_source(keras_nlp: Any, handle: Handle) -> str:

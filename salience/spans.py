@@ -14,8 +14,9 @@ text they are on their own), and punctuation to the word that it touches:
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import cast
@@ -97,27 +98,37 @@ def _anchor(token: Token, text: str) -> int:
 
 def find_lines(text: str) -> list[int]:
     """Lines start after a run of line feeds; blank lines in the run belong to it."""
-    return [found.end() for found in _LINE_BREAKS.finditer(text) if found.end() < len(text)]
+    return _find_ends(_LINE_BREAKS, text)
 
 
 def find_paragraphs(text: str) -> list[int]:
     """Paragraphs start after at least one blank line, which belongs to the paragraph before it."""
-    return [found.end() for found in _BLANK_LINES.finditer(text) if found.end() < len(text)]
+    return _find_ends(_BLANK_LINES, text)
+
+
+def _find_ends(breaks: regex.Pattern[str], text: str) -> list[int]:
+    """Where each break ends, but for one that ends the text."""
+    return [found.end() for found in breaks.finditer(text) if found.end() < len(text)]
 
 
 def pattern_finder(pattern: Pattern) -> CutFinder:
     """Spans start where the pattern's matches do. Raises UsageError for one that fails or takes too long."""
 
     def find(text: str) -> list[int]:
-        try:
+        with explaining_pattern(f"{pattern}: expected a regular expression"):
             matches = regex.finditer(pattern.expression, text, regex.MULTILINE, timeout=PATTERN_SECONDS)
             return sorted({found.start() for found in matches} - {0, len(text)})
-        except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
-            raise UsageError(
-                f"{pattern}: expected a regular expression ({str(error) or type(error).__name__})"
-            ) from error
 
     return find
+
+
+@contextlib.contextmanager
+def explaining_pattern(message: str) -> Generator[None]:
+    """UsageError, with the reason behind the message, for a user's pattern that fails or takes too long."""
+    try:
+        yield
+    except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
+        raise UsageError(f"{message} ({str(error) or type(error).__name__})") from error
 
 
 def compile_pattern(pattern: Pattern) -> Pattern:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from promptlight.salience.decoder import Decoder
-from promptlight.salience.generation import generate
 from promptlight.salience.gradients import compute_salience
+from tests.benchmarks.generation import through_decoder
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate
 from tests.benchmarks.memory import peak_bytes, settle
 from tests.benchmarks.models import DEMO_SIZED, build_decoder, draw_ids
@@ -84,4 +84,4 @@ def explain(decoder: Decoder, n_prompt: int, n_targets: int) -> Callable[[], obj
 def write(decoder: Decoder, n_prompts: int, n_new: int) -> Callable[[], object]:
     """Greedy generation of a batch."""
     prompts = [draw_ids(200, DEMO_SIZED, seed) for seed in range(n_prompts)]
-    return lambda: generate(decoder, prompts, max_new_tokens=n_new, context_length=8192, stops={})
+    return lambda: through_decoder(decoder, prompts, n_new)
