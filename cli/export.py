@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options import ByOption, PoolOption, TargetByOption
+from promptlight.cli.options import ByOption, PoolOption, SectionsOption, TargetByOption
 from promptlight.io.tables import TableFormat
 from promptlight.salience.types import Analysis, Pooling, SetAside, SpanTable
 
@@ -19,25 +19,31 @@ def export(
     by: ByOption = "word",
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
+    sections: SectionsOption = None,
     format: Annotated[
         TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
+    from promptlight.io.sections import read_section_patterns
     from promptlight.io.store import read_results
     from promptlight.io.tables import write_tidy_table
+    from promptlight.salience.sections import name_sections
     from promptlight.salience.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
+    patterns = read_section_patterns(sections) if sections else None
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets
 
         for result in read_results(results):
-            if not isinstance(result, SetAside):
-                chosen = targets or choose_targets(result, sources)
-                yield result, build_span_table(result, targets=chosen, sources=sources, pooling=pool)
+            if isinstance(result, SetAside):
+                continue
+            analysis = name_sections(result, patterns) if patterns else result
+            chosen = targets or choose_targets(analysis, sources)
+            yield analysis, build_span_table(analysis, targets=chosen, sources=sources, pooling=pool)
 
     n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")

@@ -36,6 +36,7 @@ from promptlight.salience.spans import describe_spans
 from promptlight.salience.targets import find_target_spans
 from promptlight.salience.types import (
     Analysis,
+    Compat,
     Cut,
     FloatArray,
     Granularity,
@@ -50,6 +51,7 @@ from promptlight.salience.types import (
 PLAIN_TARGET = ("»", "«")
 PLAIN_SOURCE = ("‹", "›")
 ASIDE = Style(dim=True)
+BOLD = Style(bold=True)
 MARGIN = 6  # cells: a line's number and two blanks
 
 
@@ -243,16 +245,18 @@ def render_in_line(heatmap: Heatmap, source: Span, color_system: str | None, wid
     lead, body, breaks = split_span(source.text, heatmap.granularity)
     start = tokens[source.start].start + len(lead)
     stop = tokens[source.stop - 1].stop - len(breaks)
+    name = f"{one_line(source.section)}  " if source.section and heatmap.granularity is Granularity.SECTION else ""
     before, after = one_line(text[:start].rpartition("\n")[2]), one_line(text[stop:].partition("\n")[0])
     body = one_line(body)
     if color_system:
         style = shade(float(heatmap.levels[source.number]), color_system)
     else:
         style, body = None, body.join(PLAIN_SOURCE) if before or after else body
-    room = max(width - cell_len(body) - cell_len(after), width // 3)
-    shown = join_pieces([(keep_end(before.lstrip(" "), room), None), (body, style), (after, None)])
+    room = max(width - cell_len(name) - cell_len(body) - cell_len(after), width // 3)
+    pieces = [(name, BOLD), (keep_end(before.lstrip(" "), room), None), (body, style), (after, None)]
+    shown = join_pieces(pieces)
     shown.truncate(width, overflow="ellipsis")
-    return text.count("\n", 0, start) + 1, shown
+    return source.line, shown
 
 
 def keep_end(text: str, width: int) -> str:
@@ -272,6 +276,8 @@ def describe_scores(heatmap: Heatmap) -> Iterator[Text]:
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
     pooled = "" if heatmap.exact else f", added up over the target's {parts}"
     yield Text("share: a source's part of all scores")
+    if heatmap.analysis.compat is Compat.LIT:
+        yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if heatmap.pooling is Pooling.SUM else f", the {heatmap.pooling} over a source's tokens"
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from promptlight.salience.types import Explain, Granularity, Objective, Pooling
+from promptlight.salience.types import Compat, Explain, Granularity, Objective, Pooling
 
 
 class Device(StrEnum):
@@ -44,7 +45,7 @@ ExplainOption = Annotated[
     Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
 ]
 ObjectiveOption = Annotated[
-    Objective, typer.Option(help="What salience raises: the target's log-probability, its logit, or its lead.")
+    Objective, typer.Option(help="What salience is of: the target's log-probability, its logit, lead or loss.")
 ]
 TargetsOption = Annotated[
     Granularity,
@@ -54,7 +55,16 @@ TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; ab
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
 TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]
 SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
-HOW_TO_CUT = "token, word, sentence, line, paragraph, or regex:PATTERN, which starts a span at every match"
+CompatOption = Annotated[
+    Compat | None, typer.Option(help="Cut, sum and sign as LIT does, where promptlight differs: docs/lit.md.")
+]
+SectionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--sections", metavar="FILE", help="TOML: a section's name = the pattern of its text (for `section`)."
+    ),
+]
+HOW_TO_CUT = "token, word, sentence, line, paragraph, section, or regex:PATTERN, which starts a span at every match"
 ByOption = Annotated[str, typer.Option("--by", metavar="CUT", help=f"How the sources are cut: {HOW_TO_CUT}.")]
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one; exact only as a sum.")

@@ -14,6 +14,7 @@ import typer
 
 from promptlight.cli.options import (
     ChatOption,
+    CompatOption,
     Device,
     DeviceOption,
     Dtype,
@@ -29,8 +30,8 @@ from promptlight.cli.options import (
     TopPOption,
 )
 from promptlight.cli.progress import Tally, show_progress
-from promptlight.salience.errors import OUT_OF_MEMORY, InputError
-from promptlight.salience.types import Explain, Granularity, Objective, Prompt, SetAside
+from promptlight.salience.errors import OUT_OF_MEMORY, InputError, UsageError
+from promptlight.salience.types import Compat, Explain, Granularity, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.io.store import ResultsWriter
@@ -51,6 +52,7 @@ def run(
     explain: ExplainOption = Explain.RESPONSE,
     objective: ObjectiveOption = Objective.LOGPROB,
     targets: TargetsOption = Granularity.TOKEN,
+    compat: CompatOption = None,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = None,
     top_p: TopPOption = None,
@@ -76,8 +78,9 @@ def run(
         max_new_tokens=max_new_tokens,
         sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed),
         explain=explain,
-        objective=objective,
+        objective=choose_objective(objective, compat),
         targets=targets,
+        compat=compat,
     )
     loaded = load_model(model, device=device, dtype=dtype)
     reader = PromptReader(prompts, strict=strict, chat=chat)
@@ -98,6 +101,15 @@ def run(
         tally.n_blank_lines = reader.n_blank
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
+
+
+def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
+    """What ``--compat`` asks for: LIT shows the loss's gradients, so positive lowers the target."""
+    if compat is Compat.LIT and objective in (Objective.LOGPROB, Objective.LOSS):
+        return Objective.LOSS
+    if compat is Compat.LIT:
+        raise UsageError(f"--compat lit: expected no --objective, which is LIT's own, found {objective}: leave it out")
+    return objective
 
 
 def skip_done(
@@ -144,6 +156,7 @@ def describe_settings(model: Model, options: AnalysisOptions, chat: bool) -> dic
         "max_new_tokens": options.max_new_tokens,
         "targets": options.targets.value,
         "chat": chat,
+        "compat": options.compat.value if options.compat else None,
         **asdict(options.sampling),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Iterable
@@ -10,17 +11,19 @@ from typing import Annotated, Any
 
 import typer
 
-from promptlight.cli.options import ByOption, ChatOption, ModelOption
+from promptlight.cli.options import ByOption, ChatOption, CompatOption, ModelOption, SectionsOption
 from promptlight.cli.printable import one_line
 from promptlight.cli.run import SOME_SET_ASIDE
 from promptlight.salience.errors import UsageError, at_place
-from promptlight.salience.types import Completion, Prompt, SetAside, Span, StopReason
+from promptlight.salience.types import Completion, Cut, Granularity, Prompt, SetAside, Span, StopReason
 
 
 def segment(
     prompts: Annotated[Path | None, typer.Argument(help="JSONL, one object a line, as for `promptlight run`.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Cut this text instead.")] = None,
     by: ByOption = "word",
+    sections: SectionsOption = None,
+    compat: CompatOption = None,
     model: ModelOption = "demo",
     chat: ChatOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a span, with its tokens.")] = False,
@@ -30,14 +33,16 @@ def segment(
     Needs no more of a model than its tokenizer.
     """
     from promptlight.io.prompts import prompt_from_text, read_prompts
+    from promptlight.io.sections import read_section_patterns
     from promptlight.salience.completion import build_completion, encode_prompt
+    from promptlight.salience.sections import find_sections
     from promptlight.salience.spans import describe_spans, parse_cut
     from promptlight.salience.spans import segment as cut_into_spans
     from promptlight.salience.vocabulary import load_tokenizer
 
     if (prompts is None) == (prompt is None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
-    cut = parse_cut(by)
+    cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     records: Iterable[Prompt | SetAside]
     records = [prompt_from_text(prompt, chat=chat)] if prompt is not None else read_prompts(str(prompts), chat=chat)
     tokenizer, exit_code = load_tokenizer(model), 0
@@ -46,20 +51,22 @@ def segment(
             print(one_line(at_place(record.path, record.line, record.reason)), file=sys.stderr)
             exit_code = SOME_SET_ASIDE
             continue
+        if patterns:
+            record = dataclasses.replace(record, sections=find_sections(record.text, patterns))
         target = tokenizer.encode(record.target) if record.target else []
         completion = build_completion(tokenizer, record, encode_prompt(tokenizer, record), target, StopReason.GIVEN)
-        cuts = cut_into_spans(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
-        spans = describe_spans(completion, cuts)
-        print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans)))
+        spans = describe_spans(completion, cut_into_spans(completion, cut, compat))
+        print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans, cut)))
     raise typer.Exit(exit_code)
 
 
-def as_table(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
-    """A heading, and a line per span: its number, its tokens' positions, its role and its text in quotes."""
+def as_table(completion: Completion, spans: Iterable[Span], cut: Cut) -> Iterable[str]:
+    """A heading, and a line per span: its number, its tokens' positions, its role, its name and its text in quotes."""
     yield f"{one_line(completion.prompt.id)}: {len(completion.tokens)} tokens"
     for span in spans:
         positions = f"{span.start}" if span.stop == span.start + 1 else f"{span.start}-{span.stop - 1}"
-        yield f"{span.number + 1:>5}  {positions:>9}  {span.role:<10}  \u201c{one_line(span.text)}\u201d"
+        name = f"{one_line(span.section)}: " if span.section and cut is Granularity.SECTION else ""
+        yield f"{span.number + 1:>5}  {positions:>9}  {span.role:<10}  {name}\u201c{one_line(span.text)}\u201d"
 
 
 def as_lines(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
@@ -71,6 +78,8 @@ def as_lines(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
             "number": span.number + 1,
             "role": span.role.value,
             "text": span.text,
+            "line": span.line,
+            "section": span.section,
             "start": tokens[0].start,
             "stop": tokens[-1].stop,
             "tokens": [{"id": one.id, "piece": one.piece, "start": one.start, "stop": one.stop} for one in tokens],

@@ -10,6 +10,7 @@ import typer
 from promptlight.cli.options import (
     ByOption,
     ChatOption,
+    CompatOption,
     Device,
     DeviceOption,
     Dtype,
@@ -17,10 +18,12 @@ from promptlight.cli.options import (
     MaxNewTokensOption,
     ModelOption,
     PoolOption,
+    SectionsOption,
     TargetByOption,
 )
+from promptlight.cli.run import choose_objective
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Pooling, Prompt, SetAside
+from promptlight.salience.types import Analysis, Compat, Granularity, Objective, Pooling, Prompt, SetAside
 
 
 def show(
@@ -33,6 +36,7 @@ def show(
     by: ByOption = "word",
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
+    sections: SectionsOption = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -45,6 +49,7 @@ def show(
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = 64,
     chat: ChatOption = False,
+    compat: CompatOption = None,
 ) -> None:
     """Show why a completion was written: its prompt, shaded by how much each piece mattered.
 
@@ -55,35 +60,49 @@ def show(
     from rich.console import Console
 
     from promptlight.cli.heatmap import build_heatmap, render_heatmap
+    from promptlight.io.sections import read_section_patterns
+    from promptlight.salience.sections import name_sections, sections_of
     from promptlight.salience.spans import parse_cut
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None  # before a model is paid for
+    patterns = read_section_patterns(sections) if sections else None
     if prompt is None:
         from promptlight.io.store import find_result
 
         assert results is not None
         if id is not None and row is not None:
             raise UsageError("expected either --id or --row, found both: leave one out")
+        if compat:
+            raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
         result = find_result(results, id=id, row=row or 0)
     else:
         from promptlight.io.prompts import prompt_from_text
 
-        result = analyze_now(prompt_from_text(prompt, chat=chat), model, device, dtype, max_new_tokens)
+        result = analyze_now(prompt_from_text(prompt, chat=chat), model, device, dtype, max_new_tokens, compat)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
+    if patterns:
+        result = name_sections(result, patterns)
+    if sources is Granularity.SECTION and not sections_of(result.completion.prompt):
+        reason = "expected a prompt with sections, found none: give its record `sections`, or say --sections FILE"
+        raise UsageError(f"{result.completion.prompt.id}: {reason}")
     # Rich would keep bold and dim, and the raised numbers would be missing
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     heatmap = build_heatmap(result, sources, target, targets, pooling=pool)
     console.print(render_heatmap(heatmap, console, n_top=top))
 
 
-def analyze_now(prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int) -> Analysis | SetAside:
+def analyze_now(
+    prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int, compat: Compat | None
+) -> Analysis | SetAside:
     """Complete and explain one prompt."""
     from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
 
     loaded = load_model(model, device=device, dtype=dtype)
-    (result,) = analyze([prompt], loaded, AnalysisOptions(max_new_tokens=max_new_tokens))
+    objective = choose_objective(Objective.LOGPROB, compat)
+    options = AnalysisOptions(max_new_tokens=max_new_tokens, objective=objective, compat=compat)
+    (result,) = analyze([prompt], loaded, options)
     return result

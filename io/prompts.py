@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from promptlight.io.records import HALF_CHARACTER, fingerprint, read_record
+from promptlight.io.jsonline import HALF_CHARACTER
+from promptlight.io.records import fingerprint, read_record
 from promptlight.salience.chat import USER, Message, format_turns
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside

@@ -1,41 +1,25 @@
 """One line of a prompt file as a ``Prompt``, or as a ``SetAside`` that says what is wrong with it.
 
 A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
-optionally ``id``, ``source`` (a label), ``target`` (a completion of its own) and any other fields, which are kept. A
-chat that ends with the model's message brings that along as its target.
+optionally ``id``, ``source`` (a label), ``target`` (a completion of its own), ``sections`` (named parts of the prompt,
+each by its text or its range of characters) and any other fields, which are kept. A chat that ends with the model's
+message brings that along as its target.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
-import re
-from collections import Counter
 from itertools import count
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, cast
 
+from promptlight.io.jsonline import HALF_CHARACTER, RecordError, check_characters, check_value, kind_of, parse_object
 from promptlight.salience.chat import MODEL, ROLES, USER, Message, format_turns
-from promptlight.salience.types import Prompt, SetAside
+from promptlight.salience.sections import locate_section, order_sections
+from promptlight.salience.types import Prompt, Section, SetAside, Turn
 
-OWN_FIELDS = ("id", "prompt", "target", "source")
-KINDS = {
-    dict: "an object",
-    list: "an array",
-    str: "text",
-    bool: "true or false",
-    int: "a number",
-    float: "a decimal number",
-}
-MAX_DEPTH = 100  # far below Python's recursion limit, so that whoever writes the fields again can
-# A line of an array or of an object that was spread over several lines.
-PART_OF_MORE = re.compile(r'\s*(?:[\[\]}]|\{$|"[^"]*"\s*:)|.*(?:,|\}\])$')
-HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 and so Parquet can't
-
-
-class RecordError(Exception):
-    """Why one record can't be used."""
+OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
 
 def read_record(
@@ -48,10 +32,10 @@ def read_record(
     own_id = f"{Path(path).stem}-{number}"
     record: dict[str, Any] = {}
     try:
-        record = _parse(line)
+        record = parse_object(line)
         for name, value in record.items():
-            _check_characters("a field's name", name)
-            _check_value(f"`{name}`", value)
+            check_characters("a field's name", name)
+            check_value(f"`{name}`", value)
         id = _read_id(record) or own_id
         if id in first_lines:
             reason = f"expected an id of its own, found {id!r}, which line {first_lines[id]} has; give this one another"
@@ -69,87 +53,13 @@ def read_record(
         )
 
 
-def _parse(line: bytes) -> dict[str, Any]:
-    """One line as a JSON object."""
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RecordError(
-            f"expected UTF-8, found 0x{line[error.start]:02X} at byte {error.start + 1}; save the file as UTF-8"
-        ) from error
-    try:
-        record = json.loads(
-            text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant, parse_float=_parse_float
-        )
-    except json.JSONDecodeError as error:
-        is_part = PART_OF_MORE.match(text)
-        hint = "write one JSON object per line, without [ ] around them" if is_part else "mend it there"
-        reason = f"{error.msg.removesuffix(' at')} at column {error.colno}"
-        raise RecordError(f"expected a JSON object, found invalid JSON: {reason}; {hint}") from error
-    except RecursionError as error:
-        raise _too_deep() from error
-    except ValueError as error:  # Python's own limit on the digits of a whole number
-        raise RecordError("expected shorter numbers, found one of thousands of digits; write it in quotes") from error
-    if not isinstance(record, dict):
-        raise RecordError(
-            f'expected an object such as {{"prompt": "..."}}, found {_kind(record)}; write one JSON object per line'
-        )
-    return cast("dict[str, Any]", record)
-
-
-def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    record = dict(pairs)
-    if len(record) < len(pairs):
-        ((name, n_times),) = Counter(name for name, _ in pairs).most_common(1)
-        raise RecordError(f"expected each field once, found {name!r} {n_times} times; keep one")
-    return record
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise RecordError(f"expected a JSON object, found invalid JSON: {name} is not a JSON value; use null")
-
-
-def _parse_float(digits: str) -> float:
-    number = float(digits)
-    if math.isinf(number):  # could only be written again as Infinity, which is no JSON
-        raise RecordError(f"expected a smaller number, found {digits[:20]}; write it in quotes")
-    return number
-
-
-def _check_value(place: str, value: Any, depth: int = 1) -> None:
-    """Raise RecordError where a value could not be stored: half characters, or too many levels."""
-    if depth > MAX_DEPTH:
-        raise _too_deep()
-    if isinstance(value, str):
-        _check_characters(place, value)
-    elif isinstance(value, list):
-        for item in cast("list[Any]", value):
-            _check_value(place, item, depth + 1)
-    elif isinstance(value, dict):
-        for name, item in cast("dict[str, Any]", value).items():
-            _check_characters(place, name)
-            _check_value(place, item, depth + 1)
-
-
-def _check_characters(place: str, text: str) -> None:
-    if half := HALF_CHARACTER.search(text):
-        found = f"\\u{ord(half[0]):04x}"
-        raise RecordError(f"expected whole characters in {place}, found {found}, half of one; write the whole one")
-
-
-def _too_deep() -> RecordError:
-    return RecordError(
-        f"expected fields of at most {MAX_DEPTH} levels, found more nested into each other; flatten them"
-    )
-
-
 def _read_id(record: dict[str, Any]) -> str | None:
     id = record.get("id")
     if id is None or id == "":
         return None
     if isinstance(id, bool) or not isinstance(id, str | int):
-        raise RecordError(f"expected `id` to be text or a whole number, found {_kind(id)}; write it in quotes")
-    _check_characters("`id`", str(id))
+        raise RecordError(f"expected `id` to be text or a whole number, found {kind_of(id)}; write it in quotes")
+    check_characters("`id`", str(id))
     return str(id)
 
 
@@ -184,6 +94,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, *, chat
         id=id,
         text=text,
         turns=turns,
+        sections=_read_sections(record, text, turns),
         target=target,
         source=_read_text(record, "source"),
         fields={name: value for name, value in record.items() if name not in OWN_FIELDS},
@@ -212,7 +123,7 @@ def _require_prompt(record: dict[str, Any]) -> str:
 def _read_messages(value: Any) -> list[Message]:
     """At least one message, each of a known role and not empty."""
     if not isinstance(value, list) or not value:
-        found = "it empty" if value == [] else _kind(value)
+        found = "it empty" if value == [] else kind_of(value)
         raise RecordError(f'expected `messages` to be an array of {{"role": ..., "content": ...}}, found {found}')
     return [_read_message(message, number) for number, message in enumerate(cast("list[Any]", value), 1)]
 
@@ -222,7 +133,7 @@ def _read_message(value: Any, number: int) -> Message:
     message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     role, content = message.get("role"), message.get("content")
     if not isinstance(role, str) or role not in ROLES:
-        found = repr(role) if isinstance(role, str) else _kind(role if isinstance(value, dict) else value)
+        found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
         raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
     if isinstance(content, list):  # parts, as some interfaces have them
         parts = cast("list[Any]", content)
@@ -230,25 +141,65 @@ def _read_message(value: Any, number: int) -> Message:
         if len(texts) == len(parts) and all(isinstance(text, str) for text in texts):
             content = "".join(map(str, texts))
     if not isinstance(content, str) or not content.strip():
-        found = "it empty" if isinstance(content, str) else _kind(content)
+        found = "it empty" if isinstance(content, str) else kind_of(content)
         raise RecordError(f"expected `content` of {place} to be text, found {found}; fill it in")
     return Message(ROLES[role], content)
+
+
+def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -> tuple[Section, ...]:
+    """The named parts of a prompt, in order; ranges count characters of the field ``prompt``."""
+    wanted = record.get("sections")
+    if wanted is None:
+        return ()
+    if not isinstance(wanted, dict):
+        raise RecordError(f"expected `sections` to be an object of names and texts, found {kind_of(wanted)}")
+    sections: list[Section] = []
+    try:
+        for name, value in cast("dict[str, Any]", wanted).items():
+            if not isinstance(value, str):
+                start, stop = _read_range(name, value, record)
+                if turns:  # the prompt stands there without its outer blanks
+                    shift = turns[0].start - _count_blanks(record["prompt"])
+                    start, stop = max(start + shift, turns[0].start), min(stop + shift, turns[0].stop)
+                sections.append(Section(name=name, start=start, stop=stop))
+            else:
+                sections.append(locate_section(name, value, text))
+        return order_sections(sections)
+    except ValueError as error:
+        raise RecordError(str(error)) from error
+
+
+def _read_range(name: str, value: Any, record: dict[str, Any]) -> tuple[int, int]:
+    """[start, stop] with some text between them."""
+    numbers = cast("list[Any]", value) if isinstance(value, list) else []
+    if len(numbers) != 2 or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        raise ValueError(f"expected section {name!r} to be text or [start, stop], found {kind_of(value)}")
+    start, stop = numbers
+    prompt = record.get("prompt")
+    if not isinstance(prompt, str):
+        raise ValueError(f"expected section {name!r} of a chat to be text, found a range; copy the text")
+    if not 0 <= start < stop <= len(prompt) or not prompt[start:stop].strip():
+        raise ValueError(
+            f"expected section {name!r} to be some text from 0 to {len(prompt)}, found [{start}, {stop}]; count "
+            "characters of `prompt`"
+        )
+    return start, stop
+
+
+def _count_blanks(text: str) -> int:
+    return len(text) - len(text.lstrip())
 
 
 def _read_text(record: dict[str, Any], name: str) -> str | None:
     value = record.get(name)
     if value is not None and not isinstance(value, str):
-        raise RecordError(f"expected `{name}` to be text, found {_kind(value)}; write it in quotes")
+        raise RecordError(f"expected `{name}` to be text, found {kind_of(value)}; write it in quotes")
     return value
 
 
 def _readable(value: Any) -> str | None:
     """Text that can be stored, or None."""
     return value if isinstance(value, str) and not HALF_CHARACTER.search(value) else None
-
-
-def _kind(value: Any) -> str:
-    return "null" if value is None else next(kind for type_, kind in KINDS.items() if isinstance(value, type_))
 
 
 def fingerprint(data: bytes) -> str:

@@ -3,21 +3,22 @@
 Nested columns follow ``promptlight.salience.types``: positions in ``*_bounds`` count tokens, ``start``/``stop`` count
 characters of prompt + completion, log-probabilities are natural logs, scores are float32. Score matrices are ragged: a
 row keeps only its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers, and the row of a span as
-many as there are tokens before the span's last one.
+many as there are tokens before the span's last one. A section's range is of characters of the prompt.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from promptlight.salience.types import (
     Analysis,
+    Compat,
     Completion,
     FloatArray,
     Granularity,
@@ -26,6 +27,7 @@ from promptlight.salience.types import (
     Prompt,
     Role,
     SalienceMap,
+    Section,
     Segmentation,
     SetAside,
     StopReason,
@@ -33,8 +35,8 @@ from promptlight.salience.types import (
     Turn,
 )
 
-SCHEMA_VERSION = 2
-SPAN_GRANULARITIES = (Granularity.WORD, Granularity.SENTENCE, Granularity.LINE, Granularity.PARAGRAPH)
+SCHEMA_VERSION = 3
+SPAN_GRANULARITIES = tuple(granularity for granularity in Granularity if granularity is not Granularity.TOKEN)
 
 TOKEN = pa.struct(
     [
@@ -47,6 +49,7 @@ TOKEN = pa.struct(
     ]
 )
 TURN = pa.struct([("role", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
+SECTION = pa.struct([("name", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
 MATRIX = pa.list_(pa.list_(pa.float32()))
 
 RECORD_FIELDS = [
@@ -54,6 +57,7 @@ RECORD_FIELDS = [
     pa.field("source", pa.string()),
     pa.field("prompt", pa.string()),
     pa.field("turns", pa.list_(TURN)),  # of a chat; null otherwise
+    pa.field("sections", pa.list_(SECTION)),  # named parts of the prompt; null if the record has none
     pa.field("completion", pa.string()),
     pa.field("completion_is", pa.string()),  # "generated" or "given"
     pa.field("stop_reason", pa.string()),
@@ -94,6 +98,7 @@ def to_row(result: Analysis | SetAside) -> dict[str, Any]:
         "source": prompt.source,
         "prompt": prompt.text,
         "turns": [vars(turn) for turn in prompt.turns] or None,
+        "sections": [vars(section) for section in prompt.sections] or None,
         "completion": completion.completion_text,
         "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
         "stop_reason": completion.stop_reason.value,
@@ -115,8 +120,22 @@ def to_row(result: Analysis | SetAside) -> dict[str, Any]:
     return row
 
 
-def from_row(row: dict[str, Any], method: Method, objective: Objective) -> Analysis | SetAside:
-    """The inverse of ``to_row``; method and objective stand in the shard's metadata."""
+class Kind(NamedTuple):
+    """What the shard's metadata says about all its rows."""
+
+    method: Method
+    objective: Objective
+    compat: Compat | None
+
+
+def read_kind(settings: Mapping[str, Any]) -> Kind:
+    """The kind of results that a run with these settings makes."""
+    compat = settings["compat"]
+    return Kind(Method(settings["method"]), Objective(settings["objective"]), Compat(compat) if compat else None)
+
+
+def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
+    """The inverse of ``to_row``."""
     if row["error"] is not None:
         kept = {name: row[name] for name in ("id", "path", "line", "source", "prompt")}
         return SetAside(**kept, reason=row["error"], fingerprint=row["fingerprint"] or "")
@@ -124,6 +143,7 @@ def from_row(row: dict[str, Any], method: Method, objective: Objective) -> Analy
         id=row["id"],
         text=row["prompt"],
         turns=tuple(Turn(**turn) for turn in row["turns"] or ()),
+        sections=tuple(Section(**section) for section in row["sections"] or ()),
         target=row["target"],
         source=row["source"],
         fields=json.loads(row["fields"]),
@@ -145,15 +165,16 @@ def from_row(row: dict[str, Any], method: Method, objective: Objective) -> Analy
         completion=completion,
         segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
         salience=SalienceMap(
-            method=method,
-            objective=objective,
-            scores=_dense(row[method.value], len(tokens)),
+            method=kind.method,
+            objective=kind.objective,
+            scores=_dense(row[kind.method.value], len(tokens)),
             span_scores={
                 name: scores
                 for name in names
-                if (scores := _dense(row.get(f"{method}_{name}"), len(tokens))) is not None
+                if (scores := _dense(row.get(f"{kind.method}_{name}"), len(tokens))) is not None
             },
         ),
+        compat=kind.compat,
     )
 
 

@@ -19,9 +19,9 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlight.io.schema import SCHEMA_VERSION, build_schema, from_row, to_row
+from promptlight.io.schema import SCHEMA_VERSION, Kind, build_schema, from_row, read_kind, to_row
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Method, Objective, SetAside
+from promptlight.salience.types import Analysis, Method, SetAside
 
 try:
     import fcntl
@@ -68,7 +68,7 @@ def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
         with _naming(shard):
             for batch in _open_shard(shard).iter_batches(batch_size=16):
                 for row in batch.to_pylist():
-                    yield from_row(row, *kind)
+                    yield from_row(row, kind)
 
 
 def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
@@ -89,12 +89,11 @@ def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> A
             ids = ", ".join(known for _, _, known in places[:8]) + (", ..." if len(places) > 8 else "")
             raise OutputError(f"{folder}: no result with id {id!r}; it has {ids}")
         shard, place = found[0]
-    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], *_read_kind(shard))
+    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], _read_kind(shard))
 
 
-def _read_kind(shard: Path) -> tuple[Method, Objective]:
-    settings = read_metadata(shard)["settings"]
-    return Method(settings["method"]), Objective(settings["objective"])
+def _read_kind(shard: Path) -> Kind:
+    return read_kind(read_metadata(shard)["settings"])
 
 
 def require_shards(folder: Path) -> list[Path]:

@@ -43,6 +43,8 @@ def tidy_schema() -> pa.Schema:
             ("source_stop", pa.int32()),
             ("source_text", pa.string()),
             ("source_role", pa.string()),  # special, prompt or completion
+            ("source_line", pa.int32()),  # from 1, the line in which it begins
+            ("source_section", pa.string()),  # the named part of the prompt in which it begins
             ("score", pa.float32()),
             ("share", pa.float32()),
             ("exact", pa.bool_()),  # from the whole span's gradient, not from pooled token scores
@@ -103,14 +105,14 @@ def to_tidy(analysis: Analysis, table: SpanTable) -> pa.Table:
     shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
     prompt = analysis.completion.prompt
     target_fields = [[t.start, t.stop, t.text] for t in targets]
-    source_fields = [[s.number + 1, s.start, s.stop, s.text, s.role.value] for s in sources]
+    source_fields = [[s.number + 1, s.start, s.stop, s.text, s.role.value, s.line, s.section] for s in sources]
     data = [
         [prompt.id] * len(rows),
         [prompt.source] * len(rows),
         [analysis.salience.method.value] * len(rows),
         rows + 1,
         *([fields[place] for fields in (target_fields[row] for row in rows)] for place in range(3)),
-        *([fields[place] for fields in (source_fields[column] for column in columns)] for place in range(5)),
+        *([fields[place] for fields in (source_fields[column] for column in columns)] for place in range(7)),
         table.scores[rows, columns],
         shares[rows, columns],
         [table.exact] * len(rows),

@@ -103,8 +103,7 @@ def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
     """The stored one, or else one that is cut now: that takes the text alone."""
     if isinstance(cut, Granularity) and cut in analysis.segmentations:
         return analysis.segmentations[cut]
-    completion = analysis.completion
-    return segment(completion.tokens, completion.n_prompt_tokens, completion.text, cut)
+    return segment(analysis.completion, cut, analysis.compat)
 
 
 def _stored_rows(analysis: Analysis, granularity: Cut, targets: Sequence[Span]) -> tuple[FloatArray, bool]:

@@ -62,33 +62,52 @@ def compute_salience(
 ) -> SalienceResult:
     """Scores of every earlier token for every target, and for every target span of each segmentation.
 
-    ``ids`` are the T tokens, the last G = T - ``n_prompt_tokens`` of them targets. ``unit`` other than TOKEN takes one
-    backward per target span of that granularity instead of one per token, and gives those spans' scores alone.
-    ``chunk`` overrides the planned number of backwards that go together.
+    ``ids`` are the T tokens, the last G = T - ``n_prompt_tokens`` of them targets. Target spans are those that hold
+    targets; one that begins in the prompt, as LIT's can, is explained as a whole, but for the first token, which
+    nothing predicts. ``unit`` other than TOKEN takes one backward per target span of that granularity instead of one
+    per token, and gives those spans' scores alone. ``chunk`` overrides the planned number of backwards that go
+    together.
     """
+    first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
     sequence = torch.tensor(ids, device=decoder.embedding.device)
     embeddings = decoder.embed(sequence[:-1])
-    rows = torch.arange(n_prompt_tokens - 1, len(ids) - 1, device=sequence.device)
+    rows = torch.arange(first - 1, len(ids) - 1, device=sequence.device)
     trace = backward.forward(decoder, embeddings, rows, keep=keeps_activations(decoder, len(embeddings)))
-
-    target_spans = {name: _target_spans(cut, n_prompt_tokens) for name, cut in segmentations.items()}
-    target_spans[Granularity.TOKEN] = [(target, target + 1) for target in range(len(rows))]
-    units = target_spans[unit]
-    wanted = target_spans if unit is Granularity.TOKEN else {unit: [(n, n + 1) for n in range(len(units))]}
     wide = embeddings.to(at_least_float32(embeddings.dtype))
     sums = {name: _SpanSums(spans, len(ids), methods, wide) for name, spans in wanted.items()}
 
     log_probs: list[float] = []
     size = chunk or plan_chunk(decoder, len(embeddings), len(units))
     for start, (chunk_log_probs, gradient) in run_in_chunks(
-        lambda first, stop: _backward_units(decoder, trace, sequence[rows + 1], units[first:stop], objective),
+        lambda start, stop: _backward_units(decoder, trace, sequence[rows + 1], units[start:stop], objective),
         len(units),
         size,
     ):
         log_probs += chunk_log_probs
         for collected in sums.values():
             collected.add(start, gradient)
-    return SalienceResult(log_probs=log_probs, maps={method: _build_map(method, objective, sums) for method in methods})
+    maps = {method: _build_map(method, objective, sums) for method in methods}
+    return SalienceResult(log_probs=log_probs[n_prompt_tokens - first :], maps=maps)
+
+
+Ranges = list[tuple[int, int]]
+
+
+def _plan_units(
+    segmentations: Mapping[Granularity, Segmentation], n_prompt_tokens: int, n_tokens: int, unit: Granularity
+) -> tuple[int, Ranges, dict[Granularity, Ranges]]:
+    """The first token to explain, the backwards as ranges of tokens behind it, the target spans as ranges of those."""
+    spans = {
+        name: [cut.ranges()[number] for number in cut.spans_from(n_prompt_tokens)]
+        for name, cut in segmentations.items()
+    }
+    spans[Granularity.TOKEN] = [(token, token + 1) for token in range(n_prompt_tokens, n_tokens)]
+    wanted = spans if unit is Granularity.TOKEN else {unit: spans[unit]}
+    first = max(1, min((ranges[0][0] for ranges in wanted.values() if ranges), default=n_prompt_tokens))
+    behind = {name: [(max(start - first, 0), stop - first) for start, stop in wanted[name]] for name in wanted}
+    if unit is Granularity.TOKEN:
+        return first, [(row, row + 1) for row in range(n_tokens - first)], behind
+    return first, behind[unit], {unit: [(number, number + 1) for number in range(len(behind[unit]))]}
 
 
 def _backward_units(
@@ -135,15 +154,6 @@ class _SpanSums:
                 reduced = REDUCTIONS[method](part, self._embeddings[: len(part)])
                 scores[self._number, : len(part)] = reduced.to(torch.float32).cpu().numpy()
             self._number += 1
-
-
-def _target_spans(segmentation: Segmentation, n_prompt_tokens: int) -> list[tuple[int, int]]:
-    """The target spans as half-open ranges of targets, 0..G."""
-    ranges = segmentation.ranges()
-    return [
-        (ranges[n][0] - n_prompt_tokens, ranges[n][1] - n_prompt_tokens)
-        for n in segmentation.spans_from(n_prompt_tokens)
-    ]
 
 
 def _build_map(method: Method, objective: Objective, sums: Mapping[Granularity, _SpanSums]) -> SalienceMap:

@@ -1,7 +1,8 @@
 """What is differentiated: for each objective, its gradient by the logits.
 
 All functions take logits [C, V] (float32 or better, soft-cap already applied) and target ids [C], and return the
-gradient of a quantity that grows when the target gets likelier, [C, V].
+gradient of a quantity that grows when the target gets likelier, [C, V]. The loss, -log p, is the exception: it is there
+because others, LIT among them, show signed scores of it.
 
 The log-probability's gradient is onehot(y) - softmax(z). Written like that it loses its digits where the target is
 certain: 1 - p(y) is then a difference of nearly equal numbers. Through the odds it does not (``logprob_gradient``).
@@ -24,6 +25,8 @@ def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor) -> Ten
             return one_hot(logits, ids)
         case Objective.MARGIN:
             return one_hot(logits, ids) - one_hot(logits, best_other(logits, ids))
+        case Objective.LOSS:
+            return -logprob_gradient(logits, ids)
 
 
 def log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:

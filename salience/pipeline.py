@@ -15,6 +15,7 @@ from promptlight.salience.sampling import Sampling, choose_tokens
 from promptlight.salience.spans import segment
 from promptlight.salience.types import (
     Analysis,
+    Compat,
     Completion,
     Explain,
     Granularity,
@@ -37,6 +38,7 @@ class AnalysisOptions:
     objective: Objective = Objective.LOGPROB
     targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
     granularities: tuple[Granularity, ...] = tuple(Granularity)
+    compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
 
 
 def analyze(
@@ -97,10 +99,7 @@ def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions) -> Analysis:
     """Cut one completion into spans and compute its salience."""
-    cuts = {
-        granularity: segment(completion.tokens, completion.n_prompt_tokens, completion.text, granularity)
-        for granularity in options.granularities
-    }
+    cuts = {cut: segment(completion, cut, options.compat) for cut in options.granularities}
     result = compute_salience(
         model.decoder,
         completion.ids,
@@ -114,6 +113,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
         salience=result.maps[options.method],
+        compat=options.compat,
     )
 
 

@@ -1,9 +1,10 @@
-"""How a text is cut: tokens, words, sentences, lines, paragraphs, or wherever a pattern matches.
+"""How a text is cut: tokens, words, sentences, lines, paragraphs, named sections, or wherever a pattern matches.
 
 Two steps. *Where* a text may be cut is a question about text alone: a finder returns the character positions at which a
 new span starts. *Which tokens* then belong together is a question about tokens: a token belongs to the span in
 which its first visible character lies, so one that straddles a cut moves as a whole. Spans tile all tokens; a
-special token is a span of its own, and nothing crosses the border between prompt and completion.
+special token is a span of its own, and nothing crosses the border between prompt and completion. ``lit.py`` has the
+other rules that can be asked for.
 
 A space belongs to the word that follows it, line feeds to the line, sentence or word that they end (at the start of a
 text they are on their own), and punctuation to the word that it touches:
@@ -14,9 +15,8 @@ text they are on their own), and punctuation to the word that it touches:
 
 from __future__ import annotations
 
-import contextlib
-from bisect import bisect_right
-from collections.abc import Callable, Generator, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from itertools import pairwise
 from typing import cast
@@ -24,9 +24,21 @@ from typing import cast
 import regex
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Completion, Cut, Granularity, Pattern, Role, Segmentation, Span, Token
+from promptlight.salience.lit import find_bounds
+from promptlight.salience.patterns import find_matches
+from promptlight.salience.sections import sections_of
+from promptlight.salience.types import (
+    Compat,
+    Completion,
+    Cut,
+    Granularity,
+    Pattern,
+    Role,
+    Segmentation,
+    Span,
+    Token,
+)
 
-PATTERN_SECONDS = 2.0
 CutFinder = Callable[[str], list[int]]
 """A text -> the increasing character positions, neither 0 nor the text's end, at which a new span starts."""
 
@@ -41,20 +53,26 @@ def parse_cut(text: str) -> Cut:
         raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}") from None
 
 
-def segment(tokens: Sequence[Token], n_prompt_tokens: int, text: str, granularity: Cut) -> Segmentation:
+def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> Segmentation:
     """Cut T tokens into spans; prompt and completion are cut each by itself.
 
     TOKEN is one span per token, except that the byte tokens of one character make one span: parted, they show nothing.
+    SECTION leaves a completion whole. With ``compat`` LIT, its rules decide, but for sections, which it has none of.
     """
-    if granularity is Granularity.TOKEN:
+    tokens, text, border = completion.tokens, completion.text, completion.prompt_stop
+    if compat is Compat.LIT and cut is not Granularity.SECTION:
+        return Segmentation(granularity=cut, bounds=find_bounds([token.piece for token in tokens], cut))
+    if cut is Granularity.TOKEN:
         cuts = [token.start for token in tokens if token.start < token.stop]
+    elif cut is Granularity.SECTION:
+        sections = sections_of(completion.prompt)
+        cuts = sorted({border, *(place for section in sections for place in (section.start, section.stop))})
     else:
-        find = pattern_finder(granularity) if isinstance(granularity, Pattern) else _FINDERS[granularity]
-        border = next((token.start for token in tokens[n_prompt_tokens:]), len(text))
-        cuts = [*find(text[:border]), border, *(border + cut for cut in find(text[border:]))]
-        if granularity is Granularity.WORD:
+        find = pattern_finder(cut) if isinstance(cut, Pattern) else _FINDERS[cut]
+        cuts = [*find(text[:border]), border, *(border + place for place in find(text[border:]))]
+        if cut is Granularity.WORD:
             cuts = _without_shared(cuts, tokens, text)
-    return Segmentation(granularity=granularity, bounds=group_tokens(tokens, n_prompt_tokens, text, cuts))
+    return Segmentation(granularity=cut, bounds=group_tokens(tokens, completion.n_prompt_tokens, text, cuts))
 
 
 def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts: Sequence[int]) -> tuple[int, ...]:
@@ -88,9 +106,13 @@ def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> 
 
 def _anchor(token: Token, text: str) -> int:
     """Where a token's first visible character is; where it starts if it has none."""
-    shown = text[token.start : token.stop]
-    n_blanks = len(shown) - len(shown.lstrip())
-    return token.start + (n_blanks if n_blanks < len(shown) else 0)
+    return token.start + _count_blanks(text[token.start : token.stop])
+
+
+def _count_blanks(text: str) -> int:
+    """How many characters stand before the first visible one; 0 if there is none."""
+    n_blanks = len(text) - len(text.lstrip())
+    return n_blanks if n_blanks < len(text) else 0
 
 
 # ---- where a text may be cut ----------------------------------------------------------------------------------------
@@ -115,20 +137,10 @@ def pattern_finder(pattern: Pattern) -> CutFinder:
     """Spans start where the pattern's matches do. Raises UsageError for one that fails or takes too long."""
 
     def find(text: str) -> list[int]:
-        with explaining_pattern(f"{pattern}: expected a regular expression"):
-            matches = regex.finditer(pattern.expression, text, regex.MULTILINE, timeout=PATTERN_SECONDS)
-            return sorted({found.start() for found in matches} - {0, len(text)})
+        matches = find_matches(pattern.expression, text, f"{pattern}: expected a regular expression")
+        return sorted({start for start, _ in matches} - {0, len(text)})
 
     return find
-
-
-@contextlib.contextmanager
-def explaining_pattern(message: str) -> Generator[None]:
-    """UsageError, with the reason behind the message, for a user's pattern that fails or takes too long."""
-    try:
-        yield
-    except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
-        raise UsageError(f"{message} ({str(error) or type(error).__name__})") from error
 
 
 def compile_pattern(pattern: Pattern) -> Pattern:
@@ -189,6 +201,7 @@ def _parted_by_unicode(chunk: str) -> Iterator[tuple[int, int]]:
     return pairwise(mark.start() for mark in _WORD_BOUNDARY.finditer(chunk))
 
 
+_LINE_FEED = regex.compile(r"\n")
 _LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*(?:\s+\Z)?")
 _BLANK_LINES = regex.compile(r"\r?\n(?:[^\S\n]*\n)+(?:\s+\Z)?")
 _BLANKS_AND_REST = regex.compile(r"(\s*)(\S+)")
@@ -216,11 +229,24 @@ _FINDERS: dict[Granularity, CutFinder] = {
 
 def describe_spans(completion: Completion, segmentation: Segmentation) -> list[Span]:
     """Each span with its exact text; a token that is no text shows its piece."""
+    line_feeds = [found.start() for found in _LINE_FEED.finditer(completion.text)]
+    sections = sections_of(completion.prompt)
+    section_starts = [section.start for section in sections]
     spans: list[Span] = []
     for number, (start, stop) in enumerate(segmentation.ranges()):
         tokens = completion.tokens[start:stop]
         text = completion.text[tokens[0].start : tokens[-1].stop]
-        if not text and tokens[0].role is Role.SPECIAL:
-            text = tokens[0].piece
-        spans.append(Span(number=number, start=start, stop=stop, text=text, role=tokens[0].role))
+        seen = tokens[0].start + _count_blanks(text)
+        at = bisect_right(section_starts, seen) - 1
+        role = max((token.role for token in tokens), key=list(Role).index)
+        span = Span(
+            number=number,
+            start=start,
+            stop=stop,
+            text=tokens[0].piece if not text and role is Role.SPECIAL else text,
+            role=role,
+            line=bisect_left(line_feeds, seen) + 1,
+            section=sections[at].name if at >= 0 and seen < sections[at].stop and role is Role.PROMPT else None,
+        )
+        spans.append(span)
     return spans

@@ -8,7 +8,7 @@ from itertools import pairwise
 import regex
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.spans import PATTERN_SECONDS, explaining_pattern
+from promptlight.salience.patterns import find_matches
 from promptlight.salience.types import Role, Span
 
 
@@ -54,9 +54,8 @@ def _find_text(targets: Sequence[Span], choice: str) -> tuple[int, int]:
     if start >= 0:
         return start, start + len(choice)
     missing = f"target {choice!r}: expected text, or a pattern that matches some, of {_list_spans(targets)}"
-    with explaining_pattern(f"{missing}; it is no text in there, and as a pattern it fails"):
-        matches = (found.span() for found in regex.finditer(choice, text, timeout=PATTERN_SECONDS) if found.group())
-        found = next(matches, None)
+    matches = find_matches(choice, text, f"{missing}; it is no text in there, and as a pattern it fails")
+    found = next(((start, stop) for start, stop in matches if start < stop), None)
     if found is None:
         raise UsageError(f"{missing}; found none")
     return found

@@ -49,6 +49,7 @@ class Granularity(StrEnum):
     SENTENCE = "sentence"
     LINE = "line"
     PARAGRAPH = "paragraph"
+    SECTION = "section"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,12 @@ class Pattern:
 
 
 Cut = Granularity | Pattern
+
+
+class Compat(StrEnum):
+    """Another tool whose rules are followed where they differ from ours: how it cuts, sums and signs."""
+
+    LIT = "lit"
 
 
 class Method(StrEnum):
@@ -81,19 +88,29 @@ class Turn:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Section:
+    """A named part of a prompt, as a half-open range of ``Prompt.text``."""
+
+    name: str
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prompt:
     """One record of a prompt file.
 
     ``text`` is what the model reads, marks such as <bos> left out; in a chat, ``turns`` says which parts of it were
-    said, not put there by the format (``chat.py``). ``target`` is a completion that the record brings along;
-    ``source`` is a label, not a salience source (both are the names that LIT's data uses). ``fields`` are the record's
-    other fields, untouched. ``path`` and ``line`` say where it came from; ``fingerprint`` changes when the record's
-    content does.
+    said, not put there by the format (``chat.py``). ``sections`` are in order and apart from each other. ``target`` is
+    a completion that the record brings along; ``source`` is a label, not a salience source (both are the names that
+    LIT's data uses). ``fields`` are the record's other fields, untouched. ``path`` and ``line`` say where it came from;
+    ``fingerprint`` changes when the record's content does.
     """
 
     id: str
     text: str
     turns: tuple[Turn, ...] = ()
+    sections: tuple[Section, ...] = ()
     target: str | None = None
     source: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -177,8 +194,8 @@ class Segmentation:
         return list(zip(self.bounds, self.bounds[1:], strict=False))
 
     def spans_from(self, position: int) -> range:
-        """Numbers of the spans that start at or after a token position."""
-        first = next(number for number, start in enumerate(self.bounds) if start >= position)
+        """Numbers of the spans that hold tokens at or after a position."""
+        first = next((number for number, stop in enumerate(self.bounds[1:]) if stop > position), len(self))
         return range(first, len(self))
 
 
@@ -203,6 +220,7 @@ class Objective(StrEnum):
     LOGPROB = "logprob"
     LOGIT = "logit"
     MARGIN = "margin"
+    LOSS = "loss"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,17 +247,20 @@ class Analysis:
     completion: Completion
     segmentations: Mapping[Granularity, Segmentation]
     salience: SalienceMap
+    compat: Compat | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A piece of text with the tokens that make it up."""
+    """A piece of text with the tokens that make it up, and where its first visible character stands."""
 
     number: int
     start: int  # first token
     stop: int
     text: str
     role: Role
+    line: int  # from 1
+    section: str | None
 
 
 @dataclass(frozen=True, kw_only=True)

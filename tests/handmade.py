@@ -69,7 +69,7 @@ def make_analysis(
 ) -> Analysis:
     """Random scores, of both signs for ``grad_dot_input``, that are zero where the types say that they are."""
     random = np.random.default_rng(seed)
-    cuts = {name: segment(completion.tokens, completion.n_prompt_tokens, completion.text, name) for name in Granularity}
+    cuts = {name: segment(completion, name) for name in Granularity}
     first, width = completion.n_prompt_tokens, len(completion.tokens)
 
     def draw(lengths: Sequence[int]) -> np.ndarray:

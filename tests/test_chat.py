@@ -51,7 +51,7 @@ def test_the_formats_tokens_are_special_and_the_rest_is_the_prompt(demo_model: M
     marks = [t.piece for t in completion.tokens if t.start == t.stop and t.role is Role.SPECIAL]
     assert marks == ["<bos>", *["<start_of_turn>", "<end_of_turn>"] * 3, "<start_of_turn>"]
     for granularity in Granularity:
-        cut = segment(completion.tokens, completion.n_prompt_tokens, completion.text, granularity)
+        cut = segment(completion, granularity)
         for start, stop in cut.ranges():
             roles = {token.role for token in completion.tokens[start:stop]}
             assert len(roles) == 1

@@ -20,7 +20,7 @@ from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Granularity, Method, Objective, Prompt, SetAside, StopReason, Turn
 from tests.handmade import assert_same_analysis, make_analysis, make_completion
 
-SETTINGS = {"model": "tiny", "method": "grad_l2", "objective": "logprob", "seed": 0}
+SETTINGS = {"model": "tiny", "method": "grad_l2", "objective": "logprob", "compat": None, "seed": 0}
 PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 

@@ -1,10 +1,9 @@
 """The whole way from prompts to stored salience: LIT's pipeline against ``analyze`` and the Parquet store.
 
-LIT's: keras-hub generates for one prompt at a time (its server's default), the text is tokenised again, and each token
-of the completion is explained by a ``score`` and an autograd of its own. LIT stores nothing. Ours does what
-``promptlight run`` does: generate, explain every token, word, sentence and line, write Parquet.
-
-Each side explains its own tokens: tokenised again, a text can have some more or less.
+LIT's: keras-hub generates for one prompt at a time (its server's default), and each token of the completion is
+explained by a ``score`` and an autograd of its own; LIT's second tokenisation is left out, so that both explain the
+same tokens. LIT stores nothing. Ours does what ``promptlight run`` does: generate, explain every token, word, sentence
+and line, write Parquet.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from promptlight.salience.model import Model
 from promptlight.salience.pipeline import AnalysisOptions, analyze
 from promptlight.salience.tokenizer import Tokenizer
 from promptlight.salience.types import Analysis, Method, Prompt
+from tests.benchmarks.generation import through_keras
 from tests.benchmarks.measure import Settings, Table, judge, measure_seconds, median_ratio
 from tests.benchmarks.models import BOS, SMALL, Trio, build_trio
 from tests.oracles.plain import keras_score_grad_l2
@@ -78,21 +78,15 @@ def report(title: str, seconds: dict[str, list[float]], n_targets: dict[str, lis
 
 
 def lit_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
-    """keras-hub's own task with its preprocessor."""
-    import keras_nlp
-
-    models = keras_nlp.models
-    preprocessor = models.GemmaCausalLMPreprocessor(models.GemmaTokenizer(proto=VOCABULARY.read_bytes()))
-    task: Any = models.GemmaCausalLM(trio.keras.backbone, preprocessor)
-    task.compile(sampler="greedy")
+    """keras-hub's own task."""
+    trio.keras.compile(sampler="greedy")
 
     def work(prompts: Sequence[Prompt]) -> int:
         explained = 0
         for prompt in prompts:
-            n_prompt = 1 + len(tokenizer.encode(prompt.text))
-            text = task.generate(prompt.text, max_length=n_prompt + n_new)
-            ids = [BOS, *tokenizer.encode(text)]
-            explained += len(keras_score_grad_l2(task, ids, n_prompt))
+            ids = [BOS, *tokenizer.encode(prompt.text)]
+            (new,) = through_keras(trio.keras, [ids], n_new)
+            explained += len(keras_score_grad_l2(trio.keras, [*ids, *new], len(ids)))
         return explained
 
     return work
@@ -125,7 +119,7 @@ def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
 
 def describe() -> dict[str, Any]:
     """The settings that the store needs to know."""
-    return {"method": Method.GRAD_L2.value, "objective": AnalysisOptions().objective.value}
+    return {"method": Method.GRAD_L2.value, "objective": AnalysisOptions().objective.value, "compat": None}
 
 
 def silence_bytes(trio: Trio) -> None:
