@@ -28,6 +28,13 @@ class Dtype(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+PromptsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        help="JSONL, each object with a `prompt` or `messages`; or .txt, .csv, .tsv, .parquet, also .gz or .zst; an "
+        "address (https://, s3://, gs://, hf://); - for standard input; sample_prompts. NAME:FILE names a file."
+    ),
+]
 ModelOption = Annotated[
     str,
     typer.Option(
@@ -41,6 +48,14 @@ DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there 
 DtypeOption = Annotated[Dtype, typer.Option(help="auto is bfloat16 on CUDA, float32 elsewhere.")]
 MaxNewTokensOption = Annotated[int, typer.Option(min=1, help="Longest completion, in tokens.")]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="NAME=VALUE", help="Only records with this in a field; repeatable."),
+]
+IdsOption = Annotated[list[str] | None, typer.Option("--id", help="Only the record with this id; repeatable.")]
+TemplateOption = Annotated[
+    Path | None, typer.Option("--template", metavar="FILE", help="Text with {fields} of each record: makes its prompt.")
+]
 ExplainOption = Annotated[
     Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
 ]

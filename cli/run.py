@@ -6,7 +6,6 @@ import platform
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,20 +19,25 @@ from promptlight.cli.options import (
     Dtype,
     DtypeOption,
     ExplainOption,
+    IdsOption,
     MaxNewTokensOption,
     ModelOption,
     ObjectiveOption,
+    PromptsArgument,
     SeedOption,
     TargetsOption,
     TemperatureOption,
+    TemplateOption,
     TopKOption,
     TopPOption,
+    WhereOption,
 )
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError, UsageError
-from promptlight.salience.types import Compat, Explain, Granularity, Objective, Prompt, SetAside
+from promptlight.salience.types import Analysis, Compat, Explain, Granularity, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
+    from promptlight.io.prompts import PromptReader
     from promptlight.io.store import ResultsWriter
     from promptlight.salience.model import Model
     from promptlight.salience.pipeline import AnalysisOptions
@@ -42,12 +46,20 @@ SOME_SET_ASIDE = 3
 
 
 def run(
-    prompts: Annotated[Path, typer.Argument(help="JSONL, one object a line, each with a `prompt` or `messages`.")],
+    prompts: PromptsArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; goes on with one begun before.")],
     model: ModelOption = "demo",
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = 64,
+    prompt_field: Annotated[str, typer.Option(help="The field or column that holds the prompt.")] = "prompt",
+    target_field: Annotated[str, typer.Option(help="The one that holds the target.")] = "target",
+    id_field: Annotated[str, typer.Option(help="The one that holds the id.")] = "id",
+    template: TemplateOption = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Look at the first N records only.")] = None,
+    where: WhereOption = None,
+    id: IdsOption = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only N of the records, drawn by --seed.")] = None,
     chat: ChatOption = False,
     explain: ExplainOption = Explain.RESPONSE,
     objective: ObjectiveOption = Objective.LOGPROB,
@@ -57,8 +69,8 @@ def run(
     top_k: TopKOption = None,
     top_p: TopPOption = None,
     seed: SeedOption = 0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N records.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
+    flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
@@ -66,41 +78,50 @@ def run(
     A record that can't be used is set aside with its reason, the rest goes on, and the exit code is 3. Run the same
     command again to go on after an interruption.
     """
-    from promptlight.io.prompts import PromptReader, count_lines
+    from promptlight.io.prompts import PromptReader, Selection
+    from promptlight.io.records import Reading
     from promptlight.io.store import ResultsWriter
+    from promptlight.io.template import read_template
+    from promptlight.salience.selection import parse_condition
 
-    n_records = count_lines(prompts)  # also says at once if the file can't be read
+    names = {"prompt_field": prompt_field, "target_field": target_field, "id_field": id_field}
+    reading = Reading(**names, template=template and read_template(template), chat=chat)
+    values = [parse_condition(condition) for condition in where or ()]
+    selection = Selection(ids=id or (), conditions=values, sample=sample, seed=seed, limit=limit)
+    reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
+    tally = Tally(total=reader.count())  # also says at once if a file can't be read
     from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
     from promptlight.salience.sampling import Sampling
 
     options = AnalysisOptions(
         max_new_tokens=max_new_tokens,
-        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed),
+        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed if temperature else 0),
         explain=explain,
         objective=choose_objective(objective, compat),
         targets=targets,
         compat=compat,
     )
     loaded = load_model(model, device=device, dtype=dtype)
-    reader = PromptReader(prompts, strict=strict, chat=chat)
-    records = islice(reader, limit)
-    tally = Tally(total=min(n_records, limit or n_records))
-    with (
-        ResultsWriter(output, describe_settings(loaded, options, chat), describe_provenance(loaded)) as writer,
-        show_progress(tally, loaded, output),
-    ):
-        for result in analyze(skip_done(records, writer, tally, strict), loaded, options, batch_size=batch_size):
-            if isinstance(result, SetAside):
-                if strict:
-                    raise InputError(result.path, result.line, result.reason)
-                tally.set_aside(result)
-            else:
-                tally.explained(result)
-            writer.add(result)
+    writer = ResultsWriter(output, describe_settings(loaded, options, chat), describe_provenance(loaded), flush_every)
+    with writer, show_progress(tally, loaded, output):
+        results = analyze(skip_done(reader, writer, tally), loaded, options, batch_size=batch_size)
+        keep_results(results, writer, tally, strict=strict)
         tally.n_blank_lines = reader.n_blank
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
+
+
+def keep_results(results: Iterable[Analysis | SetAside], writer: ResultsWriter, tally: Tally, *, strict: bool) -> None:
+    """Count and store each result. Raises InputError with ``strict`` for the first that was set aside."""
+    for result in results:
+        if not isinstance(result, SetAside):
+            tally.explained(result)
+        elif strict:
+            raise InputError(result.path, result.line, result.reason)
+        else:
+            tally.set_aside(result)
+        writer.add(result)
 
 
 def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
@@ -112,19 +133,17 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
     return objective
 
 
-def skip_done(
-    records: Iterable[Prompt | SetAside], writer: ResultsWriter, tally: Tally, strict: bool
-) -> Iterator[Prompt]:
+def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
     """The prompts that are still to do; records that can't be used go straight to the results.
 
     Raises InputError for a record whose result was made from another text, and with ``strict`` for one that an
     earlier run set aside.
     """
-    for record in records:
+    for record in reader:
         done = writer.done.get(record.id)
         retry = done is not None and done.error is not None and done.error.startswith(OUT_OF_MEMORY)
         if done is not None and done.fingerprint == record.fingerprint and not retry:
-            if strict and done.error is not None:
+            if reader.strict and done.error is not None:
                 raise InputError(record.path, record.line, done.error)
             tally.already_done(record, done.error)
             continue

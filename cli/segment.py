@@ -6,12 +6,11 @@ import dataclasses
 import json
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from promptlight.cli.options import ByOption, ChatOption, CompatOption, ModelOption, SectionsOption
+from promptlight.cli.options import ByOption, ChatOption, CompatOption, ModelOption, SectionsOption, TemplateOption
 from promptlight.cli.printable import one_line
 from promptlight.cli.run import SOME_SET_ASIDE
 from promptlight.salience.errors import UsageError, at_place
@@ -19,12 +18,13 @@ from promptlight.salience.types import Completion, Cut, Granularity, Prompt, Set
 
 
 def segment(
-    prompts: Annotated[Path | None, typer.Argument(help="JSONL, one object a line, as for `promptlight run`.")] = None,
+    prompts: Annotated[list[str] | None, typer.Argument(help="Files and addresses, as for `promptlight run`.")] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Cut this text instead.")] = None,
     by: ByOption = "word",
     sections: SectionsOption = None,
     compat: CompatOption = None,
     model: ModelOption = "demo",
+    template: TemplateOption = None,
     chat: ChatOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a span, with its tokens.")] = False,
 ) -> None:
@@ -32,19 +32,22 @@ def segment(
 
     Needs no more of a model than its tokenizer.
     """
-    from promptlight.io.prompts import prompt_from_text, read_prompts
+    from promptlight.io.prompts import PromptReader, prompt_from_text
+    from promptlight.io.records import Reading
     from promptlight.io.sections import read_section_patterns
+    from promptlight.io.template import read_template
     from promptlight.salience.completion import build_completion, encode_prompt
     from promptlight.salience.sections import find_sections
     from promptlight.salience.spans import describe_spans, parse_cut
     from promptlight.salience.spans import segment as cut_into_spans
     from promptlight.salience.vocabulary import load_tokenizer
 
-    if (prompts is None) == (prompt is None):
+    if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
-    records: Iterable[Prompt | SetAside]
-    records = [prompt_from_text(prompt, chat=chat)] if prompt is not None else read_prompts(str(prompts), chat=chat)
+    reading = Reading(chat=chat, template=read_template(template) if template else None)
+    records: Iterable[Prompt | SetAside] = PromptReader(prompts or [], reading=reading)
+    records = records if prompt is None else [prompt_from_text(prompt, chat=chat)]
     tokenizer, exit_code = load_tokenizer(model), 0
     for record in records:
         if isinstance(record, SetAside):

@@ -68,18 +68,12 @@ def show(
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None  # before a model is paid for
     patterns = read_section_patterns(sections) if sections else None
-    if prompt is None:
-        from promptlight.io.store import find_result
-
-        assert results is not None
-        if id is not None and row is not None:
-            raise UsageError("expected either --id or --row, found both: leave one out")
-        if compat:
-            raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
-        result = find_result(results, id=id, row=row or 0)
+    if results is not None:
+        result = find_stored(results, id, row, compat)
     else:
         from promptlight.io.prompts import prompt_from_text
 
+        assert prompt is not None
         result = analyze_now(prompt_from_text(prompt, chat=chat), model, device, dtype, max_new_tokens, compat)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
@@ -92,6 +86,17 @@ def show(
     console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
     heatmap = build_heatmap(result, sources, target, targets, pooling=pool)
     console.print(render_heatmap(heatmap, console, n_top=top))
+
+
+def find_stored(results: Path, id: str | None, row: int | None, compat: Compat | None) -> Analysis | SetAside:
+    """One result of a folder. Raises UsageError for options that don't go together."""
+    from promptlight.io.store import find_result
+
+    if id is not None and row is not None:
+        raise UsageError("expected either --id or --row, found both: leave one out")
+    if compat:
+        raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
+    return find_result(results, id=id, row=row or 0)
 
 
 def analyze_now(

@@ -1,4 +1,4 @@
-"""Reading prompts: JSON lines, one record at a time, every fault named with its line.
+"""Reading prompts: one record at a time from one source after the other, every fault named with its line.
 
 ``records.py`` says what a record is. One that can't be used becomes a ``SetAside`` with the reason; with ``strict`` it
 raises InputError instead.
@@ -6,65 +6,142 @@ raises InputError instead.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from promptlight.io.jsonline import HALF_CHARACTER
-from promptlight.io.records import fingerprint, read_record
+from promptlight.io.records import Places, Reading, fingerprint, read_record
+from promptlight.io.rows import read_rows
+from promptlight.io.sources import Source, copy_source, parse_source
 from promptlight.salience.chat import USER, Message, format_turns
 from promptlight.salience.errors import InputError, UsageError
+from promptlight.salience.selection import matches
 from promptlight.salience.types import Prompt, SetAside
 
-BOM = b"\xef\xbb\xbf"
-WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which records are taken: with one of these ids, with all of these values in their fields, a sample of those."""
+
+    ids: Sequence[str] = ()
+    conditions: Sequence[tuple[str, str]] = ()
+    sample: int | None = None
+    seed: int = 0
+    limit: int | None = None  # before all else: only the first records are looked at
 
 
 class PromptReader:
-    """The records of a JSONL file in order, read anew by each loop over it, one line in memory at a time.
+    """The records of some sources in order, read anew by each loop over it, one in memory at a time.
 
-    ``n_blank`` counts the blank lines that the latest loop has skipped so far. No two records have the same id: the
-    second one is set aside under another. Iterating raises InputError for a file that can't be read or that has no
-    records, and with ``strict`` for the first record that can't be used. ``chat`` makes chats of plain prompts.
+    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
+    blank lines that the latest loop has skipped so far. No two records have the same id: the second one is set aside
+    under another. Iterating raises InputError for a source that can't be read or that has no records, and with
+    ``strict`` for the first record that can't be used.
     """
 
-    def __init__(self, path: str | Path, *, strict: bool = False, chat: bool = False) -> None:
-        self.path = str(path)
+    def __init__(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        strict: bool = False,
+        reading: Reading | None = None,
+        selection: Selection | None = None,
+    ) -> None:
+        given = [sources] if isinstance(sources, str | Path) else sources
+        self.sources = [parse_source(source) for source in given]
         self.strict = strict
-        self.chat = chat
+        self.reading = reading or Reading()
+        self.selection = selection or Selection()
         self.n_blank = 0
+
+    @cached_property
+    def _folder(self) -> Path:
+        """For copies of what is no file; it goes with the reader."""
+        folder = tempfile.mkdtemp(prefix="promptlight-")
+        weakref.finalize(self, shutil.rmtree, folder)
+        return Path(folder)
+
+    @cached_property
+    def _paths(self) -> list[tuple[Source, Path]]:
+        """Each source with its file."""
+        return [
+            (source, Path(source.path) if source.is_file else copy_source(source, self._folder))
+            for source in self.sources
+        ]
 
     def __iter__(self) -> Iterator[Prompt | SetAside]:
+        chosen = filter(self._is_wanted, self._read())
+        yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
+
+    def count(self) -> int:
+        """How many records there are. Raises InputError as iterating does, or if a wanted id or value is not there."""
+        wanted = self.selection
+        if not (wanted.ids or wanted.conditions):
+            counts = [sum(1 for _, row in read_rows(source, path) if row) for source, path in self._paths]
+            if 0 in counts:
+                raise _no_prompts(self.sources[counts.index(0)])
+            return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
+        ids = {record.id for record in filter(self._is_wanted, self._read())}
+        if missing := [id for id in wanted.ids if id not in ids]:
+            found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
+            raise InputError(_name(self.sources), None, f"{found}; check --id and --where")
+        if not ids:
+            asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
+            raise InputError(_name(self.sources), None, f"expected records with {asked}, found none; check --where")
+        return min(len(ids), wanted.sample or len(ids))
+
+    def _read(self) -> Iterator[Prompt | SetAside]:
+        """All records up to the limit."""
         self.n_blank = 0
-        first_lines: dict[str, int] = {}
-        for number, line in enumerate(_read_lines(self.path), 1):
-            if not line:
-                self.n_blank += 1
-                continue
-            record = read_record(line, self.path, number, first_lines, chat=self.chat)
-            if self.strict and isinstance(record, SetAside):
-                raise InputError(self.path, number, record.reason)
-            first_lines[record.id] = number
+        places: Places = {}
+        for source, path in self._paths:
+            n_before = len(places)
+            for number, row in read_rows(source, path):
+                if len(places) == self.selection.limit:
+                    return
+                if not row:
+                    self.n_blank += 1
+                    continue
+                record = read_record(row, source, number, places, self.reading)
+                if self.strict and isinstance(record, SetAside):
+                    raise InputError(source.path, number, record.reason)
+                places[record.id] = (source.path, number)
+                yield record
+            if len(places) == n_before:
+                raise _no_prompts(source)
+
+    def _is_wanted(self, record: Prompt | SetAside) -> bool:
+        """What can't be used is wanted too, unless it is another record that was asked for."""
+        if isinstance(record, SetAside):
+            return not self.selection.ids or record.id in self.selection.ids
+        return matches(record, self.selection.ids, self.selection.conditions)
+
+    def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
+        """So many of them, each as likely as any other, in their order."""
+        generator = random.Random(self.selection.seed)
+        drawn: list[tuple[int, Prompt | SetAside]] = []
+        for number, record in enumerate(records):
+            place = number if number < n_wanted else generator.randrange(number + 1)
+            if place < n_wanted:
+                drawn[place : place + 1] = [(number, record)]
+        for _, record in sorted(drawn, key=lambda pair: pair[0]):
             yield record
-        if not first_lines:
-            raise _no_prompts(self.path)
 
 
-def read_prompts(path: str | Path, *, strict: bool = False, chat: bool = False) -> Iterator[Prompt | SetAside]:
+def read_prompts(
+    sources: str | Path | Sequence[str | Path], *, strict: bool = False, chat: bool = False
+) -> Iterator[Prompt | SetAside]:
     """One pass over a ``PromptReader``.
 
     A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``.
     """
-    return iter(PromptReader(path, strict=strict, chat=chat))
-
-
-def count_lines(path: str | Path) -> int:
-    """Lines of a file that are not blank: how many records to expect. Raises InputError if it can't be read."""
-    if Path(path).is_fifo():
-        raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, found a pipe, which can't be read twice: save it first")
-    n_lines = sum(1 for line in _read_lines(path) if line)
-    if n_lines == 0:
-        raise _no_prompts(str(path))
-    return n_lines
+    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat)))
 
 
 def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
@@ -77,27 +154,10 @@ def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
     return Prompt(id="prompt", text=shown, turns=turns, fingerprint=fingerprint(text.encode()))
 
 
-def _read_lines(path: str | Path) -> Iterator[bytes]:
-    """Lines without their ends, split at newlines only (U+2028 may stand in a prompt); blank ones are empty."""
-    try:
-        with open(path, "rb") as file:
-            for number, line in enumerate(file):
-                yield (line.removeprefix(BOM) if number == 0 else line).rstrip()
-    except OSError as error:
-        raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, {_explain(error)}") from error
+def _name(sources: Sequence[Source]) -> str:
+    return ", ".join(source.path for source in sources)
 
 
-def _explain(error: OSError) -> str:
-    match error:
-        case FileNotFoundError():
-            return "found no such file; check its name"
-        case IsADirectoryError():
-            return "found a folder; name a file in it"
-        case PermissionError():
-            return "found one that you have no permission to read; change that or copy it"
-        case _:
-            return f"but it can't be read: {error.strerror or error}"
-
-
-def _no_prompts(path: str) -> InputError:
-    return InputError(path, None, "no prompts in it; expected one JSON object per line, each with a `prompt`")
+def _no_prompts(source: Source) -> InputError:
+    what = "no prompts in it; expected one JSON object per line, each with a `prompt`"
+    return InputError(source.path, None, what)

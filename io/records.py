@@ -1,4 +1,4 @@
-"""One line of a prompt file as a ``Prompt``, or as a ``SetAside`` that says what is wrong with it.
+"""One row of a prompt file as a ``Prompt``, or as a ``SetAside`` that says what is wrong with it.
 
 A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
 optionally ``id``, ``source`` (a label), ``target`` (a completion of its own), ``sections`` (named parts of the prompt,
@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import Any, cast
 
-from promptlight.io.jsonline import HALF_CHARACTER, RecordError, check_characters, check_value, kind_of, parse_object
+from promptlight.io.jsonline import HALF_CHARACTER, RecordError, check_characters, check_value, kind_of
+from promptlight.io.rows import Row, to_record
+from promptlight.io.sources import Source
+from promptlight.io.template import Template
 from promptlight.salience.chat import MODEL, ROLES, USER, Message, format_turns
 from promptlight.salience.sections import locate_section, order_sections
 from promptlight.salience.types import Prompt, Section, SetAside, Turn
@@ -22,35 +25,60 @@ from promptlight.salience.types import Prompt, Section, SetAside, Turn
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
 
-def read_record(
-    line: bytes, path: str, number: int, first_lines: dict[str, int], *, chat: bool = False
-) -> Prompt | SetAside:
-    """One line as a prompt, or what is readable of it; ``first_lines`` says where each id before it stands.
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How rows become prompts: which fields hold what, and what is made of a plain prompt."""
 
-    ``chat`` makes the user's turn of a chat of a plain ``prompt``.
-    """
-    own_id = f"{Path(path).stem}-{number}"
+    prompt_field: str = "prompt"
+    target_field: str = "target"
+    id_field: str = "id"
+    template: Template | None = None  # makes the prompt of the record's fields
+    chat: bool = False  # makes a plain prompt the user's turn of a chat
+
+
+Places = dict[str, tuple[str, int]]
+"""Where each id was seen first: the file's path, and the row's number."""
+
+
+def read_record(row: Row, source: Source, number: int, places: Places, reading: Reading) -> Prompt | SetAside:
+    """One row as a prompt, or what is readable of it; ``places`` has the ids before it."""
+    own_id = f"{source.name}-{number}"
     record: dict[str, Any] = {}
     try:
-        record = parse_object(line)
+        record = _rename(to_record(source.format, row), reading)
         for name, value in record.items():
             check_characters("a field's name", name)
             check_value(f"`{name}`", value)
         id = _read_id(record) or own_id
-        if id in first_lines:
-            reason = f"expected an id of its own, found {id!r}, which line {first_lines[id]} has; give this one another"
-            raise RecordError(reason)
-        return _build_prompt(record, id, path, number, chat=chat)
+        if id in places:
+            path, line = places[id]
+            place = f"line {line}" if path == source.path else f"{path}:{line}"
+            raise RecordError(f"expected an id of its own, found {id!r}, which {place} has; give this one another")
+        return _build_prompt(record, id, source.path, number, reading)
     except RecordError as error:
         return SetAside(
-            id=_choose_free_id(record, own_id, first_lines),
-            path=path,
+            id=_choose_free_id(record, own_id, places),
+            path=source.path,
             line=number,
             reason=str(error),
             source=_readable(record.get("source")),
             prompt=_readable(record.get("prompt")),
-            fingerprint=fingerprint(line),
+            fingerprint=fingerprint(row if isinstance(row, bytes) else repr(row).encode()),
         )
+
+
+def _rename(record: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """The record with its fields under our names, and with the prompt that a template makes of them."""
+    wanted = {reading.prompt_field: "prompt", reading.target_field: "target", reading.id_field: "id"}
+    for name, own in wanted.items():
+        if name != own and name in record and own in record:
+            raise RecordError(f"expected `{name}` to be the {own}, found `{own}` too; rename one of them")
+    renamed = {wanted.get(name, name): value for name, value in record.items()}
+    if reading.template is None:
+        return renamed
+    if "messages" in renamed:
+        raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
+    return renamed | {"prompt": reading.template.fill(record)}
 
 
 def _read_id(record: dict[str, Any]) -> str | None:
@@ -63,7 +91,7 @@ def _read_id(record: dict[str, Any]) -> str | None:
     return str(id)
 
 
-def _choose_free_id(record: dict[str, Any], own_id: str, taken: dict[str, int]) -> str:
+def _choose_free_id(record: dict[str, Any], own_id: str, taken: Places) -> str:
     """An id to file an unusable record under: its own if it can be read and no other record has it."""
     try:
         id = _read_id(record)
@@ -74,7 +102,7 @@ def _choose_free_id(record: dict[str, Any], own_id: str, taken: dict[str, int]) 
     return own_id if own_id not in taken else next(id for n in count(2) if (id := f"{own_id}-{n}") not in taken)
 
 
-def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, *, chat: bool) -> Prompt:
+def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading: Reading) -> Prompt:
     if ("prompt" in record) == ("messages" in record):
         raise RecordError(f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}")
     target = _read_text(record, "target") or None
@@ -87,7 +115,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, *, chat
     else:
         messages = [Message(USER, _require_prompt(record))]
     try:
-        text, turns = format_turns(messages) if chat or "messages" in record else (messages[0].text, ())
+        text, turns = format_turns(messages) if reading.chat or "messages" in record else (messages[0].text, ())
     except ValueError as error:
         raise RecordError(f"{error}; mend `messages`") from error
     return Prompt(
@@ -108,7 +136,7 @@ def _list_fields(record: dict[str, Any]) -> str:
     if "prompt" in record:
         return "both; keep one"
     names = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
-    return f"{names}; give the prompt that name"
+    return f"{names}; give the prompt that name, or say --prompt-field"
 
 
 def _require_prompt(record: dict[str, Any]) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from promptlight.io.prompts import PromptReader, read_prompts
+from promptlight.io.records import Reading
+from promptlight.io.template import read_template
 from promptlight.salience.types import Prompt, SetAside
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -52,6 +54,15 @@ def test_readme_names_every_example() -> None:
     named = set(re.findall(r"^\| `([^`]+?)/?` \|", (EXAMPLES / "README.md").read_text("utf-8"), re.MULTILINE))
     present = {path.name for path in EXAMPLES.iterdir() if not path.name.startswith((".", "__", "README"))}
     assert named == present
+
+
+def test_the_template_makes_the_tutorials_prompt_of_the_table(prompts: dict[str, Prompt]) -> None:
+    reading = Reading(template=read_template(EXAMPLES / "analyze_menu_item.txt"))
+    made = {record.id: record for record in PromptReader(EXAMPLES / "dishes.csv", reading=reading)}
+    quiche = made["quiche"]
+    assert isinstance(quiche, Prompt)
+    assert quiche.text == prompts["dish-fixed"].text
+    assert len(made) == 3
 
 
 # prompts.jsonl

@@ -16,7 +16,19 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("cli", "salience", "io")
-PURE_MODULES = ("types", "errors", "chat", "pieces", "patterns", "sections", "lit", "spans", "targets", "aggregation")
+PURE_MODULES = (
+    "types",
+    "errors",
+    "chat",
+    "pieces",
+    "patterns",
+    "sections",
+    "lit",
+    "spans",
+    "targets",
+    "aggregation",
+    "selection",
+)
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
 
@@ -93,7 +105,7 @@ def test_salience_knows_no_terminal_and_no_disk() -> None:
 
 def test_io_knows_only_the_types_and_errors_of_salience_and_what_a_prompt_is_made_of() -> None:
     foreign = imports_within("io", "promptlight.cli", "promptlight.salience")
-    allowed = tuple(f"promptlight.salience.{name}" for name in ("types", "errors", "chat", "sections"))
+    allowed = tuple(f"promptlight.salience.{name}" for name in ("types", "errors", "chat", "sections", "selection"))
     assert [(path, name) for path, name in foreign if not is_within(name, *allowed)] == []
 
 

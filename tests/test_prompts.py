@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlight.io.prompts import PromptReader, count_lines, prompt_from_text, read_prompts
+from promptlight.io.prompts import PromptReader, prompt_from_text, read_prompts
 from promptlight.io.records import OWN_FIELDS
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside
@@ -83,7 +83,7 @@ def test_tolerated(tmp_path: Path, content: bytes, texts: list[str], n_blank: in
     for _ in range(2):  # a second loop counts afresh
         assert [record.text for record in reader if isinstance(record, Prompt)] == texts
         assert reader.n_blank == n_blank
-    assert count_lines(path) == len(texts)
+    assert PromptReader(path).count() == len(texts)
 
 
 JSON_VALUES = st.recursive(
@@ -294,7 +294,9 @@ def test_no_two_records_share_an_id(tmp_path: Path, lines: list[str], ids: list[
 # Whole files
 
 
-@pytest.mark.parametrize("read", [count_lines, lambda path: list(read_prompts(path))], ids=["count_lines", "read"])
+@pytest.mark.parametrize(
+    "read", [lambda path: PromptReader(path).count(), lambda path: list(read_prompts(path))], ids=["count", "read"]
+)
 class TestUnreadableFile:
     def test_missing(self, tmp_path: Path, read: Any) -> None:
         self.expect(read, tmp_path / "absent.jsonl", "no such file")
@@ -313,7 +315,7 @@ class TestUnreadableFile:
         def fail(path: object, mode: str) -> None:
             raise OSError(code, os.strerror(code), path)
 
-        monkeypatch.setattr("promptlight.io.prompts.open", fail, raising=False)
+        monkeypatch.setattr("promptlight.io.rows.open", fail, raising=False)
         self.expect(read, write(tmp_path, GOOD), said)
 
     @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])
@@ -327,16 +329,15 @@ class TestUnreadableFile:
         assert "one JSON object per line" in caught.value.reason
 
 
-def test_a_pipe_is_read_but_not_counted() -> None:
-    """Counting would use it up, and leave nothing to read."""
+def test_a_pipe_is_counted_and_read() -> None:
+    """It is copied first: read once, it would be used up."""
     end_to_read, end_to_write = os.pipe()
     os.write(end_to_write, GOOD)
     os.close(end_to_write)
-    path = f"/dev/fd/{end_to_read}"
+    reader = PromptReader(f"/dev/fd/{end_to_read}")
     try:
-        with pytest.raises(InputError, match="found a pipe"):
-            count_lines(path)
-        assert [record.id for record in read_prompts(path)] == [f"{end_to_read}-1"]
+        assert reader.count() == 1
+        assert [record.id for record in reader] == [f"{end_to_read}-1"] == [record.id for record in reader]
     finally:
         os.close(end_to_read)
 

@@ -1,0 +1,75 @@
+"""Which records are meant: by id, and by what stands in their fields."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Analysis, Prompt, SetAside
+
+N_LISTED = 8
+
+
+def parse_condition(text: str) -> tuple[str, str]:
+    """``name=value`` as a pair. Raises UsageError for anything else."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"expected a condition such as source=fewshot-mistake, found {text!r}")
+    return name.strip(), value
+
+
+def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str, str]]) -> bool:
+    """Whether a prompt has one of the ids, if any are given, and every one of the values, compared as text."""
+    values = values_of(prompt)
+    return (not ids or prompt.id in ids) and all(values.get(name) == value for name, value in conditions)
+
+
+def values_of(prompt: Prompt) -> dict[str, str]:
+    """What a condition can name, as text; fields that are null are left out."""
+    own = {"id": prompt.id, "source": prompt.source, "target": prompt.target}
+    return {name: str(value) for name, value in {**prompt.fields, **own}.items() if value is not None}
+
+
+def select_results(
+    results: Iterable[Analysis | SetAside], ids: Collection[str], conditions: Sequence[tuple[str, str]]
+) -> Iterator[Analysis]:
+    """The results that match, those that were set aside left out.
+
+    Raises UsageError behind the last if something was asked for and nothing matched: it lists what there is instead.
+    """
+    there: dict[str, dict[str, None]] = {"id": {}} if ids else {}  # name -> its first values
+    there |= {name: {} for name, _ in conditions}
+    names: dict[str, None] = {}
+    notes: list[str] = []
+    n_found = 0
+    for result in results:
+        if isinstance(result, SetAside):
+            if result.id in ids:
+                notes.append(f"{result.id} was set aside: {result.reason}")
+            continue
+        prompt = result.completion.prompt
+        if matches(prompt, ids, conditions):
+            n_found += 1
+            yield result
+        elif not n_found:
+            values = values_of(prompt)
+            names |= dict.fromkeys(values)
+            for name in there:
+                if name in values and len(there[name]) <= N_LISTED:
+                    there[name][values[name]] = None
+    if there and not n_found:
+        asked = [" or ".join(f"id={id}" for id in ids)] * bool(ids) + [f"{name}={value}" for name, value in conditions]
+        found = [*notes, *(_describe(name, list(values), list(names)) for name, values in there.items())]
+        raise UsageError(f"expected results with {' and '.join(asked)}, found none; {'; '.join(found)}")
+
+
+def _describe(name: str, values: list[str], names: list[str]) -> str:
+    """Some of a field's values, or which fields there are instead."""
+    if not values:
+        return f"no result has a field {name!r}: it could be {_list(names) or 'none, as there are no results'}"
+    return f"{name} could be {_list(values)}"
+
+
+def _list(texts: list[str]) -> str:
+    shown = [text if len(text) <= 40 else f"{text[:39]}…" for text in texts[:N_LISTED]]
+    return ", ".join([*shown, *["..."] * (len(texts) > N_LISTED)])
