@@ -66,6 +66,12 @@ TargetsOption = Annotated[
     Granularity,
     typer.Option(help="token stores scores for all; another one only for those spans, which is faster."),
 ]
+StoreOption = Annotated[
+    str | None,
+    typer.Option(
+        "--store", metavar="LIST", help="Of which targets scores are kept, as word,line; token is most (default: all)."
+    ),
+]
 TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; above 0, tokens are drawn.")]
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
 TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]

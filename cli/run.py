@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -25,6 +22,7 @@ from promptlight.cli.options import (
     ObjectiveOption,
     PromptsArgument,
     SeedOption,
+    StoreOption,
     TargetsOption,
     TemperatureOption,
     TemplateOption,
@@ -64,6 +62,7 @@ def run(
     explain: ExplainOption = Explain.RESPONSE,
     objective: ObjectiveOption = Objective.LOGPROB,
     targets: TargetsOption = Granularity.TOKEN,
+    store: StoreOption = None,
     compat: CompatOption = None,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = None,
@@ -80,13 +79,12 @@ def run(
     """
     from promptlight.io.prompts import PromptReader, Selection
     from promptlight.io.records import Reading
-    from promptlight.io.store import ResultsWriter
     from promptlight.io.template import read_template
     from promptlight.salience.selection import parse_condition
 
     names = {"prompt_field": prompt_field, "target_field": target_field, "id_field": id_field}
     reading = Reading(**names, template=template and read_template(template), chat=chat)
-    values = [parse_condition(condition) for condition in where or ()]
+    values = tuple(map(parse_condition, where or ()))
     selection = Selection(ids=id or (), conditions=values, sample=sample, seed=seed, limit=limit)
     reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
@@ -100,16 +98,25 @@ def run(
         explain=explain,
         objective=choose_objective(objective, compat),
         targets=targets,
+        keep=parse_kept(store),
         compat=compat,
     )
     loaded = load_model(model, device=device, dtype=dtype)
-    writer = ResultsWriter(output, describe_settings(loaded, options, chat), describe_provenance(loaded), flush_every)
-    with writer, show_progress(tally, loaded, output):
+    with open_results(output, loaded, options, chat, flush_every) as writer, show_progress(tally, loaded, output):
         results = analyze(skip_done(reader, writer, tally), loaded, options, batch_size=batch_size)
         keep_results(results, writer, tally, strict=strict)
         tally.n_blank_lines = reader.n_blank
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
+
+
+def open_results(output: Path, model: Model, options: AnalysisOptions, chat: bool, flush_every: int) -> ResultsWriter:
+    """The results folder, which says how its results are made."""
+    from promptlight.io.store import ResultsWriter
+    from promptlight.salience.provenance import describe_provenance, describe_settings
+
+    settings = describe_settings(model, options, chat=chat)
+    return ResultsWriter(output, settings, describe_provenance(model), flush_every)
 
 
 def keep_results(results: Iterable[Analysis | SetAside], writer: ResultsWriter, tally: Tally, *, strict: bool) -> None:
@@ -131,6 +138,14 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
     if compat is Compat.LIT:
         raise UsageError(f"--compat lit: expected no --objective, which is LIT's own, found {objective}: leave it out")
     return objective
+
+
+def parse_kept(text: str | None) -> tuple[Granularity, ...]:
+    """The granularities that ``--store`` names; all if it is not said."""
+    try:
+        return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)
+    except ValueError:
+        raise UsageError(f"--store: expected some of {','.join(Granularity)}, found {text!r}") from None
 
 
 def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
@@ -161,30 +176,3 @@ def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iter
             writer.add(record)
         else:
             yield record
-
-
-def describe_settings(model: Model, options: AnalysisOptions, chat: bool) -> dict[str, Any]:
-    """All that changes results: a folder holds results of one such description only."""
-    return {
-        "model": model.preset,
-        "config_hash": model.config_hash,
-        "dtype": model.dtype,
-        "method": options.method.value,
-        "objective": options.objective.value,
-        "explain": options.explain.value,
-        "max_new_tokens": options.max_new_tokens,
-        "targets": options.targets.value,
-        "chat": chat,
-        "compat": options.compat.value if options.compat else None,
-        **asdict(options.sampling),
-    }
-
-
-def describe_provenance(model: Model) -> dict[str, Any]:
-    """What else a result should be traceable to."""
-    packages = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
-    return {
-        "model_name": model.name,
-        "device": str(model.device),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in packages},
-    }

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from promptlight.io.frames import to_frame
     from promptlight.io.prompts import read_prompts
     from promptlight.io.store import ResultsWriter, find_result, read_results
 
@@ -14,9 +15,10 @@ _MODULES = {
     "find_result": "store",
     "read_prompts": "prompts",
     "read_results": "store",
+    "to_frame": "frames",
 }
 
-__all__ = ["ResultsWriter", "find_result", "read_prompts", "read_results"]
+__all__ = ["ResultsWriter", "find_result", "read_prompts", "read_results", "to_frame"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,16 +18,21 @@ from promptlight.salience.errors import InputError, ModelError, OutputError, Pro
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
 
 if TYPE_CHECKING:
+    from promptlight.salience.aggregation import build_span_table
     from promptlight.salience.model import Model, load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.provenance import describe_provenance, describe_settings
     from promptlight.salience.sampling import Sampling
 
-_HEAVY = {
+_MODULES = {
     "AnalysisOptions": "pipeline",
     "Sampling": "sampling",
     "analyze": "pipeline",
     "Model": "model",
     "load_model": "model",
+    "build_span_table": "aggregation",
+    "describe_provenance": "provenance",
+    "describe_settings": "provenance",
 }
 
 __all__ = [
@@ -48,11 +53,14 @@ __all__ = [
     "SetAside",
     "UsageError",
     "analyze",
+    "build_span_table",
+    "describe_provenance",
+    "describe_settings",
     "load_model",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HEAVY:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HEAVY[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptlight.salience.completion import EncodedPrompt, build_completion, encode_prompt, with_log_probs
-from promptlight.salience.errors import OutOfMemoryError, PromptTooLongError
+from promptlight.salience.errors import OutOfMemoryError, PromptTooLongError, UsageError
 from promptlight.salience.generation import generate
 from promptlight.salience.gradients import compute_salience
 from promptlight.salience.model import Model
@@ -37,8 +38,15 @@ class AnalysisOptions:
     method: Method = Method.GRAD_L2
     objective: Objective = Objective.LOGPROB
     targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
-    granularities: tuple[Granularity, ...] = tuple(Granularity)
+    keep: tuple[Granularity, ...] = tuple(Granularity)  # of which targets scores are kept
     compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
+
+    def __post_init__(self) -> None:
+        if self.targets not in self.keep and self.targets is not Granularity.TOKEN:
+            kept = ", ".join(self.keep) or "none"
+            raise UsageError(
+                f"expected scores of {self.targets} targets to be kept, found only {kept}; add {self.targets}"
+            )
 
 
 def analyze(
@@ -99,7 +107,7 @@ def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions) -> Analysis:
     """Cut one completion into spans and compute its salience."""
-    cuts = {cut: segment(completion, cut, options.compat) for cut in options.granularities}
+    cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
     result = compute_salience(
         model.decoder,
         completion.ids,
@@ -109,10 +117,11 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
         objective=options.objective,
         unit=options.targets,
     )
+    salience = result.maps[options.method]
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        salience=result.maps[options.method],
+        salience=salience if Granularity.TOKEN in options.keep else dataclasses.replace(salience, scores=None),
         compat=options.compat,
     )
 

@@ -310,6 +310,38 @@ def test_coarser_targets_are_all_that_is_stored_and_equal_the_exact_ones(
     assert 0 < len(set(frame["target_number"].tolist())) <= len(coarse[column])
 
 
+def test_only_the_scores_asked_for_are_stored(promptlight: Command, tmp_path: Path) -> None:
+    path = write_prompts(tmp_path, SOUP)
+    for name, options in (("all", ()), ("few", ("--store", "word, line"))):
+        assert promptlight("run", path, "-o", tmp_path / name, *options, *SHORT).exit_code == 0
+    (whole,), (few,) = (pd.read_parquet(tmp_path / name).to_dict("records") for name in ("all", "few"))
+    assert [name for name in few if name.startswith("grad_l2") and few[name] is not None] == [
+        "grad_l2_word",
+        "grad_l2_line",
+    ]
+    for column in ("grad_l2_word", "grad_l2_line"):
+        for full, kept in zip(whole[column], few[column], strict=True):
+            assert kept.tolist() == full.tolist()
+    assert "strongest sentences" in promptlight("show", tmp_path / "few", "--by", "sentence").stdout
+    refused = promptlight("show", tmp_path / "few", "--target-by", "token")
+    assert refused.exit_code == 2
+    assert "found word, line" in refused.stderr
+    assert "keep: there ['word', 'line']" in promptlight("run", path, "-o", tmp_path / "few", *SHORT).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [(("--store", "letter"), "expected some of token,word"), (("--store", "word", "--targets", "line"), "add line")],
+)
+def test_what_cannot_be_stored_is_refused(
+    promptlight: Command, tmp_path: Path, options: tuple[str, ...], reason: str
+) -> None:
+    refused = promptlight("run", write_prompts(tmp_path, SOUP), "-o", tmp_path / "out", *options)
+    assert refused.exit_code == 2
+    assert reason in refused.stderr
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_objective_is_stored_and_shown(promptlight: Command, tmp_path: Path) -> None:
     path = write_prompts(tmp_path, SOUP)
     frames: dict[str, pd.DataFrame] = {}

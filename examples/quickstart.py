@@ -1,0 +1,54 @@
+"""The library without the command: explain two prompts, keep the results, ask which line mattered most.
+
+python examples/quickstart.py [FOLDER]
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from promptlight.io import ResultsWriter, read_prompts, read_results, to_frame
+from promptlight.salience import (
+    Analysis,
+    AnalysisOptions,
+    Granularity,
+    Prompt,
+    analyze,
+    build_span_table,
+    describe_provenance,
+    describe_settings,
+    load_model,
+)
+
+
+def main(folder: Path) -> None:
+    """Explain, keep, ask."""
+    records = read_prompts("sample_prompts")
+    prompts = [
+        record for record in records if isinstance(record, Prompt) and record.id in ("dish-mistake", "dish-fixed")
+    ]
+
+    model = load_model("demo")  # or "gemma2_instruct_2b_en", a folder, hf://...
+    options = AnalysisOptions(max_new_tokens=40)
+    with ResultsWriter(folder, describe_settings(model, options), describe_provenance(model)) as writer:
+        for result in analyze(prompts, model, options):
+            writer.add(result)
+
+    for result in read_results(folder):
+        if isinstance(result, Analysis):
+            table = build_span_table(result, targets=Granularity.LINE, sources=Granularity.LINE)
+            lines = to_frame(result, table)  # pandas: a row for each target line and source line
+            asked = lines.loc[lines["target_text"].str.startswith("Recommendation")]
+            strongest = asked.nlargest(1, "share").iloc[0]
+            print(f"{result.completion.prompt.id}: {result.completion.completion_text.splitlines()[-1]}")
+            print(f"  most of all because of: {strongest['source_text'].strip()} ({strongest['share']:.0%})")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            main(Path(folder))
