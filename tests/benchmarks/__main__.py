@@ -19,7 +19,7 @@ from typing import Any
 
 from promptlight.cli.__main__ import block_tensorflow
 
-NAMES = ("salience", "generation", "pipeline", "memory", "growth", "startup")
+NAMES = ("salience", "generation", "pipeline", "memory", "growth", "throughput", "startup")
 
 
 def main() -> None:
