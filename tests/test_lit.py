@@ -144,6 +144,21 @@ def test_a_target_that_begins_in_the_prompt_is_explained_as_a_whole(random_model
     assert np.abs(scores - expected).max() <= 1e-5 * expected.max()
 
 
+def test_one_backward_per_line_gives_the_same_lines(random_model: Model) -> None:
+    prompt, target = TEXTS["a line over the border"]
+    whole = explain_as_lit(random_model, prompt, target, Method.GRAD_L2)
+    options = AnalysisOptions(
+        explain=Explain.TARGET, objective=Objective.LOSS, compat=Compat.LIT, targets=Granularity.LINE
+    )
+    (lines,) = analyze([Prompt(id="1", text=prompt, target=target)], random_model, options)
+    assert isinstance(lines, Analysis)
+    expected = whole.salience.span_scores[Granularity.LINE]
+    assert np.abs(lines.salience.span_scores[Granularity.LINE] - expected).max() <= 1e-5 * expected.max()
+    first = lines.completion.n_prompt_tokens
+    found, told = ([token.log_prob for token in one.completion.tokens[first:]] for one in (lines, whole))
+    assert found == pytest.approx(told)
+
+
 # ---- the command ----------------------------------------------------------------------------------------------------
 
 
