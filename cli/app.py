@@ -8,9 +8,11 @@ import typer
 
 from promptlight.cli.export import export
 from promptlight.cli.login import login
+from promptlight.cli.report import report
 from promptlight.cli.run import run
 from promptlight.cli.segment import segment
 from promptlight.cli.show import show
+from promptlight.cli.summarize import summarize
 
 app = typer.Typer(
     name="promptlight",
@@ -19,7 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, show, export, segment, login):
+for command in (run, show, report, summarize, export, segment, login):
     app.command()(command)
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options import ByOption, PoolOption, SectionsOption, TargetByOption
+from promptlight.cli.options import ByOption, IdsOption, PoolOption, SectionsOption, TargetByOption, WhereOption
 from promptlight.io.tables import TableFormat
-from promptlight.salience.types import Analysis, Pooling, SetAside, SpanTable
+from promptlight.salience.types import Analysis, Pooling, SpanTable
 
 
 def export(
@@ -20,6 +20,9 @@ def export(
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
     sections: SectionsOption = None,
+    id: IdsOption = None,
+    where: WhereOption = None,
+    top: Annotated[int | None, typer.Option(min=1, help="Only the N strongest sources of each target.")] = None,
     format: Annotated[
         TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
     ] = None,
@@ -30,20 +33,20 @@ def export(
     from promptlight.io.store import read_results
     from promptlight.io.tables import write_tidy_table
     from promptlight.salience.sections import name_sections
+    from promptlight.salience.selection import parse_condition, select_results
     from promptlight.salience.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
+    conditions = [parse_condition(text) for text in where or ()]
     patterns = read_section_patterns(sections) if sections else None
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets
 
-        for result in read_results(results):
-            if isinstance(result, SetAside):
-                continue
+        for result in select_results(read_results(results), id or (), conditions):
             analysis = name_sections(result, patterns) if patterns else result
             chosen = targets or choose_targets(analysis, sources)
             yield analysis, build_span_table(analysis, targets=chosen, sources=sources, pooling=pool)
 
-    n_rows = write_tidy_table(output, tables(), format=format, overwrite=overwrite)
+    n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")

@@ -38,49 +38,76 @@ from promptlight.salience.types import (
 SCHEMA_VERSION = 3
 SPAN_GRANULARITIES = tuple(granularity for granularity in Granularity if granularity is not Granularity.TOKEN)
 
+
+def column(name: str, type: pa.DataType, meaning: str, *, nullable: bool = True) -> pa.Field:
+    """A column that says what is in it: ``field.metadata[b"description"]``; docs/tables.md is made from that."""
+    return pa.field(name, type, nullable=nullable, metadata={"description": meaning})
+
+
 TOKEN = pa.struct(
     [
-        ("id", pa.int32()),
-        ("piece", pa.string()),
-        ("start", pa.int32()),
-        ("stop", pa.int32()),
-        ("role", pa.string()),
-        ("log_prob", pa.float64()),
+        column("id", pa.int32(), "number in the vocabulary"),
+        column("piece", pa.string(), "as the vocabulary writes it: ▁ for a space, `<0xF0>` for a byte"),
+        column("start", pa.int32(), "first character, of prompt and completion as one text, from 0"),
+        column("stop", pa.int32(), "behind its last character; equal to `start` for tokens that are no text"),
+        column("role", pa.string(), "`special`, `prompt` or `completion`"),
+        column(
+            "log_prob", pa.float64(), "natural log of its probability given all before it; null for the prompt's tokens"
+        ),
     ]
 )
-TURN = pa.struct([("role", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
-SECTION = pa.struct([("name", pa.string()), ("start", pa.int32()), ("stop", pa.int32())])
+TURN = pa.struct(
+    [
+        column("role", pa.string(), "who speaks: `user` or `model`"),
+        column("start", pa.int32(), "first character of what is said, in `prompt`, from 0"),
+        column("stop", pa.int32(), "behind the last one"),
+    ]
+)
+SECTION = pa.struct(
+    [
+        column("name", pa.string(), "as in the record"),
+        column("start", pa.int32(), "first character, in `prompt`, from 0"),
+        column("stop", pa.int32(), "behind the last one"),
+    ]
+)
 MATRIX = pa.list_(pa.list_(pa.float32()))
 
 RECORD_FIELDS = [
-    pa.field("id", pa.string(), nullable=False),
-    pa.field("source", pa.string()),
-    pa.field("prompt", pa.string()),
-    pa.field("turns", pa.list_(TURN)),  # of a chat; null otherwise
-    pa.field("sections", pa.list_(SECTION)),  # named parts of the prompt; null if the record has none
-    pa.field("completion", pa.string()),
-    pa.field("completion_is", pa.string()),  # "generated" or "given"
-    pa.field("stop_reason", pa.string()),
-    pa.field("error", pa.string()),  # why a record was set aside; null otherwise
-    pa.field("target", pa.string()),
-    pa.field("fields", pa.string()),  # the record's other fields, as JSON
-    pa.field("path", pa.string()),
-    pa.field("line", pa.int64()),
-    pa.field("fingerprint", pa.string()),
-    pa.field("n_prompt_tokens", pa.int32()),
-    pa.field("tokens", pa.list_(TOKEN)),
+    column("id", pa.string(), "the record's id, or where it stands in its file", nullable=False),
+    column("source", pa.string(), "the record's label"),
+    column("prompt", pa.string(), "what the model read, without marks such as `<bos>`; a chat in Gemma's format"),
+    column("turns", pa.list_(TURN), "what was said in a chat; null otherwise"),
+    column("sections", pa.list_(SECTION), "named parts of the prompt; null if the record has none"),
+    column("completion", pa.string(), "what follows the prompt"),
+    column("completion_is", pa.string(), "`generated` by the model or `given` in the record"),
+    column(
+        "stop_reason", pa.string(), "why it ends: `end of text`, `end of turn`, `token limit`, `context full`, `given`"
+    ),
+    column("error", pa.string(), "why the record was set aside; null otherwise"),
+    column("target", pa.string(), "the completion that the record brought along; null if none"),
+    column("fields", pa.string(), "the record's other fields, as JSON"),
+    column("path", pa.string(), "the prompt file"),
+    column("line", pa.int64(), "where the record stands there, from 1"),
+    column("fingerprint", pa.string(), "changes when the record's content does"),
+    column("n_prompt_tokens", pa.int32(), "P, how many tokens the prompt has, special ones included"),
+    column("tokens", pa.list_(TOKEN), "all T tokens that the model read and wrote"),
 ]
 
 
 def build_schema(method: Method, granularities: Iterable[Granularity] = SPAN_GRANULARITIES) -> pa.Schema:
     """The columns of a results folder that holds this method's scores."""
-    granularities = tuple(granularities)
+    bounds = "token positions from 0 to T: the tokens of {} n are those from `bounds[n]` to before `bounds[n + 1]`"
+    tokens = "a row per token of the completion: scores of all tokens before it; null if not computed"
+    spans = "a row per {0} of the completion: scores of all tokens before its last, for the whole {0}; null as above"
     return pa.schema(
         [
             *RECORD_FIELDS,
-            *(pa.field(f"{granularity}_bounds", pa.list_(pa.int32())) for granularity in Granularity),
-            pa.field(method.value, MATRIX),
-            *(pa.field(f"{method}_{granularity}", MATRIX) for granularity in granularities),
+            *(
+                column(f"{granularity}_bounds", pa.list_(pa.int32()), bounds.format(granularity))
+                for granularity in Granularity
+            ),
+            column(method.value, MATRIX, tokens),
+            *(column(f"{method}_{name}", MATRIX, spans.format(name)) for name in granularities),
         ]
     )
 

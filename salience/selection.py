@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from promptlight.salience.errors import UsageError
@@ -25,9 +26,13 @@ def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str
 
 
 def values_of(prompt: Prompt) -> dict[str, str]:
-    """What a condition can name, as text; fields that are null are left out."""
+    """What a condition can name, as text or as JSON spells it; fields that are null are left out."""
     own = {"id": prompt.id, "source": prompt.source, "target": prompt.target}
-    return {name: str(value) for name, value in {**prompt.fields, **own}.items() if value is not None}
+    fields = {name: value for name, value in {**prompt.fields, **own}.items() if value is not None}
+    return {
+        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        for name, value in fields.items()
+    }
 
 
 def select_results(

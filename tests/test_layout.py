@@ -28,6 +28,7 @@ PURE_MODULES = (
     "targets",
     "aggregation",
     "selection",
+    "summary",
 )
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60

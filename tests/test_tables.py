@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from promptlight.io.tables import TableFormat, guess_format, tidy_schema, to_tidy, write_tidy_table
+from promptlight.io.schema import build_schema
+from promptlight.io.tables import (
+    TableFormat,
+    guess_format,
+    summary_schema,
+    tidy_schema,
+    to_tidy,
+    write_tables,
+    write_tidy_table,
+)
 from promptlight.salience.aggregation import build_span_table, share
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis, Granularity, Method, Prompt, Role, SpanTable
@@ -21,6 +32,7 @@ READERS: dict[TableFormat, Callable[[Path], pd.DataFrame]] = {
     TableFormat.PARQUET: pd.read_parquet,
     TableFormat.CSV: pd.read_csv,
     TableFormat.JSONL: lambda path: pd.read_json(path, lines=True),
+    TableFormat.ARROW: pd.read_feather,
 }
 
 
@@ -120,7 +132,7 @@ def test_no_targets_give_no_rows(tmp_path: Path, format: TableFormat) -> None:
     assert set(READERS[format](path)["id"]) == {"a"}
 
 
-@pytest.mark.parametrize("format", [TableFormat.PARQUET, TableFormat.CSV])
+@pytest.mark.parametrize("format", [TableFormat.PARQUET, TableFormat.CSV, TableFormat.ARROW])
 def test_no_prompts_still_give_columns(tmp_path: Path, format: TableFormat) -> None:
     path = tmp_path / f"table.{format}"
     assert write_tidy_table(path, []) == 0
@@ -134,6 +146,98 @@ def test_the_same_table_in_each_format(tmp_path: Path) -> None:
         frames.append(read(tmp_path / f"table.{format}"))
     for frame in frames[1:]:
         pd.testing.assert_frame_equal(frame, frames[0], check_dtype=False, rtol=1e-6)
+
+
+# ---- the strongest only ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", Method)
+@pytest.mark.parametrize("top", [1, 2, 100])
+def test_top_keeps_the_rows_of_the_strongest_visible_sources_as_they_are(method: Method, top: int) -> None:
+    source, table = with_table(analysis("a", method))
+    every = to_tidy(source, table).to_pandas()
+    sizes = every["score"].abs().tolist()
+    visible = [row for row, role in enumerate(every["source_role"]) if role != "special"]
+    expected: list[int] = []
+    for number in range(1, len(table.targets) + 1):
+        own = [row for row in visible if every["target_number"][row] == number]
+        assert len(own) > 2
+        expected += sorted(sorted(own, key=lambda row: -sizes[row])[:top])
+    kept = to_tidy(source, table, top=top).to_pandas()
+    pd.testing.assert_frame_equal(kept, every.iloc[expected].reset_index(drop=True))
+
+
+def test_of_equally_strong_sources_the_first_are_kept() -> None:
+    source, table = with_table(analysis("a"))
+    frame = to_tidy(source, dataclasses.replace(table, scores=np.ones_like(table.scores)), top=2).to_pandas()
+    assert frame["source_number"].tolist() == [2, 3] * len(table.targets)  # the first is <bos>
+
+
+# ---- many prompts ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("format", TableFormat)
+def test_prompts_are_let_go_of_while_others_are_written(tmp_path: Path, format: TableFormat) -> None:
+    seen: list[weakref.ref[Analysis]] = []
+    n_alive: list[int] = []
+
+    def tables() -> Iterator[tuple[Analysis, SpanTable]]:
+        for seed in range(10):
+            one = analysis(str(seed), seed=seed)
+            n_alive.append(sum(reference() is not None for reference in seen))
+            seen.append(weakref.ref(one))
+            yield with_table(one)
+
+    write_tidy_table(tmp_path / f"table.{format}", tables())
+    assert max(n_alive) <= 2
+
+
+def test_rows_are_let_go_of_once_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlight.io.tables.WRITE_BYTES", 1)
+    seen: list[weakref.ref[pa.Table]] = []
+    n_alive: list[int] = []
+
+    def tables() -> Iterator[pa.Table]:
+        for seed in range(10):
+            one = to_tidy(*with_table(analysis(str(seed))))
+            n_alive.append(sum(reference() is not None for reference in seen))
+            seen.append(weakref.ref(one))
+            yield one
+
+    assert write_tables(tmp_path / "t.parquet", tidy_schema(), tables()) > 0
+    assert max(n_alive) <= 2
+
+
+def test_small_prompts_are_written_together_and_large_ones_as_they_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, pairs = tmp_path / "t.parquet", [with_table(analysis(str(seed))) for seed in range(6)]
+    write_tidy_table(path, pairs)
+    together = pd.read_parquet(path)
+    assert pq.ParquetFile(path).num_row_groups == 1
+    monkeypatch.setattr("promptlight.io.tables.WRITE_BYTES", 2 * to_tidy(*pairs[0]).nbytes)
+    write_tidy_table(path, pairs, overwrite=True)
+    assert pq.ParquetFile(path).num_row_groups == 3
+    pd.testing.assert_frame_equal(pd.read_parquet(path), together)
+
+
+# ---- columns --------------------------------------------------------------------------------------------------------
+
+
+def test_every_column_says_what_it_is() -> None:
+    for schema in (tidy_schema(), summary_schema(), build_schema(Method.GRAD_L2)):
+        said = [(field.metadata or {}).get(b"description", b"") for field in schema]
+        assert [len(text) > 5 for text in said] == [True] * len(schema)
+        assert len(set(said)) >= len(said) - 1  # both a target and a source end behind their last token
+
+
+def test_what_columns_are_is_kept_in_parquet_and_arrow(tmp_path: Path) -> None:
+    for name in ("t.parquet", "t.arrow"):
+        write_tidy_table(tmp_path / name, [with_table(analysis("a"))])
+    with pa.OSFile(str(tmp_path / "t.arrow")) as file:
+        stored = [pq.read_schema(tmp_path / "t.parquet"), pa.ipc.open_file(file).schema]
+    for schema in stored:
+        assert schema.field("share").metadata[b"description"] == tidy_schema().field("share").metadata[b"description"]
 
 
 # ---- files ----------------------------------------------------------------------------------------------------------
@@ -202,6 +306,7 @@ def test_a_place_that_can_hold_no_file_is_refused(tmp_path: Path, place: Callabl
         ("t.parquet", TableFormat.PARQUET),
         ("t.csv", TableFormat.CSV),
         ("t.jsonl", TableFormat.JSONL),
+        ("t.arrow", TableFormat.ARROW),
         ("T.CSV", TableFormat.CSV),
         ("a.b.parquet", TableFormat.PARQUET),
     ],
@@ -212,7 +317,7 @@ def test_the_ending_says_the_format(name: str, format: TableFormat) -> None:
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", ".csv", "t.csv.gz", "t.json"])
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, \.csv, \.jsonl, or --format"):
+    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, \.csv, \.jsonl, \.arrow, or --format"):
         write_tidy_table(tmp_path / name, broken_tables())
     assert list(tmp_path.iterdir()) == []
 

@@ -1,0 +1,161 @@
+"""A page for colleagues: one HTML file with everything in it, which opens from disk and asks no server.
+
+``page/`` has the page itself. Each prompt is a JSON element of its own, read when it is first shown. Scores are 16-bit
+parts of the largest of their row: four digits, which is more than anyone sees.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import (
+    Analysis,
+    Completion,
+    FloatArray,
+    Granularity,
+    Method,
+    Role,
+    Span,
+    StopReason,
+)
+
+PAGE = Path(__file__).parent / "page"
+FULL_SCALE = 32767
+START_LENGTH = 60  # characters of a prompt that stand in the list
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRecord:
+    """One prompt as the page holds it."""
+
+    id: str
+    label: str
+    start: str
+    data: str  # JSON that no HTML parser takes for a tag
+
+
+def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *, title: str) -> int:
+    """Write the page, one prompt in memory at a time; returns how many it holds.
+
+    Each analysis comes with its sections as spans, which name themselves. The file appears whole or not at all. Raises
+    OutputError if it can't be written.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    n_prompts = 0
+
+    def records() -> Iterator[dict[str, Any]]:
+        nonlocal n_prompts
+        for analysis, sections in analyses:
+            n_prompts += 1
+            record = to_record(analysis, sections)
+            yield vars(record) | {"data": Markup(record.data)}
+
+    loader = jinja2.FileSystemLoader(PAGE)
+    template = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template(
+        "page.html.j2"
+    )
+    style, script = (Markup((PAGE / name).read_text("utf-8")) for name in ("page.css", "page.js"))
+    subtitle = "Which parts of each prompt mattered for what the model wrote."
+    values = {"title": title, "subtitle": subtitle, "style": style, "script": script}
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.writelines(template.generate(values | {"records": records()}))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: could not be written ({error.strerror or error})") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+    return n_prompts
+
+
+def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
+    """All that the page needs of one prompt."""
+    completion, salience = analysis.completion, analysis.salience
+    prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
+    cuts = {
+        name.value: list(cut.bounds) for name, cut in analysis.segmentations.items() if name is not Granularity.TOKEN
+    }
+    cuts["section"] = [*(span.start for span in sections), len(completion.tokens)]
+    matrices: dict[str, Any] = {}
+    if salience.scores is not None:
+        lengths = list(range(completion.n_prompt_tokens, len(completion.tokens)))
+        matrices["token"] = encode_rows(salience.scores, lengths)
+    for name, scores in salience.span_scores.items():
+        lengths = [stop - 1 for stop in cuts[name.value][1:] if stop > completion.n_prompt_tokens]
+        matrices[name.value] = encode_rows(scores, lengths)
+    has_names = any(span.section for span in sections)
+    data = {
+        "id": prompt.id,
+        "label": prompt.source or "",
+        "given": given,
+        "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
+        "method": f"{salience.method} of the {salience.objective}",
+        "signed": salience.method is not Method.GRAD_L2,
+        "prompt_tokens": completion.n_prompt_tokens,
+        "tokens": list(describe_tokens(completion)),
+        "cuts": cuts,
+        "cut_names": [name for name in ("token", *cuts) if name != "section" or has_names],
+        "names": [span.section for span in sections],
+        "scores": {name: matrices[name] for name in ("token", *cuts) if name in matrices},
+    }
+    start = " ".join(prompt.text.split())
+    return ReportRecord(
+        id=prompt.id,
+        label=prompt.source or "",
+        start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def describe_tokens(completion: Completion) -> Iterator[tuple[str, int, float | None]]:
+    """Each token's text (a mark's own name), its role as a number, and its log-probability.
+
+    Characters that a terminal or a browser would obey, not show, become visible.
+    """
+    roles = list(Role)
+    for token in completion.tokens:
+        text = completion.text[token.start : token.stop]
+        shown = text or (token.piece if token.role is Role.SPECIAL else "")
+        log_prob = None if token.log_prob is None else round(token.log_prob, 6)
+        yield make_visible(shown), roles.index(token.role), log_prob
+
+
+def make_visible(text: str) -> str:
+    """Control characters as the symbols that stand for them, and marks that turn the direction of text as U+FFFD."""
+    return text.translate(VISIBLE)
+
+
+VISIBLE = {
+    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
+    **dict.fromkeys([*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
+}
+
+
+def encode_rows(scores: FloatArray, lengths: list[int]) -> dict[str, Any]:
+    """Ragged rows: each one's largest size, and its scores as 16-bit parts of that, little-endian, in base64."""
+    rows = [row[:length].astype(np.float64) for row, length in zip(scores, lengths, strict=True)]
+    largest = [float(np.abs(row).max(initial=0.0)) for row in rows]
+    parts = [np.rint(row / (most or 1.0) * FULL_SCALE) for row, most in zip(rows, largest, strict=True)]
+    data = np.concatenate(parts).astype("<i2") if parts else np.zeros(0, "<i2")
+    return {
+        "lengths": lengths,
+        "largest": [float(f"{most:.6g}") for most in largest],
+        "data": base64.b64encode(data.tobytes()).decode(),
+    }
