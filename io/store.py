@@ -3,6 +3,8 @@
 Each shard holds whole rows, one per prompt. It is written under a hidden name, flushed to disk and renamed, so whatever
 interrupts a run leaves only whole shards, and the next run goes on after them. Each shard's metadata holds the settings
 that made it; a run with other settings is refused. There is no manifest that could disagree with the shards.
+
+A damaged shard hides its own rows only: reading goes on with the others and names it at the end. A run refuses it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlight.io.schema import SCHEMA_VERSION, Kind, build_schema, from_row, read_kind, to_row
+from promptlight.io.schema import SCHEMA_VERSION, build_schema, from_row, read_kind, to_row
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, SetAside
 
@@ -44,66 +46,87 @@ class Done:
 
 def find_shards(folder: Path) -> list[Path]:
     """The folder's shards in the order in which they were written."""
-    return sorted(path for path in folder.glob("part-*.parquet") if _SHARD_NAME.fullmatch(path.name))
-
-
-def read_metadata(shard: Path) -> dict[str, Any]:
-    """What a shard says of how it was made. Raises OutputError for a file that promptlight did not write."""
-    stored = (_open_shard(shard).schema_arrow.metadata or {}).get(METADATA_KEY)
-    if stored is None:
-        raise OutputError(f"{shard}: not written by promptlight run; expected a folder that `promptlight run -o` made")
-    metadata = json.loads(stored)
-    if metadata["schema_version"] != SCHEMA_VERSION:
-        raise OutputError(
-            f"{shard}: written with schema version {metadata['schema_version']}, this promptlight reads"
-            f" {SCHEMA_VERSION}: run the prompts again into a new folder"
-        )
-    return metadata
-
-
-def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
-    """All results of a folder in the order in which they were written, one shard in memory at a time."""
-    for shard in require_shards(Path(folder)):
-        kind = _read_kind(shard)
-        with _naming(shard):
-            for batch in _open_shard(shard).iter_batches(batch_size=16):
-                for row in batch.to_pylist():
-                    yield from_row(row, kind)
-
-
-def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
-    """The result with an id, or else the one at a row number (from 0; negative numbers count from the end)."""
-    shards = require_shards(Path(folder))
-    places = [
-        (shard, place, known)
-        for shard in shards
-        for place, known in enumerate(_read_shard(shard, ["id"])["id"].to_pylist())
-    ]
-    if id is None:
-        if not -len(places) <= row < len(places):
-            raise OutputError(f"{folder}: no row {row}; it has {len(places)} rows, numbered from 0")
-        shard, place, _ = places[row]
-    else:
-        found = [(shard, place) for shard, place, known in places if known == id]
-        if not found:
-            ids = ", ".join(known for _, _, known in places[:8]) + (", ..." if len(places) > 8 else "")
-            raise OutputError(f"{folder}: no result with id {id!r}; it has {ids}")
-        shard, place = found[0]
-    return from_row(_read_shard(shard).slice(place, 1).to_pylist()[0], _read_kind(shard))
-
-
-def _read_kind(shard: Path) -> Kind:
-    return read_kind(read_metadata(shard)["settings"])
+    return sorted((path for path in folder.iterdir() if _SHARD_NAME.fullmatch(path.name)), key=_read_number)
 
 
 def require_shards(folder: Path) -> list[Path]:
     """The folder's shards; raises OutputError if there are none."""
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: no such results folder; make one with `promptlight run PROMPTS -o {folder}`")
-    shards = find_shards(folder)
+    try:
+        shards = find_shards(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{folder}: no such results folder; make one with `promptlight run PROMPTS -o {folder}`"
+        ) from error
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be read ({error.strerror})") from error
     if not shards:
         raise OutputError(f"{folder}: no results in it; make some with `promptlight run PROMPTS -o {folder}`")
     return shards
+
+
+def read_metadata(shard: Path) -> dict[str, Any]:
+    """What a shard says of how it was made. Raises OutputError for a file that promptlight did not write."""
+    return json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
+
+
+def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
+    """All results of a folder in the order in which they were written, one shard in memory at a time.
+
+    Damaged shards are left out, and an OutputError after the last result names them all.
+    """
+    problems: list[str] = []
+    for shard in require_shards(Path(folder)):
+        try:
+            yield from _read_shard_results(shard)
+        except OutputError as error:
+            problems.append(str(error))
+    if problems:
+        raise OutputError("; ".join(problems))
+
+
+def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
+    """The result with an id, or else the one at a row number (from 0; negative numbers count from the end).
+
+    Damaged shards matter only where the answer depends on them: where they come before the row, or where no other
+    shard holds the id. Then an OutputError names them.
+    """
+    shards = require_shards(Path(folder))
+    shard, place = _find_row(folder, shards, row) if id is None else _find_id(folder, shards, id)
+    kind = read_kind(read_metadata(shard)["settings"])
+    table = _read_shard(shard)
+    with _naming(shard):
+        return from_row(table.slice(place, 1).to_pylist()[0], kind)
+
+
+def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:
+    """The shard of a row and its place there; a negative row is looked for from the end."""
+    n_rows = 0
+    for shard in shards if row >= 0 else reversed(shards):
+        n_here = _read_shard(shard, ["id"]).num_rows
+        place = row - n_rows if row >= 0 else row + n_rows + n_here
+        if 0 <= place < n_here:
+            return shard, place
+        n_rows += n_here
+    raise OutputError(f"{folder}: no row {row}; it has {n_rows} rows, numbered from 0")
+
+
+def _find_id(folder: str | Path, shards: list[Path], id: str) -> tuple[Path, int]:
+    """The shard of an id and its place there."""
+    known: list[str] = []
+    problems: list[str] = []
+    for shard in shards:
+        try:
+            ids = [row["id"] for row in _read_rows(shard, ["id"])]
+        except OutputError as error:
+            problems.append(str(error))
+            continue
+        if id in ids:
+            return shard, ids.index(id)
+        known += ids
+    if problems:
+        raise OutputError(f"{folder}: no result with id {id!r} where it can be read; {'; '.join(problems)}")
+    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    raise OutputError(f"{folder}: no result with id {id!r}; it has {listed}")
 
 
 class ResultsWriter:
@@ -119,6 +142,7 @@ class ResultsWriter:
         self.folder = Path(folder)
         self._flush_every = flush_every
         self._rows: list[dict[str, Any]] = []
+        self._number = 0  # of the next shard
         metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
         self._schema = build_schema(Method(settings["method"])).with_metadata({METADATA_KEY: json.dumps(metadata)})
         self._lock = self._open_folder()
@@ -148,20 +172,20 @@ class ResultsWriter:
         if not self._rows:
             return
         table = pa.Table.from_pylist(self._rows, schema=self._schema)
-        shards = find_shards(self.folder)
-        number = int(shards[-1].stem.removeprefix("part-")) + 1 if shards else 0
-        write_table(table, self.folder / f"part-{number:05d}.parquet")
+        write_table(table, self.folder / f"part-{self._number:05d}.parquet")
+        self._number += 1  # not before it is written: after an error the same shard is tried again
         self._rows.clear()
 
     def forget(self, id: str) -> None:
         """Take a record that was set aside out of its shard, so that it can be tried again."""
-        done = self.done.pop(id)
-        table = _read_shard(done.shard)
+        shard = self.done[id].shard
+        table = _read_shard(shard)
         kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))
         if len(kept):
-            write_table(kept, done.shard)
+            write_table(kept, shard)
         else:
-            done.shard.unlink()
+            _remove(shard)
+        del self.done[id]
 
     def _open_folder(self) -> IO[str]:
         try:
@@ -183,13 +207,16 @@ class ResultsWriter:
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
         done: dict[str, Done] = {}
         for shard in find_shards(self.folder):
+            self._number = _read_number(shard) + 1
             differences = _describe_differences(read_metadata(shard)["settings"], settings)
             if differences:
                 raise OutputError(f"{self.folder}: made with other settings ({differences}); choose another -o")
-            for row in _read_shard(shard, ["id", "fingerprint", "error"]).to_pylist():
+            for row in _read_rows(shard, ["id", "fingerprint", "error"]):
+                if row["id"] in done:
+                    raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
                 done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
         for leftover in self.folder.glob(".part-*.parquet.tmp"):
-            leftover.unlink()
+            _remove(leftover)
         return done
 
 
@@ -198,7 +225,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd")
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -217,22 +244,67 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: could not be removed ({error.strerror})") from error
+
+
+def _read_number(shard: Path) -> int:
+    return int(shard.stem.removeprefix("part-"))
+
+
 def _open_shard(shard: Path) -> pq.ParquetFile:
+    """A shard's reader; raises OutputError unless promptlight wrote it and this version has the same columns."""
     with _naming(shard):
-        return pq.ParquetFile(shard)
+        file = pq.ParquetFile(shard, page_checksum_verification=True)
+        stored = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+        if stored is None:
+            raise OutputError(
+                f"{shard}: not written by promptlight run; expected a folder that `promptlight run -o` made"
+            )
+        metadata = json.loads(stored)
+        if metadata["schema_version"] != SCHEMA_VERSION:
+            raise OutputError(
+                f"{shard}: written with schema version {metadata['schema_version']}, this promptlight reads"
+                f" {SCHEMA_VERSION}: run the prompts again into a new folder"
+            )
+        if not file.schema_arrow.equals(build_schema(read_kind(metadata["settings"]).method)):
+            raise ValueError("its columns are not those that promptlight writes")
+        return file
 
 
 def _read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
     with _naming(shard):
-        return _open_shard(shard).read(columns=columns)
+        file = _open_shard(shard)
+        table = file.read(columns=columns)
+        if table.num_rows != file.metadata.num_rows:
+            raise ValueError(f"{table.num_rows} rows instead of {file.metadata.num_rows}")
+        return table
+
+
+def _read_rows(shard: Path, columns: list[str]) -> list[dict[str, Any]]:
+    table = _read_shard(shard, columns)
+    with _naming(shard):
+        return table.to_pylist()
+
+
+def _read_shard_results(shard: Path) -> Iterator[Analysis | SetAside]:
+    kind = read_kind(read_metadata(shard)["settings"])
+    table = _read_shard(shard)
+    with _naming(shard):
+        for batch in table.to_batches(max_chunksize=16):  # as Python objects, rows take many times their size
+            for row in batch.to_pylist():
+                yield from_row(row, kind)
 
 
 @contextlib.contextmanager
 def _naming(shard: Path) -> Iterator[None]:
-    """Errors of a damaged shard, in its footer or behind it, say which one it is."""
+    """Errors of a damaged shard say which one it is: pyarrow's own, and those of wrong text, JSON, names or types."""
     try:
         yield
-    except (OSError, pa.ArrowInvalid) as error:
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
         raise OutputError(
             f"{shard}: not readable as Parquet ({error}); if it is damaged, delete it and run the same command again"
         ) from error

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas as pd
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from promptlight.io import store
 from promptlight.io.schema import SCHEMA_VERSION
 from promptlight.io.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
 from promptlight.salience.errors import OutputError
@@ -262,6 +265,30 @@ def test_a_forgotten_record_can_be_tried_again(
     assert ids_of(tmp_path) == [*left, *forgotten]
 
 
+def test_the_shard_after_number_99999_comes_after_it(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"))
+    find_shards(tmp_path)[0].rename(tmp_path / "part-99999.parquet")
+    for id in "bc":
+        write(tmp_path, analysis(id))
+    assert [shard.name for shard in find_shards(tmp_path)] == [f"part-{n}.parquet" for n in (99999, 100000, 100001)]
+    assert ids_of(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_shard_whose_rename_could_not_be_synced_is_not_written_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: Path) -> None:
+        raise OSError(5, os.strerror(5))
+
+    with open_writer(tmp_path, flush_every=1) as writer:
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_sync_folder", fail)
+            with pytest.raises(OutputError, match=r"part-00000\.parquet: could not be written"):
+                writer.add(analysis("a"))
+        writer.add(analysis("b"))
+    assert ids_of(tmp_path) == ["a", "b"]
+
+
 # ---- folders that are refused ---------------------------------------------------------------------------------------
 
 
@@ -307,6 +334,16 @@ def test_a_folder_with_other_files_is_left_untouched(tmp_path: Path, name: str) 
 def test_hidden_files_of_a_desktop_are_no_hindrance(tmp_path: Path) -> None:
     (tmp_path / ".DS_Store").touch()
     assert ids_of(write(tmp_path, analysis("a"))) == ["a"]
+
+
+def test_a_shard_that_was_copied_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"), analysis("b"))
+    shutil.copy(tmp_path / "part-00000.parquet", tmp_path / "part-00007.parquet")
+    with pytest.raises(OutputError) as raised:
+        open_writer(tmp_path)
+    assert str(raised.value) == (
+        f"{tmp_path / 'part-00007.parquet'}: holds id 'a', as {tmp_path / 'part-00000.parquet'} does; delete one"
+    )
 
 
 def below_a_file(folder: Path) -> Path:
@@ -366,10 +403,39 @@ def replace_by_later_version(shard: Path) -> None:
     pq.write_table(table.replace_schema_metadata({"promptlight": metadata}), shard)
 
 
+def damage_metadata(shard: Path) -> None:
+    table = pq.read_table(shard)
+    pq.write_table(table.replace_schema_metadata({"promptlight": '{"schema_version'}), shard)
+
+
+def leave_a_setting_out(shard: Path) -> None:
+    table = pq.read_table(shard)
+    metadata = json.dumps({"schema_version": SCHEMA_VERSION, "settings": {"method": "grad_l2"}})
+    pq.write_table(table.replace_schema_metadata({"promptlight": metadata}), shard)
+
+
+def leave_a_column_out(shard: Path) -> None:
+    pq.write_table(pq.read_table(shard).drop_columns("tokens"), shard)
+
+
+def miscount_rows(shard: Path) -> None:
+    """The footer says another number of rows than its row group: a 64-bit field before a list of one structure."""
+    n_rows = pq.read_metadata(shard).num_rows
+    data = shard.read_bytes()
+    footer_start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
+    field, changed = (bytes([0x16, 2 * number, 0x19, 0x1C]) for number in (n_rows, n_rows + 4))
+    shard.write_bytes(data[:footer_start] + data[footer_start:].replace(field, changed, 1))
+    assert pq.read_metadata(shard).num_rows == n_rows + 4
+
+
 DAMAGES = [
     (cut_off, "not readable as Parquet"),
     (make_empty, "not readable as Parquet"),
     (damage_data, "not readable as Parquet"),
+    (damage_metadata, "not readable as Parquet"),
+    (leave_a_setting_out, "not readable as Parquet"),
+    (miscount_rows, "rows instead of"),
+    (leave_a_column_out, "its columns are not those that promptlight writes"),
     (replace_by_foreign, "not written by promptlight run"),
     (replace_by_later_version, f"written with schema version {SCHEMA_VERSION + 1}"),
 ]
@@ -391,6 +457,98 @@ def test_a_damaged_shard_is_named(
         use(tmp_path)
     assert str(raised.value).startswith(f"{shard}: ")
     assert said in str(raised.value)
+
+
+@pytest.fixture
+def three_shards(tmp_path: Path) -> list[Path]:
+    return find_shards(write(tmp_path, *map(analysis, "abcdef")))
+
+
+def read_readable(folder: Path) -> tuple[list[Analysis | SetAside], str]:
+    """What comes before the error, and the error."""
+    readable: list[Analysis | SetAside] = []
+    with pytest.raises(OutputError) as raised:
+        readable.extend(read_results(folder))  # extends item by item
+    return readable, str(raised.value)
+
+
+@pytest.mark.parametrize("damage", [damage for damage, _ in DAMAGES])
+def test_a_damaged_shard_hides_its_own_rows_only(three_shards: list[Path], damage: Callable[[Path], None]) -> None:
+    first, second, third = three_shards
+    folder = second.parent
+    damage(second)
+    readable, said = read_readable(folder)
+    for found, id in zip(readable, "abef", strict=True):
+        assert_same_analysis(found, analysis(id))
+    assert said.startswith(f"{second}: ")
+    assert str(first) not in said
+    assert str(third) not in said
+    damage(third)
+    readable, said = read_readable(folder)
+    assert len(readable) == 2
+    assert said.startswith(f"{second}: ")
+    assert f"; {third}: " in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "id"),
+    [({"id": "a"}, "a"), ({"id": "f"}, "f"), ({"row": 1}, "b"), ({"row": -1}, "f"), ({"row": -2}, "e")],
+)
+def test_a_result_is_found_in_spite_of_a_damaged_shard(
+    three_shards: list[Path], asked: dict[str, Any], id: str
+) -> None:
+    cut_off(three_shards[1])
+    assert_same_analysis(find_result(three_shards[1].parent, **asked), analysis(id))
+
+
+@pytest.mark.parametrize("asked", [{"id": "c"}, {"id": "z"}, {"row": 2}, {"row": 4}, {"row": 9}, {"row": -3}])
+def test_a_damaged_shard_is_named_where_the_result_may_be_in_it(
+    three_shards: list[Path], asked: dict[str, Any]
+) -> None:
+    cut_off(three_shards[1])
+    with pytest.raises(OutputError) as raised:
+        find_result(three_shards[1].parent, **asked)
+    assert f"{three_shards[1]}: not readable as Parquet" in str(raised.value)
+
+
+def cut_anywhere(random: Random, data: bytes) -> bytes:
+    return data[: random.randrange(len(data))]
+
+
+def flip_a_bit_of_a_page(random: Random, data: bytes) -> bytes:
+    """Among the last bytes of a column, which its checksum covers; a page's own header has none."""
+    columns = pq.ParquetFile(pa.BufferReader(data)).metadata.row_group(0)
+    column = columns.column(random.randrange(columns.num_columns))
+    start = column.dictionary_page_offset or column.data_page_offset
+    return flip_a_bit(data, start + column.total_compressed_size - 1 - random.randrange(8), random.randrange(8))
+
+
+def flip_a_bit_of_the_footer(random: Random, data: bytes) -> bytes:
+    footer_size = int.from_bytes(data[-8:-4], "little")
+    return flip_a_bit(data, len(data) - 1 - random.randrange(footer_size + 8), random.randrange(8))
+
+
+def flip_a_bit(data: bytes, place: int, bit: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ (1 << bit)]) + data[place + 1 :]
+
+
+@pytest.mark.parametrize("damage", [cut_anywhere, flip_a_bit_of_a_page, flip_a_bit_of_the_footer])
+def test_a_shard_damaged_anywhere_is_right_or_refused(tmp_path: Path, damage: Callable[[Random, bytes], bytes]) -> None:
+    """Never other rows, never fewer of them, never an error of pyarrow's own."""
+    expected = [analysis(id, seed=seed) for seed, id in enumerate("abc")]
+    (shard,) = find_shards(write(tmp_path, *expected, flush_every=3))
+    random, whole = Random(0), shard.read_bytes()
+    n_refused = 0
+    for _ in range(150):
+        shard.write_bytes(damage(random, whole))
+        try:
+            readable = list(read_results(tmp_path))
+        except OutputError:
+            n_refused += 1
+        else:
+            for found, wanted in zip(readable, expected, strict=True):
+                assert_same_analysis(found, wanted)
+    assert n_refused > 50 if damage is flip_a_bit_of_the_footer else n_refused == 150
 
 
 @pytest.mark.parametrize(
