@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import ByOption, IdsOption, PoolOption, SectionsOption, TargetByOption, WhereOption
 from promptlight.io.tables import TableFormat
 from promptlight.salience.types import Analysis, Pooling, SpanTable
@@ -29,24 +30,19 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
 ) -> None:
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
-    from promptlight.io.sections import read_section_patterns
-    from promptlight.io.store import read_results
     from promptlight.io.tables import write_tidy_table
-    from promptlight.salience.sections import name_sections
-    from promptlight.salience.selection import parse_condition, select_results
     from promptlight.salience.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
-    conditions = [parse_condition(text) for text in where or ()]
-    patterns = read_section_patterns(sections) if sections else None
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets
 
-        for result in select_results(read_results(results), id or (), conditions):
-            analysis = name_sections(result, patterns) if patterns else result
-            chosen = targets or choose_targets(analysis, sources)
-            yield analysis, build_span_table(analysis, targets=chosen, sources=sources, pooling=pool)
+        for analysis in chosen:
+            wanted = targets or choose_targets(analysis, sources)
+            yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool)
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {output}")
+    chosen.raise_damage()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.io.digits import Scores
 from promptlight.salience.types import Compat, Explain, Granularity, Objective, Pooling
 
 
@@ -71,6 +72,9 @@ StoreOption = Annotated[
     typer.Option(
         "--store", metavar="LIST", help="Of which targets scores are kept, as word,line; token is most (default: all)."
     ),
+]
+ScoresOption = Annotated[
+    Scores, typer.Option("--scores", help="Digits that are kept; float16's eleven bits take half the room on disk.")
 ]
 TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; above 0, tokens are drawn.")]
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]

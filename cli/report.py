@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import IdsOption, SectionsOption, WhereOption
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Granularity, Span
+from promptlight.salience.types import Granularity
 
 
 def report(
@@ -27,22 +27,16 @@ def report(
     It opens from disk and loads nothing: choose a part of what the model wrote, and see what it was because of.
     """
     from promptlight.io.report import write_report
-    from promptlight.io.sections import read_section_patterns
-    from promptlight.io.store import read_results
     from promptlight.salience.aggregation import find_segmentation
-    from promptlight.salience.sections import name_sections
-    from promptlight.salience.selection import parse_condition, select_results
     from promptlight.salience.spans import describe_spans
 
-    patterns = read_section_patterns(sections) if sections else None
-    conditions = [parse_condition(condition) for condition in where or ()]
     if output.exists() and not overwrite:
         raise UsageError(f"{output}: exists already; choose another -o, or say --overwrite")
-
-    def chosen() -> Iterator[tuple[Analysis, list[Span]]]:
-        for result in select_results(read_results(results), id or (), conditions):
-            analysis = name_sections(result, patterns) if patterns else result
-            yield analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
-
-    n_prompts = write_report(output, chosen(), title=title)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    pairs = (
+        (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))
+        for analysis in chosen
+    )
+    n_prompts = write_report(output, pairs, title=title)
     print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
+    chosen.raise_damage()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +21,7 @@ from promptlight.cli.options import (
     ModelOption,
     ObjectiveOption,
     PromptsArgument,
+    ScoresOption,
     SeedOption,
     StoreOption,
     TargetsOption,
@@ -31,8 +32,9 @@ from promptlight.cli.options import (
     WhereOption,
 )
 from promptlight.cli.progress import Tally, show_progress
+from promptlight.io.digits import Scores
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError, UsageError
-from promptlight.salience.types import Analysis, Compat, Explain, Granularity, Objective, Prompt, SetAside
+from promptlight.salience.types import Compat, Explain, Granularity, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.io.prompts import PromptReader
@@ -63,6 +65,7 @@ def run(
     objective: ObjectiveOption = Objective.LOGPROB,
     targets: TargetsOption = Granularity.TOKEN,
     store: StoreOption = None,
+    scores: ScoresOption = Scores.FLOAT32,
     compat: CompatOption = None,
     temperature: TemperatureOption = 0.0,
     top_k: TopKOption = None,
@@ -89,7 +92,7 @@ def run(
     reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
     from promptlight.salience.model import load_model
-    from promptlight.salience.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.pipeline import AnalysisOptions
     from promptlight.salience.sampling import Sampling
 
     options = AnalysisOptions(
@@ -102,33 +105,42 @@ def run(
         compat=compat,
     )
     loaded = load_model(model, device=device, dtype=dtype)
-    with open_results(output, loaded, options, chat, flush_every) as writer, show_progress(tally, loaded, output):
-        results = analyze(skip_done(reader, writer, tally), loaded, options, batch_size=batch_size)
-        keep_results(results, writer, tally, strict=strict)
-        tally.n_blank_lines = reader.n_blank
+    writer = open_results(output, loaded, options, chat, scores, flush_every)
+    with writer, show_progress(tally, loaded, output):
+        explain_all(reader, writer, tally, loaded, options, batch_size)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
 
 
-def open_results(output: Path, model: Model, options: AnalysisOptions, chat: bool, flush_every: int) -> ResultsWriter:
+def open_results(
+    output: Path, model: Model, options: AnalysisOptions, chat: bool, scores: Scores, flush_every: int
+) -> ResultsWriter:
     """The results folder, which says how its results are made."""
     from promptlight.io.store import ResultsWriter
     from promptlight.salience.provenance import describe_provenance, describe_settings
 
-    settings = describe_settings(model, options, chat=chat)
+    settings = describe_settings(model, options, chat=chat) | {"scores": scores.value}
     return ResultsWriter(output, settings, describe_provenance(model), flush_every)
 
 
-def keep_results(results: Iterable[Analysis | SetAside], writer: ResultsWriter, tally: Tally, *, strict: bool) -> None:
-    """Count and store each result. Raises InputError with ``strict`` for the first that was set aside."""
-    for result in results:
+def explain_all(
+    reader: PromptReader, writer: ResultsWriter, tally: Tally, model: Model, options: AnalysisOptions, batch_size: int
+) -> None:
+    """Explain what is still to do; count and store each result.
+
+    Raises InputError for the first record that was set aside, if the reader is strict.
+    """
+    from promptlight.salience.pipeline import analyze
+
+    for result in analyze(skip_done(reader, writer, tally), model, options, batch_size=batch_size):
         if not isinstance(result, SetAside):
             tally.explained(result)
-        elif strict:
+        elif reader.strict:
             raise InputError(result.path, result.line, result.reason)
         else:
             tally.set_aside(result)
         writer.add(result)
+    tally.n_blank_lines = reader.n_blank
 
 
 def choose_objective(objective: Objective, compat: Compat | None) -> Objective:

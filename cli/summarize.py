@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import ByOption, IdsOption, SectionsOption, TargetByOption, WhereOption
 from promptlight.cli.printable import one_line
 from promptlight.io.tables import TableFormat
 from promptlight.salience.summary import Grouping, GroupSummary, Question, Summary
-from promptlight.salience.types import Analysis, Pattern
+from promptlight.salience.types import Pattern
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,32 +62,24 @@ def summarize(
     """Show which lines, sections or words of many prompts mattered for their completions, and how sure that is."""
     from rich.console import Console
 
-    from promptlight.io.sections import read_section_patterns
-    from promptlight.io.store import read_results
     from promptlight.io.tables import check_output, write_summary
-    from promptlight.salience.sections import name_sections
-    from promptlight.salience.selection import parse_condition, select_results
     from promptlight.salience.spans import parse_cut
     from promptlight.salience.summary import summarize_shares
 
     question = Question(
         by=parse_cut(by), group=group, target=target, target_by=parse_cut(target_by) if target_by else None
     )
-    conditions = [parse_condition(text) for text in where or ()]
-    patterns = read_section_patterns(sections) if sections else None
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
     if output:
         check_output(output, format, overwrite=overwrite)
 
-    def analyses() -> Iterator[Analysis]:
-        for result in select_results(read_results(results), id or (), conditions):
-            yield name_sections(result, patterns) if patterns else result
-
-    summary = summarize_shares(analyses(), question)
+    summary = summarize_shares(chosen, question)
     console = Console(highlight=False)
     console.print(render_summary(summary, question, console.width, n_top=top))
     if output:
         n_rows = write_summary(output, map(to_row, summary.groups), format=format, overwrite=overwrite)
         print(f"\n{n_rows:,} rows in {output}")
+    chosen.raise_damage()
 
 
 def to_row(group: GroupSummary) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from promptlight.io.digits import Scores, round_to_half
 from promptlight.salience.types import (
     Analysis,
     Compat,
@@ -112,7 +113,12 @@ def build_schema(method: Method, granularities: Iterable[Granularity] = SPAN_GRA
     )
 
 
-def to_row(result: Analysis | SetAside) -> dict[str, Any]:
+def find_matrix_columns(schema: pa.Schema) -> list[str]:
+    """The columns that hold scores."""
+    return [field.name for field in schema if field.type == MATRIX]
+
+
+def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict[str, Any]:
     """Column name -> value; a record that was set aside leaves all but its own columns empty."""
     if isinstance(result, SetAside):
         row = asdict(result)
@@ -138,12 +144,12 @@ def to_row(result: Analysis | SetAside) -> dict[str, Any]:
         "tokens": [vars(token) | {"role": token.role.value} for token in completion.tokens],
     }
     if salience.scores is not None:
-        row[salience.method.value] = _ragged(salience.scores, range(first, len(completion.tokens)))
+        row[salience.method.value] = _ragged(salience.scores, range(first, len(completion.tokens)), scores)
     for granularity, cut in result.segmentations.items():
         row[f"{granularity}_bounds"] = list(cut.bounds)
         if granularity in salience.span_scores:
             lasts = [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]
-            row[f"{salience.method}_{granularity}"] = _ragged(salience.span_scores[granularity], lasts)
+            row[f"{salience.method}_{granularity}"] = _ragged(salience.span_scores[granularity], lasts, scores)
     return row
 
 
@@ -205,8 +211,9 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
     )
 
 
-def _ragged(scores: FloatArray, lengths: Iterable[int]) -> list[FloatArray]:
-    return [row[:length] for row, length in zip(scores, lengths, strict=True)]
+def _ragged(scores: FloatArray, lengths: Iterable[int], kept: Scores) -> list[FloatArray]:
+    rounded = round_to_half(scores) if kept is Scores.FLOAT16 else scores
+    return [row[:length] for row, length in zip(rounded, lengths, strict=True)]
 
 
 def _dense(rows: list[list[float]] | None, width: int) -> FloatArray | None:

@@ -21,7 +21,8 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlight.io.schema import SCHEMA_VERSION, build_schema, from_row, read_kind, to_row
+from promptlight.io.digits import Scores
+from promptlight.io.schema import SCHEMA_VERSION, build_schema, find_matrix_columns, from_row, read_kind, to_row
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, SetAside
 
@@ -69,18 +70,20 @@ def read_metadata(shard: Path) -> dict[str, Any]:
     return json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
 
 
-def read_results(folder: str | Path) -> Iterator[Analysis | SetAside]:
+def read_results(folder: str | Path, problems: list[str] | None = None) -> Iterator[Analysis | SetAside]:
     """All results of a folder in the order in which they were written, one shard in memory at a time.
 
-    Damaged shards are left out, and an OutputError after the last result names them all.
+    Damaged shards are left out, and an OutputError after the last result names them all; with a list of ``problems``,
+    they are named there instead.
     """
-    problems: list[str] = []
+    raising = problems is None
+    problems = [] if problems is None else problems
     for shard in require_shards(Path(folder)):
         try:
             yield from _read_shard_results(shard)
         except OutputError as error:
             problems.append(str(error))
-    if problems:
+    if problems and raising:
         raise OutputError("; ".join(problems))
 
 
@@ -141,6 +144,7 @@ class ResultsWriter:
     ) -> None:
         self.folder = Path(folder)
         self._flush_every = flush_every
+        self._scores = Scores(settings.get("scores", Scores.FLOAT32))
         self._rows: list[dict[str, Any]] = []
         self._number = 0  # of the next shard
         metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
@@ -163,7 +167,7 @@ class ResultsWriter:
 
     def add(self, result: Analysis | SetAside) -> None:
         """Take one result; every ``flush_every`` of them go to disk together."""
-        self._rows.append(to_row(result))
+        self._rows.append(to_row(result, self._scores))
         if len(self._rows) >= self._flush_every:
             self.flush()
 
@@ -225,7 +229,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -234,6 +238,25 @@ def write_table(table: pa.Table, path: Path) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise OutputError(f"{path}: could not be written ({error.strerror or error})") from error
+
+
+def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Scores hardly repeat: their bytes are stored by place, which packs better than a dictionary of them."""
+    matrices = find_matrix_columns(schema)
+    others = [path for field in schema if field.name not in matrices for path in _find_leaves(field.name, field.type)]
+    split = [path for name in matrices for path in _find_leaves(name, schema.field(name).type)]
+    return {"use_dictionary": others, "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT")}
+
+
+def _find_leaves(path: str, type_: pa.DataType) -> Iterator[str]:
+    """What Parquet calls the columns that a nested column is made of."""
+    if pa.types.is_list(type_):
+        yield from _find_leaves(f"{path}.list.element", type_.value_type)
+    elif pa.types.is_struct(type_):
+        for field in type_:
+            yield from _find_leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path
 
 
 def _sync_folder(folder: Path) -> None:
