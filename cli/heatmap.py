@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import regex
@@ -68,7 +69,6 @@ class Heatmap:
     pooling: Pooling
     spans: Sequence[Span]
     targets: Sequence[Span]
-    chosen: frozenset[int]  # numbers of the spans that the targets touch
     scores: FloatArray
     shares: FloatArray
     levels: FloatArray
@@ -99,7 +99,6 @@ def build_heatmap(
         pooling=pooling,
         spans=spans,
         targets=targets,
-        chosen=frozenset(np.flatnonzero(touched).tolist()),
         scores=scores,
         shares=share(scores, visible),
         levels=levels,
@@ -157,11 +156,24 @@ def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
 
 def render_text(heatmap: Heatmap, color_system: str | None) -> Text:
     """The text itself: sources shaded, the target marked."""
-    text = join_pieces([piece for span in heatmap.spans for piece in render_span(heatmap, span, color_system)])
+    explained = {at for target in heatmap.targets for at in range(target.start, target.stop)}
+    parts = (part for span in heatmap.spans for part in split_by_target(heatmap, span, explained))
+    text = join_pieces([piece for part in parts for piece in render_span(heatmap, part, explained, color_system)])
     return text[: len(text.plain.rstrip("\n"))]
 
 
-def render_span(heatmap: Heatmap, span: Span, color_system: str | None) -> Iterator[tuple[str, Style | None]]:
+def split_by_target(heatmap: Heatmap, span: Span, explained: Container[int]) -> Iterator[Span]:
+    """A span in parts, each all target or none of it: a source can be larger than the target that it touches."""
+    completion = heatmap.analysis.completion
+    for _, positions in groupby(range(span.start, span.stop), lambda at: at in explained):
+        part = list(positions)
+        text = completion.text[completion.tokens[part[0]].start : completion.tokens[part[-1]].stop]
+        yield replace(span, start=part[0], stop=part[-1] + 1, text=text or span.text)
+
+
+def render_span(
+    heatmap: Heatmap, span: Span, explained: Container[int], color_system: str | None
+) -> Iterator[tuple[str, Style | None]]:
     """The pieces of one span. What comes after the target can't matter to it, and is dim like a chat's own words."""
     if span.role is Role.SPECIAL or span.start >= heatmap.targets[-1].stop:
         first = heatmap.analysis.completion.tokens[span.start]
@@ -172,7 +184,7 @@ def render_span(heatmap: Heatmap, span: Span, color_system: str | None) -> Itera
     if set(body) == {"\n"}:
         body, breaks = "\n".join("↵" * len(body)), "\n"
     level, body = float(heatmap.levels[span.number]), printable(body)
-    chosen, goes_on, ends = (n in heatmap.chosen for n in (span.number, span.number - 1, span.number + 1))
+    chosen, goes_on, ends = (at in explained for at in (span.start, span.start - 1, span.stop))
     if color_system:
         yield lead, target_style(color_system) if chosen and goes_on else shade(0, color_system)
         yield body, target_style(color_system) if chosen else shade(level, color_system)

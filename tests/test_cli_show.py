@@ -329,3 +329,9 @@ def test_a_text_is_explained_at_once_as_a_file_of_it_would_be(promptlight: Comma
     assert now.exit_code == 0
     before = promptlight("show", demo_results, "--id", "dish-fixed", "--by", "line")
     assert now.stdout.splitlines()[1:] == before.stdout.splitlines()[1:]  # the first names the record
+
+
+def test_only_what_is_explained_is_marked_in_a_larger_source(promptlight: Command, demo_results: Path) -> None:
+    shown = promptlight("show", demo_results, "--by", "line", "--target-by", "word", "--target", "have to").stdout
+    assert "Recommendation: You »have to« try it." in shown
+    assert shown.count("»") == 2  # and in the legend
