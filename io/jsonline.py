@@ -26,14 +26,18 @@ class RecordError(Exception):
     """Why one record can't be used."""
 
 
+def decode_line(line: bytes) -> str:
+    """One line as text. Raises RecordError, naming the byte that is none."""
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found = f"0x{line[error.start]:02X} at byte {error.start + 1}"
+        raise RecordError(f"expected UTF-8, found {found}; save the file as UTF-8") from error
+
+
 def parse_object(line: bytes) -> dict[str, Any]:
     """One line as a JSON object."""
-    try:
-        text = line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise RecordError(
-            f"expected UTF-8, found 0x{line[error.start]:02X} at byte {error.start + 1}; save the file as UTF-8"
-        ) from error
+    text = decode_line(line)
     try:
         record = json.loads(
             text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant, parse_float=_parse_float

@@ -19,7 +19,7 @@ from promptlight.io.rows import Row, to_record
 from promptlight.io.sources import Source
 from promptlight.io.template import Template
 from promptlight.salience.chat import MODEL, ROLES, USER, Message, format_turns
-from promptlight.salience.sections import locate_section, order_sections
+from promptlight.salience.sections import count_blanks, locate_section, order_sections
 from promptlight.salience.types import Prompt, Section, SetAside, Turn
 
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
@@ -187,7 +187,7 @@ def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -
             if not isinstance(value, str):
                 start, stop = _read_range(name, value, record)
                 if turns:  # the prompt stands there without its outer blanks
-                    shift = turns[0].start - _count_blanks(record["prompt"])
+                    shift = turns[0].start - count_blanks(record["prompt"])
                     start, stop = max(start + shift, turns[0].start), min(stop + shift, turns[0].stop)
                 sections.append(Section(name=name, start=start, stop=stop))
             else:
@@ -212,10 +212,6 @@ def _read_range(name: str, value: Any, record: dict[str, Any]) -> tuple[int, int
             "characters of `prompt`"
         )
     return start, stop
-
-
-def _count_blanks(text: str) -> int:
-    return len(text) - len(text.lstrip())
 
 
 def _read_text(record: dict[str, Any], name: str) -> str | None:

@@ -7,7 +7,6 @@ parts of the largest of their row: four digits, which is more than anyone sees.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from promptlight.salience.errors import OutputError
+from promptlight.io.files import writing
 from promptlight.salience.types import (
     Analysis,
     Completion,
@@ -69,19 +68,10 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
     style, script = (Markup((PAGE / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     subtitle = "Which parts of each prompt mattered for what the model wrote."
     values = {"title": title, "subtitle": subtitle, "style": style, "script": script}
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.writelines(template.generate(values | {"records": records()}))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path}: could not be written ({error.strerror or error})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(template.generate(values | {"records": records()}))
+        file.flush()
+        os.fsync(file.fileno())
     return n_prompts
 
 

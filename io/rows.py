@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from promptlight.io.jsonline import RecordError, parse_object
+from promptlight.io.jsonline import RecordError, decode_line, parse_object
 from promptlight.io.sources import WHAT_IS_EXPECTED, Format, Source, explain
 from promptlight.salience.errors import InputError
 
@@ -46,15 +46,7 @@ def to_record(format: Format, row: Row) -> dict[str, Any]:
         if BEYOND in row:
             raise RecordError(f"expected as many cells as columns, found {len(row[BEYOND])} more; put text into quotes")
         return row
-    return {"prompt": _decode(row)} if format is Format.TEXT else parse_object(row)
-
-
-def _decode(line: bytes) -> str:
-    try:
-        return line.decode("utf-8")
-    except UnicodeDecodeError as error:
-        found = f"0x{line[error.start]:02X} at byte {error.start + 1}"
-        raise RecordError(f"expected UTF-8, found {found}; save the file as UTF-8") from error
+    return {"prompt": decode_line(row)} if format is Format.TEXT else parse_object(row)
 
 
 def _open(source: Source, path: Path) -> BinaryIO:
@@ -86,7 +78,7 @@ def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
 def _decode_lines(source: Source, file: BinaryIO) -> Iterator[str]:
     for number, line in enumerate(file, 1):
         try:
-            yield _decode(line.removeprefix(BOM) if number == 1 else line)
+            yield decode_line(line.removeprefix(BOM) if number == 1 else line)
         except RecordError as error:
             raise InputError(source.path, number, str(error)) from error
 

@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.digits import Scores
+from promptlight.io.files import not_written
 from promptlight.io.schema import SCHEMA_VERSION, build_schema, find_matrix_columns, from_row, read_kind, to_row
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, SetAside
@@ -237,7 +238,7 @@ def write_table(table: pa.Table, path: Path) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise OutputError(f"{path}: could not be written ({error.strerror or error})") from error
+        raise not_written(path, error) from error
 
 
 def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptlight.io.files import not_written, writing
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis, Role, SpanTable
 
@@ -133,20 +134,11 @@ def write_tables(
 ) -> int:
     """Write tables one below the other; returns the number of rows. The file appears whole or not at all."""
     format = check_output(path, format, overwrite=overwrite)
-    temporary = path.with_name(f".{path.name}.tmp")
     n_rows = 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_writer(temporary, format, schema) as write:
-            for table in join_small(tables):
-                n_rows += table.num_rows
-                write(table)
-        temporary.replace(path)
-    except OSError as error:
-        raise _not_written(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
+    with writing(path) as temporary, open_writer(temporary, format, schema) as write:
+        for table in join_small(tables):
+            n_rows += table.num_rows
+            write(table)
     return n_rows
 
 
@@ -156,14 +148,10 @@ def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bo
     try:
         exists = path.exists()
     except OSError as error:
-        raise _not_written(path, error) from error
+        raise not_written(path, error) from error
     if exists and not overwrite:
         raise OutputError(f"{path}: exists already; choose another -o, or say --overwrite")
     return format
-
-
-def _not_written(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path}: could not be written ({error.strerror or error})")
 
 
 def guess_format(path: Path) -> TableFormat:

@@ -69,12 +69,13 @@ def sections_of(prompt: Prompt) -> list[Section]:
     sections = list(prompt.sections) or number_sections(turns)
     ends = [*(section.start for section in sections), len(prompt.text)][1:]
     return [
-        dataclasses.replace(section, stop=section.stop + _count_blanks(prompt.text[section.stop : end]))
+        dataclasses.replace(section, stop=section.stop + count_blanks(prompt.text[section.stop : end]))
         for section, end in zip(sections, ends, strict=True)
     ]
 
 
-def _count_blanks(text: str) -> int:
+def count_blanks(text: str) -> int:
+    """How many blanks and line feeds a text begins with."""
     return len(text) - len(text.lstrip())
 
 

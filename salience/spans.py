@@ -26,7 +26,7 @@ import regex
 from promptlight.salience.errors import UsageError
 from promptlight.salience.lit import find_bounds
 from promptlight.salience.patterns import find_matches
-from promptlight.salience.sections import sections_of
+from promptlight.salience.sections import count_blanks, sections_of
 from promptlight.salience.types import (
     Compat,
     Completion,
@@ -106,12 +106,12 @@ def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> 
 
 def _anchor(token: Token, text: str) -> int:
     """Where a token's first visible character is; where it starts if it has none."""
-    return token.start + _count_blanks(text[token.start : token.stop])
+    return token.start + _find_visible(text[token.start : token.stop])
 
 
-def _count_blanks(text: str) -> int:
+def _find_visible(text: str) -> int:
     """How many characters stand before the first visible one; 0 if there is none."""
-    n_blanks = len(text) - len(text.lstrip())
+    n_blanks = count_blanks(text)
     return n_blanks if n_blanks < len(text) else 0
 
 
@@ -236,7 +236,7 @@ def describe_spans(completion: Completion, segmentation: Segmentation) -> list[S
     for number, (start, stop) in enumerate(segmentation.ranges()):
         tokens = completion.tokens[start:stop]
         text = completion.text[tokens[0].start : tokens[-1].stop]
-        seen = tokens[0].start + _count_blanks(text)
+        seen = tokens[0].start + _find_visible(text)
         at = bisect_right(section_starts, seen) - 1
         role = max((token.role for token in tokens), key=list(Role).index)
         span = Span(

@@ -1,0 +1,32 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+from promptlight.salience.errors import OutputError
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Generator[Path]:
+    """A hidden file to write to, which becomes the file itself if the block ends well, and is removed if not.
+
+    The folder is made where it is missing. Raises OutputError for whatever the system has against it.
+    """
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise not_written(path, error) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def not_written(path: Path, error: OSError) -> OutputError:
+    """The system's reason, behind the file's name."""
+    return OutputError(f"{path}: could not be written ({error.strerror or error})")
