@@ -6,8 +6,8 @@ import os
 import sys
 
 from promptlight.cli.app import app
-from promptlight.cli.printable import one_line
 from promptlight.salience.errors import PromptlightError
+from promptlight.salience.printable import one_line
 
 
 def main() -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.taste import Marking, Spacing
 from promptlight.io.digits import Scores
 from promptlight.salience.types import Compat, Explain, Granularity, Objective, Pooling
+
+if TYPE_CHECKING:
+    from promptlight.salience.explanation import Question
 
 
 class Device(StrEnum):
@@ -94,7 +98,34 @@ ByOption = Annotated[str, typer.Option("--by", metavar="CUT", help=f"How the sou
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one; exact only as a sum.")
 ]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern (default: all)."
+    ),
+]
+TopOption = Annotated[int, typer.Option(min=0, help="How many of the strongest sources are listed.")]
+IntensityOption = Annotated[
+    float, typer.Option(min=0.01, max=1.0, help="How strongly faint sources are coloured, to 1; LIT's scale.")
+]
+MarkingOption = Annotated[Marking, typer.Option("--marking", help="Shade the text, or draw bars below it.")]
+SpacingOption = Annotated[Spacing, typer.Option("--spacing", help="How close the lines stand.")]
+WidthOption = Annotated[
+    int | None, typer.Option(min=20, help="Cells in a line (default: the terminal's; 100 in a file).")
+]
+SvgOption = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw into an SVG file instead.")]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Draw into an HTML file instead.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 TargetByOption = Annotated[
     str | None,
     typer.Option("--target-by", metavar="CUT", help="How the targets are cut (default: as the sources)."),
 ]
+
+
+def parse_question(*, by: str, target: str | None, target_by: str | None, pool: Pooling = Pooling.SUM) -> Question:
+    """What the options ask of one prompt. Raises UsageError for a cut that there is not."""
+    from promptlight.salience.explanation import Question
+    from promptlight.salience.spans import parse_cut
+
+    cut = parse_cut(target_by) if target_by else None
+    return Question(by=parse_cut(by), target=target, target_by=cut, pooling=pool)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-from promptlight.cli.printable import one_line
 from promptlight.salience.errors import at_place
+from promptlight.salience.printable import one_line
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:

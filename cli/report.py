@@ -9,7 +9,6 @@ import typer
 
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import IdsOption, SectionsOption, WhereOption
-from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Granularity
 
 
@@ -26,12 +25,12 @@ def report(
 
     It opens from disk and loads nothing: choose a part of what the model wrote, and see what it was because of.
     """
+    from promptlight.io.files import check_free
     from promptlight.io.report import write_report
     from promptlight.salience.aggregation import find_segmentation
     from promptlight.salience.spans import describe_spans
 
-    if output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists already; choose another -o, or say --overwrite")
+    check_free(output, overwrite=overwrite)
     chosen = ChosenResults(results, ids=id, where=where, sections=sections)
     pairs = (
         (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from promptlight.cli.options import ByOption, ChatOption, CompatOption, ModelOption, SectionsOption, TemplateOption
-from promptlight.cli.printable import one_line
 from promptlight.cli.run import SOME_SET_ASIDE
 from promptlight.salience.errors import UsageError, at_place
+from promptlight.salience.printable import one_line
 from promptlight.salience.types import Completion, Cut, Granularity, Prompt, SetAside, Span, StopReason
 
 

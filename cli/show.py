@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.chosen import SectionNames, find_stored
+from promptlight.cli.engine import Engine
 from promptlight.cli.options import (
     ByOption,
     ChatOption,
@@ -15,15 +17,30 @@ from promptlight.cli.options import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    HtmlOption,
+    IntensityOption,
+    MarkingOption,
     MaxNewTokensOption,
     ModelOption,
+    OverwriteOption,
     PoolOption,
     SectionsOption,
+    SpacingOption,
+    SvgOption,
     TargetByOption,
+    TargetOption,
+    TopOption,
+    WidthOption,
+    parse_question,
 )
-from promptlight.cli.run import choose_objective
+from promptlight.cli.taste import NEUTRAL_INTENSITY, Marking, Spacing, Taste
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Compat, Granularity, Objective, Pooling, Prompt, SetAside
+from promptlight.salience.types import Pooling
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from promptlight.cli.views.palette import Look
 
 
 def show(
@@ -37,13 +54,16 @@ def show(
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
     sections: SectionsOption = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern (default: all)."
-        ),
-    ] = None,
-    top: Annotated[int, typer.Option(min=0, help="How many of the strongest sources are listed.")] = 8,
+    target: TargetOption = None,
+    matrix: Annotated[bool, typer.Option("--matrix", help="A row per target and a column per source.")] = False,
+    top: TopOption = 8,
+    intensity: IntensityOption = NEUTRAL_INTENSITY,
+    marking: MarkingOption = Marking.HIGHLIGHT,
+    spacing: SpacingOption = Spacing.DENSE,
+    width: WidthOption = None,
+    svg: SvgOption = None,
+    html: HtmlOption = None,
+    overwrite: OverwriteOption = False,
     model: ModelOption = "demo",
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
@@ -55,59 +75,28 @@ def show(
 
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
-    import os
-
-    from rich.console import Console
-
-    from promptlight.cli.heatmap import build_heatmap, render_heatmap
-    from promptlight.io.sections import read_section_patterns
-    from promptlight.salience.sections import name_sections, sections_of
-    from promptlight.salience.spans import parse_cut
+    from promptlight.cli.drawing import Drawing
+    from promptlight.io.prompts import prompt_from_text
+    from promptlight.salience.explanation import explain_target
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
-    sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None  # before a model is paid for
-    patterns = read_section_patterns(sections) if sections else None
+    question = parse_question(by=by, target=target, target_by=target_by, pool=pool)  # before a model is paid for
+    taste = Taste(intensity=intensity, marking=marking, spacing=spacing)
+    drawing = Drawing(taste=taste, width=width, svg=svg, html=html, overwrite=overwrite)
+    names = SectionNames(sections)
     if results is not None:
-        result = find_stored(results, id, row, compat)
+        if compat:
+            raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
+        analysis = find_stored(results, id=id, row=row)
     else:
-        from promptlight.io.prompts import prompt_from_text
+        engine = Engine(model=model, device=device, dtype=dtype, max_new_tokens=max_new_tokens, compat=compat)
+        (analysis,) = engine.explain(prompt_from_text(prompt or "", chat=chat))
+    explanation = explain_target(names.give(analysis, question.by), question)
 
-        assert prompt is not None
-        result = analyze_now(prompt_from_text(prompt, chat=chat), model, device, dtype, max_new_tokens, compat)
-    if isinstance(result, SetAside):
-        raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
-    if patterns:
-        result = name_sections(result, patterns)
-    if sources is Granularity.SECTION and not sections_of(result.completion.prompt):
-        reason = "expected a prompt with sections, found none: give its record `sections`, or say --sections FILE"
-        raise UsageError(f"{result.completion.prompt.id}: {reason}")
-    # Rich would keep bold and dim, and the raised numbers would be missing
-    console = Console(highlight=False, color_system=None if os.environ.get("NO_COLOR") else "auto")
-    heatmap = build_heatmap(result, sources, target, targets, pooling=pool)
-    console.print(render_heatmap(heatmap, console, n_top=top))
+    def paint(console: Console, look: Look) -> RenderableType:
+        from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
 
+        return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top)
 
-def find_stored(results: Path, id: str | None, row: int | None, compat: Compat | None) -> Analysis | SetAside:
-    """One result of a folder. Raises UsageError for options that don't go together."""
-    from promptlight.io.store import find_result
-
-    if id is not None and row is not None:
-        raise UsageError("expected either --id or --row, found both: leave one out")
-    if compat:
-        raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
-    return find_result(results, id=id, row=row or 0)
-
-
-def analyze_now(
-    prompt: Prompt, model: str, device: str, dtype: str, max_new_tokens: int, compat: Compat | None
-) -> Analysis | SetAside:
-    """Complete and explain one prompt."""
-    from promptlight.salience.model import load_model
-    from promptlight.salience.pipeline import AnalysisOptions, analyze
-
-    loaded = load_model(model, device=device, dtype=dtype)
-    objective = choose_objective(Objective.LOGPROB, compat)
-    options = AnalysisOptions(max_new_tokens=max_new_tokens, objective=objective, compat=compat)
-    (result,) = analyze([prompt], loaded, options)
-    return result
+    drawing.draw(paint, signed=analysis.salience.method.is_signed, title="promptlight show")

@@ -21,9 +21,9 @@ import typer
 
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import ByOption, IdsOption, SectionsOption, TargetByOption, WhereOption
-from promptlight.cli.printable import one_line
 from promptlight.io.tables import TableFormat
-from promptlight.salience.summary import Grouping, GroupSummary, Question, Summary
+from promptlight.salience.printable import one_line
+from promptlight.salience.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.types import Pattern
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def summarize(
     from promptlight.salience.spans import parse_cut
     from promptlight.salience.summary import summarize_shares
 
-    question = Question(
+    question = GroupQuestion(
         by=parse_cut(by), group=group, target=target, target_by=parse_cut(target_by) if target_by else None
     )
     chosen = ChosenResults(results, ids=id, where=where, sections=sections)
@@ -87,7 +87,7 @@ def to_row(group: GroupSummary) -> dict[str, Any]:
     return asdict(group) | {"top_words": " ".join(group.top_words)}
 
 
-def render_summary(summary: Summary, question: Question, width: int, *, n_top: int) -> RenderableType:
+def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_top: int) -> RenderableType:
     """The question, the strongest groups, and what the columns are."""
     from rich.console import Group
     from rich.text import Text
@@ -101,7 +101,7 @@ def render_summary(summary: Summary, question: Question, width: int, *, n_top: i
     )
 
 
-def describe(summary: Summary, question: Question) -> Iterator[str]:
+def describe(summary: Summary, question: GroupQuestion) -> Iterator[str]:
     """What was asked, and of how many prompts."""
     target = "the completion" if question.target is None else f"“{one_line(question.target)}”"
     yield f"Which {name_groups(question)}s mattered for {target}?"
@@ -110,14 +110,14 @@ def describe(summary: Summary, question: Question) -> Iterator[str]:
     yield f"{prompts}{skipped}"
 
 
-def name_groups(question: Question) -> str:
+def name_groups(question: GroupQuestion) -> str:
     """What one group is called."""
     if question.group is not Grouping.TEXT:
         return question.group.value
     return "part" if isinstance(question.by, Pattern) else question.by.value
 
 
-def render_groups(groups: Sequence[GroupSummary], question: Question, width: int) -> Iterator[Text]:
+def render_groups(groups: Sequence[GroupSummary], question: GroupQuestion, width: int) -> Iterator[Text]:
     """A heading, and for each group its numbers, its name and its words: beside it where there is room, else below."""
     from rich.cells import cell_len
     from rich.text import Text

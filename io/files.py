@@ -27,6 +27,16 @@ def writing(path: Path) -> Generator[Path]:
             temporary.unlink()
 
 
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Raise OutputError if a file is there already and may not be replaced, before anything is computed for it."""
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise not_written(path, error) from error
+    if exists and not overwrite:
+        raise OutputError(f"{path}: exists already; choose another file, or say --overwrite")
+
+
 def not_written(path: Path, error: OSError) -> OutputError:
     """The system's reason, behind the file's name."""
     return OutputError(f"{path}: could not be written ({error.strerror or error})")

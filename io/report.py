@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from promptlight.io.files import writing
+from promptlight.salience.printable import printable
 from promptlight.salience.types import (
     Analysis,
     Completion,
     FloatArray,
     Granularity,
-    Method,
     Role,
     Span,
     StopReason,
@@ -97,7 +97,7 @@ def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
         "given": given,
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
         "method": f"{salience.method} of the {salience.objective}",
-        "signed": salience.method is not Method.GRAD_L2,
+        "signed": salience.method.is_signed,
         "prompt_tokens": completion.n_prompt_tokens,
         "tokens": list(describe_tokens(completion)),
         "cuts": cuts,
@@ -124,18 +124,7 @@ def describe_tokens(completion: Completion) -> Iterator[tuple[str, int, float | 
         text = completion.text[token.start : token.stop]
         shown = text or (token.piece if token.role is Role.SPECIAL else "")
         log_prob = None if token.log_prob is None else round(token.log_prob, 6)
-        yield make_visible(shown), roles.index(token.role), log_prob
-
-
-def make_visible(text: str) -> str:
-    """Control characters as the symbols that stand for them, and marks that turn the direction of text as U+FFFD."""
-    return text.translate(VISIBLE)
-
-
-VISIBLE = {
-    **{code: 0x2400 + code for code in range(0x20) if chr(code) not in "\t\n"},
-    **dict.fromkeys([*range(0x7F, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)], 0xFFFD),
-}
+        yield printable(shown), roles.index(token.role), log_prob
 
 
 def encode_rows(scores: FloatArray, lengths: list[int]) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptlight.io.files import not_written, writing
-from promptlight.salience.errors import OutputError, UsageError
+from promptlight.io.files import check_free, writing
+from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Role, SpanTable
 
 if TYPE_CHECKING:
@@ -145,12 +145,7 @@ def write_tables(
 def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bool = False) -> TableFormat:
     """The format in which a file would be written; raises before anything is computed for one that can't be."""
     format = format or guess_format(path)
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise not_written(path, error) from error
-    if exists and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another -o, or say --overwrite")
+    check_free(path, overwrite=overwrite)
     return format
 
 

@@ -17,15 +17,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
 
-from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, find_touched
+from promptlight.salience.aggregation import find_segmentation
 from promptlight.salience.errors import UsageError
-from promptlight.salience.spans import describe_spans
-from promptlight.salience.targets import find_target_spans
+from promptlight.salience.explanation import Question, explain_spans, find_targets
 from promptlight.salience.types import Analysis, Cut, Granularity, Role, Span
 
 N_RESAMPLES = 1000
@@ -54,13 +53,11 @@ class Grouping(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is asked of every prompt: how its sources are cut and grouped, and what the target is (None: everything)."""
+class GroupQuestion(Question):
+    """What is asked of every prompt, and which of its sources count as one."""
 
     by: Cut = Granularity.LINE
     group: Grouping = Grouping.TEXT
-    target: str | None = None
-    target_by: Cut | None = None
 
     @property
     def has_words(self) -> bool:
@@ -98,7 +95,7 @@ class Summary:
     n_skipped: int
 
 
-def summarize_shares(analyses: Iterable[Analysis], question: Question, *, seed: int = 0) -> Summary:
+def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, seed: int = 0) -> Summary:
     """The answer over all prompts. Raises UsageError if none of them has the target, or no sections where asked."""
     collected: dict[str, _Group] = {}
     reason, n_prompts, n_skipped = "", 0, 0
@@ -122,37 +119,27 @@ def summarize_shares(analyses: Iterable[Analysis], question: Question, *, seed: 
     return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped)
 
 
-def find_targets(analysis: Analysis, question: Question) -> list[Span]:
-    """The target's spans in one prompt. Raises UsageError where it has none."""
-    cut = find_segmentation(analysis, question.target_by or choose_targets(analysis, question.by))
-    return find_target_spans(describe_spans(analysis.completion, cut), question.target)
-
-
-def share_out(analysis: Analysis, question: Question, targets: Sequence[Span]) -> PromptShares:
+def share_out(analysis: Analysis, question: GroupQuestion, targets: Sequence[Span]) -> PromptShares:
     """Each group's part in one prompt's target, and that of the words in it."""
-    target_by = question.target_by or choose_targets(analysis, question.by)
-
-    def score(sources: Cut) -> list[float]:
-        return combine_targets(analysis, targets, granularity=target_by, sources=sources)[0].tolist()
-
-    cut, scores = find_segmentation(analysis, question.by), score(question.by)
-    touched = find_touched(cut, targets)
+    explanation = explain_spans(analysis, question, targets)
     names = {
         span.number: question.group.name_of(span)
-        for span in describe_spans(analysis.completion, cut)
-        if span.role is not Role.SPECIAL and not touched[span.number] and span.start < targets[-1].start
+        for span in explanation.spans
+        if explanation.visible[span.number] and span.start < targets[-1].start
     }
-    total = sum(abs(scores[number]) for number in names) or 1.0
+    total = float(np.abs(explanation.scores[list(names)]).sum(dtype=np.float64)) or 1.0
     groups: dict[str, float] = dict.fromkeys(names.values(), 0.0)
     for number, name in names.items():
-        groups[name] += scores[number] / total
+        groups[name] += float(explanation.scores[number]) / total
     words: dict[str, dict[str, float]] = {name: defaultdict(float) for name in groups}
     if question.has_words:
-        word_scores = score(Granularity.WORD)
-        for word in describe_spans(analysis.completion, find_segmentation(analysis, Granularity.WORD)):
-            name = names.get(bisect_right(cut.bounds, word.start) - 1)
+        bounds = find_segmentation(analysis, question.by).bounds
+        in_words = replace(question, by=Granularity.WORD, target_by=explanation.target_by)
+        scored = explain_spans(analysis, in_words, targets)
+        for word in scored.spans:
+            name = names.get(bisect_right(bounds, word.start) - 1)
             if name is not None and word.text.strip():
-                words[name][word.text.strip()] += word_scores[word.number] / total
+                words[name][word.text.strip()] += float(scored.scores[word.number]) / total
     return PromptShares(groups=groups, words=words)
 
 

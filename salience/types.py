@@ -77,6 +77,11 @@ class Method(StrEnum):
     GRAD_L2 = "grad_l2"
     GRAD_DOT_INPUT = "grad_dot_input"
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether a score says in which direction a source pushed: positive raises the target."""
+        return self is not Method.GRAD_L2
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:

@@ -77,7 +77,7 @@ def test_an_existing_file_is_replaced_only_where_asked(
     path.write_text("mine")
     refused = promptlight("export", demo_results, "-o", path)
     assert (refused.exit_code, refused.stdout) == (5, "")
-    assert refused.stderr == f"promptlight: {path}: exists already; choose another -o, or say --overwrite\n"
+    assert refused.stderr == f"promptlight: {path}: exists already; choose another file, or say --overwrite\n"
     assert path.read_text() == "mine"
     assert promptlight("export", demo_results, "-o", path, "--overwrite").exit_code == 0
     assert path.read_text() != "mine"

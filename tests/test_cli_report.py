@@ -105,7 +105,7 @@ def test_what_exists_is_kept(promptlight: Command, demo_results: Path, tmp_path:
     path = tmp_path / "page.html"
     path.write_text("mine", encoding="utf-8")
     refused = promptlight("report", demo_results, "-o", path)
-    assert (refused.exit_code, path.read_text(encoding="utf-8")) == (2, "mine")
+    assert (refused.exit_code, path.read_text(encoding="utf-8")) == (5, "mine")
     done = promptlight(
         "report", demo_results, "-o", path, "--overwrite", "--id", "dish-fixed", "--title", "Mine & yours"
     )

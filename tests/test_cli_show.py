@@ -7,21 +7,29 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
-from rich.console import Console
+from rich.console import Console, RenderableType
 
-from promptlight.cli.heatmap import MARGIN, Heatmap, build_heatmap, keep_end, render_heatmap, render_text, split_span
-from promptlight.cli.palette import shade, target_style
-from promptlight.cli.printable import printable
+from promptlight.cli.taste import DEFAULT, Marking, Spacing, Taste
+from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
+from promptlight.cli.views.matrix import plan_columns, render_matrix, strongest_of
+from promptlight.cli.views.palette import Look, paint
+from promptlight.cli.views.strongest import keep_end
+from promptlight.cli.views.text import MARGIN, render_text, split_span
 from promptlight.io import read_results
 from promptlight.io.store import find_result
 from promptlight.salience import Analysis
+from promptlight.salience.explanation import Explanation, Question, explain_spans, explain_target
+from promptlight.salience.printable import printable
 from promptlight.salience.types import Granularity, Role, StopReason
 from tests.conftest import Command
 
@@ -37,10 +45,23 @@ def analyses(demo_results: Path) -> dict[str, Analysis]:
     return {one.completion.prompt.id: one for one in read_results(demo_results) if isinstance(one, Analysis)}
 
 
-def draw(heatmap: Heatmap, color_system: Any, width: int = 100, n_top: int = 8) -> str:
+def build(analysis: Analysis, by: Granularity, target: str | None) -> Explanation:
+    return explain_target(analysis, Question(by=by, target=target))
+
+
+def draw(
+    explanation: Explanation,
+    color_system: Any,
+    width: int = 100,
+    n_top: int = 8,
+    *,
+    render: Callable[..., RenderableType] = render_heatmap,
+    taste: Taste = DEFAULT,
+) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=color_system is not None, color_system=color_system, width=width)
-    console.print(render_heatmap(heatmap, console, n_top=n_top))
+    look = Look(color_system=color_system, signed=explanation.analysis.salience.method.is_signed, taste=taste)
+    console.print(render(explanation, console, look, n_top=n_top))
     return file.getvalue()
 
 
@@ -60,12 +81,12 @@ class Terminal(io.StringIO):
 def test_the_text_drawn_is_the_text_with_or_without_colours(analyses: dict[str, Analysis], by: Granularity) -> None:
     assert set(HOSTILE) < set(analyses)
     for analysis in analyses.values():
-        heatmap = build_heatmap(analysis, by, None)
-        text = "".join(span.text for span in heatmap.spans if span.role is not Role.SPECIAL)
+        explanation = build(analysis, by, None)
+        text = "".join(span.text for span in explanation.spans if span.role is not Role.SPECIAL)
         assert not MARKS.search(text)  # else it could not be told from a mark
         expected = squeeze(printable(text))
         for color_system in (None, "standard", "256", "truecolor"):
-            drawn = render_text(heatmap, color_system).plain
+            drawn = render_text(explanation, Look(color_system=color_system)).plain
             assert squeeze(drawn if color_system else MARKS.sub("", drawn)) == expected
 
 
@@ -87,27 +108,33 @@ def test_every_colour_system_draws_the_same_text_in_its_own_colours(demo_results
 def test_no_width_loses_text_or_makes_a_column_of_letters(analyses: dict[str, Analysis], width: int) -> None:
     for analysis in analyses.values():
         for by in (Granularity.TOKEN, Granularity.LINE):
-            heatmap = build_heatmap(analysis, by, None)
+            explanation = build(analysis, by, None)
             for color_system in (None, "truecolor"):
-                lines = ESCAPE.sub("", draw(heatmap, color_system, width)).splitlines()
+                lines = ESCAPE.sub("", draw(explanation, color_system, width)).splitlines()
                 assert max(map(cell_len, lines)) <= width
                 beside = [line[MARGIN:] for line in lines]
-                assert squeeze(render_text(heatmap, color_system).plain) in squeeze("".join(beside))
+                assert squeeze(render_text(explanation, Look(color_system=color_system)).plain) in squeeze(
+                    "".join(beside)
+                )
                 lengths = [len(squeeze(line)) for line in beside]
                 assert (1, 1) not in pairwise(lengths)
 
 
 @pytest.mark.parametrize("color_system", [None, "standard", "truecolor"])
 @pytest.mark.parametrize("id", HOSTILE)
+@pytest.mark.parametrize("marking", Marking)
+@pytest.mark.parametrize("render", [render_heatmap, render_matrix_view])
 def test_what_a_terminal_would_obey_is_shown_instead(
-    analyses: dict[str, Analysis], id: str, color_system: str | None
+    analyses: dict[str, Analysis], id: str, color_system: str | None, marking: Marking, render: Callable[..., Any]
 ) -> None:
     for by in Granularity:
-        shown = ESCAPE.sub("", draw(build_heatmap(analyses[id], by, None), color_system, width=200))
+        explanation = build(analyses[id], by, None)
+        drawn = draw(explanation, color_system, width=200, render=render, taste=Taste(marking=marking))
+        shown = ESCAPE.sub("", drawn)
         assert not ORDERS.search(shown)
-        if id == "escapes":
+        if render is render_heatmap and id == "escapes":
             assert all(symbol in shown for symbol in ("␛", "␇", "⟨U+202E⟩", "⟨U+202C⟩"))
-        if id == "markup":
+        if render is render_heatmap and id == "markup":
             assert "[bold red]Not markup[/bold red] <script>alert('x')</script> &amp;" in MARKS.sub("", shown)
 
 
@@ -174,15 +201,15 @@ def test_the_target_can_be_a_number_a_text_or_a_pattern(promptlight: Command, de
 
 
 def test_without_colours_a_number_marks_the_strongest(analyses: dict[str, Analysis]) -> None:
-    heatmap = build_heatmap(analyses["dish-fixed"], Granularity.LINE, None)
-    strongest = heatmap.spans[int(heatmap.levels.argmax())].text.strip()
-    assert f"{strongest}¹⁰⁰" in draw(heatmap, None)
+    explanation = build(analyses["dish-fixed"], Granularity.LINE, None)
+    strongest = explanation.spans[int(explanation.levels.argmax())].text.strip()
+    assert f"{strongest}¹⁰⁰" in draw(explanation, None)
 
 
 def test_a_given_target_was_not_written_by_the_model(analyses: dict[str, Analysis]) -> None:
     written = analyses["dish-fixed"]
     given = replace(written, completion=replace(written.completion, stop_reason=StopReason.GIVEN))
-    shown = draw(build_heatmap(given, Granularity.LINE, "2"), None)
+    shown = draw(build(given, Granularity.LINE, "2"), None)
     assert "Why would the model write “Recommendation" in shown
     assert "; given in the record\n" in shown
 
@@ -194,19 +221,19 @@ ROW = re.compile(r"^ *(\d+) +(\S+)% +\S+  (.+)$", re.MULTILINE)
 
 @pytest.mark.parametrize("by", CUTS)
 def test_the_list_says_in_which_line_each_source_stands(analyses: dict[str, Analysis], by: Granularity) -> None:
-    heatmap = build_heatmap(analyses["dish-fixed"], by, "1")
-    lines = printable(heatmap.analysis.completion.text).split("\n")
-    rows = ROW.findall(draw(heatmap, None, width=200))
-    assert len(rows) == min(8, (heatmap.levels > 0).sum())
+    explanation = build(analyses["dish-fixed"], by, "1")
+    lines = printable(explanation.analysis.completion.text).split("\n")
+    rows = ROW.findall(draw(explanation, None, width=200))
+    assert len(rows) == min(8, (explanation.levels > 0).sum())
     for number, _, shown in rows:
         assert re.sub("[‹›]|↵.*", "", shown) == lines[int(number) - 1].rstrip("\n")
-    strongest = heatmap.spans[int(heatmap.levels.argmax())].text
+    strongest = explanation.spans[int(explanation.levels.argmax())].text
     assert re.sub(".*‹|›.*", "", rows[0][2]).strip() == strongest.strip().replace("\n", "↵")
 
 
 def test_equal_lines_are_told_apart(analyses: dict[str, Analysis]) -> None:
-    heatmap = build_heatmap(analyses["dish-fixed"], Granularity.LINE, "1")
-    rows = ROW.findall(draw(heatmap, None, n_top=100))
+    explanation = build(analyses["dish-fixed"], Granularity.LINE, "1")
+    rows = ROW.findall(draw(explanation, None, n_top=100))
     numbers = [number for number, _, shown in rows if shown == "Taste-dislikes: Don't like onions or garlic"]
     assert len(numbers) == len(set(numbers)) == 3
 
@@ -243,37 +270,15 @@ def test_only_a_token_is_painted_with_its_blanks(text: str, by: Granularity, exp
 
 
 def test_what_follows_the_target_is_dim(analyses: dict[str, Analysis]) -> None:
-    drawn = draw(build_heatmap(analyses["dish-fixed"], Granularity.LINE, "1"), "truecolor")
+    drawn = draw(build(analyses["dish-fixed"], Granularity.LINE, "1"), "truecolor")
     last = drawn[: drawn.index("% of the strongest")].splitlines()[-3]
     assert re.fullmatch(r"\x1b\[2m *\d+  \x1b\[0m\x1b\[2mRecommendation: .*\x1b\[0m", last)
 
 
-def luminance(red: float, green: float, blue: float) -> float:
-    """Relative luminance of a colour with parts from 0 to 255, as WCAG 2 defines it."""
-    parts = (part / 255 for part in (red, green, blue))
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-@pytest.mark.parametrize("color_system", ["256", "truecolor"])
-def test_each_shade_is_darker_than_the_last_and_its_text_can_be_read(color_system: str) -> None:
-    shades = [shade(percent / 100, color_system) for percent in range(101)]
-    backgrounds: list[float] = []
-    for style in [*shades, target_style(color_system)]:
-        assert style.color
-        assert style.bgcolor
-        ink, paper = (luminance(*colour.get_truecolor()) for colour in (style.color, style.bgcolor))
-        assert (max(ink, paper) + 0.05) / (min(ink, paper) + 0.05) >= 4.5  # WCAG's level AA
-        backgrounds.append(paper)
-    assert backgrounds[:-1] == sorted(backgrounds[:-1], reverse=True)
-    assert backgrounds[0] > 0.99
-    assert backgrounds[-2] < 0.05
-
-
 def test_sixteen_colours_are_used_as_every_theme_can_show_them(analyses: dict[str, Analysis]) -> None:
     """No bright colours, which some themes make grey: styles, black on yellow, magenta, the theme's own."""
-    assert len({str(shade(step / 4, "standard")) for step in range(5)}) == 5
-    drawn = "".join(draw(build_heatmap(analyses["dish-fixed"], by, None), "standard") for by in Granularity)
+    assert len({str(paint(step / 4, "standard")) for step in range(5)}) == 5
+    drawn = "".join(draw(build(analyses["dish-fixed"], by, None), "standard") for by in Granularity)
     codes = {code for escape in ESCAPE.findall(drawn) for code in re.findall(r"\d+", escape)}
     assert codes <= {"0", "1", "2", "4", "7", "30", "35", "39", "43"}
 
@@ -335,3 +340,88 @@ def test_only_what_is_explained_is_marked_in_a_larger_source(promptlight: Comman
     shown = promptlight("show", demo_results, "--by", "line", "--target-by", "word", "--target", "have to").stdout
     assert "Recommendation: You »have to« try it." in shown
     assert shown.count("»") == 2  # and in the legend
+
+
+# Bars, spacing, matrix, files
+
+
+@pytest.mark.parametrize("color_system", [None, "truecolor"])
+def test_bars_stand_below_what_they_are_about(analyses: dict[str, Analysis], color_system: str | None) -> None:
+    explanation = build(analyses["dish-fixed"], Granularity.WORD, "-1")
+    drawn = ESCAPE.sub("", draw(explanation, color_system, taste=Taste(marking=Marking.UNDERLINE)))
+    lines = drawn.splitlines()
+    (strongest,) = explanation.strongest(1)
+    line = next(at for at, shown in enumerate(lines) if re.match(rf" *{strongest.line}  ", shown))
+    place = lines[line].index(strongest.text.strip())
+    assert lines[line + 1][place : place + len(strongest.text.strip())] == "█" * len(strongest.text.strip())
+    assert not MARKS.search(drawn.replace("»", "").replace("«", ""))
+
+
+def test_airy_has_a_blank_line_behind_each_line(analyses: dict[str, Analysis]) -> None:
+    explanation = build(analyses["dish-fixed"], Granularity.LINE, None)
+    dense, airy = (draw(explanation, None, taste=Taste(spacing=spacing)).splitlines() for spacing in Spacing)
+    assert [line for line in airy if line.strip()] == [line for line in dense if line.strip()]
+    first = next(at for at, line in enumerate(airy) if re.match(" *1  ", line))
+    assert re.match(" *1  ", airy[first])
+    assert airy[first + 1] == ""
+    assert re.match(" *2", airy[first + 2])
+
+
+@pytest.mark.parametrize("width", [40, 57, 100, 200])
+@pytest.mark.parametrize("by", [Granularity.TOKEN, Granularity.LINE])
+def test_the_matrix_has_a_row_for_each_target_and_fits(
+    analyses: dict[str, Analysis], by: Granularity, width: int
+) -> None:
+    for analysis in analyses.values():
+        explanation = explain_target(analysis, Question(by=by, target_by=Granularity.TOKEN))
+        picture = [line.plain for line in render_matrix(explanation, Look(color_system=None), width)]
+        assert max(map(cell_len, picture)) <= width
+        assert len(picture) - len(explanation.targets) in (1, 2, 3)  # digits of the lines
+
+
+def test_the_matrix_shows_the_strongest_source_of_each_target(analyses: dict[str, Analysis]) -> None:
+    explanation = build(analyses["dish-mistake"], Granularity.LINE, None)
+    *heads, first, second = [line.plain for line in render_matrix(explanation, Look(color_system=None), 200)]
+    for target, row in zip(explanation.targets, (first, second), strict=True):
+        alone = explain_spans(analyses["dish-mistake"], Question(by=Granularity.LINE), [target])
+        (strongest,) = alone.strongest(1)
+        column = next(
+            at for at in range(len(row)) if "".join(h[at : at + 1] for h in heads).strip() == str(strongest.line)
+        )
+        assert row[column] == "█"
+
+
+def test_neighbours_share_a_column_where_there_is_no_room() -> None:
+    assert plan_columns(10, 20) == (1, 2)
+    assert plan_columns(10, 19) == (1, 1)
+    assert plan_columns(10, 9) == (2, 1)
+    scores = np.array([1.0, -3.0, 0.5, 0.0, -0.2], dtype=np.float32)
+    assert strongest_of(scores, 2).tolist() == pytest.approx([-3.0, 0.5, -0.2])
+
+
+def test_a_drawing_goes_into_files(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    svg, html = tmp_path / "new" / "picture.svg", tmp_path / "picture.html"
+    arguments = ("show", demo_results, "--id", "dish-fixed", "--svg", svg, "--html", html)
+    shown = promptlight(*arguments)
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert [line.split(" (")[0] for line in shown.stdout.splitlines()] == [str(svg), str(html)]
+    root = ElementTree.fromstring(svg.read_text("utf-8"))
+    drawn = "".join("".join(root.itertext()).split())
+    assert "Onion" in drawn
+    assert "#270086" in svg.read_text("utf-8")  # the strongest
+    assert not re.search(r"url\(.?http|<script|src=", svg.read_text("utf-8"))
+    assert "Onion" in html.read_text("utf-8")
+    refused = promptlight(*arguments)
+    assert (refused.exit_code, refused.stdout) == (5, "")
+    assert "picture.svg: exists already; choose another file, or say --overwrite" in refused.stderr
+    assert promptlight(*arguments, "--overwrite").exit_code == 0
+
+
+def test_markup_in_a_prompt_is_text_in_files_too(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    svg, html = tmp_path / "picture.svg", tmp_path / "picture.html"
+    for id in ("markup", "escapes"):
+        promptlight("show", demo_results, "--id", id, "--svg", svg, "--html", html, "--overwrite")
+        for text in (svg.read_text("utf-8"), html.read_text("utf-8")):
+            assert "<script" not in text
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+        ElementTree.fromstring(svg.read_text("utf-8"))

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 from rich.cells import cell_len
 
-from promptlight.cli.printable import one_line
 from promptlight.io.tables import summary_schema
+from promptlight.salience.printable import one_line
 from tests.conftest import EXAMPLES, Command
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -152,7 +152,7 @@ def test_some_prompts_only(promptlight: Command, demo_results: Path) -> None:
         (["--by", "verse"], 2, "found 'verse'"),
         (["--group", "section"], 2, "expected prompts with sections, found none: give their records `sections`"),
         (["-o", "summary.xlsx"], 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or --format"),
-        (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another -o, or say --overwrite"),
+        (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another file, or say --overwrite"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_a_line_and_leaves_no_file(

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from promptlight.salience import summary
 from promptlight.salience.errors import UsageError
+from promptlight.salience.explanation import find_targets
 from promptlight.salience.spans import segment
 from promptlight.salience.summary import (
     Grouping,
-    Question,
+    GroupQuestion,
     bootstrap_interval,
-    find_targets,
     share_out,
     summarize_shares,
 )
@@ -105,21 +105,21 @@ def group(
     ],
 )
 def test_two_prompts_by_hand(grouping: Grouping, expected: list[dict[str, Any]]) -> None:
-    found = summarize_shares(both(), Question(group=grouping, target="e"))
+    found = summarize_shares(both(), GroupQuestion(group=grouping, target="e"))
     assert [asdict(one) for one in found.groups] == expected
     assert (found.n_prompts, found.n_skipped) == (2, 0)
 
 
 def test_words_that_are_the_groups_are_not_listed_in_them() -> None:
-    found = summarize_shares(both(), Question(by=Granularity.WORD, target="e"))
+    found = summarize_shares(both(), GroupQuestion(by=Granularity.WORD, target="e"))
     assert [(one.name, one.top_words) for one in found.groups] == [("c", ()), ("b", ()), ("d", ()), ("a", ())]
     assert [one.mean_share for one in found.groups] == pytest.approx([0.65, 0.3, 0.3, 0.1])
-    in_lines = summarize_shares(both(), Question(by=Granularity.WORD, group=LINE, target="e"))
+    in_lines = summarize_shares(both(), GroupQuestion(by=Granularity.WORD, group=LINE, target="e"))
     assert in_lines.groups[0].top_words == ("c",)
 
 
 def test_prompts_without_the_target_are_left_out_and_what_follows_it_is_no_source() -> None:
-    found = summarize_shares(both(), Question(target="d"))
+    found = summarize_shares(both(), GroupQuestion(target="d"))
     assert (found.n_prompts, found.n_skipped) == (1, 1)
     assert [asdict(one) for one in found.groups] == [
         group("a b", 1, 2 / 3, None, 1, "b", "a"),
@@ -128,29 +128,29 @@ def test_prompts_without_the_target_are_left_out_and_what_follows_it_is_no_sourc
 
 
 def test_the_whole_completion_is_the_target_if_none_is_named() -> None:
-    found = summarize_shares(both(), Question())
+    found = summarize_shares(both(), GroupQuestion())
     assert [one.name for one in found.groups] == ["c", "a b"]  # of the first 7 and 12 of 19
     assert [one.mean_share for one in found.groups] == pytest.approx([(7 / 19 + 1) / 2, 12 / 19])
 
 
 def test_targets_are_cut_as_asked() -> None:
-    question = Question(by=Granularity.LINE, target="d", target_by=Granularity.TOKEN)  # its own row alone
+    question = GroupQuestion(by=Granularity.LINE, target="d", target_by=Granularity.TOKEN)  # its own row alone
     found = summarize_shares(both(), question)
     assert {one.name: one.mean_share for one in found.groups} == pytest.approx({"a b": 0.5, "c": 0.5})
-    question = Question(by=Pattern("c"), target="e", target_by=Granularity.TOKEN)
+    question = GroupQuestion(by=Pattern("c"), target="e", target_by=Granularity.TOKEN)
     found = summarize_shares(both(), question)  # the completion is one span, and e in it
     assert {one.name: one.mean_share for one in found.groups} == pytest.approx({"c": (3 / 7 + 1) / 2, "a b": 4 / 7})
 
 
 def test_scores_that_are_all_zero_make_no_top() -> None:
     nothing = build("one", FIRST, np.zeros((3, 9)).tolist(), None)
-    found = summarize_shares([nothing], Question(target="e"))
+    found = summarize_shares([nothing], GroupQuestion(target="e"))
     assert [(one.mean_share, one.n_top, one.top_words) for one in found.groups] == [(0, 0, ())] * 3
 
 
 def test_a_source_that_pulls_down_counts_by_its_size() -> None:
     scores = [[0] * 9, [0] * 9, [0, -3, -2, 0, 2, 0, 1, 2, 0]]
-    found = summarize_shares([build("one", FIRST, scores, None)], Question(target="e"))
+    found = summarize_shares([build("one", FIRST, scores, None)], GroupQuestion(target="e"))
     assert [(one.name, one.mean_share, one.n_top) for one in found.groups] == [
         ("a b", pytest.approx(-0.5), 1),
         ("d", pytest.approx(0.3), 0),
@@ -161,7 +161,7 @@ def test_a_source_that_pulls_down_counts_by_its_size() -> None:
 
 def test_a_blank_source_has_a_name() -> None:
     analysis = build("one", (["<bos>", "\n", "▁", "a", "\n"], ["e"]), [[5, 3, 0, 1, 0, 0]], None)
-    found = summarize_shares([analysis], Question())
+    found = summarize_shares([analysis], GroupQuestion())
     assert [(one.name, one.mean_share) for one in found.groups] == [("(blank)", 0.75), ("a", 0.25)]
 
 
@@ -172,7 +172,7 @@ def test_groups_make_a_whole_and_their_words_make_them(grouping: Grouping, by: G
     completion = make_completion(
         ["<bos>", "a", "b", "▁c", ",", "\n", "\n", "▁d", "e", "\n", "f"], ["▁g", "h", "\n", "i", "▁j", "<eos>"]
     )
-    question = Question(by=by, group=grouping, target="i", target_by=Granularity.TOKEN)
+    question = GroupQuestion(by=by, group=grouping, target="i", target_by=Granularity.TOKEN)
     analysis = make_analysis(completion, seed=seed)
     found = share_out(analysis, question, find_targets(analysis, question))
     assert sum(found.groups.values()) == pytest.approx(1)
@@ -197,25 +197,25 @@ def test_groups_make_a_whole_and_their_words_make_them(grouping: Grouping, by: G
 )
 def test_a_target_that_no_prompt_has_is_refused_with_the_first_reason(target: str, says: str) -> None:
     with pytest.raises(UsageError) as refused:
-        summarize_shares(both(), Question(target=target))
+        summarize_shares(both(), GroupQuestion(target=target))
     assert says in str(refused.value)
 
 
 def test_without_prompts_there_is_nothing_to_summarize() -> None:
     with pytest.raises(UsageError, match=r"found none among 0 that were explained$"):
-        summarize_shares([], Question())
+        summarize_shares([], GroupQuestion())
 
 
 def test_sections_that_no_prompt_has_are_refused() -> None:
     without = [build("one", FIRST, FIRST_SCORES, None)]
     with pytest.raises(UsageError, match="expected prompts with sections, found none: give their records `sections`"):
-        summarize_shares(without, Question(group=SECTION, target="e"))
+        summarize_shares(without, GroupQuestion(group=SECTION, target="e"))
 
 
 def test_missing_scores_are_no_missing_target() -> None:
     analysis = make_analysis(make_completion(["<bos>", "a"], ["b"]), exact=[Granularity.WORD], with_tokens=False)
     with pytest.raises(UsageError, match="expected scores by line or token, found word"):
-        summarize_shares([analysis], Question(target_by=Granularity.LINE))
+        summarize_shares([analysis], GroupQuestion(target_by=Granularity.LINE))
 
 
 def test_prompts_are_let_go_of() -> None:
@@ -229,7 +229,7 @@ def test_prompts_are_let_go_of() -> None:
             seen.append(weakref.ref(one))
             yield one
 
-    assert summarize_shares(analyses(), Question()).n_prompts == 10
+    assert summarize_shares(analyses(), GroupQuestion()).n_prompts == 10
     assert max(n_alive) <= 2
 
 

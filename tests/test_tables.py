@@ -246,7 +246,7 @@ def test_what_columns_are_is_kept_in_parquet_and_arrow(tmp_path: Path) -> None:
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="exists already; choose another -o, or say --overwrite"):
+    with pytest.raises(OutputError, match="exists already; choose another file, or say --overwrite"):
         write_tidy_table(path, [with_table(analysis("a"))])
     assert path.read_text(encoding="utf-8") == "mine"
     n_rows = write_tidy_table(path, [with_table(analysis("a"))], overwrite=True)

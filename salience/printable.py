@@ -1,4 +1,4 @@
-"""Text that is safe to print: what a terminal would obey becomes a visible symbol."""
+"""Text that is safe to show: what a terminal or a browser would obey becomes a visible symbol."""
 
 from __future__ import annotations
 

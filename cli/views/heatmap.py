@@ -1,0 +1,107 @@
+"""One prompt as text shaded by its salience for a target, with a legend and the strongest sources.
+
+From top to bottom: the question, the text with its lines numbered, the legend, the list of sources in their lines.
+
+    Why did the model write “Recommendation: You have to try it.”?
+    probability 0.998; stopped: end of text
+
+       1  Analyze a menu item in a restaurant.
+      ...
+      29  Recommendation: You have to try it.
+
+           0  25  50  75  100  % of the strongest   target
+
+    line   share   score  strongest lines
+       9   20.2%  0.0119  Recommendation: You have to try it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import chain
+
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
+
+from promptlight.cli.taste import Marking
+from promptlight.cli.views.matrix import render_matrix
+from promptlight.cli.views.palette import SMALLEST_MARK, Look
+from promptlight.cli.views.strongest import plural, render_strongest
+from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
+from promptlight.salience.explanation import Explanation
+from promptlight.salience.printable import one_line, quote
+from promptlight.salience.types import Compat, Objective, Pooling, StopReason
+
+ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
+
+
+def render_heatmap(explanation: Explanation, console: Console, look: Look, *, n_top: int = 8) -> RenderableType:
+    """Everything that ``show`` prints about one prompt."""
+    return render_view(explanation, console, look, render_page(render_text(explanation, look), console, look), n_top)
+
+
+def render_matrix_view(explanation: Explanation, console: Console, look: Look, *, n_top: int = 8) -> RenderableType:
+    """The same with a row of blocks per target in the text's place."""
+    if look.color_system not in ("256", "truecolor"):  # too few to paint with
+        look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
+    picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
+    return render_view(explanation, console, look, picture, n_top)
+
+
+def render_view(
+    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int
+) -> RenderableType:
+    """A picture of an explanation between the question and what helps to read it."""
+    blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
+    if sources := explanation.strongest(n_top):
+        blocks.append(render_strongest(explanation, sources, look, console.width))
+        blocks.append(line for note in describe_scores(explanation) for line in wrap(note, console))
+    heading = render_heading(explanation, look, console.width)
+    return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
+
+
+def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
+    """Which prompt, what is asked about it, and how likely the target was."""
+    completion = explanation.analysis.completion
+    label = f" ({one_line(completion.prompt.source)})" if completion.prompt.source else ""
+    yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
+    given = completion.stop_reason is StopReason.GIVEN
+    question = f"Why {'would' if given else 'did'} the model write "
+    shown = f"“{quote(explanation.target_text, min(60, max(10, width - len(question) - 3)))}”"
+    yield Text.assemble(question, (shown, look.target or ""), "?")
+    origin = "given in the record" if given else f"stopped: {completion.stop_reason}"
+    yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
+
+
+def render_legend(look: Look) -> Text:
+    """What the colours, the bars or the numbers mean."""
+    target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
+    if look.taste.marking is Marking.UNDERLINE:
+        bars = Text.assemble(*((bar * 2, ink or "") for bar, ink in map(look.bar, look.steps)))
+        return Text.assemble(bars, f" {describe_scale(look)}  ", target)
+    if look.color_system is None:
+        least = look.mark(SMALLEST_MARK / 100)
+        signs = f", {look.mark(-1)} if it lowers the target" if look.signed else ""
+        scale = f"{look.mark(1)} the strongest{signs}, {look.mark(0.5)} half of it, unmarked below {least}; "
+        return Text.assemble(scale, target)
+    steps = Text.assemble(*((f" {round(100 * level)} ", look.shade(level) or "") for level in look.steps))
+    return Text.assemble(steps, f" {describe_scale(look)}  ", target)
+
+
+def describe_scale(look: Look) -> str:
+    """What is at which end of the colours."""
+    return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
+
+
+def describe_scores(explanation: Explanation) -> Iterator[Text]:
+    """What the two columns of numbers are."""
+    salience = explanation.analysis.salience
+    parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
+    objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
+    pooled = "" if explanation.exact else f", added up over the target's {parts}"
+    yield Text("share: a source's part of all scores")
+    if explanation.analysis.compat is Compat.LIT:
+        yield Text("cut, summed and signed as LIT does, <bos> within the first source")
+    how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
+    yield Text(f"score: {salience.method}{objective}{pooled}{how}")

@@ -1,0 +1,100 @@
+"""All targets of a prompt at once: a row of blocks per target, a column per source.
+
+    line             1        5    9
+    Analysis: it     ▁   ▂    █    ▃
+    Recommendation:      ▁    ▂    █
+
+Each row has a scale of its own, as scores of different targets can't be compared: a sure token's are all small. Over a
+column stands the line of the text in which its source begins, where that is another than the column's before. Where
+there are more sources than cells, neighbours share a column, which shows the strongest of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.style import Style
+from rich.text import Text
+
+from promptlight.cli.taste import Marking
+from promptlight.cli.views.palette import Look, paint
+from promptlight.cli.views.text import ASIDE
+from promptlight.salience.aggregation import build_span_table
+from promptlight.salience.explanation import Explanation
+from promptlight.salience.printable import one_line
+from promptlight.salience.types import FloatArray, Role, Span
+
+WIDEST_LABEL = 32  # cells
+LATER = "·"  # in the place of a source that comes after a target, or is part of it
+
+
+def render_matrix(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
+    """A heading of line numbers, and a row for each of the explanation's targets."""
+    wanted = {target.number for target in explanation.targets}
+    table = build_span_table(
+        explanation.analysis, targets=explanation.target_by, sources=explanation.by, pooling=explanation.pooling
+    )
+    rows = [row for row, target in enumerate(table.targets) if target.number in wanted]
+    last = max(target.start for target in explanation.targets)
+    sources = [span for span in table.sources if span.role is not Role.SPECIAL and span.start < last]
+    if not sources:
+        return
+    targets, labels = [table.targets[row] for row in rows], render_labels([table.targets[row] for row in rows], width)
+    size, cells = plan_columns(len(sources), width - len(labels[0].plain) - 2)
+    groups = [sources[at : at + size] for at in range(0, len(sources), size)]
+    yield from render_lines(groups, len(labels[0].plain), cells)
+    scores = table.scores[np.ix_(rows, [source.number for source in sources])]
+    for target, label, row in zip(targets, labels, scores, strict=True):
+        levels = strongest_of(row, size) / max(float(np.abs(row).max()), 1e-30)
+        yield Text.assemble(label, "  ", *render_cells(groups, target, levels, look, cells))
+
+
+def plan_columns(n_sources: int, room: int) -> tuple[int, int]:
+    """How many sources share a column, and how many cells wide it is."""
+    room = max(room, 1)
+    size = -(-n_sources // room)
+    return size, 2 if 2 * n_sources <= room else 1
+
+
+def strongest_of(row: FloatArray, size: int) -> FloatArray:
+    """The score of largest size among each ``size`` neighbours: [S] -> [ceil(S / size)]."""
+    padded = np.zeros(-(-len(row) // size) * size, dtype=row.dtype)
+    padded[: len(row)] = row
+    groups = padded.reshape(-1, size)
+    places: NDArray[np.intp] = np.abs(groups).argmax(axis=1)
+    return groups[np.arange(len(groups)), places]
+
+
+def render_labels(targets: Sequence[Span], width: int) -> list[Text]:
+    """The targets' texts, all equally wide: as wide as the longest, or a third of the terminal."""
+    labels = [Text(one_line(target.text.strip() or target.text)) for target in targets]
+    room = max(4, min(WIDEST_LABEL, width // 3, max(label.cell_len for label in labels)))
+    for label in labels:
+        label.truncate(room, overflow="ellipsis", pad=True)
+    return labels
+
+
+def render_lines(groups: Sequence[Sequence[Span]], margin: int, cells: int) -> Iterator[Text]:
+    """The numbers of the lines in which columns begin, from top to bottom."""
+    lines = [group[0].line for group in groups]
+    shown = ["" if at and line == lines[at - 1] else str(line) for at, line in enumerate(lines)]
+    n_digits = max(map(len, shown))
+    for digit in range(n_digits):
+        heads = "".join(f"{number:>{n_digits}}"[digit].ljust(cells) for number in shown)
+        yield Text(f"{'line' if digit == n_digits - 1 else '':<{margin}}"[:margin] + "  " + heads.rstrip(), ASIDE)
+
+
+def render_cells(
+    groups: Sequence[Sequence[Span]], target: Span, levels: FloatArray, look: Look, cells: int
+) -> Iterator[tuple[str, Style | str]]:
+    """The blocks of one row: painted where there are colours enough, else as high as the level."""
+    for group, level in zip(groups, levels.tolist(), strict=True):
+        if group[0].stop > target.start:
+            yield LATER + " " * (cells - 1), ASIDE
+        elif look.color_system and look.taste.marking is Marking.HIGHLIGHT:
+            yield " " * cells, paint(look.strengthen(level), look.color_system, signed=look.signed)
+        else:
+            bar, ink = look.bar(level)
+            yield bar * cells, ink or ""

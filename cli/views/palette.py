@@ -1,0 +1,108 @@
+"""From a level of salience, -1 to 1, to how a piece of text looks in this terminal.
+
+With many colours, the whole text is painted like a page: white where nothing matters, deep violet where it matters
+most, so that it reads the same on dark and on light terminals. Signed scores go from white to teal where a source
+raised the target, to pink where it lowered it. Both are LIT's, interpolated in CIELAB as there: equal steps look
+equally far apart. The target is amber, which no eye takes for the others. With 16 colours, which every theme paints
+in its own way, only magenta (or cyan, for what raises), bold, underlined and reversed are used: they stand out from
+whatever the theme's background is. Without colours, a small raised number after a piece says its percentage of the
+strongest one.
+
+*Intensity*, 0 to 1, is LIT's: a level counts as its power 0.4 / intensity, so that more of it shows the faint ones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.color import Color
+from rich.color_triplet import ColorTriplet
+from rich.style import Style
+
+from promptlight.cli.taste import DEFAULT, NEUTRAL_INTENSITY, Marking, Taste
+from promptlight.cli.views.colours import PINK, TEAL, VIOLET, interpolate, luminance
+
+# chosen by hand: the nearest of the 256 turn to other hues on their way
+VIOLET_256 = (231, 189, 147, 141, 135, 99, 56, 55, 54)
+TEAL_256 = (231, 195, 152, 116, 80, 44, 37, 30, 23)
+PINK_256 = (231, 225, 218, 211, 204, 168, 162, 125, 89)
+STANDARD = ("default", "{0}", "bold {0}", "bold underline {0}", "bold reverse {0}")
+BLACK, WHITE = "color(16)", "color(231)"  # what a theme doesn't change
+EQUAL_CONTRAST = 0.179  # the luminance on which black and white contrast alike, by WCAG's formula
+TARGET = {"truecolor": f"bold {BLACK} on #ffb300", "256": f"bold {BLACK} on color(214)", "standard": "black on yellow"}
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
+SMALLEST_MARK = 5  # percent
+BARS, FADING_BARS = "▁▂▃▄▅▆▇█", "░▒▓"  # how much; and how much less, where no colour says it
+LEVEL = "level"  # the name under which a style carries it
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """How salience is drawn: on which terminal (``color_system`` None has no colours), and to whose taste."""
+
+    color_system: str | None
+    signed: bool = False
+    taste: Taste = DEFAULT
+
+    @property
+    def target(self) -> Style | None:
+        """The style of what is being explained."""
+        if self.color_system is None:
+            return None
+        return Style.parse(TARGET["standard" if self.color_system == "windows" else self.color_system])
+
+    def shade(self, level: float) -> Style | None:
+        """The style of a source at a level; below a text, only its level, which ``bar`` draws."""
+        if self.taste.marking is Marking.UNDERLINE:
+            return Style(meta={LEVEL: level})
+        return paint(self.strengthen(level), self.color_system, signed=self.signed) if self.color_system else None
+
+    def mark(self, level: float) -> str:
+        """What stands behind a piece where there are no colours: its level as a raised percentage, none if faint."""
+        if self.color_system or self.taste.marking is Marking.UNDERLINE:
+            return ""
+        percent = round(100 * level)
+        return str(percent).translate(SUPERSCRIPT) if abs(percent) >= SMALLEST_MARK else ""
+
+    def bar(self, level: float) -> tuple[str, Style | None]:
+        """One cell of the bar below a text."""
+        strength = abs(self.strengthen(level))
+        if 100 * strength < SMALLEST_MARK:
+            return " ", None
+        if level < 0 and not self.color_system:
+            return FADING_BARS[step(strength, len(FADING_BARS))], None
+        style = self.color_system and paint(math.copysign(0.5, level), self.color_system, signed=self.signed)
+        ink = Style(color=style.bgcolor or style.color) if style else None
+        return BARS[step(strength, len(BARS))], ink
+
+    def strengthen(self, level: float) -> float:
+        """A level as the intensity asks for, -1 to 1; negative for signed scores alone."""
+        strength = min(abs(level), 1.0) ** (NEUTRAL_INTENSITY / max(self.taste.intensity, 1e-3))
+        return -strength if level < 0 and self.signed else strength
+
+    @property
+    def steps(self) -> Sequence[float]:
+        """The levels that a legend shows."""
+        return (-1.0, -0.5, 0.0, 0.5, 1.0) if self.signed else (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+def paint(level: float, color_system: str, *, signed: bool = False) -> Style:
+    """The style of a level, -1 to 1, for one of Rich's colour systems."""
+    size = min(abs(level), 1.0)
+    stops, codes = (PINK, PINK_256) if level < 0 else (TEAL, TEAL_256) if signed else (VIOLET, VIOLET_256)
+    if color_system in ("standard", "windows"):
+        hue = "cyan" if stops is TEAL else "magenta"
+        return Style.parse(STANDARD[step(size, len(STANDARD))].format(hue))
+    if color_system == "256":
+        background = Color.from_ansi(codes[step(size, len(codes))])
+    else:
+        background = Color.from_triplet(ColorTriplet(*interpolate(stops, size)))
+    ink = BLACK if luminance(*background.get_truecolor()) > EQUAL_CONTRAST else WHITE
+    return Style(color=ink, bgcolor=background, bold=size > 0.5)  # weight says it too, for eyes that see hues badly
+
+
+def step(level: float, n_steps: int) -> int:
+    """Which step of a ramp a level falls on, from 0."""
+    return min(int(level * n_steps), n_steps - 1)

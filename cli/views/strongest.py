@@ -1,0 +1,64 @@
+"""The strongest sources of an explanation, each in the line in which it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.cells import cell_len
+from rich.style import Style
+from rich.text import Text
+
+from promptlight.cli.taste import Marking
+from promptlight.cli.views.palette import Look
+from promptlight.cli.views.text import join_pieces, split_span
+from promptlight.salience.explanation import Explanation
+from promptlight.salience.printable import one_line
+from promptlight.salience.types import Cut, Granularity, Pattern, Span
+
+PLAIN_SOURCE = ("‹", "›")
+BOLD = Style(bold=True)
+
+
+def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Look, width: int) -> Iterator[Text]:
+    """A heading, and for each source its line's number, its share and score, and itself within that line."""
+    scores = ["score", *(f"{explanation.scores[source.number]:.3g}" for source in sources)]
+    column = max(map(len, scores))
+    heading = f"line   share  {scores[0]:>{column}}  "
+    yield Text(f"{heading}strongest {plural(explanation.by)}", "bold")
+    for source, score in zip(sources, scores[1:], strict=True):
+        number, shown = render_in_line(explanation, source, look, max(10, width - len(heading)))
+        yield Text.assemble(f"{number:>4}  {explanation.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
+
+
+def render_in_line(explanation: Explanation, source: Span, look: Look, width: int) -> tuple[int, Text]:
+    """The number of the line in which a source begins, and the source with what stands beside it there."""
+    tokens, text = explanation.analysis.completion.tokens, explanation.analysis.completion.text
+    lead, body, breaks = split_span(source.text, explanation.by)
+    start = tokens[source.start].start + len(lead)
+    stop = tokens[source.stop - 1].stop - len(breaks)
+    name = f"{one_line(source.section)}  " if source.section and explanation.by is Granularity.SECTION else ""
+    before, after = one_line(text[:start].rpartition("\n")[2]), one_line(text[stop:].partition("\n")[0])
+    body = one_line(body)
+    style = look.shade(float(explanation.levels[source.number]))
+    if (not look.color_system or look.taste.marking is Marking.UNDERLINE) and (before or after):
+        body = body.join(PLAIN_SOURCE)
+    room = max(width - cell_len(name) - cell_len(body) - cell_len(after), width // 3)
+    pieces = [(name, BOLD), (keep_end(before.lstrip(" "), room), None), (body, style), (after, None)]
+    shown = join_pieces(pieces)
+    shown.truncate(width, overflow="ellipsis")
+    return source.line, shown
+
+
+def keep_end(text: str, width: int) -> str:
+    """The end of a text, with an ellipsis where its start doesn't fit into a number of cells."""
+    if cell_len(text) <= width:
+        return text
+    kept = text[-width:]
+    while cell_len(kept) >= width:
+        kept = kept[1:]
+    return f"…{kept}"
+
+
+def plural(cut: Cut) -> str:
+    """What spans of a cut are called."""
+    return "parts" if isinstance(cut, Pattern) else f"{cut}s"

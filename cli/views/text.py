@@ -1,0 +1,126 @@
+"""A text with its salience: sources shaded, the target marked, each of its lines behind its number."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+from itertools import groupby
+
+import regex
+from rich.cells import cell_len
+from rich.console import Console
+from rich.style import Style
+from rich.text import Text
+
+from promptlight.cli.taste import Marking, Spacing
+from promptlight.cli.views.palette import LEVEL, Look
+from promptlight.salience.explanation import Explanation
+from promptlight.salience.printable import printable
+from promptlight.salience.types import Cut, Granularity, Role, Span
+
+PLAIN_TARGET = ("»", "«")
+ASIDE = Style(dim=True)
+TOKEN = "token"  # the name under which a style carries where its piece begins
+MARGIN = 6  # cells: a line's number and two blanks
+
+
+def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
+    """The text wrapped as text, each of its own lines behind its number, with bars below and room between as wanted."""
+    for number, line in enumerate(text.split(allow_blank=True), 1):
+        for row in wrap(line, console, str(number)):
+            yield row
+            if look.taste.marking is Marking.UNDERLINE and (bars := render_bars(row, console, look)).plain.strip():
+                yield bars
+            if look.taste.spacing is Spacing.AIRY:
+                yield Text()
+
+
+def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
+    """One line as lines of the terminal, the first of them behind a label in the margin."""
+    margin = max(MARGIN, len(label) + 2)
+    for part in text.wrap(console, max(1, console.width - margin)):
+        yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+        label = ""
+
+
+def render_bars(row: Text, console: Console, look: Look) -> Text:
+    """What stands below a row: bars as high as the levels of its pieces."""
+    bars = Text()
+    for piece in row.render(console):
+        level = piece.style.meta.get(LEVEL, 0.0) if piece.style else 0.0
+        bar, ink = look.bar(level)
+        bars.append(bar * cell_len(piece.text), ink)
+    return bars
+
+
+def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()) -> Text:
+    """The text itself: sources shaded, the target marked. No piece goes across one of the token positions ``splits``.
+
+    The style of each piece carries where it begins: ``meta["token"]``.
+    """
+    explained = {at for target in explanation.targets for at in range(target.start, target.stop)}
+    parts = (part for span in explanation.spans for part in split_further(explanation, span, explained, splits))
+    text = join_pieces([piece for part in parts for piece in render_part(explanation, part, explained, look)])
+    return text[: len(text.plain.rstrip("\n"))]
+
+
+def split_further(
+    explanation: Explanation, span: Span, explained: Container[int], splits: Sequence[int]
+) -> Iterator[Span]:
+    """A span in parts, each all target or none of it: a source can be larger than the target that it touches."""
+    completion = explanation.analysis.completion
+    keys = groupby(range(span.start, span.stop), lambda at: (at in explained, bisect_right(splits, at)))
+    for _, positions in keys:
+        part = list(positions)
+        text = completion.text[completion.tokens[part[0]].start : completion.tokens[part[-1]].stop]
+        yield replace(span, start=part[0], stop=part[-1] + 1, text=text or span.text)
+
+
+def render_part(
+    explanation: Explanation, part: Span, explained: Container[int], look: Look
+) -> Iterator[tuple[str, Style | None]]:
+    """The pieces of a part. What comes after the target can't matter to it, and is dim like a chat's own words."""
+    place = Style(meta={TOKEN: part.start})
+    if part.role is Role.SPECIAL or part.start >= explanation.targets[-1].stop:
+        first = explanation.analysis.completion.tokens[part.start]
+        if first.start < first.stop:  # else a mark such as <bos>, which is no text
+            yield printable(part.text), ASIDE + place
+        return
+    lead, body, breaks = split_span(part.text, explanation.by)
+    if set(body) == {"\n"}:
+        body, breaks = "\n".join("↵" * len(body)), "\n"
+    level, body, whole = float(explanation.levels[part.number]), printable(body), explanation.spans[part.number]
+    chosen, goes_on, ends = (at in explained for at in (part.start, part.start - 1, part.stop))
+    painted = place + (look.target if chosen else look.shade(level))
+    inside = goes_on if chosen else part.start > whole.start and not goes_on
+    if chosen and look.target is None:
+        yield f"{lead}{'' if goes_on else PLAIN_TARGET[0]}{body}{'' if ends else PLAIN_TARGET[1]}", place
+    else:
+        yield lead, painted if inside else place + look.shade(0)
+        yield body + (look.mark(level) if not chosen and part.stop == whole.stop else ""), painted
+    yield breaks, None
+
+
+def split_span(text: str, granularity: Cut) -> tuple[str, str, str]:
+    """The blanks before a span, the span itself, and the line feeds that end it; a token's blanks are part of it."""
+    body = text.rstrip("\n") or text
+    shown = body if granularity is Granularity.TOKEN else body.lstrip(" ") or body
+    return body[: len(body) - len(shown)], shown, text[len(body) :]
+
+
+def join_pieces(pieces: Sequence[tuple[str, Style | None]]) -> Text:
+    """All pieces as one text; a character of several code points, an emoji of a family say, has its first one's style.
+
+    Were it styled in parts, Rich would take the parts to be wider than the whole, and cut the end of the line off.
+    """
+    text = Text("".join(body for body, _ in pieces))
+    ends = [0, *(character.end() for character in regex.finditer(r"\X", text.plain))]
+    start = place = 0
+    for body, style in pieces:
+        place += len(body)
+        stop = ends[bisect_left(ends, place)]
+        if style:
+            text.stylize(style, start, stop)
+        start = stop
+    return text
