@@ -6,6 +6,8 @@ from importlib.metadata import version
 
 import typer
 
+from promptlight.cli.attempt import attempt
+from promptlight.cli.compare import compare
 from promptlight.cli.export import export
 from promptlight.cli.login import login
 from promptlight.cli.report import report
@@ -21,7 +23,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, show, report, summarize, export, segment, login):
+for command in (run, show, compare):
+    app.command()(command)
+app.command("try")(attempt)  # a word that Python keeps for itself
+for command in (report, summarize, export, segment, login):
     app.command()(command)
 
 

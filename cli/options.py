@@ -104,6 +104,9 @@ TargetOption = Annotated[
         "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern (default: all)."
     ),
 ]
+OtherTargetOption = Annotated[
+    str | None, typer.Option("--other-target", help="The same for the second prompt (default: as the first).")
+]
 TopOption = Annotated[int, typer.Option(min=0, help="How many of the strongest sources are listed.")]
 IntensityOption = Annotated[
     float, typer.Option(min=0.01, max=1.0, help="How strongly faint sources are coloured, to 1; LIT's scale.")

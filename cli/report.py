@@ -25,6 +25,7 @@ def report(
 
     It opens from disk and loads nothing: choose a part of what the model wrote, and see what it was because of.
     """
+    from promptlight.cli.views.colours import list_ramps
     from promptlight.io.files import check_free
     from promptlight.io.report import write_report
     from promptlight.salience.aggregation import find_segmentation
@@ -36,6 +37,6 @@ def report(
         (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))
         for analysis in chosen
     )
-    n_prompts = write_report(output, pairs, title=title)
+    n_prompts = write_report(output, pairs, title=title, ramps=list_ramps())
     print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
     chosen.raise_damage()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,11 +43,15 @@ class ReportRecord:
     data: str  # JSON that no HTML parser takes for a tag
 
 
-def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *, title: str) -> int:
+Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
+
+
+def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *, title: str, ramps: Ramps) -> int:
     """Write the page, one prompt in memory at a time; returns how many it holds.
 
-    Each analysis comes with its sections as spans, which name themselves. The file appears whole or not at all. Raises
-    OutputError if it can't be written.
+    Each analysis comes with its sections as spans, which name themselves. ``ramps`` has the colours, from none to the
+    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers. The
+    file appears whole or not at all. Raises OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
@@ -67,7 +71,13 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
     )
     style, script = (Markup((PAGE / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     subtitle = "Which parts of each prompt mattered for what the model wrote."
-    values = {"title": title, "subtitle": subtitle, "style": style, "script": script}
+    values = {
+        "title": title,
+        "subtitle": subtitle,
+        "style": style,
+        "script": script,
+        "ramps": Markup(json.dumps(ramps)),
+    }
     with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(template.generate(values | {"records": records()}))
         file.flush()

@@ -71,6 +71,11 @@ def read_metadata(shard: Path) -> dict[str, Any]:
     return json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
 
 
+def read_settings(folder: str | Path) -> dict[str, Any]:
+    """All that the results of a folder have in common and that makes them what they are."""
+    return read_metadata(require_shards(Path(folder))[0])["settings"]
+
+
 def read_results(folder: str | Path, problems: list[str] | None = None) -> Iterator[Analysis | SetAside]:
     """All results of a folder in the order in which they were written, one shard in memory at a time.
 

@@ -18,7 +18,17 @@ GROUP: Any = typer.main.get_command(app)
 
 
 def test_the_commands_are_these() -> None:
-    assert list(GROUP.commands) == ["run", "show", "report", "summarize", "export", "segment", "login"]
+    assert list(GROUP.commands) == [
+        "run",
+        "show",
+        "compare",
+        "try",
+        "report",
+        "summarize",
+        "export",
+        "segment",
+        "login",
+    ]
 
 
 def test_help_lists_every_command_with_its_first_sentence(

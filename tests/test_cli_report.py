@@ -14,10 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from promptlight.cli.views.colours import list_ramps
 from promptlight.io import find_result, read_results
 from promptlight.io.report import encode_rows, to_record, write_report
+from promptlight.io.sections import read_section_patterns
 from promptlight.salience import Analysis, Prompt
 from promptlight.salience.aggregation import build_span_table, find_segmentation, share
+from promptlight.salience.comparison import compare_explanations
+from promptlight.salience.explanation import Explanation, Question, explain_target
+from promptlight.salience.sections import name_sections
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.types import Granularity, Role
 from tests.conftest import EXAMPLES, Command
@@ -90,10 +95,10 @@ def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     analysis = make_analysis(replace(completion, prompt=prompt))
     sections = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
     path = tmp_path / "page.html"
-    assert write_report(path, [(analysis, sections)], title=hostile) == 1
+    assert write_report(path, [(analysis, sections)], title=hostile, ramps=list_ramps()) == 1
     text = path.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
-    assert text.count("<script") == text.count("</script>") == 2  # the record, and the page's own
+    assert text.count("<script") == text.count("</script>") == 3  # the record, the colours, and the page's own
     (record,) = records_of(path).values()
     assert record["id"] == hostile
     shown = "".join(token[0] for token in record["tokens"])
@@ -209,12 +214,54 @@ def test_two_prompts_are_compared(page: Page) -> None:
     page.select_option("#with", "1")
     page.locator("#other [role=option]").nth(1).click()
     moved = page.locator("#moved")
-    assert moved.locator("ins").all_inner_texts() == ["Avoid."]
-    assert "".join(moved.locator("del").all_inner_texts()) == "You have to try it."
+    assert moved.locator("ins").all_inner_texts() == ["Avoid"]
+    assert "".join(moved.locator("del").all_inner_texts()) == "You have to try it"
     first = moved.locator("tr").nth(1).locator("td").all_inner_texts()
     assert first[3] == "Recommendation: You have to try it.\n→ Recommendation: Avoid."
     assert first[2].startswith("+")
     assert "with=dish-fixed" in page.url
+
+
+@pytest.mark.parametrize("by", ["word", "line", "section"])
+@pytest.mark.parametrize(("one", "two"), [("dish-mistake", "dish-fixed"), ("dish-fixed", "dish-constitution")])
+def test_the_page_compares_as_the_terminal_does(
+    page: Page, page_file: Path, demo_results: Path, one: str, two: str, by: str
+) -> None:
+    page.goto(f"{page_file.as_uri()}#id={one}&explain=line&shade={by}&target=2&with={two}&with-target=2")
+    rows = [row.locator("td").all_inner_texts() for row in page.locator("#moved tr").all()[1:]]
+    patterns = read_section_patterns(EXAMPLES / "sections.toml")
+    question = Question(by=Granularity(by), target="2", target_by=Granularity.LINE)
+    sides: list[Explanation] = []
+    for id in (one, two):
+        analysis = find_result(demo_results, id=id)
+        assert isinstance(analysis, Analysis)
+        sides.append(explain_target(name_sections(analysis, patterns), question))
+    paired = sorted(compare_explanations(*sides), key=lambda pair: -abs(pair.moved))
+    expected = [f"{100 * pair.moved:+.1f}" for pair in paired[: len(rows)]]
+    moves = [float(row[2].rstrip("%")) for row in rows]
+    assert moves == pytest.approx([float(move) for move in expected], abs=0.11)  # the page has four digits of a score
+    first = paired[0]
+    texts = [span.text.strip() for span in (first.before, first.after) if span]
+    assert rows[0][3].split("\n")[0].startswith(texts[0].split("\n")[0][:40])
+
+
+def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -> None:
+    completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 2500], ["▁so", "▁be", "▁it", "."])
+    analysis = make_analysis(completion)
+    path, page = tmp_path / "page.html", browser.new_page()
+    sections = describe_spans(completion, find_segmentation(analysis, Granularity.SECTION))
+    write_report(path, [(analysis, sections)] * 2, title="Long", ramps=list_ramps())
+    page.goto(f"{path.as_uri()}#explain=word&shade=token")
+    assert page.locator("#view .piece").count() == 10_004
+    page.locator("#view [aria-selected=true]").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#view [aria-selected=true]").inner_text() == " be"
+    assert len(listed(page)) == 10
+    page.select_option("#with", "1")
+    assert "Too many parts to compare" in page.locator("#moved").inner_text()
+    page.select_option("#source-by", "line")
+    assert page.locator("#moved table").count() == 1
+    page.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -11,6 +11,23 @@ Lab = tuple[float, float, float]
 VIOLET = ("#ffffff", "#cdc5ff", "#9b86ef", "#7647ea", "#270086")
 TEAL = ("#ffffff", "#bee6e4", "#68bebc", "#0a8484", "#004a4c")
 PINK = ("#ffffff", "#ffcde0", "#f080ac", "#c42870", "#6e003a")
+ON_DARK = {  # the same for a dark page, where nothing is dark and much is bright
+    "violet": ("#16131f", "#392c6e", "#5e46be", "#9680f5", "#ded6ff"),
+    "teal": ("#16131f", "#0a4244", "#0a7474", "#46b0ac", "#bef0ec"),
+    "pink": ("#16131f", "#5c1238", "#a02460", "#ec70a4", "#ffd0e2"),
+}
+N_STEPS = 33  # of a ramp that is looked up
+
+
+def list_ramps() -> dict[str, dict[str, list[RGB]]]:
+    """All ramps for light and for dark pages, in even steps."""
+    on_light = {"violet": VIOLET, "teal": TEAL, "pink": PINK}
+    return {
+        paper: {
+            name: [interpolate(stops, at / (N_STEPS - 1)) for at in range(N_STEPS)] for name, stops in ramps.items()
+        }
+        for paper, ramps in (("light", on_light), ("dark", ON_DARK))
+    }
 
 
 def interpolate(stops: Sequence[str], level: float) -> RGB:

@@ -1,14 +1,13 @@
 "use strict";
 // One record a script element, read when it is first shown. Scores are 16-bit parts of their row's largest.
-const LIGHT = { up: [[255, 255, 255], [205, 197, 255], [155, 134, 239], [118, 71, 234], [39, 0, 134]],
-  raise: [[255, 255, 255], [190, 230, 228], [104, 190, 188], [10, 132, 132], [0, 74, 76]],
-  lower: [[255, 255, 255], [255, 205, 224], [240, 128, 172], [196, 40, 112], [110, 0, 58]] };
-const DARK = { up: [[22, 19, 31], [57, 44, 110], [94, 70, 190], [150, 128, 245], [222, 214, 255]],
-  raise: [[22, 19, 31], [10, 66, 68], [10, 116, 116], [70, 176, 172], [190, 240, 236]],
-  lower: [[22, 19, 31], [92, 18, 56], [160, 36, 96], [236, 112, 164], [255, 208, 226]] };
 const N_LISTED = 10;
+const WORDS = /\s+|[\p{L}\p{N}_]+(?:['’][\p{L}\p{N}_]+)*|[^\p{L}\p{N}_\s]/gu;
+const LARGEST_BLOCK = 40000; // pairs of parts that are weighed against each other
+const UNLIKE = 1e-3; // what two parts with no word in common are worth as partners
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const $ = (id) => document.getElementById(id);
+const RAMPS = JSON.parse($("ramps").textContent); // even steps, from nothing to the most
+const NEUTRAL_INTENSITY = 0.4; // LIT's: a level is shown as it is
 const nodes = [...document.querySelectorAll("script.record")];
 const records = nodes.map(() => null);
 const state = { id: 0, with: -1, targetBy: "", sourceBy: "", target: -1, target2: -1 };
@@ -91,12 +90,10 @@ function scoreSources(data, target, targetBy, sourceBy) {
 // ---- colours ---------------------------------------------------------------------------------------------------------
 
 function colour(level, signed) {
-  const ramps = dark.matches ? DARK : LIGHT;
-  const ramp = !signed ? ramps.up : level < 0 ? ramps.lower : ramps.raise;
-  const strength = Math.min(1, Math.pow(Math.abs(level), 1 / Number($("intensity").value)));
-  const place = strength * (ramp.length - 1);
-  const left = Math.min(Math.floor(place), ramp.length - 2);
-  return ramp[left].map((value, at) => Math.round(value + (ramp[left + 1][at] - value) * (place - left)));
+  const ramps = RAMPS[dark.matches ? "dark" : "light"];
+  const ramp = !signed ? ramps.violet : level < 0 ? ramps.pink : ramps.teal;
+  const strength = Math.min(1, Math.pow(Math.abs(level), NEUTRAL_INTENSITY / Number($("intensity").value)));
+  return ramp[Math.round(strength * (ramp.length - 1))];
 }
 
 function luminance([red, green, blue]) {
@@ -221,37 +218,84 @@ function plural(by) { return `${by}s`; }
 
 // ---- two prompts -----------------------------------------------------------------------------------------------------
 
-function align(left, right) { // the longest common subsequence, as pairs of positions; null where one has no partner
-  const table = Array.from({ length: left.length + 1 }, () => new Uint16Array(right.length + 1));
-  for (let i = left.length - 1; i >= 0; i -= 1) for (let j = right.length - 1; j >= 0; j -= 1)
-    table[i][j] = left[i] === right[j] ? table[i + 1][j + 1] + 1 : Math.max(table[i + 1][j], table[i][j + 1]);
+function align(left, right) { // the longest run that both have, then those before and behind it; null has no partner
+  const places = new Map();
+  right.forEach((text, j) => places.has(text) ? places.get(text).push(j) : places.set(text, [j]));
+  const blocks = [];
+  for (const waiting = [[0, left.length, 0, right.length]]; waiting.length;) {
+    const [start, stop, start2, stop2] = waiting.pop();
+    let [at, at2, longest, lengths] = [start, start2, 0, new Map()];
+    for (let i = start; i < stop; i += 1) {
+      const next = new Map();
+      for (const j of places.get(left[i]) ?? []) {
+        if (j < start2) continue;
+        if (j >= stop2) break;
+        const length = (lengths.get(j - 1) ?? 0) + 1;
+        next.set(j, length);
+        if (length > longest) [at, at2, longest] = [i - length + 1, j - length + 1, length];
+      }
+      lengths = next;
+    }
+    if (longest) {
+      blocks.push([at, at2, longest]);
+      waiting.push([start, at, start2, at2], [at + longest, stop, at2 + longest, stop2]);
+    }
+  }
+  blocks.sort((one, other) => one[0] - other[0]);
   const pairs = [];
-  let i = 0, j = 0;
-  while (i < left.length || j < right.length) {
-    if (i < left.length && j < right.length && left[i] === right[j]) pairs.push([i++, j++]);
-    else if (j >= right.length || (i < left.length && table[i + 1][j] >= table[i][j + 1])) pairs.push([i++, null]);
+  let [i, j] = [0, 0];
+  for (const [at, at2, length] of [...blocks, [left.length, right.length, 0]]) {
+    while (i < at) pairs.push([i++, null]);
+    while (j < at2) pairs.push([null, j++]);
+    while (i < at + length) pairs.push([i++, j++]);
+  }
+  return pairs;
+}
+
+function likeness(one, other) { // Dice's coefficient of two bags of words
+  const left = new Map();
+  for (const word of one) left.set(word, (left.get(word) ?? 0) + 1);
+  let common = 0;
+  for (const word of other) if (left.get(word) > 0) { left.set(word, left.get(word) - 1); common += 1; }
+  return one.length + other.length ? (2 * common) / (one.length + other.length) : 1;
+}
+
+function pairLikest(gone, come) { // partners in order, with as many words in common as possible
+  const [words, words2] = [gone, come].map((texts) => texts.map((text) => text.split(/\s+/).filter(Boolean)));
+  const far = gone.length * come.length > LARGEST_BLOCK;
+  const worth = (i, j) => (far ? Number(i === j) : likeness(words[i], words2[j]) + UNLIKE);
+  const best = Array.from({ length: gone.length + 1 }, () => new Float64Array(come.length + 1));
+  for (let i = gone.length - 1; i >= 0; i -= 1) for (let j = come.length - 1; j >= 0; j -= 1)
+    best[i][j] = Math.max(worth(i, j) + best[i + 1][j + 1], best[i + 1][j], best[i][j + 1]);
+  const pairs = [];
+  for (let i = 0, j = 0; i < gone.length || j < come.length;) {
+    if (i < gone.length && j < come.length && best[i][j] === worth(i, j) + best[i + 1][j + 1]) pairs.push([i++, j++]);
+    else if (j === come.length || (i < gone.length && best[i][j] === best[i + 1][j])) pairs.push([i++, null]);
     else pairs.push([null, j++]);
   }
   return pairs;
 }
 
-function pairEdits(pairs) { // what went and what came at the same place is one part, edited
+function pairEdits(pairs, keys, keys2) { // what went and what came at the same place are partners where they are alike
   const edited = [];
-  let gone = []; // where those without a partner are, since the last one that has one
+  let [gone, come] = [[], []];
+  const settle = () => {
+    for (const [i, j] of pairLikest(gone.map((at) => keys[at]), come.map((at) => keys2[at])))
+      edited.push([i === null ? null : gone[i], j === null ? null : come[j]]);
+    [gone, come] = [[], []];
+  };
   for (const [i, j] of pairs) {
-    if (i === null && gone.length) edited[gone.shift()][1] = j;
-    else {
-      if (j === null) gone.push(edited.length);
-      else if (i !== null) gone = [];
-      edited.push([i, j]);
-    }
+    if (i === null) come.push(j);
+    else if (j === null) gone.push(i);
+    else { settle(); edited.push([i, j]); }
   }
+  settle();
   return edited;
 }
 
 function drawMoved(one, other) {
   const place = $("moved");
-  const [words, words2] = [one, other].map((data) => completionText(data).split(/(\s+)/));
+  const [words, words2] = [one, other].map((data) => completionText(data).match(WORDS) ?? []);
   const diff = element("p", {});
   for (const [i, j] of align(words, words2)) {
     if (i !== null && j !== null) diff.append(words[i]);
@@ -260,7 +304,8 @@ function drawMoved(one, other) {
   place.replaceChildren(element("h2", {}, "What moved"), element("p", { class: "facts" }, "The completions, word by word:"), diff);
   const [sources, sources2] = [[one, "target"], [other, "target2"]].map(([data, key]) => {
     const target = targets(data, state.targetBy).find((span) => span.order === state[key]);
-    return target ? scoreSources(data, target, state.targetBy, state.sourceBy).filter((source) => source.role) : [];
+    return target ? scoreSources(data, target, state.targetBy, state.sourceBy)
+      .filter((source) => source.role && source.start < target.stop) : [];
   });
   const [keys, keys2] = [[one, sources], [other, sources2]].map(([data, list]) =>
     list.map((source) => nameOf(data, source) ?? textOf(data, source).trim()));
@@ -268,7 +313,7 @@ function drawMoved(one, other) {
     place.append(element("p", {}, "Too many parts to compare: shade by sentence or line."));
     return;
   }
-  const changes = pairEdits(align(keys, keys2)).map(([i, j]) => {
+  const changes = pairEdits(align(keys, keys2), keys, keys2).map(([i, j]) => {
     const [before, after] = [i === null ? null : shorten(textOf(one, sources[i]), 160), j === null ? null : shorten(textOf(other, sources2[j]), 160)];
     const text = before !== null && after !== null && before !== after ? `${before}\n→ ${after}` : before ?? after;
     return { text, before: i === null ? null : sources[i].share, after: j === null ? null : sources2[j].share };

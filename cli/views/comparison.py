@@ -1,0 +1,185 @@
+"""Two prompts side by side: what the model wrote, the texts with their salience, and what moved.
+
+before  dish-mistake
+after   dish-fixed
+
+What the model wrote
+Recommendation: [-You have to try it-]{+Avoid+}.
+
+   9  Recommendation: You have to try it.     ~    9  Recommendation: Avoid.
+
+before   after    moved  line   what moved most, of all lines
+ 11.2%   24.9%   +13.7%     9  Recommendation: You have to try it.
+                            9  → Recommendation: Avoid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+
+from rich.console import Console, Group, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from promptlight.cli.views.heatmap import describe_scores, render_heading, render_legend
+from promptlight.cli.views.palette import Look
+from promptlight.cli.views.strongest import plural
+from promptlight.cli.views.text import ASIDE, MARGIN, render_text, wrap
+from promptlight.salience.comparison import (
+    Change,
+    Pair,
+    PairedSpan,
+    align,
+    compare_explanations,
+    diff_words,
+    find_moved,
+    name_change,
+)
+from promptlight.salience.explanation import Explanation
+from promptlight.salience.printable import one_line, printable
+
+SIDE_BY_SIDE = 100  # cells from which on both texts stand beside each other
+SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"}
+GONE, NEW = Style(strike=True, color="red"), Style(underline=True, bold=True, color="green")
+PLAIN = {Change.GONE: ("[-", "-]"), Change.NEW: ("{+", "+}"), Change.SAME: ("", "")}
+BOLD = Style(bold=True)
+
+
+def render_comparison(
+    before: Explanation, after: Explanation, console: Console, look: Look, *, n_top: int = 8
+) -> RenderableType:
+    """Everything that ``compare`` and ``try`` print about two prompts."""
+    paired = compare_explanations(before, after)
+    blocks = [
+        render_headings(before, after, look, console.width),
+        render_diff(before, after, look, console),
+        render_texts(before, after, look, console),
+        wrap(render_legend(look), console),
+        render_moved(paired, before, look, console.width, n_top),
+        (line for note in describe_moved(paired, before) for line in wrap(note, console)),
+    ]
+    lines = [line for block in blocks for line in (*block, Text())]
+    return Group(*lines[:-1])
+
+
+def render_headings(before: Explanation, after: Explanation, look: Look, width: int) -> Iterator[Text]:
+    """Which two prompts, and what is asked about each."""
+    for name, one in (("before", before), ("after", after)):
+        head, *others = render_heading(one, look, width - 8)
+        yield Text.assemble((f"{name:<8}", ASIDE), head)
+        yield from (Text.assemble(" " * 8, other) for other in others)
+
+
+def render_diff(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
+    """The two completions as one text, word by word."""
+    texts = [printable(one.analysis.completion.completion_text.strip("\n")) for one in (before, after)]
+    if texts[0] == texts[1]:
+        yield Text("The model wrote the same", BOLD)
+    else:
+        yield Text("What the model wrote, before and after", BOLD)
+    shown = Text()
+    for change, piece in diff_words(*texts):
+        if look.color_system:
+            shown.append(piece, {Change.GONE: GONE, Change.NEW: NEW}.get(change))
+        else:
+            shown.append(piece.join(PLAIN[change]))
+    for line in shown.split(allow_blank=True):
+        yield from wrap(line, console)
+
+
+# ---- the texts ------------------------------------------------------------------------------------------------------
+
+
+def render_texts(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
+    """Both texts, shaded: beside each other with like lines on one level, or one after the other."""
+    sides = [list(render_text(one, look).split(allow_blank=True)) for one in (before, after)]
+    texts = [read_lines(one, len(side)) for one, side in zip((before, after), sides, strict=True)]
+    rows = [
+        (name_change(None if i is None else texts[0][i], None if j is None else texts[1][j]), (i, j))
+        for i, j in align(*texts)
+    ]
+    if console.width >= SIDE_BY_SIDE:
+        yield from _render_columns(sides, rows, console)
+        return
+    for name, side in (("before", 0), ("after", 1)):
+        yield Text(name, BOLD)
+        for change, pair in rows:
+            if (at := pair[side]) is not None:
+                yield from _mark(sides[side][at], f"{SIGNS[change]} {at + 1}", console, console.width)
+
+
+def read_lines(explanation: Explanation, n_lines: int) -> list[str]:
+    """The first lines of a text without its salience."""
+    lines = [line.strip() for line in printable(explanation.analysis.completion.text).split("\n")]
+    return [*lines, *[""] * n_lines][:n_lines]
+
+
+def _mark(line: Text, label: str, console: Console, width: int) -> Iterator[Text]:
+    """A line wrapped behind its label, at most ``width`` cells wide."""
+    margin = max(MARGIN, len(label) + 2)
+    for part in line.wrap(console, max(1, width - margin)):
+        yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+        label = ""
+
+
+def _render_columns(
+    sides: Sequence[Sequence[Text]], rows: Sequence[tuple[Change, Pair]], console: Console
+) -> Iterator[Text]:
+    """Two columns with a sign between them where a line was edited, is gone or is new."""
+    half = (console.width - 3) // 2
+    for change, pair in rows:
+        columns = [
+            [] if at is None else list(_mark(sides[side][at], str(at + 1), console, half))
+            for side, at in enumerate(pair)
+        ]
+        for row, (left, right) in enumerate(zip_longest(*columns, fillvalue=Text())):
+            shown = left.copy()
+            shown.pad_right(half - shown.cell_len)
+            yield Text.assemble(shown, (f" {SIGNS[change] if row == 0 else ' '} ", BOLD), right)
+
+
+# ---- what moved -----------------------------------------------------------------------------------------------------
+
+
+def render_moved(
+    paired: Sequence[PairedSpan], before: Explanation, look: Look, width: int, n_top: int
+) -> Iterator[Text]:
+    """The sources whose shares moved most: how much before and after, and their texts."""
+    moved = sorted((pair for pair in paired if abs(pair.moved) >= 5e-4), key=lambda pair: -abs(pair.moved))[:n_top]
+    if not moved:
+        yield Text("No share moved", BOLD)
+        return
+    heading = Text(f" before    after    moved  line  {plural(before.by)} whose shares moved most", BOLD)
+    heading.truncate(width, overflow="ellipsis")
+    yield heading
+    for pair in moved:
+        numbers = f"{show_share(pair.share_before):>7}  {show_share(pair.share_after):>7}  {pair.moved:>+7.1%}"
+        for number, (span, shown) in enumerate(_describe_pair(pair, look)):
+            line = Text.assemble(f"{numbers if not number else '':<25}  {span:>4}  ", shown)
+            line.truncate(width, overflow="ellipsis")
+            yield line
+
+
+def show_share(share: float | None) -> str:
+    """A share in percent; a dash for what is not there or is part of the target."""
+    return "-" if share is None else f"{share:.1%}"
+
+
+def _describe_pair(pair: PairedSpan, look: Look) -> Iterator[tuple[int, Text]]:
+    """The line and the text of a source; of an edited one, both texts."""
+    texts = [(span.line, one_line(span.text.strip() or span.text)) for span in (pair.before, pair.after) if span]
+    if pair.change is Change.EDITED:
+        (line, text), (other_line, other) = texts
+        yield line, Text(text)
+        yield other_line, Text(f"→ {other}")
+        return
+    line, text = texts[-1]
+    note = {Change.GONE: " (gone)", Change.NEW: " (new)"}.get(pair.change, "")
+    yield line, Text.assemble(text, (note, ASIDE))
+
+
+def describe_moved(paired: Sequence[PairedSpan], before: Explanation) -> Iterator[Text]:
+    """What the columns are, and how much moved in all."""
+    yield Text(f"{find_moved(paired):.0%} of all shares moved; share: a source's part of all scores of its target")
+    yield from list(describe_scores(before))[1:]

@@ -1,0 +1,48 @@
+"""Two runs in a table: a line for each prompt, the one whose shares moved most first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.style import Style
+from rich.text import Text
+
+from promptlight.cli.views.comparison import show_share
+from promptlight.salience.comparison import Difference
+from promptlight.salience.printable import one_line
+
+BOLD = Style(bold=True)
+WIDEST_ID = 24  # cells
+
+
+def render_overview(differences: Sequence[Difference], n_missing: int, width: int, *, n_top: int) -> RenderableType:
+    """How many prompts got another completion, and the prompts that moved most."""
+    ordered = sorted(differences, key=lambda one: (one.same_completion, -one.moved))
+    return Group(*render_counts(differences, n_missing), Text(), *render_rows(ordered[:n_top], width))
+
+
+def render_counts(differences: Sequence[Difference], n_missing: int) -> Iterator[Text]:
+    """What all of it comes to."""
+    n_changed = sum(not one.same_completion for one in differences)
+    moved = sum(one.moved for one in differences) / len(differences)
+    yield Text(f"{n_changed:,} of {len(differences):,} prompts got another completion", BOLD)
+    yield Text(f"{moved:.0%} of the shares moved, on average")
+    if n_missing:
+        yield Text(f"{n_missing:,} more are not in both, or have no such target in both")
+
+
+def render_rows(differences: Sequence[Difference], width: int) -> Iterator[Text]:
+    """Each prompt, whether its completion is the same, how much moved, and the source that moved most."""
+    room = min(WIDEST_ID, max([len("prompt"), *(Text(one_line(one.id)).cell_len for one in differences)]))
+    yield Text(f"{'prompt':<{room}}  completion  moved   before    after  source that moved most", BOLD)
+    for one in differences:
+        id = Text(one_line(one.id))
+        id.truncate(room, overflow="ellipsis", pad=True)
+        line = Text.assemble(id, f"  {'same' if one.same_completion else 'changed':<10}  {one.moved:>5.0%}  ")
+        if one.most:
+            span = one.most.after or one.most.before
+            shares = f"{show_share(one.most.share_before):>7}  {show_share(one.most.share_after):>7}  "
+            line.append(f"{shares}{one_line(span.text.strip() or span.text) if span else ''}")
+        line.truncate(width, overflow="ellipsis")
+        yield line
