@@ -12,7 +12,7 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check format test test-all bench docs clean
+.PHONY: help setup demo check format test test-all bench docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -44,6 +44,9 @@ bench: setup ## time promptlight against the others; BENCH="salience --quick" pi
 
 docs: setup ## write anew what the docs take from the code
 	@$(BIN)/python -m tests.generated
+
+pictures: setup ## draw the docs' pictures anew; the page's needs Chromium
+	@$(BIN)/python -m tests.pictures
 
 clean: ## remove caches and build outputs; keeps .venv and results/
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

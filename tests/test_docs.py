@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 from tests.generated import BLOCKS, DOCS, generate
+from tests.pictures import PICTURES, VIEWS, draw_view
 
 ROOT = DOCS.parent
 PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
@@ -27,3 +29,25 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_every_page_is_reached_from_the_readme() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme] == []
+
+
+def read_picture(path: Path) -> str:
+    """The text in an SVG, without digits: scores can differ in their last ones from machine to machine."""
+    root = ElementTree.parse(path).getroot()
+    texts = ("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
+    return re.sub(r"[\d\s\xa0]", "", "".join(texts))
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_pictures_are_what_the_commands_draw(name: str, demo_results: Path, tmp_path: Path) -> None:
+    draw_view(name, demo_results, tmp_path / "new.svg")
+    assert read_picture(tmp_path / "new.svg") == read_picture(PICTURES / f"{name}.svg"), "run make pictures"
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_the_commands_stand_beside_their_pictures(name: str) -> None:
+    text = (DOCS / "views.md").read_text(encoding="utf-8")
+    before = text[: text.index(f"pictures/{name}.svg")]
+    written = "    promptlight " + " ".join(f'"{part}"' if " " in part else part for part in VIEWS[name])
+    command = written.replace("RESULTS", "results/").replace(" --width 120", "")
+    assert command in before or name == "lines", command

@@ -1,0 +1,73 @@
+"""The pictures in the docs, drawn by the commands that they show: ``python -m tests.pictures``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PICTURES = ROOT / "docs" / "pictures"
+WORDS = ("--target-by", "word", "--target", "You have to try it")
+RECOMMENDATION = ("--target", "Recommendation")
+VIEWS = {  # name of the picture -> the command, behind `promptlight` and before --svg
+    "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
+    "lines": ("show", "RESULTS", "--id", "dish-mistake", "--by", "line", *WORDS),
+    "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),
+    "matrix": ("show", "RESULTS", "--id", "dish-mistake", "--matrix", "--by", "word", "--target-by", "word"),
+    "compare": (
+        "compare",
+        "RESULTS",
+        "--id",
+        "dish-mistake",
+        "--with",
+        "dish-fixed",
+        *RECOMMENDATION,
+        "--width",
+        "120",
+    ),
+}
+REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
+
+
+def main() -> None:
+    """Draw them all."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "results"
+        promptlight("run", ROOT / "examples" / "prompts.jsonl", "-o", results, "--device", "cpu")
+        for name in VIEWS:
+            draw_view(name, results, PICTURES / f"{name}.svg")
+        draw_report(results, PICTURES / "report.png")
+
+
+def draw_view(name: str, results: Path, path: Path) -> None:
+    """One view of the terminal."""
+    arguments = [str(results) if part == "RESULTS" else part for part in VIEWS[name]]
+    promptlight(*arguments, "--svg", path, "--overwrite")
+
+
+def draw_report(results: Path, path: Path) -> None:
+    """The page, as a browser shows it."""
+    from playwright.sync_api import sync_playwright
+
+    page_file = results.parent / "report.html"
+    promptlight("report", results, "-o", page_file, "--sections", ROOT / "examples" / "sections.toml")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1000}, color_scheme="light")
+        page.goto(page_file.as_uri() + REPORT_VIEW)
+        page.screenshot(path=path)
+        browser.close()
+
+
+def promptlight(*arguments: object) -> None:
+    """The command itself."""
+    command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()
