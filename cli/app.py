@@ -8,6 +8,7 @@ import typer
 
 from promptlight.cli.attempt import attempt
 from promptlight.cli.compare import compare
+from promptlight.cli.doctor import doctor
 from promptlight.cli.export import export
 from promptlight.cli.login import login
 from promptlight.cli.report import report
@@ -26,7 +27,7 @@ app = typer.Typer(
 for command in (run, show, compare):
     app.command()(command)
 app.command("try")(attempt)  # a word that Python keeps for itself
-for command in (report, summarize, export, segment, login):
+for command in (report, summarize, export, segment, login, doctor):
     app.command()(command)
 
 

@@ -28,6 +28,7 @@ def test_the_commands_are_these() -> None:
         "export",
         "segment",
         "login",
+        "doctor",
     ]
 
 
