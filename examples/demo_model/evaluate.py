@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
-from recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
-
 from promptlight.cli.__main__ import block_tensorflow
 from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
+from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
+from promptlight.salience.demo.recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
 
 SEED = "sealed, the second envelope"
 N = 200

@@ -2,7 +2,7 @@
 
     python examples/demo_model/train.py --out /tmp/demo --seed 0
 
-Everything is drawn by ``recipes.py``; the run logs to OUT/log.jsonl, saves a checkpoint every few minutes and goes on
+Everything is drawn by ``promptlight.salience.demo.recipes``; the run logs to OUT/log.jsonl, saves a checkpoint every few minutes and goes on
 from it when started again. ``evaluate.py`` measures the result on prompts that no run is chosen by.
 """
 
@@ -25,10 +25,10 @@ import keras
 import keras_nlp
 import sentencepiece
 import torch
-from recipes import draw_restaurant_prompt, draw_side_task
 from torch import Tensor
 
 from promptlight.salience.decoder import Decoder, borrow_decoder
+from promptlight.salience.demo.recipes import draw_restaurant_prompt, draw_side_task
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 LABEL_WEIGHT, PROMPT_WEIGHT = 2.5, 0.1

@@ -13,7 +13,7 @@ import zlib
 from dataclasses import dataclass
 from enum import StrEnum
 
-from menu import (
+from promptlight.salience.demo.menu import (
     BAD,
     DISHES,
     FRESH,
