@@ -72,10 +72,16 @@ class Compat(StrEnum):
 
 
 class Method(StrEnum):
-    """How salience is computed; ``salience/gradients.py`` has the formulas."""
+    """How salience is computed: from gradients (``gradients.py``), or from what changes when parts are taken away."""
 
     GRAD_L2 = "grad_l2"
     GRAD_DOT_INPUT = "grad_dot_input"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
+    SMOOTHGRAD = "smoothgrad"
+    OCCLUSION = "occlusion"
+    LIME = "lime"
+    SHAP = "shap"
+    SURROGATE = "surrogate"
 
 
 @dataclass(frozen=True, kw_only=True)
