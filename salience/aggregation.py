@@ -9,6 +9,7 @@ reaches into the target scores zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from promptlight.salience.types import (
     Cut,
     FloatArray,
     Granularity,
+    Method,
     Pooling,
     Role,
     Segmentation,
@@ -52,6 +54,16 @@ def build_span_table(analysis: Analysis, *, targets: Cut, sources: Cut, pooling:
     earlier = stops <= starts[:, None]  # [rows, S]
     pooled = np.where(earlier, pool_sources(scores, columns, pooling), np.float32(0))
     return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
+
+
+def choose_method(analysis: Analysis, method: Method) -> Analysis:
+    """The same analysis with that method's map first. Raises UsageError if it was not computed."""
+    chosen = [found for found in analysis.maps if found.method is method]
+    if not chosen:
+        stored = ", ".join(found.method for found in analysis.maps)
+        raise UsageError(f"expected scores by {method}, found {stored}: compute them with --method {method}")
+    others = (found for found in analysis.maps if found.method is not method)
+    return replace(analysis, maps=(*chosen, *others))
 
 
 def choose_targets(analysis: Analysis, wanted: Cut) -> Cut:

@@ -84,7 +84,7 @@ def build_analysis(
         scores=None if scores is None else as_array(scores, len(tokens)),
         span_scores={by: as_array(rows, len(tokens)) for by, rows in (spans or {}).items()},
     )
-    return Analysis(completion=completion, segmentations=cuts, salience=salience)
+    return Analysis(completion=completion, segmentations=cuts, maps=(salience,))
 
 
 def as_array(rows: list[list[int]], n_columns: int = 8) -> FloatArray:

@@ -87,7 +87,7 @@ def random_model(tiny_preset: Path) -> Model:
 
 def explain_as_lit(model: Model, prompt: str, target: str, method: Method) -> Analysis:
     options = AnalysisOptions(
-        explain=Explain.TARGET, method=method, objective=Objective.LOSS, compat=Compat.LIT, max_new_tokens=1
+        explain=Explain.TARGET, methods=(method,), objective=Objective.LOSS, compat=Compat.LIT, max_new_tokens=1
     )
     (analysis,) = analyze([Prompt(id="1", text=prompt, target=target)], model, options)
     assert isinstance(analysis, Analysis)

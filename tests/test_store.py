@@ -26,7 +26,7 @@ from promptlight.salience.types import Analysis, Granularity, Method, Objective,
 from tests.handmade import assert_same_analysis, make_analysis, make_completion
 from tests.span_cases import build_completion
 
-SETTINGS = {"model": "tiny", "method": "grad_l2", "objective": "logprob", "compat": None, "seed": 0}
+SETTINGS = {"model": "tiny", "methods": ["grad_l2"], "objective": "logprob", "compat": None, "seed": 0}
 PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 
@@ -111,7 +111,7 @@ def test_an_analysis_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 def test_the_objective_comes_back(tmp_path: Path) -> None:
     expected = analysis("a")
     salience = dataclasses.replace(expected.salience, objective=Objective.MARGIN)
-    expected = dataclasses.replace(expected, salience=salience)
+    expected = dataclasses.replace(expected, maps=(salience,))
     with open_writer(tmp_path, objective="margin") as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
@@ -120,7 +120,7 @@ def test_the_objective_comes_back(tmp_path: Path) -> None:
 
 def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
     expected = analysis("a", method=Method.GRAD_DOT_INPUT)
-    with open_writer(tmp_path, method="grad_dot_input") as writer:
+    with open_writer(tmp_path, methods=["grad_dot_input"]) as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
     assert_same_analysis(found, expected)
@@ -300,7 +300,7 @@ def test_a_shard_whose_rename_could_not_be_synced_is_not_written_twice(
     [
         ({"seed": 1}, "made with other settings (seed: there 0, now 1); choose another -o"),
         ({"model": "big", "seed": 1}, "(model: there tiny, now big; seed: there 0, now 1)"),
-        ({"method": "grad_dot_input"}, "(method: there grad_l2, now grad_dot_input)"),
+        ({"methods": ["grad_dot_input"]}, "(methods: there grad_l2, now grad_dot_input)"),
         ({"new": "x"}, "(new: there None, now x)"),
     ],
 )
@@ -413,7 +413,7 @@ def damage_metadata(shard: Path) -> None:
 
 def leave_a_setting_out(shard: Path) -> None:
     table = pq.read_table(shard)
-    metadata = json.dumps({"schema_version": SCHEMA_VERSION, "settings": {"method": "grad_l2"}})
+    metadata = json.dumps({"schema_version": SCHEMA_VERSION, "settings": {"methods": ["grad_l2"]}})
     pq.write_table(table.replace_schema_metadata({"promptlight": metadata}), shard)
 
 

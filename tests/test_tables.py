@@ -225,7 +225,7 @@ def test_small_prompts_are_written_together_and_large_ones_as_they_come(
 
 
 def test_every_column_says_what_it_is() -> None:
-    for schema in (tidy_schema(), summary_schema(), build_schema(Method.GRAD_L2)):
+    for schema in (tidy_schema(), summary_schema(), build_schema([Method.GRAD_L2])):
         said = [(field.metadata or {}).get(b"description", b"") for field in schema]
         assert [len(text) > 5 for text in said] == [True] * len(schema)
         assert len(set(said)) >= len(said) - 1  # both a target and a source end behind their last token
