@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.explaining import choose_objective
 from promptlight.cli.options import (
     ByOption,
     ChatOption,
@@ -21,7 +22,6 @@ from promptlight.cli.options import (
     SectionsOption,
     TargetByOption,
 )
-from promptlight.cli.run import choose_objective
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Compat, Granularity, Objective, Pooling, Prompt, SetAside
 

@@ -38,7 +38,7 @@ class MethodOptions:
         if self.smoothgrad_samples < 2:
             found = self.smoothgrad_samples
             raise UsageError(f"expected 2 or more samples of smoothgrad, for a standard error, found {found}")
-        if self.smoothgrad_noise <= 0:
+        if not self.smoothgrad_noise > 0:  # nor is it if it is no number
             raise UsageError(f"expected smoothgrad's noise to be above 0, found {self.smoothgrad_noise}")
 
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:

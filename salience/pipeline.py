@@ -122,6 +122,8 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
     """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
     request = completion.prompt.foil or options.foil
+    if request and options.objective is not Objective.LOGPROB:
+        raise FoilError(f"foil {request!r}: expected the objective logprob, found {options.objective}; leave one out")
     contrast = None
     if request and request != AUTO:
         contrast = find_contrast(completion, request, model.tokenizer, model.context_length)

@@ -326,7 +326,7 @@ def test_only_the_scores_asked_for_are_stored(promptlight: Command, tmp_path: Pa
     refused = promptlight("show", tmp_path / "few", "--target-by", "token")
     assert refused.exit_code == 2
     assert "found word, line" in refused.stderr
-    assert "keep: there ['word', 'line']" in promptlight("run", path, "-o", tmp_path / "few", *SHORT).stderr
+    assert "keep: there word, line, now token, word" in promptlight("run", path, "-o", tmp_path / "few", *SHORT).stderr
 
 
 @pytest.mark.parametrize(
