@@ -32,6 +32,7 @@ from rich.text import Text
 
 from promptlight.cli.palette import SMALLEST_MARK, mark, shade, target_style
 from promptlight.cli.printable import one_line, printable, quote
+from promptlight.cli.remarks import describe_sum, name_foil
 from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, find_touched, share
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.targets import find_target_spans
@@ -126,7 +127,8 @@ def render_heading(heatmap: Heatmap, color_system: str | None, width: int) -> It
     question = f"Why {'would' if given else 'did'} the model write "
     target = "".join(span.text for span in heatmap.targets)
     shown = f"“{quote(target, min(60, max(10, width - len(question) - 3)))}”"
-    yield Text.assemble(question, (shown, target_style(color_system) if color_system else ""), "?")
+    foil = name_foil(heatmap.analysis, heatmap.targets)
+    yield Text.assemble(question, (shown, target_style(color_system) if color_system else ""), f"{foil}?")
     origin = "given in the record" if given else f"stopped: {completion.stop_reason}"
     yield Text(f"probability {target_probability(heatmap):.3g}; {origin}")
 
@@ -292,6 +294,7 @@ def describe_scores(heatmap: Heatmap) -> Iterator[Text]:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if heatmap.pooling is Pooling.SUM else f", the {heatmap.pooling} over a source's tokens"
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
+    yield from map(Text, describe_sum(heatmap.analysis, heatmap.targets, heatmap.target_granularity))
 
 
 def plural(cut: Cut) -> str:

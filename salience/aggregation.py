@@ -96,6 +96,34 @@ def combine_targets(
     return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
 
 
+def sum_up(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> tuple[float, float] | None:
+    """What the scores of all sources add up to for these targets, and what they should; None if that is not known.
+
+    They should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
+    """
+    errors = analysis.salience.completeness_error
+    first = analysis.completion.n_prompt_tokens
+    if isinstance(granularity, Granularity) and granularity in errors and granularity is not Granularity.TOKEN:
+        offset = find_segmentation(analysis, granularity).spans_from(first).start
+        missed = sum(float(errors[granularity][target.number - offset]) for target in targets)
+    elif Granularity.TOKEN in errors:
+        of_tokens = errors[Granularity.TOKEN]
+        missed = sum(float(of_tokens[target.start - first : target.stop - first].sum()) for target in targets)
+    else:
+        return None
+    total = float(_stored_rows(analysis, granularity, targets)[0].sum(dtype=np.float64))
+    return total, total - missed
+
+
+def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
+    """What stands against the tokens of these targets, token by token; nothing where nothing does."""
+    if analysis.foil is None:
+        return []
+    first, tokens = analysis.completion.n_prompt_tokens, analysis.foil.tokens
+    places = (place - first for span in targets for place in range(span.start, span.stop))
+    return [text for place in places if place >= 0 and (text := tokens[place])]
+
+
 def find_touched(segmentation: Segmentation, targets: Sequence[Span]) -> NDArray[np.bool_]:
     """Which spans of a segmentation share a token with one of the targets, [S]."""
     chosen = np.zeros(segmentation.bounds[-1], dtype=bool)

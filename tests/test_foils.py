@@ -268,7 +268,7 @@ def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
         ("pizza=>fish", "expected 'pizza' in the completion, found ' it has onions in it"),
         ("onions=>onions", "begins with all of it"),
         ("onions=>", "fill in both sides"),
-        (" it has" * 200, "the model reads 512; shorten it"),
+        (" it has" * 400, "the model reads 512; shorten it"),
     ],
 )
 def test_a_foil_that_does_not_fit_sets_its_record_aside(demo_model: Model, foil: str, said: str) -> None:

@@ -205,7 +205,9 @@ def test_smoothgrad_is_the_mean_of_norms_at_the_noisy_embeddings(
         norms = torch.stack(
             [
                 plain.gradient_of(
-                    backbone, torch.cat([at, last]), lambda rows, t=target: sum(rows[n - 1, IDS[n]] for n in t)
+                    backbone,
+                    torch.cat([at, last]),
+                    lambda rows, t=target: torch.stack([rows[n - 1, IDS[n]] for n in t]).sum(),
                 ).norm(dim=-1)
                 for at in caught
             ]
@@ -238,7 +240,9 @@ def test_the_standard_error_is_what_other_seeds_differ_by(backbone: Any) -> None
         explain(backbone, Method.SMOOTHGRAD, options=MethodOptions(smoothgrad_samples=8, smoothgrad_noise=0.3, seed=n))
         for n in range(16)
     ]
-    spread = np.std([found.scores for found in runs], axis=0, ddof=1)
+    scores = [found.scores for found in runs if found.scores is not None]
+    assert len(scores) == 16
+    spread = np.std(scores, axis=0, ddof=1)
     errors = np.sqrt(np.mean([np.square(found.standard_errors[Granularity.TOKEN]) for found in runs], axis=0))
     seen = errors > 0
     ratios = spread[seen] / errors[seen]

@@ -22,7 +22,17 @@ from promptlight.io.digits import Scores, round_to_half
 from promptlight.io.schema import SCHEMA_VERSION
 from promptlight.io.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Granularity, Method, Objective, Prompt, SetAside, StopReason, Turn
+from promptlight.salience.types import (
+    Analysis,
+    Foil,
+    Granularity,
+    Method,
+    Objective,
+    Prompt,
+    SetAside,
+    StopReason,
+    Turn,
+)
 from tests.handmade import assert_same_analysis, make_analysis, make_completion
 from tests.span_cases import build_completion
 
@@ -124,6 +134,62 @@ def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
         writer.add(expected)
     (found,) = read_results(tmp_path)
     assert_same_analysis(found, expected)
+
+
+def with_errors(result: Analysis) -> Analysis:
+    """Three methods' maps, with all that a map can hold, and a foil."""
+    (plain,) = result.maps
+    assert plain.scores is not None
+    tables = {Granularity.TOKEN: plain.scores, **plain.span_scores}
+    maps = (
+        dataclasses.replace(plain, method=Method.SMOOTHGRAD, standard_errors={k: v / 3 for k, v in tables.items()}),
+        dataclasses.replace(
+            plain,
+            method=Method.INTEGRATED_GRADIENTS,
+            completeness_error={name: rows.sum(axis=1) for name, rows in tables.items()},
+        ),
+        dataclasses.replace(plain, method=Method.SHAP, scores=-plain.scores, sources=Granularity.LINE),
+    )
+    foil = Foil(request="oats=>rye", tokens=(None, "▁rye", ""))
+    return dataclasses.replace(result, maps=maps, foil=foil)
+
+
+def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> None:
+    expected = with_errors(analysis("a"))
+    names = [found.method.value for found in expected.maps]
+    with open_writer(tmp_path, methods=names) as writer:
+        writer.add(expected)
+    (found,) = read_results(tmp_path)
+    assert_same_analysis(found, expected)
+    schema = pq.read_schema(tmp_path / "part-00000.parquet")
+    assert [name for name in schema.names if name.endswith("_line")] == [f"{name}_line" for name in names]
+    assert "integrated_gradients_line_gap" in schema.names
+    assert "smoothgrad_error" in schema.names
+    assert "shap_sources" in schema.names
+
+
+def as_version_3(folder: Path) -> None:
+    """What the version before this one wrote: one method, no foils."""
+    shard = folder / "part-00000.parquet"
+    table = pq.read_table(shard).drop_columns(["foil", "foil_tokens"])
+    metadata = json.loads(table.schema.metadata[b"promptlight"])
+    method = metadata["settings"].pop("methods")[0]
+    changed = {**metadata, "schema_version": 3, "settings": {**metadata["settings"], "method": method}}
+    pq.write_table(table.replace_schema_metadata({"promptlight": json.dumps(changed)}), shard)
+
+
+def test_a_folder_of_version_3_is_read_and_goes_on(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"), set_aside("b"))
+    as_version_3(tmp_path)
+    found, _ = read_results(tmp_path)
+    assert_same_analysis(found, analysis("a"))
+    with pytest.raises(OutputError, match=r"methods: there grad_l2, now smoothgrad\)"):
+        open_writer(tmp_path, methods=["smoothgrad"])
+    with open_writer(tmp_path) as writer:
+        assert list(writer.done) == ["a", "b"]
+        writer.forget("b")
+        writer.add(analysis("c"))
+    assert ids_of(tmp_path) == ["a", "c"]
 
 
 @pytest.mark.parametrize(
