@@ -77,7 +77,7 @@ FoilOption = Annotated[
         "record's own `foil` comes first.",
     ),
 ]
-IgStepsOption = Annotated[int, typer.Option(min=1, help="Nodes of integrated_gradients' rule: more, more exact.")]
+IgStepsOption = Annotated[int, typer.Option(min=1, help="Gradients along integrated_gradients' path.")]
 IgBaselineOption = Annotated[
     Baseline, typer.Option(help="What integrated_gradients starts from: nothing, the mean embedding, or <pad>'s.")
 ]

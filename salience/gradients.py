@@ -28,7 +28,7 @@ from torch import Tensor
 from promptlight.salience.contrast import Contrast
 from promptlight.salience.decoder import Decoder, at_least_float32
 from promptlight.salience.errors import UsageError
-from promptlight.salience.integrated import integrate_gradients, make_baseline
+from promptlight.salience.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.passes import Ranges, Steps
 from promptlight.salience.question import Answer, Question, read_without_prompt
@@ -150,7 +150,7 @@ def _plan_steps(decoder: Decoder, ids: Tensor, first: int, special: Sequence[boo
 class _Work:
     """The first forward's answer, and what the methods make of it and of others.
 
-    ``wanted`` are target spans as ranges of units, ``values`` each unit's objective.
+    ``wanted`` are target spans as ranges of units, ``values`` each target's objective.
     """
 
     plain: Answer
@@ -177,9 +177,10 @@ class _Work:
     def _integrate(self, x: Tensor) -> SalienceMap:
         question, options = self.plain.question, self.setting.options
         baseline = make_baseline(question.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
-        scores = integrate_gradients(self._score_at, x, baseline, options.ig_steps)
-        _, values = question.ask(baseline, pulls=False).read()
-        change = self.values - np.array(values)
+        probed = [question.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
+        values = np.array([*probed, self.values])
+        scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
+        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in question.units])
         errors = {
             name: rows.sum(axis=1) - np.array([change[start:stop].sum() for start, stop in self.wanted[name]])
             for name, rows in scores.items()

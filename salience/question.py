@@ -63,30 +63,32 @@ class Answer:
     foil: Pass | None
 
     def read(self) -> tuple[list[float], list[float]]:
-        """Log-probabilities of all targets, and the objective of each unit."""
+        """The log-probability and the objective of each of the targets."""
         log_probs: list[float] = []
         values: list[float] = []
-        for _, (chunk_log_probs, chunk_values) in self._in_chunks(self._read_chunk):
+        for _, (chunk_log_probs, chunk_values) in self._in_chunks(self._read_chunk, self._each_target()):
             log_probs += chunk_log_probs
             values += chunk_values
         return log_probs, values
 
     def pull(self) -> Iterator[tuple[int, Tensor]]:
         """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
-        return self._in_chunks(self._pull_chunk)
+        return self._in_chunks(self._pull_chunk, self.question.units)
 
     def with_runner_ups(self) -> Answer:
         """The same, with each target contrasted with the likeliest other token that the model saw there."""
-        rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups)])
+        rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
         steps = dataclasses.replace(self.question.steps, rivals=rivals)
         question = dataclasses.replace(self.question, steps=steps)
         return Answer(question=question, target=dataclasses.replace(self.target, steps=steps), foil=None)
 
-    def _in_chunks(self, work: Callable[[Ranges], Result]) -> Iterator[tuple[int, Result]]:
+    def _each_target(self) -> Ranges:
+        return [(row, row + 1) for row in range(len(self.question.steps.ids))]
+
+    def _in_chunks(self, work: Callable[[Ranges], Result], units: Ranges) -> Iterator[tuple[int, Result]]:
         question = self.question
-        n_positions = len(question.ids) - 1
-        size = question.chunk or plan_chunk(question.decoder, n_positions, len(question.units))
-        return run_in_chunks(lambda start, stop: work(question.units[start:stop]), len(question.units), size)
+        size = question.chunk or plan_chunk(question.decoder, len(question.ids) - 1, len(units))
+        return run_in_chunks(lambda start, stop: work(units[start:stop]), len(units), size)
 
     def _read_chunk(self, units: Ranges) -> tuple[list[float], list[float]]:
         log_probs, values = self.target.read(units)

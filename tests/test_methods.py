@@ -15,7 +15,7 @@ from promptlight.salience import gradients, smooth
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients import GRADIENT_METHODS, Setting, compute_salience
-from promptlight.salience.integrated import make_baseline, place_nodes
+from promptlight.salience.integrated import cut_path, make_baseline, place_probes
 from promptlight.salience.methods import Baseline, MethodOptions
 from promptlight.salience.types import Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain
@@ -116,7 +116,7 @@ def baseline_of(backbone: Any, kind: Baseline, pad_id: int) -> Tensor:
 
 @pytest.mark.parametrize("kind", Baseline)
 def test_integrated_gradients_add_up_to_the_change_and_say_by_how_much_they_miss(backbone: Any, kind: Baseline) -> None:
-    options = MethodOptions(ig_steps=24, ig_baseline=kind)
+    options = MethodOptions(ig_steps=32, ig_baseline=kind)
     found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options, pad_id=9)
     ends = [
         plain.log_probabilities(backbone, at).detach()
@@ -136,34 +136,48 @@ def test_integrated_gradients_add_up_to_the_change_and_say_by_how_much_they_miss
 
 def test_integrated_gradients_are_the_integral(backbone: Any) -> None:
     """Against Simpson's rule with autograd on the reference."""
-    options = MethodOptions(ig_steps=48, ig_baseline=Baseline.MEAN)
-    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options).scores
+    options = MethodOptions(ig_steps=200, ig_baseline=Baseline.PAD)
+    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options, pad_id=9).scores
     assert found is not None
-    x, start, target, n = embeddings_of(backbone), baseline_of(backbone, Baseline.MEAN, 0), 15, 200
+    x, start, target, n = embeddings_of(backbone), baseline_of(backbone, Baseline.PAD, 9), 15, 200
     total = torch.zeros_like(x)
     for number in range(n + 1):
         weight = (1 if number in (0, n) else 4 if number % 2 else 2) / (3 * n)
         at = start + number / n * (x - start)
         total += weight * plain.gradient_of(backbone, at, lambda rows: rows[target - 1, IDS[target]])
     expected = ((x - start) * total).sum(-1)
-    assert found[target - P].tolist() == pytest.approx(expected.tolist(), rel=1e-3, abs=1e-4)
+    assert found[target - P].tolist() == pytest.approx(expected.tolist(), rel=5e-3, abs=2e-4)
 
 
 def test_more_steps_miss_less(backbone: Any) -> None:
     missed: list[float] = []
     for n_steps in (4, 16, 64):
-        options = MethodOptions(ig_steps=n_steps, ig_baseline=Baseline.MEAN)
+        options = MethodOptions(ig_steps=n_steps)
         found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options)
         missed.append(float(np.abs(found.completeness_error[Granularity.TOKEN]).max()))
-    assert missed[0] > 3 * missed[1]
-    assert missed[2] < 1e-3
+    assert missed[0] > 3 * missed[1] > 9 * missed[2]
 
 
-def test_the_rule_integrates_polynomials_exactly() -> None:
-    nodes, weights = place_nodes(4)
-    assert all(0 < node < 1 for node in nodes)
-    for power in range(8):
-        assert sum(w * s**power for s, w in zip(nodes, weights, strict=True)) == pytest.approx(1 / (power + 1))
+def climb(places: np.ndarray) -> np.ndarray:
+    """An objective that changes near the baseline alone, and one that changes slowly: [places, 2]."""
+    return np.stack([np.tanh((places - 1e-3) / 2e-4), np.sin(places)], axis=1)
+
+
+def test_the_path_is_cut_finely_where_the_objectives_change() -> None:
+    bounds = cut_path(climb(place_probes()), 32)
+    assert (bounds[0], bounds[-1]) == (0, pytest.approx(1))
+    assert (np.diff(bounds) > 0).all()
+    assert ((bounds > 2e-4) & (bounds < 2e-3)).sum() >= 12
+    middles, step = (bounds[1:] + bounds[:-1]) / 2, 1e-7
+    slopes = (climb(middles + step) - climb(middles - step)) / (2 * step)
+    total = (slopes * np.diff(bounds)[:, None]).sum(axis=0)
+    assert total.tolist() == pytest.approx((climb(np.ones(1)) - climb(np.zeros(1)))[0].tolist(), rel=0.06)
+
+
+def test_a_path_without_any_change_is_cut_too() -> None:
+    bounds = cut_path(np.zeros((len(place_probes()), 3)), 7)
+    assert len(bounds) == 8
+    assert (np.diff(bounds) > 0).all()
 
 
 def test_a_baseline_is_of_the_embeddings_dtype_and_leaves_special_tokens_alone(backbone: Any) -> None:
