@@ -31,7 +31,7 @@ from promptlight.salience.decoder import Decoder, at_least_float32
 from promptlight.salience.methods import Baseline
 from promptlight.salience.sums import Reduction, Scores, take_product
 
-N_PROBES, PROBE_POWER, EVEN_PART = 128, 4, 0.1
+N_PROBES, PROBE_POWER, EVEN_PART = 64, 4, 0.1
 
 ScoreAt = Callable[[Tensor, Reduction], Scores]
 """Embeddings [L, D] and what makes a score of a gradient -> scores by the gradients there."""
