@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from promptlight.cli.run import choose_objective
+from promptlight.cli.explaining import choose_objective
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Compat, Objective, Prompt, SetAside
 

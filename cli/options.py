@@ -10,7 +10,8 @@ import typer
 
 from promptlight.cli.taste import Marking, Spacing
 from promptlight.io.digits import Scores
-from promptlight.salience.types import Compat, Explain, Granularity, Objective, Pooling
+from promptlight.salience.methods import Baseline
+from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective, Pooling
 
 if TYPE_CHECKING:
     from promptlight.salience.explanation import Question
@@ -64,8 +65,29 @@ TemplateOption = Annotated[
 ExplainOption = Annotated[
     Explain, typer.Option(help="Explain what the model writes, or the record's `target` where it has one.")
 ]
+MethodsOption = Annotated[
+    list[Method] | None,
+    typer.Option("--method", help="How salience is computed (default: grad_l2); repeatable, the first is shown."),
+]
 ObjectiveOption = Annotated[
-    Objective, typer.Option(help="What salience is of: the target's log-probability, its logit, lead or loss.")
+    Objective, typer.Option(help="What salience is of: the target's log-probability, or see docs/methods.md.")
+]
+FoilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--foil",
+        metavar="TEXT",
+        help="Why this and not that: TARGET=>FOIL, another completion, or auto, the runner-up of each token; a "
+        "record's own `foil` comes first.",
+    ),
+]
+IgStepsOption = Annotated[int, typer.Option(min=1, help="Gradients along integrated_gradients' path.")]
+IgBaselineOption = Annotated[
+    Baseline, typer.Option(help="What integrated_gradients starts from: nothing, the mean embedding, or <pad>'s.")
+]
+SmoothgradSamplesOption = Annotated[int, typer.Option(min=2, help="Noisy texts that smoothgrad averages over.")]
+SmoothgradNoiseOption = Annotated[
+    float, typer.Option(help="Its noise, as a part of the embeddings' standard deviation.")
 ]
 TargetsOption = Annotated[
     Granularity,
@@ -83,7 +105,9 @@ ScoresOption = Annotated[
 TemperatureOption = Annotated[float, typer.Option(min=0.0, help="0 is greedy; above 0, tokens are drawn.")]
 TopKOption = Annotated[int | None, typer.Option(min=1, help="Draw from the k likeliest tokens.")]
 TopPOption = Annotated[float | None, typer.Option(help="Draw from the fewest tokens that reach this share.")]
-SeedOption = Annotated[int, typer.Option(help="The same seed draws the same text, whatever the batch size.")]
+SeedOption = Annotated[
+    int, typer.Option(help="The same seed draws the same text, whatever the batch size, and the same noise.")
+]
 CompatOption = Annotated[
     Compat | None, typer.Option(help="Cut, sum and sign as LIT does, where promptlight differs: docs/lit.md.")
 ]

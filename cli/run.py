@@ -8,33 +8,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.explaining import Chance, Explaining, build_options
+from promptlight.cli.groups import with_groups
 from promptlight.cli.options import (
     ChatOption,
-    CompatOption,
     Device,
     DeviceOption,
     Dtype,
     DtypeOption,
-    ExplainOption,
     IdsOption,
     MaxNewTokensOption,
     ModelOption,
-    ObjectiveOption,
     PromptsArgument,
     ScoresOption,
     SeedOption,
-    StoreOption,
-    TargetsOption,
-    TemperatureOption,
     TemplateOption,
-    TopKOption,
-    TopPOption,
     WhereOption,
 )
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.io.digits import Scores
-from promptlight.salience.errors import OUT_OF_MEMORY, InputError, UsageError
-from promptlight.salience.types import Compat, Explain, Granularity, Objective, Prompt, SetAside
+from promptlight.salience.errors import OUT_OF_MEMORY, InputError
+from promptlight.salience.types import Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.io.prompts import PromptReader
@@ -45,6 +39,7 @@ if TYPE_CHECKING:
 SOME_SET_ASIDE = 3
 
 
+@with_groups
 def run(
     prompts: PromptsArgument,
     output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; goes on with one begun before.")],
@@ -61,15 +56,10 @@ def run(
     id: IdsOption = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only N of the records, drawn by --seed.")] = None,
     chat: ChatOption = False,
-    explain: ExplainOption = Explain.RESPONSE,
-    objective: ObjectiveOption = Objective.LOGPROB,
-    targets: TargetsOption = Granularity.TOKEN,
-    store: StoreOption = None,
+    *,
+    explaining: Explaining,
     scores: ScoresOption = Scores.FLOAT32,
-    compat: CompatOption = None,
-    temperature: TemperatureOption = 0.0,
-    top_k: TopKOption = None,
-    top_p: TopPOption = None,
+    chance: Chance,
     seed: SeedOption = 0,
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
     flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
@@ -92,18 +82,8 @@ def run(
     reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
     from promptlight.salience.model import load_model
-    from promptlight.salience.pipeline import AnalysisOptions
-    from promptlight.salience.sampling import Sampling
 
-    options = AnalysisOptions(
-        max_new_tokens=max_new_tokens,
-        sampling=Sampling(temperature=temperature, top_k=top_k, top_p=top_p, seed=seed if temperature else 0),
-        explain=explain,
-        objective=choose_objective(objective, compat),
-        targets=targets,
-        keep=parse_kept(store),
-        compat=compat,
-    )
+    options = build_options(explaining, chance, max_new_tokens, seed)
     loaded = load_model(model, device=device, dtype=dtype)
     writer = open_results(output, loaded, options, chat, scores, flush_every)
     with writer, show_progress(tally, loaded, output):
@@ -141,23 +121,6 @@ def explain_all(
             tally.set_aside(result)
         writer.add(result)
     tally.n_blank_lines = reader.n_blank
-
-
-def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
-    """What ``--compat`` asks for: LIT shows the loss's gradients, so positive lowers the target."""
-    if compat is Compat.LIT and objective in (Objective.LOGPROB, Objective.LOSS):
-        return Objective.LOSS
-    if compat is Compat.LIT:
-        raise UsageError(f"--compat lit: expected no --objective, which is LIT's own, found {objective}: leave it out")
-    return objective
-
-
-def parse_kept(text: str | None) -> tuple[Granularity, ...]:
-    """The granularities that ``--store`` names; all if it is not said."""
-    try:
-        return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)
-    except ValueError:
-        raise UsageError(f"--store: expected some of {','.join(Granularity)}, found {text!r}") from None
 
 
 def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:

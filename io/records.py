@@ -106,6 +106,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
     if ("prompt" in record) == ("messages" in record):
         raise RecordError(f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}")
     target = _read_text(record, "target") or None
+    _read_text(record, "foil")  # which stays among the fields
     if "messages" in record:
         messages = _read_messages(record["messages"])
         if messages[-1].role == MODEL:

@@ -4,12 +4,14 @@ Nested columns follow ``promptlight.salience.types``: positions in ``*_bounds`` 
 characters of prompt + completion, log-probabilities are natural logs, scores are float32. Score matrices are ragged: a
 row keeps only its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers, and the row of a span as
 many as there are tokens before the span's last one. A section's range is of characters of the prompt.
+
+Version 3 had one method a folder, which its settings called ``method``, and no foils; it is still read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -22,6 +24,7 @@ from promptlight.salience.types import (
     Compat,
     Completion,
     FloatArray,
+    Foil,
     Granularity,
     Method,
     Objective,
@@ -36,7 +39,8 @@ from promptlight.salience.types import (
     Turn,
 )
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+READABLE = (3, 4)
 SPAN_GRANULARITIES = tuple(granularity for granularity in Granularity if granularity is not Granularity.TOKEN)
 
 
@@ -95,22 +99,62 @@ RECORD_FIELDS = [
 ]
 
 
-def build_schema(method: Method, granularities: Iterable[Granularity] = SPAN_GRANULARITIES) -> pa.Schema:
-    """The columns of a results folder that holds this method's scores."""
+FOIL_FIELDS = [
+    column("foil", pa.string(), "what the completion is contrasted with, as asked for; null if with nothing"),
+    column(
+        "foil_tokens",
+        pa.list_(pa.string()),
+        "the text that stands against each token of the completion: empty if the foil has ended before, null if the "
+        "token is not contrasted",
+    ),
+]
+
+
+def build_schema(
+    methods: Iterable[Method],
+    granularities: Iterable[Granularity] = SPAN_GRANULARITIES,
+    *,
+    version: int = SCHEMA_VERSION,
+) -> pa.Schema:
+    """The columns of a results folder that holds these methods' scores."""
     bounds = "token positions from 0 to T: the tokens of {} n are those from `bounds[n]` to before `bounds[n + 1]`"
-    tokens = "a row per token of the completion: scores of all tokens before it; null if not computed"
-    spans = "a row per {0} of the completion: scores of all tokens before its last, for the whole {0}; null as above"
+    granularities = tuple(granularities)
     return pa.schema(
         [
             *RECORD_FIELDS,
+            *(FOIL_FIELDS if version > 3 else []),
             *(
                 column(f"{granularity}_bounds", pa.list_(pa.int32()), bounds.format(granularity))
                 for granularity in Granularity
             ),
-            column(method.value, MATRIX, tokens),
-            *(column(f"{method}_{name}", MATRIX, spans.format(name)) for name in granularities),
+            *(field for method in methods for field in _method_fields(method, granularities)),
         ]
     )
+
+
+def _method_fields(method: Method, granularities: Iterable[Granularity]) -> Iterator[pa.Field]:
+    """Scores, and what is known of their errors."""
+    yield column(
+        method.value, MATRIX, "a row per token of the completion: scores of all tokens before it; null if not computed"
+    )
+    for name in granularities:
+        spans = f"a row per {name} of the completion: scores of all tokens before its last, for the whole {name}"
+        yield column(f"{method}_{name}", MATRIX, f"{spans}; null as above")
+    targets = [Granularity.TOKEN, *granularities]
+    if method.takes_spans:
+        yield column(f"{method}_sources", pa.string(), "the granularity whose spans have scores, spread over tokens")
+    if method.draws:
+        for name in targets:
+            yield column(_name_column(method, name, "error"), MATRIX, "standard errors of these scores; null as they")
+    if method is Method.INTEGRATED_GRADIENTS:
+        for name in targets:
+            meaning = "a number a row: what its scores add up to minus what they should, the objective's change"
+            yield column(_name_column(method, name, "gap"), pa.list_(pa.float32()), meaning)
+
+
+def _name_column(method: Method, granularity: Granularity, what: str = "") -> str:
+    """``grad_l2``, ``grad_l2_word``, ``smoothgrad_word_error``."""
+    return "_".join([method.value, *[granularity.value] * (granularity is not Granularity.TOKEN), *[what] * bool(what)])
 
 
 def find_matrix_columns(schema: pa.Schema) -> list[str]:
@@ -124,7 +168,7 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         row = asdict(result)
         row["error"] = row.pop("reason")
         return row
-    completion, salience = result.completion, result.salience
+    completion = result.completion
     prompt, first = completion.prompt, completion.n_prompt_tokens
     row = {
         "id": prompt.id,
@@ -143,20 +187,46 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         "n_prompt_tokens": first,
         "tokens": [vars(token) | {"role": token.role.value} for token in completion.tokens],
     }
-    if salience.scores is not None:
-        row[salience.method.value] = _ragged(salience.scores, range(first, len(completion.tokens)), scores)
+    if result.foil is not None:
+        row |= {"foil": result.foil.request, "foil_tokens": list(result.foil.tokens)}
     for granularity, cut in result.segmentations.items():
         row[f"{granularity}_bounds"] = list(cut.bounds)
-        if granularity in salience.span_scores:
-            lasts = [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]
-            row[f"{salience.method}_{granularity}"] = _ragged(salience.span_scores[granularity], lasts, scores)
+    for found in result.maps:
+        row |= _map_to_columns(found, _row_lengths(result), scores)
     return row
+
+
+def _row_lengths(result: Analysis) -> dict[Granularity, list[int]]:
+    """How many tokens each target of a granularity has scores for."""
+    first, n_tokens = result.completion.n_prompt_tokens, len(result.completion.tokens)
+    lengths = {
+        name: [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]
+        for name, cut in result.segmentations.items()
+    }
+    return lengths | {Granularity.TOKEN: list(range(first, n_tokens))}
+
+
+def _map_to_columns(found: SalienceMap, lengths: Mapping[Granularity, list[int]], scores: Scores) -> dict[str, Any]:
+    """One method's columns of a row."""
+    matrices = dict(found.span_scores)
+    if found.scores is not None:
+        matrices[Granularity.TOKEN] = found.scores
+    columns: dict[str, Any] = {
+        _name_column(found.method, name): _ragged(rows, lengths[name], scores) for name, rows in matrices.items()
+    }
+    for name, rows in found.standard_errors.items():
+        columns[_name_column(found.method, name, "error")] = _ragged(rows, lengths[name], scores)
+    for name, numbers in found.completeness_error.items():
+        columns[_name_column(found.method, name, "gap")] = numbers
+    if found.sources is not None:
+        columns[f"{found.method}_sources"] = found.sources.value
+    return columns
 
 
 class Kind(NamedTuple):
     """What the shard's metadata says about all its rows."""
 
-    method: Method
+    methods: tuple[Method, ...]
     objective: Objective
     compat: Compat | None
 
@@ -164,7 +234,18 @@ class Kind(NamedTuple):
 def read_kind(settings: Mapping[str, Any]) -> Kind:
     """The kind of results that a run with these settings makes."""
     compat = settings["compat"]
-    return Kind(Method(settings["method"]), Objective(settings["objective"]), Compat(compat) if compat else None)
+    methods = tuple(Method(name) for name in settings["methods"])
+    return Kind(methods, Objective(settings["objective"]), Compat(compat) if compat else None)
+
+
+def upgrade_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings as this version writes them, from those of any version that is still read."""
+    if "method" not in settings:
+        return settings
+    return {
+        ("methods" if name == "method" else name): [value] if name == "method" else value
+        for name, value in settings.items()
+    }
 
 
 def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
@@ -197,17 +278,33 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
     return Analysis(
         completion=completion,
         segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
-        salience=SalienceMap(
-            method=kind.method,
-            objective=kind.objective,
-            scores=_dense(row[kind.method.value], len(tokens)),
-            span_scores={
-                name: scores
-                for name in names
-                if (scores := _dense(row.get(f"{kind.method}_{name}"), len(tokens))) is not None
-            },
-        ),
+        maps=tuple(_map_from_columns(row, method, kind.objective, names, len(tokens)) for method in kind.methods),
         compat=kind.compat,
+        foil=Foil(request=row["foil"], tokens=tuple(row["foil_tokens"])) if row.get("foil") is not None else None,
+    )
+
+
+def _map_from_columns(
+    row: dict[str, Any], method: Method, objective: Objective, names: list[Granularity], width: int
+) -> SalienceMap:
+    """The inverse of ``_map_to_columns``."""
+
+    def read(what: str = "") -> dict[Granularity, FloatArray]:
+        targets = list(dict.fromkeys([Granularity.TOKEN, *names]))
+        stored = {name: row.get(_name_column(method, name, what)) for name in targets}
+        return {name: _dense(rows, width) for name, rows in stored.items() if rows is not None}
+
+    scores = read()
+    gaps = {name: row.get(_name_column(method, name, "gap")) for name in (Granularity.TOKEN, *names)}
+    sources = row.get(f"{method}_sources")
+    return SalienceMap(
+        method=method,
+        objective=objective,
+        scores=scores.pop(Granularity.TOKEN, None),
+        span_scores=scores,
+        sources=Granularity(sources) if sources else None,
+        standard_errors=read("error"),
+        completeness_error={name: np.array(gap, np.float32) for name, gap in gaps.items() if gap is not None},
     )
 
 
@@ -216,9 +313,7 @@ def _ragged(scores: FloatArray, lengths: Iterable[int], kept: Scores) -> list[Fl
     return [row[:length] for row, length in zip(rounded, lengths, strict=True)]
 
 
-def _dense(rows: list[list[float]] | None, width: int) -> FloatArray | None:
-    if rows is None:
-        return None
+def _dense(rows: list[list[float]], width: int) -> FloatArray:
     scores = np.zeros((len(rows), width), dtype=np.float32)
     for number, row in enumerate(rows):
         scores[number, : len(row)] = row

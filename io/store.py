@@ -23,9 +23,18 @@ import pyarrow.parquet as pq
 
 from promptlight.io.digits import Scores
 from promptlight.io.files import not_written
-from promptlight.io.schema import SCHEMA_VERSION, build_schema, find_matrix_columns, from_row, read_kind, to_row
+from promptlight.io.schema import (
+    READABLE,
+    SCHEMA_VERSION,
+    build_schema,
+    find_matrix_columns,
+    from_row,
+    read_kind,
+    to_row,
+    upgrade_settings,
+)
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Method, SetAside
+from promptlight.salience.types import Analysis, SetAside
 
 try:
     import fcntl
@@ -68,7 +77,8 @@ def require_shards(folder: Path) -> list[Path]:
 
 def read_metadata(shard: Path) -> dict[str, Any]:
     """What a shard says of how it was made. Raises OutputError for a file that promptlight did not write."""
-    return json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
+    metadata = json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
+    return metadata | {"settings": upgrade_settings(metadata["settings"])}
 
 
 def read_settings(folder: str | Path) -> dict[str, Any]:
@@ -154,7 +164,7 @@ class ResultsWriter:
         self._rows: list[dict[str, Any]] = []
         self._number = 0  # of the next shard
         metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
-        self._schema = build_schema(Method(settings["method"])).with_metadata({METADATA_KEY: json.dumps(metadata)})
+        self._schema = build_schema(read_kind(settings).methods).with_metadata({METADATA_KEY: json.dumps(metadata)})
         self._lock = self._open_folder()
         try:
             self.done = self._read_done(settings)
@@ -294,12 +304,14 @@ def _open_shard(shard: Path) -> pq.ParquetFile:
                 f"{shard}: not written by promptlight run; expected a folder that `promptlight run -o` made"
             )
         metadata = json.loads(stored)
-        if metadata["schema_version"] != SCHEMA_VERSION:
+        version = metadata["schema_version"]
+        if version not in READABLE:
             raise OutputError(
-                f"{shard}: written with schema version {metadata['schema_version']}, this promptlight reads"
-                f" {SCHEMA_VERSION}: run the prompts again into a new folder"
+                f"{shard}: written with schema version {version}, this promptlight reads"
+                f" {' and '.join(map(str, READABLE))}: run the prompts again into a new folder"
             )
-        if not file.schema_arrow.equals(build_schema(read_kind(metadata["settings"]).method)):
+        methods = read_kind(upgrade_settings(metadata["settings"])).methods
+        if not file.schema_arrow.equals(build_schema(methods, version=version)):
             raise ValueError("its columns are not those that promptlight writes")
         return file
 
@@ -341,4 +353,8 @@ def _naming(shard: Path) -> Iterator[None]:
 
 def _describe_differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
     names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
-    return "; ".join(f"{name}: there {stored.get(name)}, now {wanted.get(name)}" for name in names)
+    return "; ".join(f"{name}: there {_spell(stored.get(name))}, now {_spell(wanted.get(name))}" for name in names)
+
+
+def _spell(setting: Any) -> str:
+    return ", ".join(map(str, setting)) if isinstance(setting, list) else str(setting)

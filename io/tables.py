@@ -42,7 +42,7 @@ def tidy_schema() -> pa.Schema:
         [
             column("id", pa.string(), "the prompt's id"),
             column("source", pa.string(), "the record's label; empty if it has none"),
-            column("method", pa.string(), "how salience was computed: `grad_l2` or `grad_dot_input`"),
+            column("method", pa.string(), "how salience was computed: the run's first method, such as `grad_l2`"),
             column("target_number", pa.int32(), "which target, from 1, in the completion"),
             column("target_start", pa.int32(), "its first token, from 0, in prompt and completion"),
             column("target_stop", pa.int32(), "behind its last token"),

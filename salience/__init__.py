@@ -18,7 +18,8 @@ from promptlight.salience.errors import InputError, ModelError, OutputError, Pro
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
 
 if TYPE_CHECKING:
-    from promptlight.salience.aggregation import build_span_table
+    from promptlight.salience.aggregation import build_span_table, choose_method
+    from promptlight.salience.methods import Baseline, MethodOptions
     from promptlight.salience.model import Model, load_model
     from promptlight.salience.pipeline import AnalysisOptions, analyze
     from promptlight.salience.provenance import describe_provenance, describe_settings
@@ -28,9 +29,12 @@ _MODULES = {
     "AnalysisOptions": "pipeline",
     "Sampling": "sampling",
     "analyze": "pipeline",
+    "Baseline": "methods",
+    "MethodOptions": "methods",
     "Model": "model",
     "load_model": "model",
     "build_span_table": "aggregation",
+    "choose_method": "aggregation",
     "describe_provenance": "provenance",
     "describe_settings": "provenance",
 }
@@ -38,11 +42,13 @@ _MODULES = {
 __all__ = [
     "Analysis",
     "AnalysisOptions",
+    "Baseline",
     "Completion",
     "Explain",
     "Granularity",
     "InputError",
     "Method",
+    "MethodOptions",
     "Model",
     "ModelError",
     "OutputError",
@@ -54,6 +60,7 @@ __all__ = [
     "UsageError",
     "analyze",
     "build_span_table",
+    "choose_method",
     "describe_provenance",
     "describe_settings",
     "load_model",

@@ -9,6 +9,7 @@ reaches into the target scores zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from promptlight.salience.types import (
     Cut,
     FloatArray,
     Granularity,
+    Method,
     Pooling,
     Role,
     Segmentation,
@@ -54,6 +56,16 @@ def build_span_table(analysis: Analysis, *, targets: Cut, sources: Cut, pooling:
     return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
 
 
+def choose_method(analysis: Analysis, method: Method) -> Analysis:
+    """The same analysis with that method's map first. Raises UsageError if it was not computed."""
+    chosen = [found for found in analysis.maps if found.method is method]
+    if not chosen:
+        stored = ", ".join(found.method for found in analysis.maps)
+        raise UsageError(f"expected scores by {method}, found {stored}: compute them with --method {method}")
+    others = (found for found in analysis.maps if found.method is not method)
+    return replace(analysis, maps=(*chosen, *others))
+
+
 def choose_targets(analysis: Analysis, wanted: Cut) -> Cut:
     """``wanted`` where an analysis has scores for such targets, else the finest granularity that it has them for."""
     salience = analysis.salience
@@ -82,6 +94,34 @@ def combine_targets(
     total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
     inside = find_touched(columns, targets)
     return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+
+
+def sum_up(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> tuple[float, float] | None:
+    """What the scores of all sources add up to for these targets, and what they should; None if that is not known.
+
+    They should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
+    """
+    errors = analysis.salience.completeness_error
+    first = analysis.completion.n_prompt_tokens
+    if isinstance(granularity, Granularity) and granularity in errors and granularity is not Granularity.TOKEN:
+        offset = find_segmentation(analysis, granularity).spans_from(first).start
+        missed = sum(float(errors[granularity][target.number - offset]) for target in targets)
+    elif Granularity.TOKEN in errors:
+        of_tokens = errors[Granularity.TOKEN]
+        missed = sum(float(of_tokens[target.start - first : target.stop - first].sum()) for target in targets)
+    else:
+        return None
+    total = float(_stored_rows(analysis, granularity, targets)[0].sum(dtype=np.float64))
+    return total, total - missed
+
+
+def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
+    """What stands against the tokens of these targets, token by token; nothing where nothing does."""
+    if analysis.foil is None:
+        return []
+    first, tokens = analysis.completion.n_prompt_tokens, analysis.foil.tokens
+    places = (place - first for span in targets for place in range(span.start, span.stop))
+    return [text for place in places if place >= 0 and (text := tokens[place])]
 
 
 def find_touched(segmentation: Segmentation, targets: Sequence[Span]) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
     PromptlightError
     ├── InputError      a prompt file or one of its records can't be used
     │   └── PromptTooLongError   a prompt does not fit the model
+    ├── FoilError       a foil does not fit the completion that it is to be contrasted with
     ├── ModelError      a model can't be found, read or run
     │   └── OutOfMemoryError     not even one target fits into memory
     ├── OutputError     a results folder or an output file can't be read or written
@@ -38,6 +39,12 @@ def at_place(path: str, line: int | None, reason: str) -> str:
 
 class PromptTooLongError(InputError):
     """A prompt has more tokens than the model's context holds."""
+
+
+class FoilError(PromptlightError):
+    """A foil does not fit the completion that it is to be contrasted with; its record is set aside."""
+
+    exit_code = 3
 
 
 class ModelError(PromptlightError):

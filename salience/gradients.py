@@ -3,49 +3,73 @@
 For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unscaled embedding e_i of an earlier token:
  - ``grad_l2``: the L2 norm of dF_t/de_i. It has no sign. For log p it is also the norm of the loss's gradient, which is
    what LIT's "Grad L2 Norm" shows.
- - ``grad_dot_input``: e_i . dF_t/de_i. Positive raises the target.
-The gradient of a sum is the sum of gradients: while the targets' gradients pass by, their *vectors* are added up
-over each target word, sentence and line, which gives the exact score of the whole span. For ``grad_l2`` that is the
-norm of a sum.
+ - ``grad_dot_input``: e_i . dF_t/de_i. Positive raises the objective.
+ - ``integrated_gradients`` (``integrated.py``) and ``smoothgrad`` (``smooth.py``): gradients at many other embeddings.
+For whole target spans, gradients are summed as vectors first (``sums.py``).
 
 The method in steps:
- 1. one forward over the sequence without its last token (``backward.forward``);
+ 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``question.py``);
  2. for each chunk of targets: logits at their rows, the objective's gradient by them, back to the embeddings;
  3. reduce [L, C, D] to scores [C, L], for single tokens and for spans.
-Memory is planned: ``memory.plan_chunk`` says how many targets go together.
+All methods share the first forward; those that look at other embeddings do the same there. Memory is planned:
+``memory.plan_chunk`` says how many targets go together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from promptlight.salience import backward
+from promptlight.salience.contrast import Contrast
 from promptlight.salience.decoder import Decoder, at_least_float32
-from promptlight.salience.memory import keeps_activations, plan_chunk, run_in_chunks
-from promptlight.salience.objectives import log_probabilities, objective_gradient
-from promptlight.salience.precision import exact_logits
+from promptlight.salience.errors import UsageError
+from promptlight.salience.integrated import cut_path, integrate_gradients, make_baseline, place_probes
+from promptlight.salience.methods import MethodOptions
+from promptlight.salience.passes import Ranges, Steps
+from promptlight.salience.question import Answer, Question, read_without_prompt
+from promptlight.salience.smooth import smooth_gradients
+from promptlight.salience.sums import Reduction, Scores, reduce_spans, take_norm, take_product
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 
-Reduction = Callable[[Tensor, Tensor], Tensor]
+GRADIENT_METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD)
 
-# gradient [L, D] and embeddings [L, D] -> scores [L]
-REDUCTIONS: dict[Method, Reduction] = {
-    Method.GRAD_L2: lambda gradient, _: gradient.norm(dim=-1),
-    Method.GRAD_DOT_INPUT: lambda gradient, embeddings: (gradient * embeddings).sum(dim=-1),
-}
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What else a text's gradients depend on.
+
+    ``special`` says of each token whether it is none of the text's own: baselines and noise leave it as it is (None:
+    the first one is). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
+    ``name`` is mixed into the seed of what is drawn.
+    """
+
+    objective: Objective = Objective.LOGPROB
+    options: MethodOptions = field(default_factory=MethodOptions)
+    special: Sequence[bool] | None = None
+    pad_id: int = 0
+    contrast: Contrast | None = None
+    runner_up: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.contrast or self.runner_up) and self.objective is not Objective.LOGPROB:
+            raise UsageError(
+                f"expected the objective logprob with a foil, found {self.objective}: a foil makes it a difference"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
 class SalienceResult:
-    """Natural-log probability of each of the G targets, and one map per method."""
+    """Natural-log probability of each of the G targets, a map per method, and the runner-ups where they are foils."""
 
     log_probs: list[float]
     maps: Mapping[Method, SalienceMap]
+    runner_ups: list[int] | None = None
 
 
 @torch.no_grad()
@@ -56,7 +80,7 @@ def compute_salience(
     segmentations: Mapping[Granularity, Segmentation],
     *,
     methods: Sequence[Method] = (Method.GRAD_L2,),
-    objective: Objective = Objective.LOGPROB,
+    setting: Setting | None = None,
     unit: Granularity = Granularity.TOKEN,
     chunk: int | None = None,
 ) -> SalienceResult:
@@ -68,29 +92,30 @@ def compute_salience(
     per token, and gives those spans' scores alone. ``chunk`` overrides the planned number of backwards that go
     together.
     """
+    setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
     sequence = torch.tensor(ids, device=decoder.embedding.device)
-    embeddings = decoder.embed(sequence[:-1])
-    rows = torch.arange(first - 1, len(ids) - 1, device=sequence.device)
-    trace = backward.forward(decoder, embeddings, rows, keep=keeps_activations(decoder, len(embeddings)))
-    wide = embeddings.to(at_least_float32(embeddings.dtype))
-    sums = {name: _SpanSums(spans, len(ids), methods, wide) for name, spans in wanted.items()}
-
-    log_probs: list[float] = []
-    size = chunk or plan_chunk(decoder, len(embeddings), len(units))
-    for start, (chunk_log_probs, gradient) in run_in_chunks(
-        lambda start, stop: _backward_units(decoder, trace, sequence[rows + 1], units[start:stop], objective),
-        len(units),
-        size,
-    ):
-        log_probs += chunk_log_probs
-        for collected in sums.values():
-            collected.add(start, gradient)
-    maps = {method: _build_map(method, objective, sums) for method in methods}
-    return SalienceResult(log_probs=log_probs[n_prompt_tokens - first :], maps=maps)
-
-
-Ranges = list[tuple[int, int]]
+    special = setting.special or [place == 0 for place in range(len(ids))]
+    question = Question(
+        decoder=decoder,
+        ids=sequence,
+        first=first,
+        units=units,
+        steps=_plan_steps(decoder, sequence, first, special, setting),
+        contrast=setting.contrast,
+        chunk=chunk,
+    )
+    plain = question.ask(question.embeddings)
+    if setting.runner_up:
+        plain = plain.with_runner_ups()
+    log_probs, values = plain.read()
+    work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values))
+    rivals = plain.question.steps.rivals
+    return SalienceResult(
+        log_probs=log_probs[n_prompt_tokens - first :],
+        maps=work.explain(methods),
+        runner_ups=None if rivals is None else rivals[n_prompt_tokens - first :].tolist(),
+    )
 
 
 def _plan_units(
@@ -110,53 +135,83 @@ def _plan_units(
     return first, behind[unit], {unit: [(number, number + 1) for number in range(len(behind[unit]))]}
 
 
-def _backward_units(
-    decoder: Decoder, trace: backward.Trace, target_ids: Tensor, units: Sequence[tuple[int, int]], objective: Objective
-) -> tuple[list[float], Tensor]:
-    """Log-probabilities of the units' targets, and the gradient of each unit's summed objective, [L', units, D]."""
-    targets = slice(units[0][0], units[-1][1])
-    output, ids = trace.output[targets], target_ids[targets]
-    logits = exact_logits(decoder, output, ids)
-    by_output = backward.backward_output(decoder, output, logits, objective_gradient(objective, logits, ids))
-    gradient = backward.backward_top_layer(decoder, trace, targets, by_output)
-    if len(units) < len(ids):  # from the top layer's input on, a unit's targets travel as one sum
-        gradient = torch.stack([gradient[:, a - targets.start : b - targets.start].sum(1) for a, b in units], dim=1)
-    return log_probabilities(logits, ids).tolist(), backward.backward_to_embeddings(decoder, trace, gradient)
+def _plan_steps(decoder: Decoder, ids: Tensor, first: int, special: Sequence[bool], setting: Setting) -> Steps:
+    """What is asked of each target, from the first one on."""
+    contrast = setting.contrast
+    return Steps(
+        ids=ids[first:],
+        objective=setting.objective,
+        counted=(contrast.shared - first, contrast.stop - first) if contrast else (0, len(ids) - first),
+        reference=read_without_prompt(decoder, ids, special, first) if setting.objective is Objective.KL else None,
+    )
 
 
-class _SpanSums:
-    """Adds gradient vectors up over target spans as chunks of units pass, and reduces each span when it is complete."""
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The first forward's answer, and what the methods make of it and of others.
 
-    def __init__(
-        self, spans: Sequence[tuple[int, int]], n_tokens: int, methods: Sequence[Method], embeddings: Tensor
-    ) -> None:
-        self.spans = spans
-        self.scores: dict[Method, FloatArray] = {
-            method: np.zeros((len(spans), n_tokens), dtype=np.float32) for method in methods
+    ``wanted`` are target spans as ranges of units, ``values`` each target's objective.
+    """
+
+    plain: Answer
+    wanted: dict[Granularity, Ranges]
+    special: Sequence[bool]
+    setting: Setting
+    values: np.ndarray
+
+    def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
+        """A map for each method, in the order asked for."""
+        x = self.plain.question.embeddings
+        x = x.to(at_least_float32(x.dtype))
+        reductions = {Method.GRAD_L2: take_norm, Method.GRAD_DOT_INPUT: take_product(x)}
+        first = [method for method in methods if method in reductions]
+        reduced = self._reduce(self.plain, [reductions[method] for method in first]) if first else []
+        maps = {method: self._build_map(method, scores) for method, scores in zip(first, reduced, strict=True)}
+        for method in methods:
+            if method is Method.INTEGRATED_GRADIENTS:
+                maps[method] = self._integrate(x)
+            elif method is Method.SMOOTHGRAD:
+                maps[method] = self._smooth(x)
+        return {method: maps[method] for method in methods}
+
+    def _integrate(self, x: Tensor) -> SalienceMap:
+        question, options = self.plain.question, self.setting.options
+        baseline = make_baseline(question.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
+        probed = [question.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
+        values = np.array([*probed, self.values])
+        scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
+        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in question.units])
+        errors = {
+            name: rows.sum(axis=1) - np.array([change[start:stop].sum() for start, stop in self.wanted[name]])
+            for name, rows in scores.items()
         }
-        self._embeddings = embeddings
-        self._number = 0  # the span that waits for its next unit
-        self._sum: Tensor | None = None
+        return self._build_map(Method.INTEGRATED_GRADIENTS, scores, completeness_error=_narrow(errors))
 
-    def add(self, start: int, gradient: Tensor) -> None:
-        """Take the gradients of units start, start + 1, ... : [L', C, D]; chunks come in order."""
-        stop = start + gradient.shape[1]
-        while self._number < len(self.spans) and self.spans[self._number][0] < stop:
-            first, last = self.spans[self._number]
-            part = gradient[:, max(first - start, 0) : last - start].sum(dim=1)
-            if self._sum is not None:  # an earlier chunk saw fewer positions
-                part[: len(self._sum)] += self._sum
-            if last > stop:
-                self._sum = part
-                return
-            self._sum = None
-            for method, scores in self.scores.items():
-                reduced = REDUCTIONS[method](part, self._embeddings[: len(part)])
-                scores[self._number, : len(part)] = reduced.to(torch.float32).cpu().numpy()
-            self._number += 1
+    def _smooth(self, x: Tensor) -> SalienceMap:
+        options = self.setting.options
+        scores, errors = smooth_gradients(
+            self._score_at,
+            x,
+            self.special,
+            n_samples=options.smoothgrad_samples,
+            noise=options.smoothgrad_noise,
+            seed=f"{options.seed} {self.setting.name}",
+        )
+        return self._build_map(Method.SMOOTHGRAD, scores, standard_errors=_narrow(errors))
+
+    def _score_at(self, embeddings: Tensor, reduce: Reduction) -> Scores:
+        (scores,) = self._reduce(self.plain.question.ask(embeddings), [reduce])
+        return scores
+
+    def _reduce(self, answer: Answer, reductions: Sequence[Reduction]) -> list[Scores]:
+        return reduce_spans(answer.pull(), self.wanted, len(answer.question.ids), reductions)
+
+    def _build_map(self, method: Method, scores: Scores, **errors: Any) -> SalienceMap:
+        narrow = _narrow(scores)
+        token_scores = narrow.pop(Granularity.TOKEN, None)
+        objective = self.setting.objective
+        return SalienceMap(method=method, objective=objective, scores=token_scores, span_scores=narrow, **errors)
 
 
-def _build_map(method: Method, objective: Objective, sums: Mapping[Granularity, _SpanSums]) -> SalienceMap:
-    scores = {name: collected.scores[method] for name, collected in sums.items()}
-    token_scores = scores.pop(Granularity.TOKEN, None)
-    return SalienceMap(method=method, objective=objective, scores=token_scores, span_scores=scores)
+def _narrow(numbers: Mapping[Granularity, np.ndarray]) -> dict[Granularity, FloatArray]:
+    return {name: rows.astype(np.float32) for name, rows in numbers.items()}

@@ -1,11 +1,20 @@
-"""What is differentiated: for each objective, its gradient by the logits.
+"""What is explained: each objective's value and its gradient by the logits.
 
-All functions take logits [C, V] (float32 or better, soft-cap already applied) and target ids [C], and return the
-gradient of a quantity that grows when the target gets likelier, [C, V]. The loss, -log p, is the exception: it is there
-because others, LIT among them, show signed scores of it.
+All functions take logits [C, V] (float32 or better, soft-cap already applied) and target ids [C]. Values are [C],
+gradients [C, V], both of the quantity that the objective is named after: positive salience raises it. With p the
+softmax of the logits z, and y the target:
+
+    logprob   log p(y)
+    logit     z(y)
+    margin    z(y) - max of all other z
+    prob      p(y)
+    entropy   -sum p log p        does not ask for y: how unsure the model was, in nats
+    kl        sum p (log p - log q)   nor does this: q is the prediction without the prompt, a constant
+    loss      -log p(y)           because others, LIT among them, show signed scores of it
 
 The log-probability's gradient is onehot(y) - softmax(z). Written like that it loses its digits where the target is
-certain: 1 - p(y) is then a difference of nearly equal numbers. Through the odds it does not (``logprob_gradient``).
+certain: 1 - p(y) is then a difference of nearly equal numbers. Through the odds it does not (``logprob_gradient``), and
+where the gradients of entropy and divergence would, at the likeliest token, they are minus the sum of all others.
 """
 
 from __future__ import annotations
@@ -16,7 +25,28 @@ from torch import Tensor
 from promptlight.salience.types import Objective
 
 
-def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor) -> Tensor:
+def objective_value(objective: Objective, logits: Tensor, ids: Tensor, reference: Tensor | None = None) -> Tensor:
+    """The objective itself, [C]; ``reference`` are the logits [C, V] without the prompt, for KL alone."""
+    match objective:
+        case Objective.LOGPROB:
+            return log_probabilities(logits, ids)
+        case Objective.LOGIT:
+            return _pick(logits, ids)
+        case Objective.MARGIN:
+            return contrast_value(logits, ids, best_other(logits, ids))
+        case Objective.PROB:
+            return log_probabilities(logits, ids).exp()
+        case Objective.ENTROPY:
+            log_probs = _all_log_probabilities(logits)
+            return -(log_probs.exp() * log_probs).sum(dim=1)
+        case Objective.KL:
+            log_probs, ratios = _log_ratios(logits, reference)
+            return (log_probs.exp() * ratios).sum(dim=1)
+        case Objective.LOSS:
+            return -log_probabilities(logits, ids)
+
+
+def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor, reference: Tensor | None = None) -> Tensor:
     """Gradient of the objective by the logits, [C, V]."""
     match objective:
         case Objective.LOGPROB:
@@ -24,9 +54,27 @@ def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor) -> Ten
         case Objective.LOGIT:
             return one_hot(logits, ids)
         case Objective.MARGIN:
-            return one_hot(logits, ids) - one_hot(logits, best_other(logits, ids))
+            return contrast_gradient(logits, ids, best_other(logits, ids))
+        case Objective.PROB:
+            return log_probabilities(logits, ids).exp()[:, None] * logprob_gradient(logits, ids)
+        case Objective.ENTROPY:
+            log_probs = _all_log_probabilities(logits)
+            return -_mean_gradient(log_probs.exp(), log_probs)
+        case Objective.KL:
+            log_probs, ratios = _log_ratios(logits, reference)
+            return _mean_gradient(log_probs.exp(), ratios)
         case Objective.LOSS:
             return -logprob_gradient(logits, ids)
+
+
+def contrast_value(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
+    """log p(y) - log p(other) of the same prediction, which is a difference of logits, [C]."""
+    return _pick(logits, ids) - _pick(logits, others)
+
+
+def contrast_gradient(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
+    """Its gradient: 1 at the target, -1 at the other token, [C, V]."""
+    return one_hot(logits, ids) - one_hot(logits, others)
 
 
 def log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
@@ -51,6 +99,31 @@ def best_other(logits: Tensor, ids: Tensor) -> Tensor:
 def one_hot(logits: Tensor, ids: Tensor) -> Tensor:
     """1 at the target, 0 elsewhere, [C, V]."""
     return torch.zeros_like(logits).scatter_(1, ids[:, None], 1.0)
+
+
+def _pick(logits: Tensor, ids: Tensor) -> Tensor:
+    return logits.gather(1, ids[:, None])[:, 0]
+
+
+def _all_log_probabilities(logits: Tensor) -> Tensor:
+    """Of every token, [C, V], measured from the likeliest one, whose own digits so are kept."""
+    top = logits.argmax(dim=1)
+    return logits - _pick(logits, top)[:, None] + log_probabilities(logits, top)[:, None]
+
+
+def _log_ratios(logits: Tensor, reference: Tensor | None) -> tuple[Tensor, Tensor]:
+    """log p and log p - log q of every token, [C, V] each."""
+    assert reference is not None
+    log_probs = _all_log_probabilities(logits)
+    return log_probs, log_probs - _all_log_probabilities(reference)
+
+
+def _mean_gradient(probs: Tensor, terms: Tensor) -> Tensor:
+    """Gradient of sum p f, where f's own part sums to zero: p (f - sum p f); its entries sum to zero. [C, V]."""
+    gradient = probs * (terms - (probs * terms).sum(dim=1, keepdim=True))
+    top = probs.argmax(dim=1, keepdim=True)
+    gradient.scatter_(1, top, 0.0)
+    return gradient.scatter_(1, top, -gradient.sum(dim=1, keepdim=True))
 
 
 def _odds(logits: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -8,9 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptlight.salience.completion import EncodedPrompt, build_completion, encode_prompt, with_log_probs
-from promptlight.salience.errors import OutOfMemoryError, PromptTooLongError, UsageError
+from promptlight.salience.contrast import AUTO
+from promptlight.salience.errors import FoilError, OutOfMemoryError, PromptTooLongError, UsageError
+from promptlight.salience.foils import describe_foil, find_contrast
 from promptlight.salience.generation import generate
-from promptlight.salience.gradients import compute_salience
+from promptlight.salience.gradients import GRADIENT_METHODS, Setting, compute_salience
+from promptlight.salience.methods import MethodOptions
 from promptlight.salience.model import Model
 from promptlight.salience.sampling import Sampling, choose_tokens
 from promptlight.salience.spans import segment
@@ -23,6 +26,8 @@ from promptlight.salience.types import (
     Method,
     Objective,
     Prompt,
+    Role,
+    SalienceMap,
     SetAside,
     StopReason,
 )
@@ -35,13 +40,21 @@ class AnalysisOptions:
     max_new_tokens: int = 64
     sampling: Sampling = field(default_factory=Sampling)
     explain: Explain = Explain.RESPONSE
-    method: Method = Method.GRAD_L2
+    methods: tuple[Method, ...] = (Method.GRAD_L2,)
+    method_options: MethodOptions = field(default_factory=MethodOptions)
     objective: Objective = Objective.LOGPROB
+    foil: str | None = None  # for records without one of their own: TARGET=>FOIL, another completion, or auto
     targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
     keep: tuple[Granularity, ...] = tuple(Granularity)  # of which targets scores are kept
     compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
 
     def __post_init__(self) -> None:
+        unknown = [method for method in self.methods if method not in GRADIENT_METHODS]
+        if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
+            known, found = ", ".join(GRADIENT_METHODS), ", ".join(self.methods) or "none"
+            raise UsageError(f"expected one or more different methods of {known}, found {found}")
+        if self.foil and self.objective is not Objective.LOGPROB:
+            raise UsageError(f"expected the objective logprob with a foil, found {self.objective}: leave one out")
         if self.targets not in self.keep and self.targets is not Granularity.TOKEN:
             kept = ", ".join(self.keep) or "none"
             raise UsageError(
@@ -71,7 +84,7 @@ def analyze_batch(prompts: Sequence[Prompt], model: Model, options: AnalysisOpti
             continue
         try:
             yield explain(completion, model, options)
-        except OutOfMemoryError as error:
+        except (OutOfMemoryError, FoilError) as error:
             yield set_aside(prompt, str(error))
 
 
@@ -106,24 +119,50 @@ def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) 
 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions) -> Analysis:
-    """Cut one completion into spans and compute its salience."""
+    """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
+    request = completion.prompt.foil or options.foil
+    if request and options.objective is not Objective.LOGPROB:
+        raise FoilError(f"foil {request!r}: expected the objective logprob, found {options.objective}; leave one out")
+    contrast = None
+    if request and request != AUTO:
+        contrast = find_contrast(completion, request, model.tokenizer, model.context_length)
+    setting = Setting(
+        objective=options.objective,
+        options=options.method_options,
+        special=[token.role is Role.SPECIAL for token in completion.tokens],
+        pad_id=model.tokenizer.pad_id,
+        contrast=contrast,
+        runner_up=request == AUTO,
+        name=completion.prompt.id,
+    )
     result = compute_salience(
         model.decoder,
         completion.ids,
         completion.n_prompt_tokens,
         cuts,
-        methods=(options.method,),
-        objective=options.objective,
+        methods=options.methods,
+        setting=setting,
         unit=options.targets,
     )
-    salience = result.maps[options.method]
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        salience=salience if Granularity.TOKEN in options.keep else dataclasses.replace(salience, scores=None),
+        maps=tuple(keep_granularities(found, options.keep) for found in result.maps.values()),
         compat=options.compat,
+        foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )
+
+
+def keep_granularities(found: SalienceMap, keep: Sequence[Granularity]) -> SalienceMap:
+    """The same map without tokens' scores if those are not to be kept; all others were not computed."""
+    if Granularity.TOKEN in keep:
+        return found
+    errors = {
+        name: {granularity: rows for granularity, rows in getattr(found, name).items() if granularity in keep}
+        for name in ("standard_errors", "completeness_error")
+    }
+    return dataclasses.replace(found, scores=None, **errors)
 
 
 def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:

@@ -19,7 +19,7 @@ def describe_settings(model: Model, options: AnalysisOptions, *, chat: bool = Fa
         "model": model.preset,
         "config_hash": model.config_hash,
         "dtype": model.dtype,
-        "method": options.method.value,
+        "methods": [method.value for method in options.methods],
         "objective": options.objective.value,
         "explain": options.explain.value,
         "max_new_tokens": options.max_new_tokens,
@@ -28,6 +28,8 @@ def describe_settings(model: Model, options: AnalysisOptions, *, chat: bool = Fa
         "chat": chat,
         "compat": options.compat.value if options.compat else None,
         **asdict(options.sampling),
+        **options.method_options.describe(options.methods),
+        **({"foil": options.foil} if options.foil else {}),
     }
 
 

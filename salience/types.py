@@ -72,15 +72,31 @@ class Compat(StrEnum):
 
 
 class Method(StrEnum):
-    """How salience is computed; ``salience/gradients.py`` has the formulas."""
+    """How salience is computed: from gradients (``gradients.py``), or from what changes when parts are taken away."""
 
     GRAD_L2 = "grad_l2"
     GRAD_DOT_INPUT = "grad_dot_input"
+    INTEGRATED_GRADIENTS = "integrated_gradients"
+    SMOOTHGRAD = "smoothgrad"
+    OCCLUSION = "occlusion"
+    LIME = "lime"
+    SHAP = "shap"
+    SURROGATE = "surrogate"
 
     @property
     def is_signed(self) -> bool:
-        """Whether a score says in which direction a source pushed: positive raises the target."""
-        return self is not Method.GRAD_L2
+        """Whether a score can be negative: a source that lowers the objective."""
+        return self not in (Method.GRAD_L2, Method.SMOOTHGRAD)
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws at random, so that its scores have standard errors."""
+        return self in (Method.SMOOTHGRAD, Method.LIME, Method.SHAP, Method.SURROGATE)
+
+    @property
+    def takes_spans(self) -> bool:
+        """Whether its scores are of whole source spans (``SalienceMap.sources``)."""
+        return self in (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +124,8 @@ class Prompt:
     ``text`` is what the model reads, marks such as <bos> left out; in a chat, ``turns`` says which parts of it were
     said, not put there by the format (``chat.py``). ``sections`` are in order and apart from each other. ``target`` is
     a completion that the record brings along; ``source`` is a label, not a salience source (both are the names that
-    LIT's data uses). ``fields`` are the record's other fields, untouched. ``path`` and ``line`` say where it came from;
-    ``fingerprint`` changes when the record's content does.
+    LIT's data uses). ``fields`` are the record's other fields, untouched; one of them may be a ``foil``. ``path`` and
+    ``line`` say where it came from; ``fingerprint`` changes when the record's content does.
     """
 
     id: str
@@ -122,6 +138,11 @@ class Prompt:
     path: str = "<prompt>"
     line: int | None = None
     fingerprint: str = ""
+
+    @property
+    def foil(self) -> str | None:
+        """What the record would have the completion contrasted with."""
+        return self.fields.get("foil") or None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -220,39 +241,73 @@ class Explain(StrEnum):
 
 
 class Objective(StrEnum):
-    """What is differentiated for each target (positive salience raises it); formulas in ``objectives.py``."""
+    """What is explained of each target (positive salience raises it); formulas in ``objectives.py``."""
 
     LOGPROB = "logprob"
     LOGIT = "logit"
     MARGIN = "margin"
+    PROB = "prob"
+    ENTROPY = "entropy"
+    KL = "kl"
     LOSS = "loss"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SalienceMap:
-    """Salience of every earlier token for every target.
+    """Salience of every earlier token for every target, by one method.
 
     ``scores`` is float32 [G, T]: row g explains token P + g, and is zero from column P + g on (None if only spans were
     asked for). ``span_scores`` holds, for
     each granularity in it, float32 [target spans, T]: the score of the whole span's summed objective, computed from
     summed gradients (for ``grad_l2`` the norm of a sum, which is not the sum of norms). A row is zero from its
     span's last token on, and inside its own span it says how the span's first tokens raised its later ones.
+
+    ``sources``: None where each token has a score of its own. A method that takes whole source spans away has scores
+    of those; they are spread evenly over the span's tokens, so that sums over this granularity are the method's.
+    ``standard_errors`` are of methods that draw at random, for each granularity of targets (TOKEN: those of
+    ``scores``) the shape of its scores. ``completeness_error`` is integrated gradients' own: for each granularity
+    [rows], a row's sum over all sources minus what it should be, the objective's change from baseline to input.
     """
 
     method: Method
     objective: Objective = Objective.LOGPROB
     scores: FloatArray | None
     span_scores: Mapping[Granularity, FloatArray]
+    sources: Granularity | None = None
+    standard_errors: Mapping[Granularity, FloatArray] = field(default_factory=dict[Granularity, FloatArray])
+    completeness_error: Mapping[Granularity, FloatArray] = field(default_factory=dict[Granularity, FloatArray])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Foil:
+    """What might have been written instead, which makes the objective a difference of log-probabilities.
+
+    ``request`` is as the user put it: TARGET=>FOIL, another completion, or auto. ``tokens`` has an entry for each of
+    the G targets: the text that stands against it, empty where the foil has ended already, None where target and
+    foil are the same or nothing is contrasted (its row is zero).
+    """
+
+    request: str
+    tokens: tuple[str | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Everything known about one prompt: what was written, how it is cut, and why it was written."""
+    """Everything known about one prompt: what was written, how it is cut, and why it was written.
+
+    ``maps`` has one map for each method, at least one; the first is the one in view.
+    """
 
     completion: Completion
     segmentations: Mapping[Granularity, Segmentation]
-    salience: SalienceMap
+    maps: tuple[SalienceMap, ...]
     compat: Compat | None = None
+    foil: Foil | None = None
+
+    @property
+    def salience(self) -> SalienceMap:
+        """The map in view: ``aggregation.choose_method`` puts another one there."""
+        return self.maps[0]
 
 
 @dataclass(frozen=True, kw_only=True)

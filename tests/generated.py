@@ -44,7 +44,7 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order i
     "tables.md": (
         lambda: render_columns(tidy_schema()),
         lambda: render_columns(summary_schema()),
-        lambda: render_columns(build_schema(Method.GRAD_L2)),
+        lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }
 BLOCK = re.compile(r"(<!-- made by `make docs` -->\n\n).*?(\n<!-- end -->\n)", re.DOTALL)

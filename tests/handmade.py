@@ -80,13 +80,15 @@ def make_analysis(
     return Analysis(
         completion=completion,
         segmentations=cuts,
-        salience=SalienceMap(
-            method=method,
-            scores=draw(range(first, width)) if with_tokens else None,
-            span_scores={
-                name: draw([cuts[name].bounds[number + 1] - 1 for number in cuts[name].spans_from(first)])
-                for name in exact
-            },
+        maps=(
+            SalienceMap(
+                method=method,
+                scores=draw(range(first, width)) if with_tokens else None,
+                span_scores={
+                    name: draw([cuts[name].bounds[number + 1] - 1 for number in cuts[name].spans_from(first)])
+                    for name in exact
+                },
+            ),
         ),
     )
 
@@ -96,11 +98,22 @@ def assert_same_analysis(found: object, expected: Analysis) -> None:
     assert isinstance(found, Analysis)
     assert found.completion == expected.completion
     assert dict(found.segmentations) == dict(expected.segmentations)
-    assert (found.salience.method, found.salience.objective) == (expected.salience.method, expected.salience.objective)
-    assert (found.salience.scores is None) == (expected.salience.scores is None)
-    if found.salience.scores is not None and expected.salience.scores is not None:
-        assert found.salience.scores.dtype == np.float32
-        np.testing.assert_array_equal(found.salience.scores, expected.salience.scores)
-    assert found.salience.span_scores.keys() == expected.salience.span_scores.keys()
-    for name, scores in expected.salience.span_scores.items():
-        np.testing.assert_array_equal(found.salience.span_scores[name], scores)
+    assert (found.compat, found.foil) == (expected.compat, expected.foil)
+    assert len(found.maps) == len(expected.maps)
+    for one, other in zip(found.maps, expected.maps, strict=True):
+        assert_same_map(one, other)
+
+
+def assert_same_map(found: SalienceMap, expected: SalienceMap) -> None:
+    """Equal in every field."""
+    assert (found.method, found.objective, found.sources) == (expected.method, expected.objective, expected.sources)
+    assert (found.scores is None) == (expected.scores is None)
+    if found.scores is not None and expected.scores is not None:
+        assert found.scores.dtype == np.float32
+        np.testing.assert_array_equal(found.scores, expected.scores)
+    for name in ("span_scores", "standard_errors", "completeness_error"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        assert ours.keys() == theirs.keys(), name
+        for granularity, numbers in theirs.items():
+            assert ours[granularity].dtype == np.float32
+            np.testing.assert_array_equal(ours[granularity], numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import accumulate
 
 import numpy as np
@@ -10,13 +11,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlight.salience.aggregation import build_span_table, combine_targets, pool_sources, share
+from promptlight.salience.aggregation import (
+    build_span_table,
+    choose_method,
+    combine_targets,
+    find_foil_text,
+    pool_sources,
+    share,
+    sum_up,
+)
 from promptlight.salience.errors import UsageError
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.types import (
     Analysis,
     Completion,
     FloatArray,
+    Foil,
     Granularity,
     Method,
     Pattern,
@@ -29,6 +39,7 @@ from promptlight.salience.types import (
     StopReason,
     Token,
 )
+from tests.handmade import make_analysis, make_completion
 
 TOKEN, WORD, SENTENCE, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granularity.LINE
 
@@ -84,7 +95,7 @@ def build_analysis(
         scores=None if scores is None else as_array(scores, len(tokens)),
         span_scores={by: as_array(rows, len(tokens)) for by, rows in (spans or {}).items()},
     )
-    return Analysis(completion=completion, segmentations=cuts, salience=salience)
+    return Analysis(completion=completion, segmentations=cuts, maps=(salience,))
 
 
 def as_array(rows: list[list[int]], n_columns: int = 8) -> FloatArray:
@@ -241,3 +252,53 @@ def test_shares(scores: list[float], visible: list[bool], expected: list[float])
     shares = share(np.array(scores, dtype=np.float32), np.array(visible))
     assert shares.tolist() == expected
     assert shares.dtype == np.float32
+
+
+# ---- several methods, foils and sums ---------------------------------------------------------------------------------
+
+
+def explained_twice() -> Analysis:
+    """Two methods on one completion of four tokens, the second one's with what its rows should add up to."""
+    completion = make_completion(["<bos>", "▁Buy", "▁eggs", "\n"], ["▁oat", "s", "▁or", "▁rye"])
+    one, other = (
+        make_analysis(completion, method=method, seed=seed)
+        for seed, method in enumerate((Method.GRAD_L2, Method.INTEGRATED_GRADIENTS))
+    )
+    found = other.salience
+    assert found.scores is not None
+    errors = {Granularity.TOKEN: found.scores.sum(axis=1) - 2, Granularity.WORD: np.array([9, 8, 7], np.float32)}
+    summed = replace(found, completeness_error=errors)
+    foil = Foil(request="x", tokens=(None, "se", "▁and", ""))
+    return replace(one, maps=(one.salience, summed), foil=foil)
+
+
+def test_another_method_is_put_in_view() -> None:
+    both = explained_twice()
+    chosen = choose_method(both, Method.INTEGRATED_GRADIENTS)
+    assert [found.method for found in chosen.maps] == [Method.INTEGRATED_GRADIENTS, Method.GRAD_L2]
+    assert chosen.salience is both.maps[1]
+    assert choose_method(both, Method.GRAD_L2).maps == both.maps
+    with pytest.raises(UsageError, match="expected scores by shap, found grad_l2, integrated_gradients: compute them"):
+        choose_method(both, Method.SHAP)
+
+
+def test_what_scores_add_up_to_is_said_where_it_is_known() -> None:
+    both = explained_twice()
+    targets = describe_spans(both.completion, both.segmentations[Granularity.TOKEN])[4:]
+    assert sum_up(both, targets, Granularity.TOKEN) is None
+    chosen = choose_method(both, Method.INTEGRATED_GRADIENTS)
+    scores = chosen.salience.scores
+    assert scores is not None
+    found = sum_up(chosen, targets[1:3], Granularity.TOKEN)
+    assert found == pytest.approx((scores[1:3].sum(), 4), rel=1e-5)
+    words = describe_spans(both.completion, both.segmentations[Granularity.WORD])[-2:]
+    rows = chosen.salience.span_scores[Granularity.WORD]
+    assert sum_up(chosen, words, Granularity.WORD) == pytest.approx((rows[1:].sum(), rows[1:].sum() - 15), rel=1e-5)
+
+
+def test_what_stands_against_a_target_is_its_tokens_foils() -> None:
+    both = explained_twice()
+    tokens = describe_spans(both.completion, both.segmentations[Granularity.TOKEN])
+    assert find_foil_text(both, tokens[4:]) == ["se", "▁and"]
+    assert find_foil_text(both, tokens[4:5]) == []
+    assert find_foil_text(replace(both, foil=None), tokens[4:]) == []

@@ -53,7 +53,7 @@ def test_the_columns_are_the_schemas_and_the_rows_are_the_first_records(
     assert done.stdout.splitlines()[1:] == [f"look at one: promptlight show {out}"]
     assert complaints(done) == []
     frame = pd.read_parquet(out)
-    assert list(frame.columns) == build_schema(Method.GRAD_L2).names
+    assert list(frame.columns) == build_schema([Method.GRAD_L2]).names
     records = [json.loads(line) for line in (EXAMPLES / "prompts.jsonl").read_text(encoding="utf-8").splitlines()]
     assert frame["id"].tolist() == [record["id"] for record in records[:3]]
     for row in frame.to_dict("records"):
@@ -326,7 +326,7 @@ def test_only_the_scores_asked_for_are_stored(promptlight: Command, tmp_path: Pa
     refused = promptlight("show", tmp_path / "few", "--target-by", "token")
     assert refused.exit_code == 2
     assert "found word, line" in refused.stderr
-    assert "keep: there ['word', 'line']" in promptlight("run", path, "-o", tmp_path / "few", *SHORT).stderr
+    assert "keep: there word, line, now token, word" in promptlight("run", path, "-o", tmp_path / "few", *SHORT).stderr
 
 
 @pytest.mark.parametrize(

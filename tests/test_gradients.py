@@ -9,10 +9,10 @@ import keras_nlp
 import pytest
 import torch
 
-from promptlight.salience import gradients
 from promptlight.salience.decoder import Decoder, Layer, Rope, borrow_decoder, convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
-from promptlight.salience.gradients import compute_salience
+from promptlight.salience.gradients import Setting, compute_salience
+from promptlight.salience.passes import Pass
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, Segmentation
 from tests.oracles import plain
 from tests.oracles.reference import logits_from_embeddings
@@ -31,6 +31,8 @@ def frozen(backbone: Any) -> Decoder:
 
 def scores_of(backbone: Any, **options: Any) -> FloatArray:
     method = options.setdefault("methods", (Method.GRAD_L2,))[0]
+    if "objective" in options:
+        options["setting"] = Setting(objective=options.pop("objective"))
     scores = compute_salience(frozen(backbone), IDS, P, {}, **options).maps[method].scores
     assert scores is not None
     return scores
@@ -194,15 +196,15 @@ def test_out_of_memory_halves_the_chunk_and_goes_on(monkeypatch: pytest.MonkeyPa
     backbone = build_backbone("gemma2")
     expected = scores_of(backbone, chunk=8)
     sizes: list[int] = []
-    real = gradients._backward_units
+    real = Pass.pull
 
-    def cramped(decoder: Any, trace: Any, ids: Any, units: Any, objective: Any) -> Any:
+    def cramped(self: Pass, units: Any) -> Any:
         sizes.append(len(units))
         if len(units) > 2:
             raise torch.OutOfMemoryError("planted")
-        return real(decoder, trace, ids, units, objective)
+        return real(self, units)
 
-    monkeypatch.setattr(gradients, "_backward_units", cramped)
+    monkeypatch.setattr(Pass, "pull", cramped)
     assert scores_of(backbone, chunk=8) == pytest.approx(expected, rel=1e-5)
     assert sizes == [8, 4, 2, 2, 2, 2, 2, 2, 1]
 
@@ -211,7 +213,7 @@ def test_out_of_memory_with_one_target_says_what_to_do(monkeypatch: pytest.Monke
     def never(*_: Any) -> Any:
         raise torch.OutOfMemoryError("planted")
 
-    monkeypatch.setattr(gradients, "_backward_units", never)
+    monkeypatch.setattr(Pass, "pull", never)
     with pytest.raises(OutOfMemoryError, match="shorten the prompt"):
         scores_of(build_backbone("gemma2"))
 
@@ -220,6 +222,6 @@ def test_another_error_is_not_taken_for_lack_of_memory(monkeypatch: pytest.Monke
     def broken(*_: Any) -> Any:
         raise RuntimeError("shapes differ")
 
-    monkeypatch.setattr(gradients, "_backward_units", broken)
+    monkeypatch.setattr(Pass, "pull", broken)
     with pytest.raises(RuntimeError, match="shapes differ"):
         scores_of(build_backbone("gemma2"))

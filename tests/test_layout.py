@@ -27,6 +27,8 @@ PURE_MODULES = (
     "spans",
     "targets",
     "aggregation",
+    "contrast",
+    "methods",
     "selection",
     "explanation",
     "printable",

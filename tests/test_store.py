@@ -22,11 +22,21 @@ from promptlight.io.digits import Scores, round_to_half
 from promptlight.io.schema import SCHEMA_VERSION
 from promptlight.io.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Granularity, Method, Objective, Prompt, SetAside, StopReason, Turn
+from promptlight.salience.types import (
+    Analysis,
+    Foil,
+    Granularity,
+    Method,
+    Objective,
+    Prompt,
+    SetAside,
+    StopReason,
+    Turn,
+)
 from tests.handmade import assert_same_analysis, make_analysis, make_completion
 from tests.span_cases import build_completion
 
-SETTINGS = {"model": "tiny", "method": "grad_l2", "objective": "logprob", "compat": None, "seed": 0}
+SETTINGS = {"model": "tiny", "methods": ["grad_l2"], "objective": "logprob", "compat": None, "seed": 0}
 PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 
@@ -111,7 +121,7 @@ def test_an_analysis_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 def test_the_objective_comes_back(tmp_path: Path) -> None:
     expected = analysis("a")
     salience = dataclasses.replace(expected.salience, objective=Objective.MARGIN)
-    expected = dataclasses.replace(expected, salience=salience)
+    expected = dataclasses.replace(expected, maps=(salience,))
     with open_writer(tmp_path, objective="margin") as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
@@ -120,10 +130,66 @@ def test_the_objective_comes_back(tmp_path: Path) -> None:
 
 def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
     expected = analysis("a", method=Method.GRAD_DOT_INPUT)
-    with open_writer(tmp_path, method="grad_dot_input") as writer:
+    with open_writer(tmp_path, methods=["grad_dot_input"]) as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
     assert_same_analysis(found, expected)
+
+
+def with_errors(result: Analysis) -> Analysis:
+    """Three methods' maps, with all that a map can hold, and a foil."""
+    (plain,) = result.maps
+    assert plain.scores is not None
+    tables = {Granularity.TOKEN: plain.scores, **plain.span_scores}
+    maps = (
+        dataclasses.replace(plain, method=Method.SMOOTHGRAD, standard_errors={k: v / 3 for k, v in tables.items()}),
+        dataclasses.replace(
+            plain,
+            method=Method.INTEGRATED_GRADIENTS,
+            completeness_error={name: rows.sum(axis=1) for name, rows in tables.items()},
+        ),
+        dataclasses.replace(plain, method=Method.SHAP, scores=-plain.scores, sources=Granularity.LINE),
+    )
+    foil = Foil(request="oats=>rye", tokens=(None, "▁rye", ""))
+    return dataclasses.replace(result, maps=maps, foil=foil)
+
+
+def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> None:
+    expected = with_errors(analysis("a"))
+    names = [found.method.value for found in expected.maps]
+    with open_writer(tmp_path, methods=names) as writer:
+        writer.add(expected)
+    (found,) = read_results(tmp_path)
+    assert_same_analysis(found, expected)
+    schema = pq.read_schema(tmp_path / "part-00000.parquet")
+    assert [name for name in schema.names if name.endswith("_line")] == [f"{name}_line" for name in names]
+    assert "integrated_gradients_line_gap" in schema.names
+    assert "smoothgrad_error" in schema.names
+    assert "shap_sources" in schema.names
+
+
+def as_version_3(folder: Path) -> None:
+    """What the version before this one wrote: one method, no foils."""
+    shard = folder / "part-00000.parquet"
+    table = pq.read_table(shard).drop_columns(["foil", "foil_tokens"])
+    metadata = json.loads(table.schema.metadata[b"promptlight"])
+    method = metadata["settings"].pop("methods")[0]
+    changed = {**metadata, "schema_version": 3, "settings": {**metadata["settings"], "method": method}}
+    pq.write_table(table.replace_schema_metadata({"promptlight": json.dumps(changed)}), shard)
+
+
+def test_a_folder_of_version_3_is_read_and_goes_on(tmp_path: Path) -> None:
+    write(tmp_path, analysis("a"), set_aside("b"))
+    as_version_3(tmp_path)
+    found, _ = read_results(tmp_path)
+    assert_same_analysis(found, analysis("a"))
+    with pytest.raises(OutputError, match=r"methods: there grad_l2, now smoothgrad\)"):
+        open_writer(tmp_path, methods=["smoothgrad"])
+    with open_writer(tmp_path) as writer:
+        assert list(writer.done) == ["a", "b"]
+        writer.forget("b")
+        writer.add(analysis("c"))
+    assert ids_of(tmp_path) == ["a", "c"]
 
 
 @pytest.mark.parametrize(
@@ -300,7 +366,7 @@ def test_a_shard_whose_rename_could_not_be_synced_is_not_written_twice(
     [
         ({"seed": 1}, "made with other settings (seed: there 0, now 1); choose another -o"),
         ({"model": "big", "seed": 1}, "(model: there tiny, now big; seed: there 0, now 1)"),
-        ({"method": "grad_dot_input"}, "(method: there grad_l2, now grad_dot_input)"),
+        ({"methods": ["grad_dot_input"]}, "(methods: there grad_l2, now grad_dot_input)"),
         ({"new": "x"}, "(new: there None, now x)"),
     ],
 )
@@ -413,7 +479,7 @@ def damage_metadata(shard: Path) -> None:
 
 def leave_a_setting_out(shard: Path) -> None:
     table = pq.read_table(shard)
-    metadata = json.dumps({"schema_version": SCHEMA_VERSION, "settings": {"method": "grad_l2"}})
+    metadata = json.dumps({"schema_version": SCHEMA_VERSION, "settings": {"methods": ["grad_l2"]}})
     pq.write_table(table.replace_schema_metadata({"promptlight": metadata}), shard)
 
 

@@ -51,7 +51,7 @@ def build(
     return Analysis(
         completion=completion,
         segmentations={cut: segment(completion, cut) for cut in Granularity},
-        salience=SalienceMap(method=Method.GRAD_L2, scores=np.array(scores, dtype=np.float32), span_scores={}),
+        maps=(SalienceMap(method=Method.GRAD_L2, scores=np.array(scores, dtype=np.float32), span_scores={}),),
     )
 
 

@@ -27,6 +27,7 @@ from rich.text import Text
 from promptlight.cli.taste import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.palette import SMALLEST_MARK, Look
+from promptlight.cli.views.remarks import describe_sum, name_foil
 from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explanation import Explanation
@@ -69,7 +70,8 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     given = completion.stop_reason is StopReason.GIVEN
     question = f"Why {'would' if given else 'did'} the model write "
     shown = f"“{quote(explanation.target_text, min(60, max(10, width - len(question) - 3)))}”"
-    yield Text.assemble(question, (shown, look.target or ""), "?")
+    foil = name_foil(explanation.analysis, explanation.targets)
+    yield Text.assemble(question, (shown, look.target or ""), f"{foil}?")
     origin = "given in the record" if given else f"stopped: {completion.stop_reason}"
     yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
 
@@ -105,3 +107,4 @@ def describe_scores(explanation: Explanation) -> Iterator[Text]:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
+    yield from map(Text, describe_sum(explanation.analysis, explanation.targets, explanation.target_by))

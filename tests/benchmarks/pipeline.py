@@ -119,7 +119,7 @@ def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
 
 def describe() -> dict[str, Any]:
     """The settings that the store needs to know."""
-    return {"method": Method.GRAD_L2.value, "objective": AnalysisOptions().objective.value, "compat": None}
+    return {"methods": [Method.GRAD_L2.value], "objective": AnalysisOptions().objective.value, "compat": None}
 
 
 def silence_bytes(trio: Trio) -> None:

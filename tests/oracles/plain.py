@@ -65,6 +65,12 @@ def span_gradient(backbone: Any, ids: Sequence[int], start: int, stop: int) -> T
     return torch.autograd.grad(total, embeddings)[0]
 
 
+def gradient_of(backbone: Any, embeddings: Tensor, quantity: Callable[[Tensor], Tensor]) -> Tensor:
+    """Gradient of any quantity of the log-probabilities [T, V] at any embeddings, [T, D]: one backward."""
+    leaf = embeddings.detach().double().requires_grad_()
+    return torch.autograd.grad(quantity(log_probabilities(backbone, leaf)), leaf)[0]
+
+
 def central_difference(backbone: Any, ids: Sequence[int], target: int, source: int, step: float = 1e-5) -> Tensor:
     """Gradient of the log-probability of token ``target`` by the embedding of token ``source``, by nudging it, [D]."""
     embeddings = embed(backbone, ids).detach()

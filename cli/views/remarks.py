@@ -1,0 +1,30 @@
+"""What ``show`` says in words about a foil, and about what integrated gradients add up to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from promptlight.salience.aggregation import find_foil_text, sum_up
+from promptlight.salience.contrast import AUTO
+from promptlight.salience.printable import quote
+from promptlight.salience.types import Analysis, Cut, Span
+
+FOIL_WIDTH = 40
+
+
+def name_foil(analysis: Analysis, targets: Sequence[Span]) -> str:
+    """The end of the question: `` rather than “ Avoid.”``; empty where these targets are contrasted with nothing."""
+    texts = find_foil_text(analysis, targets)
+    if not texts or analysis.foil is None:
+        return ""
+    if analysis.foil.request == AUTO and len(texts) > 1:
+        return " rather than the runner-up of each token"
+    return f" rather than “{quote(''.join(texts), FOIL_WIDTH)}”"
+
+
+def describe_sum(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> list[str]:
+    """``sums to 3.41 of 3.44, ...`` where that is known."""
+    sums = sum_up(analysis, targets, granularity)
+    if sums is None:
+        return []
+    return [f"sums to {sums[0]:.3g} of {sums[1]:.3g}, the change of the objective from the baseline to the text"]

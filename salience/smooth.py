@@ -1,0 +1,45 @@
+"""SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825), of norms: the mean of ``grad_l2`` over noisy embeddings.
+
+ 1. draw n times normal noise for every token but the special ones; its standard deviation is ``noise`` times that of
+    all entries of the text's embeddings;
+ 2. at each noisy text, one forward and the targets' backwards, and each score's L2 norm, for whole target spans the
+    norm of their summed gradients;
+ 3. a score is the mean of the n norms, its standard error their standard deviation over sqrt(n).
+
+The paper averages maps; our map is ``grad_l2``, so norms are averaged, not vectors. The norm of a mean vector of n
+draws is too large by what noise is left in it (about the gradients' variance over 2 n norms): it would shrink with
+every draw, most for the sources that matter least. A mean of norms has the same expectation for any n, and an error
+that can be said. It does not let directions that change from draw to draw cancel.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptlight.salience.integrated import ScoreAt
+from promptlight.salience.sums import Scores, take_norm
+
+
+def smooth_gradients(
+    score_at: ScoreAt, x: Tensor, special: Sequence[bool], *, n_samples: int, noise: float, seed: str
+) -> tuple[Scores, Scores]:
+    """Scores and their standard errors; the same ``seed`` draws the same noise."""
+    kept = torch.tensor(list(special[: len(x)]), device=x.device)
+    size = noise * x.std(correction=0)
+    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(63))
+    mean: Scores = {}
+    squares: Scores = {}  # of deviations from the mean, summed as they come (Welford 1962)
+    for number in range(1, n_samples + 1):
+        drawn = torch.randn(x.shape, generator=generator).to(x)
+        for name, scores in score_at(torch.where(kept[:, None], x, x + size * drawn), take_norm).items():
+            before = scores - mean.get(name, 0)
+            mean[name] = mean.get(name, 0) + before / number
+            squares[name] = squares.get(name, 0) + before * (scores - mean[name])
+    spread = math.sqrt(n_samples * (n_samples - 1))
+    return mean, {name: np.sqrt(total) / spread for name, total in squares.items()}
