@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def frozen(backbone: Any) -> Decoder:
 def removable_spans() -> NDArray[np.bool_]:
     """Each span but the first, [S, T]."""
     places = np.arange(T)
-    return np.stack([(start <= places) & (places < stop) for start, stop in zip(BOUNDS[1:], BOUNDS[2:], strict=False)])
+    return np.stack([(start <= places) & (places < stop) for start, stop in pairwise(BOUNDS[1:])])
 
 
 def draw_kept(n: int, seed: int = 0) -> NDArray[np.bool_]:

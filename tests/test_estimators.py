@@ -1,4 +1,4 @@
-"""Estimators on games whose answers are known: linear ones, and games small enough for every order to be written out."""
+"""Estimators on games whose answers are known: linear ones, and games with few enough spans to follow every order."""
 
 from __future__ import annotations
 
@@ -167,11 +167,13 @@ def test_errors_of_fits_say_how_scores_scatter_from_draw_to_draw(name: str) -> N
 
 def test_one_span_and_two_spans_have_the_obvious_shapley_values() -> None:
     alone = estimate_shapley_by_kernel(
-        Game(lambda kept: 2.0 * kept, np.ones((1, 1), dtype=bool)), 1, start_stream(0, "p")
+        Game(linear(np.array([[2.0]])), np.ones((1, 1), dtype=bool)), 1, start_stream(0, "p")
     )
     np.testing.assert_allclose(alone.scores, [[2.0]])
     both = estimate_shapley_by_orders(
-        Game(lambda kept: kept.all(axis=1, keepdims=True) * 5.0, np.ones((1, 2), dtype=bool)), 2, start_stream(0, "p")
+        Game(lambda kept: 5 * kept.all(axis=1, keepdims=True).astype(np.float64), np.ones((1, 2), dtype=bool)),
+        2,
+        start_stream(0, "p"),
     )
     np.testing.assert_allclose(both.scores, [[2.5, 2.5]])
 
@@ -187,9 +189,9 @@ def test_the_seed_and_the_prompts_id_decide_what_is_drawn(name: str) -> None:
 
 
 def test_too_few_samples_are_refused_with_the_number_that_is_needed() -> None:
-    with pytest.raises(UsageError, match="at least 28 samples.*7 source spans, found 27"):
+    with pytest.raises(UsageError, match=r"at least 28 samples.*7 source spans, found 27"):
         estimate_shapley_by_kernel(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 27, start_stream(0, "p"))
-    with pytest.raises(UsageError, match="at least 12 samples.*7 source spans, found 11"):
+    with pytest.raises(UsageError, match=r"at least 12 samples.*7 source spans, found 11"):
         estimate_shapley_by_orders(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 11, start_stream(0, "p"))
 
 

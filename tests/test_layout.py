@@ -29,6 +29,9 @@ PURE_MODULES = (
     "aggregation",
     "selection",
     "summary",
+    "coalitions",
+    "regression",
+    "estimators",
 )
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
