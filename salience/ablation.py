@@ -29,7 +29,6 @@ from torch import Tensor
 
 from promptlight.salience.decoder import (
     QUERY_BLOCK,
-    Angles,
     Decoder,
     Layer,
     at_least_float32,
@@ -151,7 +150,7 @@ def score_ablations(
             x, rows = _drop(layout, entries, chosen)
         else:
             x = torch.where(chosen[..., None], filler, entries)
-            rows = _Rows.of(layout, torch.ones_like(chosen))
+            rows = _Rows.of(layout, torch.ones_like(chosen[:1]))
         logits = decoder.logits(_run(decoder, x, rows)).flatten(0, 1)
         scores = score_rows(objective, logits, sequence[layout.next_tokens].repeat(stop - start))
         return scores.double().cpu().numpy().reshape(stop - start, -1) @ layout.members.T
@@ -179,13 +178,15 @@ def score_rows(objective: Objective, logits: Tensor, ids: Tensor) -> Tensor:
 def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:
     """Ablations per forward: as many as fit in half of the free memory (``memory.py`` has the formula), at least one.
 
-    A forward needs less than the backward that the formula is for, but for the logits: those of all rows at once.
+    A forward needs less than the backward that the formula is for, but for the logits, those of all rows at once, and
+    for who sees whom: a byte for each two entries, twice where some layers have a window.
     """
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
     on_gpu = device.type == "cuda"
     logits = 6 * decoder.embedding.shape[0] * at_least_float32(decoder.embedding.dtype).itemsize
     each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers) + (n_rows - 1) * logits
+    each += 2 * n_entries**2
     fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
     return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
 
@@ -204,7 +205,7 @@ def _filler(decoder: Decoder, ablate: Ablate) -> Tensor | None:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Who sees whom in a batch of rows, [B, L] each, and where the logits are read [B, R]."""
+    """Who sees whom in a batch of rows, [B, L] each, and where the logits are read [B, R]; B is 1 if rows are alike."""
 
     tokens: Tensor
     streams: Tensor
@@ -239,14 +240,12 @@ class _Rows:
             self.read,
         )
 
-    def see(self, keys: _Rows, queries: slice, n_keys: int, window: int | None) -> Tensor:
-        """Which of the first keys these queries see, bool [B, queries, keys]."""
+    def see(self, keys: _Rows, window: int | None) -> Tensor:
+        """Which keys each entry sees, bool [B, L, keys]."""
         token, stream, origin, position = (
-            part[:, queries, None] for part in (self.tokens, self.streams, self.origins, self.positions)
+            part[:, :, None] for part in (self.tokens, self.streams, self.origins, self.positions)
         )
-        key_token, key_stream, key_position = (
-            part[:, None, :n_keys] for part in (keys.tokens, keys.streams, keys.positions)
-        )
+        key_token, key_stream, key_position = (part[:, None] for part in (keys.tokens, keys.streams, keys.positions))
         visible = (key_stream == stream) & (key_token <= token) | (key_stream == 0) & (key_token < origin)
         return visible if window is None else visible & (position - key_position < window)
 
@@ -265,28 +264,35 @@ def _drop(layout: Layout, entries: Tensor, removed: Tensor) -> tuple[Tensor, _Ro
 
 def _run(decoder: Decoder, embeddings: Tensor, rows: _Rows) -> Tensor:
     """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output where it is read [B, R, D]."""
-    angles = decoder.angles(rows.positions)
+    angles = {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(rows.positions).items()}
+    *lower, top = decoder.layers
+    visible = {window: rows.see(rows, window) for window in {layer.window for layer in lower}}
     x = decoder.scale_embeddings(embeddings)
-    for layer in decoder.layers[:-1]:
-        x = _run_layer(layer, x, rows, angles[layer.rope])
-    top = decoder.layers[-1]
-    return _run_layer(top, x, rows, angles[top.rope], rows.read)
+    for layer in lower:
+        query, key, value = project_heads(
+            layer, rms_norm(x, layer.pre_attention_norm, layer.epsilon), angles[layer.rope]
+        )
+        x = finish_layer(layer, x, _attend(layer, query, key, value, visible[layer.window]))
+    del visible
+    read = rows.read.expand(len(x), -1)
+    query, key, value = project_heads(top, rms_norm(x, top.pre_attention_norm, top.epsilon), angles[top.rope])
+    query = query.gather(2, read[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3]))
+    attended = _attend(top, query, key, value, rows.take(rows.read).see(rows, top.window), in_order=False)
+    return finish_layer(top, x.gather(1, read[..., None].expand(-1, -1, x.shape[2])), attended)
 
 
-def _run_layer(layer: Layer, x: Tensor, rows: _Rows, angles: Angles, read: Tensor | None = None) -> Tensor:
-    """One block: x [B, L, D] -> its output [B, L, D], or [B, R, D] at the entries to ``read`` [B, R]."""
-    cos, sin = (part[:, None] for part in angles)
-    query, key, value = project_heads(layer, rms_norm(x, layer.pre_attention_norm, layer.epsilon), (cos, sin))
-    asking, n_queries = rows, x.shape[1]
-    if read is not None:
-        n_queries, asking = read.shape[1], rows.take(read)
-        query = query.gather(2, read[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3]))
-        x = x.gather(1, read[..., None].expand(-1, -1, x.shape[2]))
+def _attend(
+    layer: Layer, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, *, in_order: bool = True
+) -> Tensor:
+    """Attention in blocks of queries: query [B, N, L', H], key and value [B, K, L, H], visible [B or 1, L', L].
+
+    ``in_order`` says that queries are the row's entries, of which none sees what stands behind it.
+    """
     blocks: list[Tensor] = []
-    for start in range(0, n_queries, QUERY_BLOCK):
-        block = slice(start, min(start + QUERY_BLOCK, n_queries))
-        n_keys = block.stop if read is None else key.shape[2]  # what an entry sees stands before it
-        visible = asking.see(rows, block, n_keys, layer.window)[:, None, None]
-        weights = attention_weights(layer, query[:, :, block], key[:, :, :n_keys], visible)
-        blocks.append(mix_values(layer, weights, value[:, :, :n_keys]))
-    return finish_layer(layer, x, torch.cat(blocks, dim=1))
+    for start in range(0, query.shape[2], QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, query.shape[2])
+        seen = slice(stop if in_order else None)
+        mask = visible[:, None, None, start:stop, seen]
+        weights = attention_weights(layer, query[:, :, start:stop], key[:, :, seen], mask)
+        blocks.append(mix_values(layer, weights, value[:, :, seen]))
+    return torch.cat(blocks, dim=1)

@@ -10,7 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from promptlight.salience.coalitions import draw_pairs, draw_sizes_evenly, enumerate_all, kernel_weights, start_stream
+from promptlight.salience.coalitions import (
+    WideArray,
+    draw_pairs,
+    draw_sizes_evenly,
+    enumerate_all,
+    kernel_weights,
+    start_stream,
+)
 from promptlight.salience.errors import UsageError
 from promptlight.salience.estimators import (
     Estimate,
@@ -36,8 +43,8 @@ SAMPLED: dict[str, Estimator] = {
 }
 
 
-def linear(coefficients: np.ndarray, start: float = -3.0) -> ValueOf:
-    return lambda kept: start + kept @ coefficients.T
+def linear(coefficients: WideArray, start: float = -3.0) -> ValueOf:
+    return lambda kept: start + kept.astype(np.float64) @ coefficients.T
 
 
 def crooked(sources: np.ndarray) -> ValueOf:
@@ -171,7 +178,7 @@ def test_one_span_and_two_spans_have_the_obvious_shapley_values() -> None:
     )
     np.testing.assert_allclose(alone.scores, [[2.0]])
     both = estimate_shapley_by_orders(
-        Game(lambda kept: 5 * kept.all(axis=1, keepdims=True).astype(np.float64), np.ones((1, 2), dtype=bool)),
+        Game(lambda kept: 5.0 * (kept[:, :1] & kept[:, 1:]).astype(np.float64), np.ones((1, 2), dtype=bool)),
         2,
         start_stream(0, "p"),
     )

@@ -26,7 +26,7 @@ from promptlight.salience.perturbation import (
 )
 from promptlight.salience.pipeline import AnalysisOptions, complete
 from promptlight.salience.spans import segment
-from promptlight.salience.types import Completion, Granularity, Method, Objective, Role, Segmentation
+from promptlight.salience.types import Completion, Granularity, Method, Objective, Prompt, Role, Segmentation
 from tests.handmade import make_completion
 from tests.oracles import plain
 from tests.oracles.tiny import build_backbone
@@ -212,7 +212,8 @@ def test_a_spans_score_is_spread_evenly_over_its_tokens() -> None:
 
 @pytest.fixture(scope="module")
 def dish(demo_model: Model) -> Completion:
-    prompt = next(prompt for prompt in read_prompts(EXAMPLES / "prompts.jsonl") if prompt.id == "dish-mistake")
+    prompt = next(record for record in read_prompts(EXAMPLES / "prompts.jsonl") if record.id == "dish-mistake")
+    assert isinstance(prompt, Prompt)
     (completion,) = complete([prompt], demo_model, AnalysisOptions())
     assert isinstance(completion, Completion)
     return completion
