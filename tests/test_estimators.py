@@ -172,6 +172,33 @@ def test_errors_of_fits_say_how_scores_scatter_from_draw_to_draw(name: str) -> N
     assert 0.89 < within < 0.99
 
 
+@pytest.mark.parametrize("target", [0, 1])
+def test_lime_is_the_ridge_of_its_authors_weights(target: int) -> None:
+    """Texts with the share k of a target's sources weigh sqrt(exp(-d^2 / 25^2)), d = 100 (1 - sqrt(k))."""
+    asked: list[np.ndarray] = []
+
+    def value_of(kept: np.ndarray) -> np.ndarray:
+        asked.extend(kept)
+        return crooked(SOME_SOURCES)(kept)
+
+    # 40 samples of 127 coalitions: each that was drawn twice has to count twice, so every draw is replayed
+    estimate = estimate_lime(Game(value_of, SOME_SOURCES), 40, start_stream(5, "p"), ridge=1.0)
+    drawn = np.concatenate([np.ones((1, 7), dtype=bool), draw_sizes_evenly(40, 7, start_stream(5, "p"))])
+    assert {row.tobytes() for row in drawn} <= {row.tobytes() for row in asked}
+    columns = np.flatnonzero(SOME_SOURCES[target])
+    rows, wanted = [], []
+    for kept in drawn:
+        distance = 100 * (1 - math.sqrt(kept[columns].sum() / len(columns)))
+        root = math.sqrt(math.sqrt(math.exp(-(distance**2) / 25**2)))
+        rows.append([root, *(root * kept[columns])])
+        wanted.append(root * crooked(SOME_SOURCES)(kept[None])[0, target])
+    for place in range(len(columns)):  # the penalty of 1, on all but the intercept
+        rows.append([0.0, *(float(place == other) for other in range(len(columns)))])
+        wanted.append(0.0)
+    expected = np.linalg.lstsq(np.array(rows), np.array(wanted))[0][1:]
+    np.testing.assert_allclose(estimate.scores[target, columns], expected, atol=1e-6)
+
+
 def test_one_span_and_two_spans_have_the_obvious_shapley_values() -> None:
     alone = estimate_shapley_by_kernel(
         Game(linear(np.array([[2.0]])), np.ones((1, 1), dtype=bool)), 1, start_stream(0, "p")

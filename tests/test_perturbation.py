@@ -220,26 +220,27 @@ def dish(demo_model: Model) -> Completion:
 
 
 @pytest.mark.parametrize("method", PERTURBATION_METHODS)
-def test_the_mistaken_recommendation_is_found(demo_model: Model, dish: Completion, method: Method) -> None:
-    """Mending that line changes the answer: it is the cause among the examples' recommendations."""
+def test_lines_that_hold_the_copied_words_score_above_the_one_that_does_not(
+    demo_model: Model, dish: Completion, method: Method
+) -> None:
+    """The first example, the mistaken one, and the third say "You have to try it."; the second "Likely good.".
+
+    Mending the first changes the answer, mending the third does not. Taken away alone, the first costs most. Methods
+    that remove much at once also see that the third can stand in for it.
+    """
     lines, target = segment(dish, Granularity.LINE), locate(dish, "You have to try it", dish.prompt_stop)
-    result = compute_perturbation(
-        demo_model.decoder,
-        dish,
-        lines,
-        [target],
-        method,
-        PerturbationOptions(ablate=Ablate.MASK_EMBEDDING, samples=128),
-    )
-    recommendations = {
-        number: float(result.scores[0, number])
+    options = PerturbationOptions(ablate=Ablate.MASK_EMBEDDING, samples=128)
+    result = compute_perturbation(demo_model.decoder, dish, lines, [target], method, options)
+    mistaken, other, third = (
+        float(result.scores[0, number])
         for number, (start, stop) in enumerate(lines.ranges())
         if stop <= dish.n_prompt_tokens
         and dish.text[dish.tokens[start].start : dish.tokens[stop - 1].stop].startswith("Recommendation:")
-    }
-    assert len(recommendations) == 3
-    assert max(recommendations, key=lambda number: recommendations[number]) == min(recommendations)
-    assert recommendations[min(recommendations)] > 1
+    )
+    assert mistaken > other + 1
+    assert third > other
+    if method is Method.OCCLUSION:
+        assert mistaken > third + 1
 
 
 def locate(completion: Completion, text: str, start: int) -> tuple[int, int]:

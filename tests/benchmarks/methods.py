@@ -5,6 +5,7 @@ All explain the same targets, every line and word of what the model wrote, by th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable
 from pathlib import Path
@@ -23,11 +24,12 @@ from tests.benchmarks.measure import Candidate, Settings, Table, alternate, comp
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
 TUTORIAL = ("dish-mistake", "dish-fixed", "dish-constitution")
 GRADIENT = "grad_l2, with words and lines"
-SAMPLES = 256
+SAMPLES = 128
 
 
 def run(settings: Settings) -> list[Table]:
-    """One table; quick explains one prompt."""
+    """One table, of at most 3 rounds; quick explains one prompt."""
+    settings = dataclasses.replace(settings, rounds=min(settings.rounds, 3))
     model = load_model("demo", device="cpu")
     completions = complete_tutorial(model, 1 if settings.quick else len(TUTORIAL))
     ways: dict[str, Callable[[Completion], object]] = {GRADIENT: functools.partial(by_gradient, model)}
@@ -48,7 +50,7 @@ def run(settings: Settings) -> list[Table]:
         },
         settings,
     )
-    title = f"Methods on the demo model: {len(completions)} prompts, sources are lines, {SAMPLES} samples"
+    title = f"Methods on the demo model: prompts {len(completions)}, sources are lines, {SAMPLES} samples"
     table = compare(title, seconds, GRADIENT, unit="CPU ms a prompt", scale=1000)
     table.notes.append(describe_work(completions))
     return [table]
