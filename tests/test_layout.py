@@ -33,6 +33,9 @@ PURE_MODULES = (
     "explanation",
     "printable",
     "summary",
+    "coalitions",
+    "regression",
+    "estimators",
 )
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60

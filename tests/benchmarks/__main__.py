@@ -19,7 +19,7 @@ from typing import Any
 
 from promptlight.cli.__main__ import block_tensorflow
 
-NAMES = ("salience", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup")
+NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup")
 
 
 def main() -> None:

@@ -1,0 +1,92 @@
+"""What each way of explaining costs: gradients against taking spans away, on the demo model and the tutorial's prompts.
+
+All explain the same targets, every line and word of what the model wrote, by the same sources, the lines before them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+from promptlight.io import read_prompts
+from promptlight.salience import load_model
+from promptlight.salience.ablation import Ablate
+from promptlight.salience.gradients import compute_salience
+from promptlight.salience.model import Model
+from promptlight.salience.perturbation import PerturbationOptions, ShapleySampling, compute_perturbation
+from promptlight.salience.pipeline import AnalysisOptions, complete
+from promptlight.salience.spans import segment
+from promptlight.salience.types import Completion, Granularity, Method, Prompt
+from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
+TUTORIAL = ("dish-mistake", "dish-fixed", "dish-constitution")
+GRADIENT = "grad_l2, with words and lines"
+SAMPLES = 128
+
+
+def run(settings: Settings) -> list[Table]:
+    """One table, of at most 3 rounds; quick explains one prompt."""
+    settings = dataclasses.replace(settings, rounds=min(settings.rounds, 3))
+    model = load_model("demo", device="cpu")
+    completions = complete_tutorial(model, 1 if settings.quick else len(TUTORIAL))
+    ways: dict[str, Callable[[Completion], object]] = {GRADIENT: functools.partial(by_gradient, model)}
+    for name, method, options in (
+        ("occlusion", Method.OCCLUSION, PerturbationOptions()),
+        ("occlusion, drop", Method.OCCLUSION, PerturbationOptions(ablate=Ablate.DROP)),
+        ("lime", Method.LIME, PerturbationOptions(samples=SAMPLES)),
+        ("shap, kernel", Method.SHAP, PerturbationOptions(samples=SAMPLES)),
+        ("shap, orders", Method.SHAP, PerturbationOptions(samples=SAMPLES, shapley=ShapleySampling.ORDERS)),
+        ("surrogate", Method.SURROGATE, PerturbationOptions(samples=SAMPLES)),
+        ("surrogate, drop", Method.SURROGATE, PerturbationOptions(samples=SAMPLES, ablate=Ablate.DROP)),
+    ):
+        ways[name] = functools.partial(by_removal, model, method, options)
+    seconds = alternate(
+        {
+            name: Candidate(lambda way=way: [way(completion) for completion in completions], len(completions))
+            for name, way in ways.items()
+        },
+        settings,
+    )
+    title = f"Methods on the demo model: prompts {len(completions)}, sources are lines, {SAMPLES} samples"
+    table = compare(title, seconds, GRADIENT, unit="CPU ms a prompt", scale=1000)
+    table.notes.append(describe_work(completions))
+    return [table]
+
+
+def complete_tutorial(model: Model, n: int) -> list[Completion]:
+    """What the model writes after the tutorial's first prompts."""
+    records = (record for record in read_prompts(EXAMPLES) if isinstance(record, Prompt))
+    prompts = {record.id: record for record in records}
+    completions = complete([prompts[id] for id in TUTORIAL[:n]], model, AnalysisOptions())
+    return [completion for completion in completions if isinstance(completion, Completion)]
+
+
+def by_gradient(model: Model, completion: Completion) -> object:
+    """A backward per token, and the exact scores of words and lines."""
+    cuts = {name: segment(completion, name) for name in (Granularity.WORD, Granularity.LINE)}
+    return compute_salience(model.decoder, completion.ids, completion.n_prompt_tokens, cuts)
+
+
+def by_removal(model: Model, method: Method, options: PerturbationOptions, completion: Completion) -> object:
+    """Every word and line that was written, by lines."""
+    lines = segment(completion, Granularity.LINE)
+    return compute_perturbation(model.decoder, completion, lines, find_targets(completion), method, options)
+
+
+def find_targets(completion: Completion) -> list[tuple[int, int]]:
+    """The words and lines that were written."""
+    first = completion.n_prompt_tokens
+    cuts = (segment(completion, name) for name in (Granularity.WORD, Granularity.LINE))
+    return [cut.ranges()[number] for cut in cuts for number in cut.spans_from(first)]
+
+
+def describe_work(completions: list[Completion]) -> str:
+    """How many tokens, lines and targets a prompt has, in the mean."""
+    n = len(completions)
+    tokens = sum(len(completion.tokens) for completion in completions) / n
+    lines = sum(len(segment(completion, Granularity.LINE)) for completion in completions) / n
+    targets = sum(len(find_targets(completion)) for completion in completions) / n
+    return f"A prompt has {tokens:.0f} tokens, {lines:.0f} lines and {targets:.0f} targets, in the mean."
