@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptlight.cli.options import (
+    AblateOption,
     CompatOption,
     ExplainOption,
     FoilOption,
@@ -13,8 +14,11 @@ from promptlight.cli.options import (
     IgStepsOption,
     MethodsOption,
     ObjectiveOption,
+    SamplesOption,
+    ShapleyOption,
     SmoothgradNoiseOption,
     SmoothgradSamplesOption,
+    SourcesOption,
     StoreOption,
     TargetsOption,
     TemperatureOption,
@@ -22,7 +26,7 @@ from promptlight.cli.options import (
     TopPOption,
 )
 from promptlight.salience.errors import UsageError
-from promptlight.salience.methods import Baseline, MethodOptions
+from promptlight.salience.methods import Ablate, Baseline, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
@@ -50,6 +54,10 @@ class Explaining:
     ig_baseline: IgBaselineOption = Baseline.ZERO
     smoothgrad_samples: SmoothgradSamplesOption = MethodOptions.smoothgrad_samples
     smoothgrad_noise: SmoothgradNoiseOption = MethodOptions.smoothgrad_noise
+    sources: SourcesOption = Granularity.LINE
+    ablate: AblateOption = Ablate.MASK_EMBEDDING
+    samples: SamplesOption = MethodOptions.samples
+    shapley: ShapleyOption = ShapleySampling.KERNEL
     targets: TargetsOption = Granularity.TOKEN
     store: StoreOption = None
     compat: CompatOption = None
@@ -76,6 +84,10 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
             ig_baseline=explaining.ig_baseline,
             smoothgrad_samples=explaining.smoothgrad_samples,
             smoothgrad_noise=explaining.smoothgrad_noise,
+            sources=explaining.sources,
+            ablate=explaining.ablate,
+            samples=explaining.samples,
+            shapley=explaining.shapley,
             seed=seed,
         ),
         objective=choose_objective(explaining.objective, explaining.compat),

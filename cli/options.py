@@ -10,7 +10,7 @@ import typer
 
 from promptlight.cli.taste import Marking, Spacing
 from promptlight.io.digits import Scores
-from promptlight.salience.methods import Baseline
+from promptlight.salience.methods import Ablate, Baseline, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective, Pooling
 
 if TYPE_CHECKING:
@@ -88,6 +88,16 @@ IgBaselineOption = Annotated[
 SmoothgradSamplesOption = Annotated[int, typer.Option(min=2, help="Noisy texts that smoothgrad averages over.")]
 SmoothgradNoiseOption = Annotated[
     float, typer.Option(help="Its noise, as a part of the embeddings' standard deviation.")
+]
+SourcesOption = Annotated[
+    Granularity, typer.Option("--sources", help="What occlusion, lime, shap and surrogate take away.")
+]
+AblateOption = Annotated[
+    Ablate, typer.Option(help="How: their tokens become the mean embedding, are cut out, or become <pad>.")
+]
+SamplesOption = Annotated[int, typer.Option(min=1, help="How many texts lime, shap and surrogate try per prompt.")]
+ShapleyOption = Annotated[
+    ShapleySampling, typer.Option(help="How shap draws: Kernel SHAP's regression, or random orders.")
 ]
 TargetsOption = Annotated[
     Granularity,

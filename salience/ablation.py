@@ -20,7 +20,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import torch
@@ -39,7 +38,8 @@ from promptlight.salience.decoder import (
     rms_norm,
 )
 from promptlight.salience.memory import CPU_BYTES, GPU_CHUNK, free_bytes, run_in_chunks, target_bytes
-from promptlight.salience.objectives import best_other, log_probabilities
+from promptlight.salience.methods import Ablate
+from promptlight.salience.objectives import objective_value
 from promptlight.salience.types import Objective
 
 PAD_ID = 0  # in every Gemma vocabulary
@@ -47,19 +47,6 @@ CPU_ROWS = 8  # beyond these a CPU gains nothing
 FILLING = -1  # the stream of what fills a row up
 
 Ranges = Sequence[tuple[int, int]]
-
-
-class Ablate(StrEnum):
-    """How a span is removed.
-
-    ``mask-embedding``: each of its tokens becomes the vocabulary's mean embedding. ``drop``: its tokens are cut out
-    and what follows moves up. ``pad``: each of its tokens becomes <pad>, which is seen like any other token. But for
-    ``drop`` all positions stay what they were.
-    """
-
-    MASK_EMBEDDING = "mask-embedding"
-    DROP = "drop"
-    PAD = "pad"
 
 
 @dataclass(frozen=True)
@@ -152,27 +139,14 @@ def score_ablations(
             x = torch.where(chosen[..., None], filler, entries)
             rows = _Rows.of(layout, torch.ones_like(chosen[:1]))
         logits = decoder.logits(_run(decoder, x, rows)).flatten(0, 1)
-        scores = score_rows(objective, logits, sequence[layout.next_tokens].repeat(stop - start))
+        logits = logits.to(at_least_float32(logits.dtype))
+        scores = objective_value(objective, logits, sequence[layout.next_tokens].repeat(stop - start))
         return scores.double().cpu().numpy().reshape(stop - start, -1) @ layout.members.T
 
     size = batch or plan_batch(decoder, len(layout.tokens), len(layout.rows), len(kept))
     for start, result in run_in_chunks(work, len(kept), size):
         values[order[start : start + len(result)]] = result
     return values
-
-
-def score_rows(objective: Objective, logits: Tensor, ids: Tensor) -> Tensor:
-    """The objective of each row, [rows], in float32 or better: logits [rows, V] and the tokens that they predict."""
-    logits = logits.to(at_least_float32(logits.dtype))
-    match objective:
-        case Objective.LOGPROB:
-            return log_probabilities(logits, ids)
-        case Objective.LOSS:
-            return -log_probabilities(logits, ids)
-        case Objective.LOGIT:
-            return logits.gather(1, ids[:, None])[:, 0]
-        case Objective.MARGIN:
-            return (logits.gather(1, ids[:, None]) - logits.gather(1, best_other(logits, ids)[:, None]))[:, 0]
 
 
 def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:

@@ -28,7 +28,7 @@ from promptlight.salience.coalitions import (
     kernel_weights,
     leave_one_out,
 )
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import SamplesError
 from promptlight.salience.regression import fit_lasso, fit_ridge
 
 ValueOf = Callable[[BoolArray], WideArray]
@@ -126,14 +126,14 @@ def estimate_shapley_by_kernel(game: Game, samples: int, stream: np.random.Gener
     """Kernel SHAP (Lundberg and Lee, arXiv:1705.07874) with paired sampling (Covert and Lee, arXiv:2012.01536).
 
     Least squares over coalitions drawn from the Shapley kernel, such that the scores add up to v(all) - v(none). All
-    coalitions are taken where there are no more of them than ``samples``, and the result is exact. Raises UsageError
+    coalitions are taken where there are no more of them than ``samples``, and the result is exact. Raises SamplesError
     where the regression has too few samples.
     """
     if can_enumerate(game, samples):
         return enumerate_shapley(game)
     n_spans, n_pairs = game.n_spans, samples // 2
     if samples < 4 * n_spans:
-        raise UsageError(
+        raise SamplesError(
             f"expected at least {4 * n_spans} samples, four for each of {n_spans} source spans, found {samples}: ask"
             " for more, cut the sources more coarsely, or sample orders"
         )
@@ -160,14 +160,14 @@ def estimate_shapley_by_orders(game: Game, samples: int, stream: np.random.Gener
     """Shapley values as means over random orders in which spans join (Castro et al. 2009).
 
     A span's score is the mean of what it adds to those before it; the standard error is that of the mean. All
-    coalitions are taken where there are no more of them than ``samples``. Raises UsageError where not even two orders
+    coalitions are taken where there are no more of them than ``samples``. Raises SamplesError where not even two orders
     can be followed.
     """
     if can_enumerate(game, samples):
         return enumerate_shapley(game)
     n_orders = samples // (game.n_spans - 1)  # the values of all and of none are known
     if n_orders < 2:
-        raise UsageError(
+        raise SamplesError(
             f"expected at least {2 * game.n_spans - 2} samples to follow two orders of {game.n_spans} source spans,"
             f" found {samples}: ask for more, or cut the sources more coarsely"
         )
@@ -180,9 +180,9 @@ def estimate_shapley_by_orders(game: Game, samples: int, stream: np.random.Gener
 
 
 def check_rank(design: WideArray, samples: int) -> None:
-    """Raise UsageError where coalitions leave some spans undistinguished: a regression would make up their scores."""
+    """Raise SamplesError where coalitions leave some spans undistinguished: a regression would make up their scores."""
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        raise UsageError(
+        raise SamplesError(
             f"{samples} samples happen to leave some source spans undistinguished: ask for more, or take another seed"
         )
 

@@ -8,7 +8,7 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
 For whole target spans, gradients are summed as vectors first (``sums.py``).
 
 The method in steps:
- 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``question.py``);
+ 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``inquiry.py``);
  2. for each chunk of targets: logits at their rows, the objective's gradient by them, back to the embeddings;
  3. reduce [L, C, D] to scores [C, L], for single tokens and for spans.
 All methods share the first forward; those that look at other embeddings do the same there. Memory is planned:
@@ -28,10 +28,10 @@ from torch import Tensor
 from promptlight.salience.contrast import Contrast
 from promptlight.salience.decoder import Decoder, at_least_float32
 from promptlight.salience.errors import UsageError
+from promptlight.salience.inquiry import Answer, Inquiry, read_without_prompt
 from promptlight.salience.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.passes import Ranges, Steps
-from promptlight.salience.question import Answer, Question, read_without_prompt
 from promptlight.salience.smooth import smooth_gradients
 from promptlight.salience.sums import Reduction, Scores, reduce_spans, take_norm, take_product
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
@@ -96,7 +96,7 @@ def compute_salience(
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
     sequence = torch.tensor(ids, device=decoder.embedding.device)
     special = setting.special or [place == 0 for place in range(len(ids))]
-    question = Question(
+    inquiry = Inquiry(
         decoder=decoder,
         ids=sequence,
         first=first,
@@ -105,12 +105,12 @@ def compute_salience(
         contrast=setting.contrast,
         chunk=chunk,
     )
-    plain = question.ask(question.embeddings)
+    plain = inquiry.ask(inquiry.embeddings)
     if setting.runner_up:
         plain = plain.with_runner_ups()
     log_probs, values = plain.read()
     work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values))
-    rivals = plain.question.steps.rivals
+    rivals = plain.inquiry.steps.rivals
     return SalienceResult(
         log_probs=log_probs[n_prompt_tokens - first :],
         maps=work.explain(methods),
@@ -161,7 +161,7 @@ class _Work:
 
     def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
         """A map for each method, in the order asked for."""
-        x = self.plain.question.embeddings
+        x = self.plain.inquiry.embeddings
         x = x.to(at_least_float32(x.dtype))
         reductions = {Method.GRAD_L2: take_norm, Method.GRAD_DOT_INPUT: take_product(x)}
         first = [method for method in methods if method in reductions]
@@ -175,12 +175,12 @@ class _Work:
         return {method: maps[method] for method in methods}
 
     def _integrate(self, x: Tensor) -> SalienceMap:
-        question, options = self.plain.question, self.setting.options
-        baseline = make_baseline(question.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
-        probed = [question.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
+        inquiry, options = self.plain.inquiry, self.setting.options
+        baseline = make_baseline(inquiry.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
+        probed = [inquiry.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
         values = np.array([*probed, self.values])
         scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
-        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in question.units])
+        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in inquiry.units])
         errors = {
             name: rows.sum(axis=1) - np.array([change[start:stop].sum() for start, stop in self.wanted[name]])
             for name, rows in scores.items()
@@ -200,11 +200,11 @@ class _Work:
         return self._build_map(Method.SMOOTHGRAD, scores, standard_errors=_narrow(errors))
 
     def _score_at(self, embeddings: Tensor, reduce: Reduction) -> Scores:
-        (scores,) = self._reduce(self.plain.question.ask(embeddings), [reduce])
+        (scores,) = self._reduce(self.plain.inquiry.ask(embeddings), [reduce])
         return scores
 
     def _reduce(self, answer: Answer, reductions: Sequence[Reduction]) -> list[Scores]:
-        return reduce_spans(answer.pull(), self.wanted, len(answer.question.ids), reductions)
+        return reduce_spans(answer.pull(), self.wanted, len(answer.inquiry.ids), reductions)
 
     def _build_map(self, method: Method, scores: Scores, **errors: Any) -> SalienceMap:
         narrow = _narrow(scores)

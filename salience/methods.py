@@ -8,7 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Method
+from promptlight.salience.types import Granularity, Method, Objective
+
+PERTURBATION_METHODS = (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
 
 
 class Baseline(StrEnum):
@@ -19,17 +21,69 @@ class Baseline(StrEnum):
     PAD = "pad"
 
 
+class Ablate(StrEnum):
+    """How a span is removed.
+
+    ``mask-embedding``: each of its tokens becomes the vocabulary's mean embedding. ``drop``: its tokens are cut out
+    and what follows moves up. ``pad``: each of its tokens becomes <pad>, which is seen like any other token. But for
+    ``drop`` all positions stay what they were.
+    """
+
+    MASK_EMBEDDING = "mask-embedding"
+    DROP = "drop"
+    PAD = "pad"
+
+
+class ShapleySampling(StrEnum):
+    """How Shapley values are estimated: Kernel SHAP's regression, or the mean over random orders."""
+
+    KERNEL = "kernel"
+    ORDERS = "orders"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationOptions:
+    """How spans are removed and what is drawn; every one of these changes results. Raises UsageError for nonsense.
+
+    ``samples``: how many ablations are scored, beside those of all spans and of none; ``occlusion`` needs one per span.
+    ``ridge`` is LIME's penalty, ``lasso`` the surrogate's per token of the target. ``log_odds`` replaces a target's
+    log-probability by its log-odds log(p / (1 - p)), as ContextCite does.
+    """
+
+    ablate: Ablate = Ablate.MASK_EMBEDDING
+    objective: Objective = Objective.LOGPROB
+    samples: int = 256
+    seed: int = 0
+    shapley: ShapleySampling = ShapleySampling.KERNEL
+    ridge: float = 1.0
+    lasso: float = 0.01
+    log_odds: bool = False
+
+    def __post_init__(self) -> None:
+        if self.samples < 1:
+            raise UsageError(f"expected 1 or more samples, found {self.samples}")
+        if self.ridge <= 0 or self.lasso < 0:
+            raise UsageError(f"expected a ridge above 0 and a lasso of 0 or more, found {self.ridge} and {self.lasso}")
+        if self.log_odds and self.objective is not Objective.LOGPROB:
+            raise UsageError(f"log-odds are of a probability: expected the objective logprob, found {self.objective}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
     """Options of single methods; each goes into the settings only where its method is used.
 
-    ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``seed`` is the run's.
+    ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``sources`` are what the
+    methods take away that take something away. ``seed`` is the run's.
     """
 
     ig_steps: int = 64
     ig_baseline: Baseline = Baseline.ZERO
     smoothgrad_samples: int = 25
     smoothgrad_noise: float = 0.1
+    sources: Granularity = Granularity.LINE
+    ablate: Ablate = Ablate.MASK_EMBEDDING
+    samples: int = PerturbationOptions.samples
+    shapley: ShapleySampling = ShapleySampling.KERNEL
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -40,6 +94,7 @@ class MethodOptions:
             raise UsageError(f"expected 2 or more samples of smoothgrad, for a standard error, found {found}")
         if not self.smoothgrad_noise > 0:  # nor is it if it is no number
             raise UsageError(f"expected smoothgrad's noise to be above 0, found {self.smoothgrad_noise}")
+        self.for_perturbation(Objective.LOGPROB)  # complains of nonsense
 
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:
         """What changes the results of these methods, by name."""
@@ -49,4 +104,16 @@ class MethodOptions:
         if Method.SMOOTHGRAD in methods:
             names = ("smoothgrad_samples", "smoothgrad_noise")
             described |= {name: getattr(self, name) for name in names} | {"smoothgrad_seed": self.seed}
+        if set(methods) & set(PERTURBATION_METHODS):
+            described |= {"sources": self.sources.value, "ablate": self.ablate.value}
+        if any(method.draws for method in methods if method.takes_spans):
+            described |= {"samples": self.samples, "perturbation_seed": self.seed}
+        if Method.SHAP in methods:
+            described |= {"shapley": self.shapley.value}
         return described
+
+    def for_perturbation(self, objective: Objective) -> PerturbationOptions:
+        """What the methods need that take spans away."""
+        return PerturbationOptions(
+            ablate=self.ablate, objective=objective, samples=self.samples, shapley=self.shapley, seed=self.seed
+        )

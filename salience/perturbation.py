@@ -14,11 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 
-from promptlight.salience.ablation import Ablate, lay_out_streams, score_ablations
+from promptlight.salience.ablation import lay_out_streams, score_ablations
 from promptlight.salience.coalitions import BoolArray, WideArray, start_stream
 from promptlight.salience.decoder import Decoder
 from promptlight.salience.errors import UsageError
@@ -31,43 +30,8 @@ from promptlight.salience.estimators import (
     estimate_shapley_by_orders,
     estimate_surrogate,
 )
-from promptlight.salience.types import Completion, FloatArray, Method, Objective, Role, Segmentation
-
-PERTURBATION_METHODS = (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
-
-
-class ShapleySampling(StrEnum):
-    """How Shapley values are estimated: Kernel SHAP's regression, or the mean over random orders."""
-
-    KERNEL = "kernel"
-    ORDERS = "orders"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PerturbationOptions:
-    """How spans are removed and what is drawn; every one of these changes results. Raises UsageError for nonsense.
-
-    ``samples``: how many ablations are scored, beside those of all spans and of none; ``occlusion`` needs one per span.
-    ``ridge`` is LIME's penalty, ``lasso`` the surrogate's per token of the target. ``log_odds`` replaces a target's
-    log-probability by its log-odds log(p / (1 - p)), as ContextCite does.
-    """
-
-    ablate: Ablate = Ablate.MASK_EMBEDDING
-    objective: Objective = Objective.LOGPROB
-    samples: int = 256
-    seed: int = 0
-    shapley: ShapleySampling = ShapleySampling.KERNEL
-    ridge: float = 1.0
-    lasso: float = 0.01
-    log_odds: bool = False
-
-    def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise UsageError(f"expected 1 or more samples, found {self.samples}")
-        if self.ridge <= 0 or self.lasso < 0:
-            raise UsageError(f"expected a ridge above 0 and a lasso of 0 or more, found {self.ridge} and {self.lasso}")
-        if self.log_odds and self.objective is not Objective.LOGPROB:
-            raise UsageError(f"log-odds are of a probability: expected the objective logprob, found {self.objective}")
+from promptlight.salience.methods import PERTURBATION_METHODS, PerturbationOptions, ShapleySampling
+from promptlight.salience.types import Completion, FloatArray, Method, Role, Segmentation
 
 
 @dataclass(frozen=True, kw_only=True)

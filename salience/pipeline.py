@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from promptlight.salience.completion import EncodedPrompt, build_completion, encode_prompt, with_log_probs
 from promptlight.salience.contrast import AUTO
-from promptlight.salience.errors import FoilError, OutOfMemoryError, PromptTooLongError, UsageError
+from promptlight.salience.errors import FoilError, OutOfMemoryError, PromptTooLongError, SamplesError, UsageError
 from promptlight.salience.foils import describe_foil, find_contrast
 from promptlight.salience.generation import generate
 from promptlight.salience.gradients import GRADIENT_METHODS, Setting, compute_salience
-from promptlight.salience.methods import MethodOptions
+from promptlight.salience.methods import PERTURBATION_METHODS, MethodOptions
 from promptlight.salience.model import Model
+from promptlight.salience.removal import explain_by_removal
 from promptlight.salience.sampling import Sampling, choose_tokens
 from promptlight.salience.spans import segment
 from promptlight.salience.types import (
@@ -49,10 +50,16 @@ class AnalysisOptions:
     compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
 
     def __post_init__(self) -> None:
-        unknown = [method for method in self.methods if method not in GRADIENT_METHODS]
-        if unknown or not self.methods or len(set(self.methods)) < len(self.methods):
-            known, found = ", ".join(GRADIENT_METHODS), ", ".join(self.methods) or "none"
+        if not self.methods or len(set(self.methods)) < len(self.methods):
+            known, found = ", ".join(Method), ", ".join(self.methods) or "none"
             raise UsageError(f"expected one or more different methods of {known}, found {found}")
+        removing = [method for method in self.methods if method in PERTURBATION_METHODS]
+        if removing and self.objective is Objective.KL:
+            raise UsageError(
+                f"expected another objective than kl for {removing[0]}: it is known of the whole text alone"
+            )
+        if removing and self.foil:
+            raise UsageError(f"expected no foil for {removing[0]}, which takes no second text: leave one out")
         if self.foil and self.objective is not Objective.LOGPROB:
             raise UsageError(f"expected the objective logprob with a foil, found {self.objective}: leave one out")
         if self.targets not in self.keep and self.targets is not Granularity.TOKEN:
@@ -84,7 +91,7 @@ def analyze_batch(prompts: Sequence[Prompt], model: Model, options: AnalysisOpti
             continue
         try:
             yield explain(completion, model, options)
-        except (OutOfMemoryError, FoilError) as error:
+        except (OutOfMemoryError, FoilError, SamplesError) as error:
             yield set_aside(prompt, str(error))
 
 
@@ -122,8 +129,11 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
     """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
     request = completion.prompt.foil or options.foil
+    by_gradient = [method for method in options.methods if method in GRADIENT_METHODS]
     if request and options.objective is not Objective.LOGPROB:
         raise FoilError(f"foil {request!r}: expected the objective logprob, found {options.objective}; leave one out")
+    if request and len(by_gradient) < len(options.methods):
+        raise FoilError(f"foil {request!r}: expected gradient methods alone, found {', '.join(options.methods)}")
     contrast = None
     if request and request != AUTO:
         contrast = find_contrast(completion, request, model.tokenizer, model.context_length)
@@ -141,14 +151,21 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions) -> A
         completion.ids,
         completion.n_prompt_tokens,
         cuts,
-        methods=options.methods,
+        methods=by_gradient,
         setting=setting,
         unit=options.targets,
     )
+    maps = dict(result.maps)
+    for method in options.methods:
+        if method in PERTURBATION_METHODS:
+            objective, how = options.objective, options.method_options
+            maps[method] = explain_by_removal(
+                model.decoder, completion, cuts, method, objective, how, unit=options.targets
+            )
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        maps=tuple(keep_granularities(found, options.keep) for found in result.maps.values()),
+        maps=tuple(keep_granularities(maps[method], options.keep) for method in options.methods),
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )

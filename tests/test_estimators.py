@@ -18,7 +18,7 @@ from promptlight.salience.coalitions import (
     kernel_weights,
     start_stream,
 )
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import SamplesError
 from promptlight.salience.estimators import (
     Estimate,
     Game,
@@ -223,9 +223,9 @@ def test_the_seed_and_the_prompts_id_decide_what_is_drawn(name: str) -> None:
 
 
 def test_too_few_samples_are_refused_with_the_number_that_is_needed() -> None:
-    with pytest.raises(UsageError, match=r"at least 28 samples.*7 source spans, found 27"):
+    with pytest.raises(SamplesError, match=r"at least 28 samples.*7 source spans, found 27"):
         estimate_shapley_by_kernel(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 27, start_stream(0, "p"))
-    with pytest.raises(UsageError, match=r"at least 12 samples.*7 source spans, found 11"):
+    with pytest.raises(SamplesError, match=r"at least 12 samples.*7 source spans, found 11"):
         estimate_shapley_by_orders(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 11, start_stream(0, "p"))
 
 

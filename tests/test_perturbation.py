@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from promptlight.io import read_prompts
-from promptlight.salience.ablation import Ablate
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import UsageError
+from promptlight.salience.methods import Ablate
 from promptlight.salience.perturbation import (
     PERTURBATION_METHODS,
     PerturbationOptions,

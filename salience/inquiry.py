@@ -1,6 +1,6 @@
 """What is explained: a sequence, its targets, and the objective of each, perhaps against a foil.
 
-``Question.ask`` runs the model at some embeddings, the text's own or others, and ``Answer`` has what came of it: chunk
+``Inquiry.ask`` runs the model at some embeddings, the text's own or others, and ``Answer`` has what came of it: chunk
 by chunk, log-probabilities, objectives and gradients. With a foil a second sequence is run: its gradients by what both
 sequences share are subtracted, vector by vector, and its own tokens are no sources.
 """
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Inquiry:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count."""
 
     decoder: Decoder
@@ -51,14 +51,14 @@ class Question:
             steps = Steps(ids=ids[d:], objective=self.steps.objective, counted=(0, len(ids) - d))
             others = self.decoder.embed(ids[d:-1]).to(embeddings.dtype)
             foil = _run(self.decoder, torch.cat([embeddings[:d], others]), d, steps, pulls)
-        return Answer(question=self, target=target, foil=foil)
+        return Answer(inquiry=self, target=target, foil=foil)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the model did at some embeddings, ready to be read and pulled back."""
 
-    question: Question
+    inquiry: Inquiry
     target: Pass
     foil: Pass | None
 
@@ -73,21 +73,21 @@ class Answer:
 
     def pull(self) -> Iterator[tuple[int, Tensor]]:
         """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
-        return self._in_chunks(self._pull_chunk, self.question.units)
+        return self._in_chunks(self._pull_chunk, self.inquiry.units)
 
     def with_runner_ups(self) -> Answer:
         """The same, with each target contrasted with the likeliest other token that the model saw there."""
         rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
-        steps = dataclasses.replace(self.question.steps, rivals=rivals)
-        question = dataclasses.replace(self.question, steps=steps)
-        return Answer(question=question, target=dataclasses.replace(self.target, steps=steps), foil=None)
+        steps = dataclasses.replace(self.inquiry.steps, rivals=rivals)
+        inquiry = dataclasses.replace(self.inquiry, steps=steps)
+        return Answer(inquiry=inquiry, target=dataclasses.replace(self.target, steps=steps), foil=None)
 
     def _each_target(self) -> Ranges:
-        return [(row, row + 1) for row in range(len(self.question.steps.ids))]
+        return [(row, row + 1) for row in range(len(self.inquiry.steps.ids))]
 
     def _in_chunks(self, work: Callable[[Ranges], Result], units: Ranges) -> Iterator[tuple[int, Result]]:
-        question = self.question
-        size = question.chunk or plan_chunk(question.decoder, len(question.ids) - 1, len(units))
+        inquiry = self.inquiry
+        size = inquiry.chunk or plan_chunk(inquiry.decoder, len(inquiry.ids) - 1, len(units))
         return run_in_chunks(lambda start, stop: work(units[start:stop]), len(units), size)
 
     def _read_chunk(self, units: Ranges) -> tuple[list[float], list[float]]:
@@ -101,14 +101,14 @@ class Answer:
     def _pull_chunk(self, units: Ranges) -> Tensor:
         gradient = self.target.pull(units)
         numbers, against = self._against(units)
-        if self.foil is not None and against and self.question.contrast is not None:
-            shared = self.question.contrast.shared
+        if self.foil is not None and against and self.inquiry.contrast is not None:
+            shared = self.inquiry.contrast.shared
             gradient[:shared, numbers] -= self.foil.pull(against)[:shared]
         return gradient
 
     def _against(self, units: Ranges) -> tuple[list[int], Ranges]:
         """Which of the units a foil's tokens stand against, and those tokens, counted from the first of them."""
-        contrast, first = self.question.contrast, self.question.first
+        contrast, first = self.inquiry.contrast, self.inquiry.first
         if contrast is None:
             return [], []
         found = [contrast.against(first + start, first + stop) for start, stop in units]
