@@ -26,7 +26,7 @@ from promptlight.cli.options import (
     TopPOption,
 )
 from promptlight.salience.errors import UsageError
-from promptlight.salience.methods import Ablate, Baseline, MethodOptions, ShapleySampling
+from promptlight.salience.methods import Ablate, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class Explaining:
     objective: ObjectiveOption = Objective.LOGPROB
     foil: FoilOption = None
     ig_steps: IgStepsOption = MethodOptions.ig_steps
-    ig_baseline: IgBaselineOption = Baseline.ZERO
+    ig_baseline: IgBaselineOption = MethodOptions.ig_baseline
     smoothgrad_samples: SmoothgradSamplesOption = MethodOptions.smoothgrad_samples
     smoothgrad_noise: SmoothgradNoiseOption = MethodOptions.smoothgrad_noise
     sources: SourcesOption = Granularity.LINE

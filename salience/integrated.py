@@ -13,7 +13,7 @@ With x the embeddings, b a baseline and F the objective, source i's score is
     times the gradient at its middle: one forward and the targets' backwards for each piece;
  4. positive raises the objective. All scores of a target add up to F(x) - F(b) (*completeness*) but for the rule's
     error, which is stored for each target.
-On the demo model 64 equal pieces, or Gauss-Legendre nodes, miss a third of F(x) - F(b), these pieces a hundredth.
+From zero on the demo model, 64 Gauss-Legendre nodes miss a third of F(x) - F(b), these pieces a hundredth.
 A dot product is linear, so scores of whole target spans are as exact as those of tokens.
 """
 

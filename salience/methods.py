@@ -77,7 +77,7 @@ class MethodOptions:
     """
 
     ig_steps: int = 64
-    ig_baseline: Baseline = Baseline.ZERO
+    ig_baseline: Baseline = Baseline.MEAN
     smoothgrad_samples: int = 25
     smoothgrad_noise: float = 0.1
     sources: Granularity = Granularity.LINE

@@ -152,7 +152,7 @@ def test_integrated_gradients_are_the_integral(backbone: Any) -> None:
 def test_more_steps_miss_less(backbone: Any) -> None:
     missed: list[float] = []
     for n_steps in (4, 16, 64):
-        options = MethodOptions(ig_steps=n_steps)
+        options = MethodOptions(ig_steps=n_steps, ig_baseline=Baseline.ZERO)
         found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options)
         missed.append(float(np.abs(found.completeness_error[Granularity.TOKEN]).max()))
     assert missed[0] > 3 * missed[1] > 9 * missed[2]
@@ -318,7 +318,7 @@ def test_options_that_mean_nothing_are_refused(options: dict[str, Any], said: st
 def test_options_are_settings_only_of_the_methods_that_use_them() -> None:
     options = MethodOptions(ig_steps=5, seed=3)
     assert options.describe([Method.GRAD_L2, Method.GRAD_DOT_INPUT]) == {}
-    assert options.describe([Method.INTEGRATED_GRADIENTS]) == {"ig_steps": 5, "ig_baseline": "zero"}
+    assert options.describe([Method.INTEGRATED_GRADIENTS]) == {"ig_steps": 5, "ig_baseline": "mean"}
     assert options.describe([Method.SMOOTHGRAD, Method.GRAD_L2]) == {
         "smoothgrad_samples": options.smoothgrad_samples,
         "smoothgrad_noise": options.smoothgrad_noise,
