@@ -3,42 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlight.cli.chosen import SectionNames, find_stored
+from promptlight.cli.asking import AskingTwo
+from promptlight.cli.chosen import find_stored
 from promptlight.cli.compare import draw_comparison
-from promptlight.cli.engine import Engine
-from promptlight.cli.options import (
-    ByOption,
-    ChatOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    HtmlOption,
-    IntensityOption,
-    MaxNewTokensOption,
-    OtherTargetOption,
-    OverwriteOption,
-    PoolOption,
-    SectionsOption,
-    SvgOption,
-    TargetByOption,
-    TargetOption,
-    TopOption,
-    WidthOption,
-    parse_question,
-)
-from promptlight.cli.taste import NEUTRAL_INTENSITY, Taste
+from promptlight.cli.drawing import Drawing
+from promptlight.cli.engine import Engine, read_engine
+from promptlight.cli.groups import with_groups
+from promptlight.cli.options import ChatOption, Device, DeviceOption, Dtype, ShownMethodOption, TopOption
 from promptlight.salience.errors import InputError, UsageError
-from promptlight.salience.types import Pooling, Prompt
+from promptlight.salience.types import Prompt
 
 if TYPE_CHECKING:
     from promptlight.salience.editing import Edit
 
+AS_STORED = "default: the folder's own, for a --prompt "
 
+
+@with_groups
 def attempt(
     results: Annotated[Path | None, typer.Argument(help="A results folder; or say --prompt.")] = None,
     id: Annotated[str | None, typer.Option("--id", help="Which of its prompts (default: the first).")] = None,
@@ -51,47 +36,31 @@ def attempt(
         Path | None, typer.Option("--prepend-file", metavar="FILE", help="Put a file's text before the prompt.")
     ] = None,
     edit: Annotated[bool, typer.Option("--edit", help="Change the text in $EDITOR.")] = False,
-    by: ByOption = "line",
-    target_by: TargetByOption = None,
-    pool: PoolOption = Pooling.SUM,
-    sections: SectionsOption = None,
-    target: TargetOption = None,
-    other_target: OtherTargetOption = None,
+    *,
+    asking: AskingTwo,
+    method: ShownMethodOption = None,
     top: TopOption = 8,
-    intensity: IntensityOption = NEUTRAL_INTENSITY,
-    width: WidthOption = None,
-    svg: SvgOption = None,
-    html: HtmlOption = None,
-    overwrite: OverwriteOption = False,
-    model: Annotated[
-        str | None, typer.Option("--model", "-m", help="As in run (default: the folder's own, or demo).")
-    ] = None,
+    drawing: Drawing,
+    model: Annotated[str | None, typer.Option("--model", "-m", help=f"As in run ({AS_STORED}demo).")] = None,
     device: DeviceOption = Device.AUTO,
-    dtype: DtypeOption = Dtype.AUTO,
-    max_new_tokens: MaxNewTokensOption = 64,
+    dtype: Annotated[Dtype | None, typer.Option(help=f"The weights' precision ({AS_STORED}auto).")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help=f"Longest completion ({AS_STORED}64).")] = None,
     chat: ChatOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
 
     Both are run now, with the same model; nothing is stored.
     """
-    from promptlight.cli.drawing import Drawing
     from promptlight.salience.explanation import explain_target
 
     if (results is None) == (prompt is None):
-        raise UsageError(
-            "expected either a results folder or --prompt TEXT: try `promptlight try results/ --replace ...`"
-        )
-    question = parse_question(by=by, target=target, target_by=target_by, pool=pool)
-    other = parse_question(
-        by=by, target=target if other_target is None else other_target, target_by=target_by, pool=pool
-    )
-    drawing = Drawing(taste=Taste(intensity=intensity), width=width, svg=svg, html=html, overwrite=overwrite)
-    names = SectionNames(sections)
+        raise UsageError("expected either a results folder or --prompt TEXT, found both or neither")
+    (question, other), names = asking.questions(), asking.names()
+    drawing.check()
     original = read_original(results, id, prompt, chat)
     changed = change_prompt(original, replace or [], replace_all, prepend, edit)
-    engine = Engine(model=model or find_model(results), device=device, dtype=dtype, max_new_tokens=max_new_tokens)
-    before, after = engine.explain(original, changed)
+    chosen = {"model": model, "dtype": dtype, "max_new_tokens": max_new_tokens, "method": method, "device": device}
+    before, after = choose_engine(results, chosen).explain(original, changed)
     draw_comparison(
         explain_target(names.give(before, question.by), question),
         explain_target(names.give(after, other.by), other),
@@ -108,11 +77,13 @@ def read_original(results: Path | None, id: str | None, text: str | None, chat: 
     return find_stored(results, id=id).completion.prompt if results else prompt_from_text(text or "", chat=chat)
 
 
-def find_model(results: Path | None) -> str:
-    """The model that made a folder's results; the demo model for a text."""
+def choose_engine(results: Path | None, chosen: dict[str, Any]) -> Engine:
+    """An engine that works as a folder's run did, but for what is chosen; for a text, as `run` does by itself."""
     from promptlight.io.store import read_settings
 
-    return read_settings(results)["model"] if results else "demo"
+    if results:
+        return read_engine(read_settings(results), **chosen)
+    return Engine(**{name: value for name, value in chosen.items() if value is not None})
 
 
 def change_prompt(prompt: Prompt, replacements: list[str], every: bool, prepend: Path | None, edit: bool) -> Prompt:

@@ -8,35 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.asking import AskingTwo
 from promptlight.cli.chosen import SectionNames, find_stored
-from promptlight.cli.options import (
-    ByOption,
-    HtmlOption,
-    IntensityOption,
-    OtherTargetOption,
-    OverwriteOption,
-    PoolOption,
-    SectionsOption,
-    SvgOption,
-    TargetByOption,
-    TargetOption,
-    TopOption,
-    WidthOption,
-    parse_question,
-)
-from promptlight.cli.taste import NEUTRAL_INTENSITY, Taste
+from promptlight.cli.drawing import Drawing
+from promptlight.cli.groups import with_groups
+from promptlight.cli.options import OtherMethodOption, StoredMethodOption, TopOption
 from promptlight.salience.errors import OutputError, UsageError
-from promptlight.salience.types import Analysis, Pooling
+from promptlight.salience.types import Analysis, Method
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from promptlight.cli.drawing import Drawing
     from promptlight.cli.views.palette import Look
     from promptlight.salience.comparison import Difference
     from promptlight.salience.explanation import Explanation, Question
 
 
+@with_groups
 def compare(
     results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
     other: Annotated[
@@ -49,41 +37,35 @@ def compare(
     other_id: Annotated[
         str | None, typer.Option("--with", help="Which prompt it is compared with (default: the same id).")
     ] = None,
-    by: ByOption = "line",
-    target_by: TargetByOption = None,
-    pool: PoolOption = Pooling.SUM,
-    sections: SectionsOption = None,
-    target: TargetOption = None,
-    other_target: OtherTargetOption = None,
+    *,
+    asking: AskingTwo,
+    method: StoredMethodOption = None,
+    other_method: OtherMethodOption = None,
     top: TopOption = 8,
-    intensity: IntensityOption = NEUTRAL_INTENSITY,
-    width: WidthOption = None,
-    svg: SvgOption = None,
-    html: HtmlOption = None,
-    overwrite: OverwriteOption = False,
+    drawing: Drawing,
 ) -> None:
     """Compare two prompts, runs or models: what was written, which parts of the texts changed, and whose share moved.
 
     Two prompts of a folder: --id and --with. The same prompt in two folders: --id. All prompts of two folders: neither.
     """
-    from promptlight.cli.drawing import Drawing
     from promptlight.salience.explanation import explain_target
 
-    questions = (
-        parse_question(by=by, target=target, target_by=target_by, pool=pool),
-        parse_question(by=by, target=target if other_target is None else other_target, target_by=target_by, pool=pool),
-    )
-    drawing = Drawing(taste=Taste(intensity=intensity), width=width, svg=svg, html=html, overwrite=overwrite)
-    names = SectionNames(sections)
+    questions, names, methods = asking.questions(), asking.names(), (method, other_method or method)
+    drawing.check()
     if id is None and other_id is None and other is not None:
-        draw_overview(results, other, questions, names, drawing, top)
+        draw_overview(pair_results(results, other, methods), questions, names, drawing, n_top=top)
         return
-    if id is None or (other is None and other_id in (None, id)):
-        raise UsageError("expected two prompts: --id ONE --with OTHER, or two folders and --id ONE, or two folders")
-    pairs = zip((results, other or results), (id, other_id or id), questions, strict=True)
+    same = other is None and other_id in (None, id) and methods[0] is methods[1]
+    if id is None or same:
+        raise UsageError(
+            "expected two prompts: --id ONE --with OTHER, or two folders and --id ONE, or two folders, or --id ONE and"
+            " two methods"
+        )
     before, after = (
-        explain_target(names.give(find_stored(folder, id=one), question.by), question)
-        for folder, one, question in pairs
+        explain_target(names.give(find_stored(folder, id=one, method=chosen), question.by), question)
+        for folder, one, chosen, question in zip(
+            (results, other or results), (id, other_id or id), methods, questions, strict=True
+        )
     )
     draw_comparison(before, after, drawing, n_top=top, title="promptlight compare")
 
@@ -100,7 +82,12 @@ def draw_comparison(before: Explanation, after: Explanation, drawing: Drawing, *
 
 
 def draw_overview(
-    results: Path, other: Path, questions: tuple[Question, Question], names: SectionNames, drawing: Drawing, n_top: int
+    pairs: Iterator[tuple[Analysis, Analysis | None]],
+    questions: tuple[Question, Question],
+    names: SectionNames,
+    drawing: Drawing,
+    *,
+    n_top: int,
 ) -> None:
     """A line for each prompt of two folders; those that one of them lacks are counted."""
     from promptlight.salience.comparison import summarize_comparison
@@ -108,7 +95,7 @@ def draw_overview(
 
     differences: list[Difference] = []
     n_missing, reason = 0, ""
-    for one, two in pair_results(results, other):
+    for one, two in pairs:
         if two is None:
             n_missing += 1
             continue
@@ -132,9 +119,15 @@ def draw_overview(
     drawing.draw(paint, signed=False, title="promptlight compare")
 
 
-def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
+def pair_results(
+    results: Path, other: Path, methods: tuple[Method | None, Method | None]
+) -> Iterator[tuple[Analysis, Analysis | None]]:
     """Each prompt that the first folder explains, and what the second one has of it; one pair in memory at a time."""
     from promptlight.io.store import find_result, read_results
+    from promptlight.salience.aggregation import choose_method
+
+    def view(analysis: Analysis, method: Method | None) -> Analysis:
+        return choose_method(analysis, method) if method else analysis
 
     others = read_results(other)
     for one in read_results(results):
@@ -147,4 +140,4 @@ def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysi
                 two = find_result(other, id=one.completion.prompt.id)
             except OutputError:
                 two = None
-        yield one, two if isinstance(two, Analysis) else None
+        yield view(one, methods[0]), view(two, methods[1]) if isinstance(two, Analysis) else None

@@ -6,34 +6,52 @@ import io
 import os
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptlight.cli.taste import Taste
-from promptlight.cli.views.palette import Look
+from promptlight.cli.options import (
+    HtmlOption,
+    IntensityOption,
+    MarkingOption,
+    OverwriteOption,
+    SpacingOption,
+    SvgOption,
+    WidthOption,
+)
+from promptlight.cli.taste import NEUTRAL_INTENSITY, Marking, Spacing, Taste
 from promptlight.io.files import check_free, writing
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
+    from promptlight.cli.views.palette import Look
+
 FILE_WIDTH = 100  # cells
 FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG asks a server for its font
-Painter = Callable[["Console", Look], "RenderableType"]
+Painter = Callable[["Console", "Look"], "RenderableType"]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """Draws a view as the options of a command say: on the terminal, unless files are asked for.
+    """Draws a view as the options of a command say: on the terminal, unless files are asked for."""
 
-    Raises OutputError at once for a file that exists already.
-    """
+    intensity: IntensityOption = NEUTRAL_INTENSITY
+    marking: MarkingOption = Marking.HIGHLIGHT
+    spacing: SpacingOption = Spacing.DENSE
+    width: WidthOption = None
+    svg: SvgOption = None
+    html: HtmlOption = None
+    overwrite: OverwriteOption = False
 
-    def __init__(
-        self, *, taste: Taste, width: int | None, svg: Path | None, html: Path | None, overwrite: bool = False
-    ) -> None:
-        self._taste, self._width, self._svg = taste, width, svg
-        self._files = [path for path in (svg, html) if path]
+    def check(self) -> None:
+        """Raise OutputError for a file that exists already, before anything is computed for it."""
         for path in self._files:
-            check_free(path, overwrite=overwrite)
+            check_free(path, overwrite=self.overwrite)
+
+    @property
+    def _files(self) -> list[Path]:
+        return [path for path in (self.svg, self.html) if path]
 
     def draw(self, paint: Painter, *, signed: bool, title: str) -> None:
         """Draw once, whole: what is wrong with the view is found before a file is touched."""
@@ -42,7 +60,7 @@ class Drawing:
         if not self._files:
             # Rich would keep bold and dim, and the raised numbers would be missing
             colours = None if os.environ.get("NO_COLOR") else "auto"
-            console = Console(highlight=False, color_system=colours, width=self._width)
+            console = Console(highlight=False, color_system=colours, width=self.width)
             console.print(paint(console, self._look(console, signed)))
             return
         console = Console(
@@ -50,7 +68,7 @@ class Drawing:
             record=True,
             force_terminal=True,
             color_system="truecolor",
-            width=self._width or FILE_WIDTH,
+            width=self.width or FILE_WIDTH,
             highlight=False,
             legacy_windows=False,
         )
@@ -58,13 +76,16 @@ class Drawing:
         self._save(console, title)
 
     def _look(self, console: Console, signed: bool) -> Look:
-        return Look(color_system=console.color_system, signed=signed, taste=self._taste)
+        from promptlight.cli.views.palette import Look
+
+        taste = Taste(intensity=self.intensity, marking=self.marking, spacing=self.spacing)
+        return Look(color_system=console.color_system, signed=signed, taste=taste)
 
     def _save(self, console: Console, title: str) -> None:
         from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
         for path in self._files:
-            if path == self._svg:
+            if path == self.svg:
                 text = FONT_FACES.sub("", console.export_svg(title=title, clear=False, theme=DEFAULT_TERMINAL_THEME))
             else:
                 text = console.export_html(clear=False, inline_styles=True, theme=DEFAULT_TERMINAL_THEME)

@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.chosen import ChosenResults
-from promptlight.cli.options import ByOption, IdsOption, PoolOption, SectionsOption, TargetByOption, WhereOption
+from promptlight.cli.options import (
+    ByOption,
+    IdsOption,
+    PoolOption,
+    SectionsOption,
+    StoredMethodOption,
+    TargetByOption,
+    WhereOption,
+)
 from promptlight.io.tables import TableFormat
 from promptlight.salience.types import Analysis, Pooling, SpanTable
 
@@ -21,6 +29,7 @@ def export(
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
     sections: SectionsOption = None,
+    method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the N strongest sources of each target.")] = None,
@@ -34,7 +43,7 @@ def export(
     from promptlight.salience.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.aggregation import build_span_table, choose_targets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -12,9 +12,6 @@ from promptlight.cli.taste import Marking, Spacing
 from promptlight.io.digits import Scores
 from promptlight.salience.methods import Ablate, Baseline, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective, Pooling
-
-if TYPE_CHECKING:
-    from promptlight.salience.explanation import Question
 
 
 class Device(StrEnum):
@@ -68,6 +65,12 @@ ExplainOption = Annotated[
 MethodsOption = Annotated[
     list[Method] | None,
     typer.Option("--method", help="How salience is computed (default: grad_l2); repeatable, the first is shown."),
+]
+StoredMethodOption = Annotated[
+    Method | None, typer.Option("--method", help="Which of the methods that were run (default: the first).")
+]
+ShownMethodOption = Annotated[
+    Method | None, typer.Option("--method", help="Of results, one that was run; of a --prompt, any (default: grad_l2).")
 ]
 ObjectiveOption = Annotated[
     Objective, typer.Option(help="What salience is of: the target's log-probability, or see docs/methods.md.")
@@ -138,6 +141,9 @@ TargetOption = Annotated[
         "--target", "-t", help="What is explained: a span's number, some of its text, or a pattern (default: all)."
     ),
 ]
+OtherMethodOption = Annotated[
+    Method | None, typer.Option("--other-method", help="The same for the second prompt (default: as the first).")
+]
 OtherTargetOption = Annotated[
     str | None, typer.Option("--other-target", help="The same for the second prompt (default: as the first).")
 ]
@@ -157,12 +163,3 @@ TargetByOption = Annotated[
     str | None,
     typer.Option("--target-by", metavar="CUT", help="How the targets are cut (default: as the sources)."),
 ]
-
-
-def parse_question(*, by: str, target: str | None, target_by: str | None, pool: Pooling = Pooling.SUM) -> Question:
-    """What the options ask of one prompt. Raises UsageError for a cut that there is not."""
-    from promptlight.salience.explanation import Question
-    from promptlight.salience.spans import parse_cut
-
-    cut = parse_cut(target_by) if target_by else None
-    return Question(by=parse_cut(by), target=target, target_by=cut, pooling=pool)

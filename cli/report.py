@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.chosen import ChosenResults
-from promptlight.cli.options import IdsOption, SectionsOption, WhereOption
+from promptlight.cli.options import IdsOption, SectionsOption, StoredMethodOption, WhereOption
 from promptlight.salience.types import Granularity
 
 
@@ -17,6 +17,7 @@ def report(
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     title: Annotated[str, typer.Option(help="The page's heading.")] = "Why did the model write that?",
     sections: SectionsOption = None,
+    method: StoredMethodOption = None,
     where: WhereOption = None,
     id: IdsOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
@@ -32,7 +33,7 @@ def report(
     from promptlight.salience.spans import describe_spans
 
     check_free(output, overwrite=overwrite)
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
     pairs = (
         (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))
         for analysis in chosen

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlight.cli.chosen import ChosenResults
-from promptlight.cli.options import ByOption, IdsOption, SectionsOption, TargetByOption, WhereOption
+from promptlight.cli.options import ByOption, IdsOption, SectionsOption, StoredMethodOption, TargetByOption, WhereOption
 from promptlight.io.tables import TableFormat
 from promptlight.salience.printable import one_line
 from promptlight.salience.summary import Grouping, GroupQuestion, GroupSummary, Summary
@@ -48,6 +48,7 @@ def summarize(
         ),
     ] = None,
     sections: SectionsOption = None,
+    method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
     top: Annotated[int, typer.Option(min=1, help="How many groups are shown; --output has all.")] = 15,
@@ -69,7 +70,7 @@ def summarize(
     question = GroupQuestion(
         by=parse_cut(by), group=group, target=target, target_by=parse_cut(target_by) if target_by else None
     )
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
     if output:
         check_output(output, format, overwrite=overwrite)
 

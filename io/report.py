@@ -23,7 +23,9 @@ from promptlight.salience.types import (
     Completion,
     FloatArray,
     Granularity,
+    Method,
     Role,
+    SalienceMap,
     Span,
     StopReason,
 )
@@ -87,33 +89,25 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
 
 def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
     """All that the page needs of one prompt."""
-    completion, salience = analysis.completion, analysis.salience
+    completion = analysis.completion
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
     cuts = {
         name.value: list(cut.bounds) for name, cut in analysis.segmentations.items() if name is not Granularity.TOKEN
     }
     cuts["section"] = [*(span.start for span in sections), len(completion.tokens)]
-    matrices: dict[str, Any] = {}
-    if salience.scores is not None:
-        lengths = list(range(completion.n_prompt_tokens, len(completion.tokens)))
-        matrices["token"] = encode_rows(salience.scores, lengths)
-    for name, scores in salience.span_scores.items():
-        lengths = [stop - 1 for stop in cuts[name.value][1:] if stop > completion.n_prompt_tokens]
-        matrices[name.value] = encode_rows(scores, lengths)
     has_names = any(span.section for span in sections)
     data = {
         "id": prompt.id,
         "label": prompt.source or "",
         "given": given,
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
-        "method": f"{salience.method} of the {salience.objective}",
-        "signed": salience.method.is_signed,
         "prompt_tokens": completion.n_prompt_tokens,
         "tokens": list(describe_tokens(completion)),
         "cuts": cuts,
         "cut_names": [name for name in ("token", *cuts) if name != "section" or has_names],
         "names": [span.section for span in sections],
-        "scores": {name: matrices[name] for name in ("token", *cuts) if name in matrices},
+        "foil": None if analysis.foil is None else [text and printable(text) for text in analysis.foil.tokens],
+        "methods": [describe_map(found, completion, cuts) for found in analysis.maps],
     }
     start = " ".join(prompt.text.split())
     return ReportRecord(
@@ -122,6 +116,38 @@ def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
         start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
+
+
+METHOD_NAMES = {
+    Method.GRAD_L2: "Grad L2 Norm",
+    Method.GRAD_DOT_INPUT: "Grad · Input",
+    Method.INTEGRATED_GRADIENTS: "Integrated gradients",
+    Method.SMOOTHGRAD: "SmoothGrad",
+    Method.OCCLUSION: "Occlusion",
+    Method.LIME: "LIME",
+    Method.SHAP: "Shapley values",
+    Method.SURROGATE: "Context surrogate",
+}
+
+
+def describe_map(found: SalienceMap, completion: Completion, cuts: Mapping[str, list[int]]) -> dict[str, Any]:
+    """A method's name, what it does in plain words, and its scores by each granularity of targets that it has."""
+    matrices: dict[str, Any] = {}
+    if found.scores is not None:
+        lengths = list(range(completion.n_prompt_tokens, len(completion.tokens)))
+        matrices["token"] = encode_rows(found.scores, lengths)
+    for name, scores in found.span_scores.items():
+        lengths = [stop - 1 for stop in cuts[name.value][1:] if stop > completion.n_prompt_tokens]
+        matrices[name.value] = encode_rows(scores, lengths)
+    sign = "teal raised it, pink lowered it" if found.method.is_signed else "how strongly, not in which direction"
+    whole = f"; found by taking whole {found.sources}s away" if found.sources else ""
+    return {
+        "name": found.method.value,
+        "title": METHOD_NAMES[found.method],
+        "words": f"{METHOD_NAMES[found.method]} of the {found.objective}: {sign}{whole}",
+        "signed": found.method.is_signed,
+        "scores": {name: matrices[name] for name in ("token", *cuts) if name in matrices},
+    }
 
 
 def describe_tokens(completion: Completion) -> Iterator[tuple[str, int, float | None]]:

@@ -115,6 +115,21 @@ def sum_up(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> tup
     return total, total - missed
 
 
+def find_errors(analysis: Analysis, targets: Sequence[Span], granularity: Cut, sources: Cut) -> FloatArray | None:
+    """Standard errors [S] of the sources' scores; None where they are not known.
+
+    They are known for one target that was stored, of the sources for which the method has scores: those that it took
+    away, or single tokens. Errors of sums of sources depend on how those vary together, which is not kept.
+    """
+    salience = analysis.salience
+    stored = salience.standard_errors.get(granularity) if isinstance(granularity, Granularity) else None
+    if stored is None or len(targets) != 1 or sources is not (salience.sources or Granularity.TOKEN):
+        return None
+    first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+    errors = pool_sources(stored[[targets[0].number - first]], find_segmentation(analysis, sources))[0]
+    return np.where(find_touched(find_segmentation(analysis, sources), targets), np.float32(0), errors)
+
+
 def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
     """What stands against the tokens of these targets, token by token; nothing where nothing does."""
     if analysis.foil is None:

@@ -14,7 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from promptlight.salience.aggregation import choose_targets, combine_targets, find_segmentation, find_touched, share
+from promptlight.salience.aggregation import (
+    choose_targets,
+    combine_targets,
+    find_errors,
+    find_segmentation,
+    find_touched,
+    share,
+)
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.targets import find_target_spans
 from promptlight.salience.types import Analysis, Cut, FloatArray, Granularity, Pooling, Role, Span
@@ -36,7 +43,7 @@ class Explanation:
 
     ``scores`` [S] are zero for what the target touches and for what comes after it. ``shares`` [S] are parts of all
     visible scores; ``levels`` [S] are scores relative to the strongest visible one, -1 to 1. ``exact`` says that the
-    scores come from the whole target's gradient.
+    scores come from the whole target's gradient. ``errors`` [S] are the scores' standard errors, where they are known.
     """
 
     analysis: Analysis
@@ -50,6 +57,7 @@ class Explanation:
     shares: FloatArray
     levels: FloatArray
     exact: bool
+    errors: FloatArray | None
 
     @property
     def target_text(self) -> str:
@@ -102,4 +110,5 @@ def explain_spans(analysis: Analysis, question: Question, targets: Sequence[Span
         shares=share(scores, visible),
         levels=np.where(visible, scores / max(strongest, 1e-30), 0.0).astype(np.float32),
         exact=exact,
+        errors=find_errors(analysis, targets, target_by, question.by),
     )

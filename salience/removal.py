@@ -41,7 +41,7 @@ def explain_by_removal(
     ``unit`` other than TOKEN leaves all targets but those of that granularity out. A target's first token is left out
     where nothing predicts it.
     """
-    targets = find_targets(completion, segmentations, unit)
+    targets = list_target_ranges(completion, segmentations, unit)
     sources = segmentations.get(options.sources) or segment(completion, options.sources)
     ranges = [place for places in targets.values() for place in places]
     n_tokens = len(completion.tokens)
@@ -63,7 +63,7 @@ def explain_by_removal(
     )
 
 
-def find_targets(
+def list_target_ranges(
     completion: Completion, segmentations: Mapping[Granularity, Segmentation], unit: Granularity
 ) -> dict[Granularity, list[tuple[int, int]]]:
     """The ranges of tokens that each granularity's target spans are, in order."""

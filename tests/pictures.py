@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -28,6 +29,11 @@ VIEWS = {  # name of the picture -> the command, behind `promptlight` and before
         "--width",
         "120",
     ),
+    "shap": ("show", "SHAP", "--by", "line", *RECOMMENDATION),
+}
+RUNS = {  # what a view names -> the command that makes it, before -o
+    "RESULTS": ("run", "examples/prompts.jsonl"),
+    "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
 }
 REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
 
@@ -36,16 +42,21 @@ def main() -> None:
     """Draw them all."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        results = Path(folder) / "results"
-        promptlight("run", ROOT / "examples" / "prompts.jsonl", "-o", results, "--device", "cpu")
+        results = {name: make_results(name, Path(folder)) for name in RUNS}
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
-        draw_report(results, PICTURES / "report.png")
+        draw_report(results["RESULTS"], PICTURES / "report.png")
 
 
-def draw_view(name: str, results: Path, path: Path) -> None:
+def make_results(name: str, folder: Path) -> Path:
+    """The results folder that views call by this name."""
+    promptlight(*RUNS[name], "-o", folder / name, "--device", "cpu")
+    return folder / name
+
+
+def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
     """One view of the terminal."""
-    arguments = [str(results) if part == "RESULTS" else part for part in VIEWS[name]]
+    arguments = [results.get(part, part) for part in VIEWS[name]]
     promptlight(*arguments, "--svg", path, "--overwrite")
 
 
@@ -66,7 +77,7 @@ def draw_report(results: Path, path: Path) -> None:
 def promptlight(*arguments: object) -> None:
     """The command itself."""
     command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import typer
 from typer.testing import CliRunner
@@ -15,8 +18,16 @@ from promptlight.cli.groups import with_groups
 from promptlight.io import read_results
 from promptlight.io.store import read_metadata
 from promptlight.salience import Analysis
-from promptlight.salience.types import Granularity, Method
+from promptlight.salience.aggregation import choose_method
+from promptlight.salience.explanation import Question, explain_spans
+from promptlight.salience.methods import PerturbationOptions
+from promptlight.salience.perturbation import compute_perturbation
+from promptlight.salience.spans import describe_spans
+from promptlight.salience.types import Granularity, Method, SetAside
 from tests.conftest import Command
+
+if TYPE_CHECKING:
+    from promptlight.salience import Model
 
 SOUP = {"id": "soup", "prompt": "What is in it?\n\nSuggestion: Onion soup\nAnalysis:", "target": " it has eggs in it."}
 SHORT = ("--explain", "target", "--device", "cpu")
@@ -122,3 +133,111 @@ def test_a_group_of_options_is_its_options() -> None:
     assert CliRunner().invoke(app, ["x"]).exit_code == 0
     assert taken == [("x", True, Group(4, "y")), ("x", False, Group())]
     assert CliRunner().invoke(app, ["x", "--size", "0"]).exit_code == 2
+
+
+# Methods that take spans away
+
+
+TWO_LINES = {
+    "id": "menu",
+    "prompt": "Eggs are bad.\nCream is good.\nSay one: eggs are",
+    "target": " bad. Cream is\ngood.",
+}
+
+
+def run_removal(promptlight: Command, folder: Path, *methods: str, options: tuple[Any, ...] = ()) -> Path:
+    path, out = write_prompts(folder, TWO_LINES), folder / "out"
+    names = [part for method in methods for part in ("--method", method)]
+    done = promptlight("run", path, "-o", out, *names, *options, *SHORT)
+    assert done.exit_code == 0, done.stderr
+    return out
+
+
+def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Path, demo_model: Model) -> None:
+    """Through pipeline and store and back: sums over a line are what the method itself says, and so are its errors."""
+    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "surrogate", options=("--samples", 12))
+    (found,) = read_all(out)
+    lines = found.segmentations[Granularity.LINE]
+    targets = describe_spans(found.completion, lines)[lines.spans_from(found.completion.n_prompt_tokens).start :]
+    assert len(targets) == 2
+    for method in (Method.OCCLUSION, Method.SURROGATE):
+        chosen = choose_method(found, method)
+        assert chosen.salience.sources is Granularity.LINE
+        expected = compute_perturbation(
+            demo_model.decoder,
+            found.completion,
+            lines,
+            [(target.start, target.stop) for target in targets],
+            method,
+            PerturbationOptions(samples=12),
+        )
+        for number, target in enumerate(targets):
+            question = Question(by=Granularity.LINE)
+            explanation = explain_spans(chosen, question, [target])
+            np.testing.assert_allclose(explanation.scores, expected.scores[number], atol=1e-5)
+            if method is Method.OCCLUSION:
+                assert explanation.errors is None
+            else:
+                assert expected.standard_errors is not None
+                assert explanation.errors is not None
+                np.testing.assert_allclose(explanation.errors, expected.standard_errors[number], atol=1e-5)
+
+
+def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command, tmp_path: Path) -> None:
+    options = ("--samples", 16, "--ablate", "pad", "--targets", "line", "--store", "line")
+    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "shap", options=options)
+    settings = read_metadata(out / "part-00000.parquet")["settings"]
+    assert (settings["samples"], settings["ablate"], settings["sources"]) == (16, "pad", "line")
+    first = promptlight("show", out, "--by", "line").stdout
+    assert "score: grad_l2" in first
+    shown = promptlight("show", out, "--by", "line", "--target", "2", "--method", "shap").stdout
+    assert "score: shap" in shown
+    assert "if it lowers the target" in shown
+    assert "±: the score's standard error" in shown
+    words = promptlight("show", out, "--by", "word", "--target", "1", "--target-by", "line", "--method", "occlusion")
+    assert "occlusion took whole lines away" in " ".join(words.stdout.split())
+    missing = promptlight("show", out, "--method", "lime")
+    assert (missing.exit_code, missing.stdout) == (2, "")
+    assert "expected scores by lime, found grad_l2, occlusion, shap" in missing.stderr
+    table = tmp_path / "spans.csv"
+    assert promptlight("export", out, "-o", table, "--by", "line", "--method", "occlusion").exit_code == 0
+    assert set(pd.read_csv(table)["method"]) == {"occlusion"}
+    compared = promptlight("compare", out, "--id", "menu", "--method", "shap", "--other-method", "occlusion")
+    assert compared.exit_code == 0
+    assert "The model wrote the same" in compared.stdout
+    assert promptlight("summarize", out, "--by", "line", "--method", "shap").exit_code == 0
+    page = tmp_path / "page.html"
+    assert promptlight("report", out, "-o", page).exit_code == 0
+    record = json.loads(re.findall(r'class="record"[^>]*>(.*?)</script>', page.read_text("utf-8"), re.DOTALL)[0])
+    assert [one["name"] for one in record["methods"]] == ["grad_l2", "occlusion", "shap"]
+    assert [one["signed"] for one in record["methods"]] == [False, True, True]
+
+
+def test_too_few_samples_set_a_prompt_aside(promptlight: Command, tmp_path: Path) -> None:
+    long = {"id": "long", "prompt": "".join(f"Line {n}.\n" for n in range(12)), "target": "End."}
+    path = write_prompts(tmp_path, long, TWO_LINES)
+    done = promptlight("run", path, "-o", tmp_path / "out", "--method", "shap", "--samples", 20, *SHORT)
+    assert done.exit_code == 3
+    aside, kept = read_results(tmp_path / "out")
+    assert isinstance(aside, SetAside)
+    assert "samples" in aside.reason
+    assert "ask for more" in aside.reason
+    assert isinstance(kept, Analysis)
+
+
+def test_what_removal_cannot_do_is_refused_at_once(promptlight: Command, tmp_path: Path) -> None:
+    path = write_prompts(tmp_path, TWO_LINES)
+    for options, says in (
+        (("--objective", "kl"), "expected another objective than kl for occlusion"),
+        (("--foil", "auto"), "expected no foil for occlusion"),
+        (("--samples", "0"), "--samples"),
+    ):
+        done = promptlight("run", path, "-o", tmp_path / "out", "--method", "occlusion", *options, *SHORT)
+        assert done.exit_code == 2
+        assert says in done.stderr
+
+
+def test_a_text_can_be_shown_by_any_method(promptlight: Command) -> None:
+    shown = promptlight("show", "--prompt", "A\nB\nC", "--by", "line", "--method", "occlusion", "--max-new-tokens", 2)
+    assert shown.exit_code == 0
+    assert "score: occlusion" in shown.stdout

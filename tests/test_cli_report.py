@@ -70,7 +70,7 @@ def test_it_holds_every_prompt_and_loads_nothing(page_file: Path, demo_results: 
 def test_scores_come_back_to_four_digits(demo_results: Path, page_file: Path) -> None:
     analysis = find_result(demo_results)
     assert isinstance(analysis, Analysis)
-    matrix = records_of(page_file)["dish-mistake"]["scores"]["line"]
+    matrix = records_of(page_file)["dish-mistake"]["methods"][0]["scores"]["line"]
     values = np.frombuffer(base64.b64decode(matrix["data"]), "<i2")
     place = 0
     for row, length, largest in zip(

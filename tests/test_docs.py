@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.generated import BLOCKS, DOCS, generate
-from tests.pictures import PICTURES, VIEWS, draw_view
+from tests.pictures import PICTURES, VIEWS, draw_view, make_results
 
 ROOT = DOCS.parent
 PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
@@ -31,6 +31,11 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme] == []
 
 
+@pytest.fixture(scope="module")
+def shap_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_results("SHAP", tmp_path_factory.mktemp("pictures"))
+
+
 def read_picture(path: Path) -> str:
     """The text in an SVG, without digits: scores can differ in their last ones from machine to machine."""
     root = ElementTree.parse(path).getroot()
@@ -39,8 +44,8 @@ def read_picture(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", VIEWS)
-def test_pictures_are_what_the_commands_draw(name: str, demo_results: Path, tmp_path: Path) -> None:
-    draw_view(name, demo_results, tmp_path / "new.svg")
+def test_pictures_are_what_the_commands_draw(name: str, demo_results: Path, shap_results: Path, tmp_path: Path) -> None:
+    draw_view(name, {"RESULTS": demo_results, "SHAP": shap_results}, tmp_path / "new.svg")
     assert read_picture(tmp_path / "new.svg") == read_picture(PICTURES / f"{name}.svg"), "run make pictures"
 
 
@@ -49,5 +54,5 @@ def test_the_commands_stand_beside_their_pictures(name: str) -> None:
     text = (DOCS / "views.md").read_text(encoding="utf-8")
     before = text[: text.index(f"pictures/{name}.svg")]
     written = "    promptlight " + " ".join(f'"{part}"' if " " in part else part for part in VIEWS[name])
-    command = written.replace("RESULTS", "results/").replace(" --width 120", "")
+    command = written.replace("RESULTS", "results/").replace("SHAP", "results-shap/").replace(" --width 120", "")
     assert command in before or name == "lines", command

@@ -32,7 +32,7 @@ from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explanation import Explanation
 from promptlight.salience.printable import one_line, quote
-from promptlight.salience.types import Compat, Objective, Pooling, StopReason
+from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, StopReason
 
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 
@@ -76,6 +76,12 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
 
 
+def is_finer(cut: Cut, other: Granularity) -> bool:
+    """Whether spans of a cut can be parts of the other's spans."""
+    order = list(Granularity)
+    return isinstance(cut, Granularity) and order.index(cut) < order.index(other)
+
+
 def render_legend(look: Look) -> Text:
     """What the colours, the bars or the numbers mean."""
     target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
@@ -107,4 +113,10 @@ def describe_scores(explanation: Explanation) -> Iterator[Text]:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
+    if explanation.errors is not None:
+        yield Text("±: the score's standard error, from what was drawn")
+    if salience.sources and is_finer(explanation.by, salience.sources):
+        yield Text(
+            f"{salience.method} took whole {salience.sources}s away: all within a {salience.sources} have one score"
+        )
     yield from map(Text, describe_sum(explanation.analysis, explanation.targets, explanation.target_by))

@@ -10,7 +10,7 @@ const RAMPS = JSON.parse($("ramps").textContent); // even steps, from nothing to
 const NEUTRAL_INTENSITY = 0.4; // LIT's: a level is shown as it is
 const nodes = [...document.querySelectorAll("script.record")];
 const records = nodes.map(() => null);
-const state = { id: 0, with: -1, targetBy: "", sourceBy: "", target: -1, target2: -1 };
+const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", target: -1, target2: -1 };
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -34,8 +34,12 @@ function heads() {
 
 // ---- scores ----------------------------------------------------------------------------------------------------------
 
+function mapOf(data) { // the chosen method's; another prompt may not have it
+  return data.methods.find((one) => one.name === state.method) ?? data.methods[0];
+}
+
 function row(data, by, number) {
-  const matrix = data.scores[by];
+  const matrix = mapOf(data).scores[by];
   if (!matrix.values) {
     const bytes = Uint8Array.from(atob(matrix.data), (character) => character.charCodeAt(0));
     matrix.values = new Int16Array(bytes.buffer);
@@ -124,9 +128,17 @@ function draw(place, data, key) {
   const probability = Math.exp(data.tokens.slice(target.start, target.stop).reduce((sum, token) => sum + (token[2] ?? 0), 0));
   const would = data.given ? "would" : "did";
   place.append(
-    element("p", { class: "asked" }, `Why ${would} the model write `, element("mark", {}, shorten(textOf(data, target), 80)), "?"),
-    element("p", { class: "facts" }, `probability ${probability.toPrecision(3)}; ${data.stopped}; ${data.method}`),
+    element("p", { class: "asked" }, `Why ${would} the model write `, element("mark", {}, shorten(textOf(data, target), 80)),
+      foilOf(data, target), "?"),
+    element("p", { class: "facts" }, `probability ${probability.toPrecision(3)}; ${data.stopped}`),
+    element("p", { class: "facts" }, mapOf(data).words),
     drawText(data, all, target, sources, key), drawLegend(data), drawList(data, sources));
+}
+
+function foilOf(data, target) { // what stands against these tokens, where something does
+  if (!data.foil) return "";
+  const text = data.foil.slice(Math.max(0, target.start - data.prompt_tokens), target.stop - data.prompt_tokens).filter(Boolean).join("");
+  return text ? ` rather than “${shorten(text, 60)}”` : "";
 }
 
 function drawText(data, all, target, sources, key) {
@@ -141,7 +153,7 @@ function drawText(data, all, target, sources, key) {
       const text = textOf(data, { start: at, stop: end });
       const piece = element("span", { class: source.role ? "piece" : "special" }, text);
       if (source.visible && text) {
-        paint(piece, source.level, data.signed);
+        paint(piece, source.level, mapOf(data).signed);
         piece.title = `${percent(source.share)} of all shading, score ${source.score.toPrecision(3)}`;
       } else if (later) piece.classList.add("later");
       parent.append(piece);
@@ -176,10 +188,11 @@ function move(event, all, key) {
 
 function drawLegend(data) {
   const legend = element("p", { class: "legend" });
-  const levels = data.signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
+  const { signed } = mapOf(data);
+  const levels = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   for (const level of levels) {
     const step = element("span", { class: "step" }, String(Math.round(100 * level)));
-    paint(step, level, data.signed);
+    paint(step, level, signed);
     legend.append(step);
   }
   legend.append("% of the strongest", element("span", { class: "target" }, "what is explained"));
@@ -341,7 +354,9 @@ function choose(key, order, focus) {
 
 function show() {
   const data = record(state.id);
-  fill($("target-by"), Object.keys(data.scores), state.targetBy);
+  fill($("method"), data.methods.map((one) => one.name), state.method, data.methods.map((one) => one.title));
+  state.method = $("method").value;
+  fill($("target-by"), Object.keys(mapOf(data).scores), state.targetBy);
   fill($("source-by"), data.cut_names, state.sourceBy);
   state.targetBy = $("target-by").value;
   state.sourceBy = $("source-by").value;
@@ -356,14 +371,15 @@ function show() {
     if (Number(button.dataset.number) === state.id) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   const parts = { id: data.id, target: state.target + 1, explain: state.targetBy, shade: state.sourceBy };
+  if (data.methods.length > 1) parts.method = state.method;
   if (compared) Object.assign(parts, { with: record(state.with).id, "with-target": state.target2 + 1 });
   history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
 }
 
-function fill(select, names, wanted) {
+function fill(select, names, wanted, titles = names) {
   const same = select.options.length === names.length && names.every((name, at) => select.options[at].value === name);
-  if (!same) select.replaceChildren(...names.map((name) => element("option", { value: name }, name)));
-  const first = ["line", "sentence", "word"].find((name) => names.includes(name)) ?? names[0];
+  if (!same) select.replaceChildren(...names.map((name, at) => element("option", { value: name }, titles[at])));
+  const first = select.id === "method" ? names[0] : ["line", "sentence", "word"].find((name) => names.includes(name)) ?? names[0];
   select.value = names.includes(wanted) ? wanted : first;
 }
 
@@ -388,6 +404,7 @@ function readAddress() {
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
   state.target = Number(parts.get("target") ?? 0) - 1;
   state.target2 = Number(parts.get("with-target") ?? 0) - 1;
+  state.method = parts.get("method") ?? "";
   state.targetBy = parts.get("explain") ?? "";
   state.sourceBy = parts.get("shade") ?? "";
   $("with").value = state.with;
@@ -396,6 +413,7 @@ function readAddress() {
 $("with").append(element("option", { value: -1 }, "nothing"), ...heads().map((head, number) => element("option", { value: number }, head.id)));
 $("with").addEventListener("change", (event) => { Object.assign(state, { with: Number(event.target.value), target2: -1 }); show(); });
 $("target-by").addEventListener("change", (event) => { Object.assign(state, { targetBy: event.target.value, target: -1, target2: -1 }); show(); });
+$("method").addEventListener("change", (event) => { state.method = event.target.value; show(); });
 $("source-by").addEventListener("change", (event) => { state.sourceBy = event.target.value; show(); });
 $("intensity").addEventListener("input", show);
 $("search").addEventListener("input", listPrompts);
