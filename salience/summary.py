@@ -14,6 +14,7 @@ Of each prompt only the shares are kept.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -157,6 +158,13 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     ]
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return float(low), float(high)
+
+
+def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a rate (Journal of the American Statistical Association 22, 1927)."""
+    z, rate = 1.959964, n_hits / n
+    centre, spread = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
 
 
 @dataclass

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
 from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
 from promptlight.salience.demo.recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
+from promptlight.salience.summary import wilson_interval
 
 SEED = "sealed, the second envelope"
 N = 200
@@ -45,9 +45,7 @@ class Rate:
 
     def interval(self) -> tuple[float, float]:
         """Wilson's 95% interval."""
-        z, p = 1.96, self.hits / self.n
-        centre, spread = p + z * z / (2 * self.n), z * math.sqrt(p * (1 - p) / self.n + z * z / (4 * self.n**2))
-        return (centre - spread) / (1 + z * z / self.n), (centre + spread) / (1 + z * z / self.n)
+        return wilson_interval(self.hits, self.n)
 
     def line(self) -> str:
         """A row of the model card's table."""
