@@ -112,9 +112,7 @@ def read_result(shard: Path, place: int) -> Analysis | SetAside:
         return from_row(table.slice(place, 1).to_pylist()[0], kind)
 
 
-def read_columns(
-    folder: str | Path, columns: list[str], problems: list[str]
-) -> Iterator[tuple[Path, pa.Table]]:
+def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
     """Some columns of each shard, one shard in memory at a time; damaged ones are left out and named in ``problems``."""
     for shard in require_shards(Path(folder)):
         try:
