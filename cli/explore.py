@@ -42,7 +42,7 @@ def explore(
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = 64,
 ) -> None:
-    """Look around in a results folder: choose prompts and targets with keys or the mouse, compare, change and run again.
+    """Look around in a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
     Everything is read from the folder; only a changed prompt needs a model. Press ? for all keys.
     """

@@ -113,7 +113,7 @@ def read_result(shard: Path, place: int) -> Analysis | SetAside:
 
 
 def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
-    """Some columns of each shard, one shard in memory at a time; damaged ones are left out and named in ``problems``."""
+    """Some columns of each shard, one shard in memory at a time; damaged ones are named in ``problems``."""
     for shard in require_shards(Path(folder)):
         try:
             yield shard, _read_shard(shard, columns)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from rich.console import Console, RenderableType
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from promptlight.cli.chosen import SectionNames
@@ -26,14 +28,14 @@ from promptlight.salience.types import Analysis, SetAside
 
 
 class Explorer(Asking):
-    """A results folder to look around in. ``question`` says how prompts are cut at first; ``engine`` runs changed ones."""
+    """A results folder to look around in; ``engine`` runs changed prompts."""
 
     CSS_PATH = "explorer.tcss"
     TITLE = "promptlight explore"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]
-    BINDINGS = [
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual's type is that of an instance's
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012  # Textual's type is that of an instance's
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare with another prompt"),
         Binding("e", "edit", "change the prompt and run it"),
         Binding("n", "neighbour(1)", "the next prompt"),

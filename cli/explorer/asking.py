@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from typing import ClassVar
 
 from textual.app import App
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
@@ -24,7 +25,7 @@ FEW_COLOURS = ("standard", "windows", None)
 class Asking(App[None]):
     """A view of one scene and the keys that change it. ``question`` says how prompts are cut that are opened next."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1)", "the target before"),
         Binding("right", "move(1)", "the next target"),
         Binding("shift+left", "extend(-1)", "one target less, or more to the left"),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult, SuspendNotSupported
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
@@ -23,7 +24,7 @@ KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 class EditWindow(ModalScreen[None]):
     """A text area. ``run`` is called with the text that is to be tried, and returns why it can't be, or None."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "run", priority=True),
         Binding("ctrl+e", "editor", "open $EDITOR", priority=True),
         Binding("escape", "leave", "back", priority=True),
@@ -76,9 +77,7 @@ class EditWindow(ModalScreen[None]):
     def _tick(self) -> None:
         if self._since is not None:
             seconds = time.monotonic() - self._since
-            self.say(
-                f"loading the model and running the prompt before and after ... {seconds:.0f} s (escape goes back)"
-            )
+            self.say(f"loading the model and running the prompt before and after: {seconds:.0f} s; escape goes back")
 
     def action_editor(self) -> None:
         """The user's own editor on the text."""

@@ -1,4 +1,4 @@
-"""The prompts that the explorer can show: those of a results folder, read when wanted, and those that were made here."""
+"""The prompts that the explorer can show: those of a results folder, read when wanted, and those made meanwhile."""
 
 from __future__ import annotations
 

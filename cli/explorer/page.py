@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment
+from rich.style import Style
 from rich.text import Text
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
 from textual.geometry import Size
 from textual.message import Message
@@ -23,7 +25,7 @@ NARROWEST = 20  # cells in which a page is still laid out
 class Page(ScrollView, can_focus=True):
     """Lines of text, drawn when they come into sight."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "scroll", show=False),
         Binding("down", "scroll_down", "scroll", show=False),
         Binding("pageup", "page_up", "scroll by a page", show=False),
@@ -66,10 +68,7 @@ class Page(ScrollView, can_focus=True):
         return [
             row
             for row, line in enumerate(self.lines)
-            if any(
-                not isinstance(span.style, str) and start <= span.style.meta.get(TOKEN, -1) < stop
-                for span in line.spans
-            )
+            if any(start <= find_token(span.style) < stop for span in line.spans)
         ]
 
     def shows_row(self, row: int) -> bool:
@@ -98,6 +97,11 @@ class Page(ScrollView, can_focus=True):
         """Ask for lines of another width."""
         if self._laid_out != self.scrollable_content_region.width:
             self.post_message(self.Resized())
+
+
+def find_token(style: str | Style) -> int:
+    """Where the piece with this style begins; -1 if it is no token."""
+    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def make_console(width: int, color_system: str | None) -> Console:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.events import Click
 from textual.geometry import Size
@@ -29,7 +30,7 @@ CURSOR, OPEN, ASIDE = Style(reverse=True), Style(bold=True), Style(dim=True)
 class PromptList(ScrollView, can_focus=True):
     """A line per prompt. Lines are drawn when they come into sight, so that ten thousand cost what twenty do."""
 
-    BINDINGS = [
+    BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "step(-1)", "the prompt above", show=False),
         Binding("down,j", "step(1)", "the prompt below", show=False),
         Binding("pageup", "page(-1)", "a page up", show=False),
@@ -107,23 +108,18 @@ class PromptList(ScrollView, can_focus=True):
         text.truncate(width, overflow="ellipsis", pad=True)
         if row == self.cursor and self.has_focus and self.listed:
             text.stylize(CURSOR)
-        segments = text.render(self.app.console)
-        return (
-            Strip(Segment(one.text, one.style) for one in segments)
-            .adjust_cell_length(width)
-            .apply_style(self.rich_style)
-        )
+        strip = Strip(Segment(one.text, one.style) for one in text.render(self.app.console))
+        return strip.adjust_cell_length(width).apply_style(self.rich_style)
 
 
 def render_listed(listed: Listed, *, is_open: bool) -> Text:
     """One line of the list: which prompt, and its label, start or what is wrong with it."""
-    more = listed.label or listed.start.strip()
     if listed.reason is not None:
         return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)
     note = "in memory only  " if listed.shard is None else ""
-    return Text.assemble(
-        "▸ " if is_open else "  ", (one_line(listed.id), OPEN if is_open else ""), (f"  {note}{one_line(more)}", ASIDE)
-    )
+    more = one_line(listed.label or listed.start.strip())
+    name = (one_line(listed.id), OPEN if is_open else "")
+    return Text.assemble("▸ " if is_open else "  ", name, (f"  {note}{more}", ASIDE))
 
 
 class Prompts(Vertical):

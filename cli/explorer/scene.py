@@ -1,6 +1,6 @@
 """What the explorer shows, as one frozen value: an analysis, how it is cut, and which part of the completion is chosen.
 
-The chosen spans go from an *anchor* to a *cursor*, as in an editor: moving takes both along, extending the cursor alone.
+The chosen spans go from an *anchor* to a *cursor*, as in an editor: moving takes both along, extending the latter.
 """
 
 from __future__ import annotations

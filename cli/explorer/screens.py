@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding
+from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static
@@ -21,24 +22,26 @@ from promptlight.salience.printable import one_line
 Painter = Callable[[Console], RenderableType]
 BOLD = "bold"
 
-MEANING = """\
-What the colours mean
-The target is amber: the part of the completion that you ask about. The darker another piece, the more a small change of \
-it would move the probability of the target, relative to the strongest piece. White: little or nothing. With a signed \
-method, teal raised the target and pink lowered it. Dim text is the chat's own format, or comes after the target and \
-can't matter for it.
-
-What they do not mean
-A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark says how much, \
-not in which direction. Each target has a scale of its own: compare shares, not shades, between two targets. Longer \
-pieces add up more tokens, so that a line is often stronger than a word. Faint is not nothing: + shows more of it.
-"""
+MEANING = {
+    "What the colours mean": (
+        "The target is amber: the part of the completion that you ask about. The darker another piece, the more a "
+        "small change of it would move the target's probability, relative to the strongest piece. White: little or nothing. "
+        "With a signed method, teal raised the target and pink lowered it. Dim text is the chat's own format, or comes "
+        "after the target and can't matter for it."
+    ),
+    "What they do not mean": (
+        "A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark "
+        "says how much, not in which direction. Each target has a scale of its own: between two targets compare shares, not "
+        "shades. Longer pieces add up more tokens, so that a line is often stronger than a word. Faint is not nothing: "
+        "+ shows more of it."
+    ),
+}
 
 
 class Window(ModalScreen[Listed | None]):
     """A page over everything, with a title and a line that says how to leave."""
 
-    BINDINGS = [Binding("escape,q", "leave", "back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back")]
 
     def __init__(self, title: str, paint: Painter, color_system: str | None) -> None:
         super().__init__()
@@ -69,22 +72,22 @@ class Window(ModalScreen[Listed | None]):
 class Picker(ModalScreen[Listed | None]):
     """The list of prompts once more, to choose a second one."""
 
-    BINDINGS = [Binding("escape", "leave", "back"), Binding("slash", "search", "search")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back"), Binding("slash", "search", "search")]
 
     def __init__(self, library: Library, id: str) -> None:
         super().__init__()
-        self._library, self._id = library, id
+        self._library, self._open_id = library, id
 
     def compose(self) -> ComposeResult:
         """Textual calls it."""
         with Vertical(classes="window"):
-            yield Static(Text(f"Compare {one_line(self._id)} with which prompt?", BOLD), classes="title")
+            yield Static(Text(f"Compare {one_line(self._open_id)} with which prompt?", BOLD), classes="title")
             yield Prompts(self._library)
             yield Static(Text("/ searches, enter chooses, escape goes back"), classes="note")
 
     def on_mount(self) -> None:
         """Keys move in the list."""
-        self.query_one(PromptList).mark_open(self._id)
+        self.query_one(PromptList).mark_open(self._open_id)
         self.query_one(PromptList).focus()
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
@@ -109,7 +112,6 @@ def render_help(keys: Sequence[tuple[str, str]]) -> RenderableType:
     text = Text("Keys\n", BOLD)
     for key, meaning in keys:
         text.append(f"{key:<20} ", BOLD).append(f"{meaning}\n")
-    for number, block in enumerate(MEANING.strip().split("\n")):
-        is_title = number == 0 or not MEANING.strip().split("\n")[number - 1]
-        text.append(f"{'' if number else chr(10)}{block}\n", BOLD if is_title else "")
+    for title, meaning in MEANING.items():
+        text.append(f"\n{title}\n", BOLD).append(f"{meaning}\n")
     return text

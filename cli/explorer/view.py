@@ -91,9 +91,11 @@ class View(Vertical):
         if span is None:
             line = Text(HINT, "dim")
         else:
-            numbers = f"line {span.line}, share {explanation.shares[span.number]:.1%}, score {explanation.scores[span.number]:.3g}"
-            if not explanation.visible[span.number]:
-                numbers = f"line {span.line}, part of the target"
+            share, score = explanation.shares[span.number], explanation.scores[span.number]
+            counts = explanation.visible[span.number]
+            numbers = f"line {span.line}, " + (
+                f"share {share:.1%}, score {score:.3g}" if counts else "part of the target"
+            )
             line = Text.assemble(f"{numbers}: ", (one_line(span.text.strip() or span.text), "bold"))
         line.truncate(width, overflow="ellipsis")
         yield line
