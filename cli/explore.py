@@ -48,7 +48,7 @@ def explore(
     """
     question = parse_question(by=by, target=None, target_by=target_by, pool=pool)
     names = SectionNames(sections)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library

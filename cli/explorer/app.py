@@ -34,7 +34,7 @@ class Explorer(Asking):
     TITLE = "promptlight explore"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual's type is that of an instance's
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012  # Textual's type is that of an instance's
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012  # Textual's type is that of an instance's
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare with another prompt"),
         Binding("e", "edit", "change the prompt and run it"),
@@ -70,6 +70,7 @@ class Explorer(Asking):
         with Horizontal():
             yield self.prompts
             yield self.view
+        yield self.view.status
 
     def on_mount(self) -> None:
         """Open the prompt that was asked for, or else the first that can be shown."""

@@ -68,7 +68,7 @@ class Asking(App[None]):
     def show(self, scene: Scene | None = None) -> None:
         """Draw, after a change if there is one."""
         self.scene = scene or self.scene
-        if self.scene:
+        if self.scene and self.view.page.size.width:  # else before the first layout, which is followed by a Resized
             self.view.show_scene(self.scene, self.look)
 
     def on_page_resized(self) -> None:

@@ -22,7 +22,7 @@ from promptlight.cli.views.text import TOKEN
 NARROWEST = 20  # cells in which a page is still laid out
 
 
-class Page(ScrollView, can_focus=True):
+class Page(ScrollView, can_focus=True, inherit_bindings=False):
     """Lines of text, drawn when they come into sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

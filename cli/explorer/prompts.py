@@ -27,7 +27,7 @@ PAUSE = 0.15  # seconds without a key before a search begins: it reads the folde
 CURSOR, OPEN, ASIDE = Style(reverse=True), Style(bold=True), Style(dim=True)
 
 
-class PromptList(ScrollView, can_focus=True):
+class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
     """A line per prompt. Lines are drawn when they come into sight, so that ten thousand cost what twenty do."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

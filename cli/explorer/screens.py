@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,15 +26,15 @@ BOLD = "bold"
 MEANING = {
     "What the colours mean": (
         "The target is amber: the part of the completion that you ask about. The darker another piece, the more a "
-        "small change of it would move the target's probability, relative to the strongest piece. White: little or nothing. "
-        "With a signed method, teal raised the target and pink lowered it. Dim text is the chat's own format, or comes "
-        "after the target and can't matter for it."
+        "small change of it would move the target's probability, relative to the strongest piece. White: little or "
+        "nothing. With a signed method, teal raised the target and pink lowered it. Dim text is the chat's own format, "
+        "or comes after the target and can't matter for it."
     ),
     "What they do not mean": (
         "A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark "
-        "says how much, not in which direction. Each target has a scale of its own: between two targets compare shares, not "
-        "shades. Longer pieces add up more tokens, so that a line is often stronger than a word. Faint is not nothing: "
-        "+ shows more of it."
+        "says how much, not in which direction. Each target has a scale of its own: between two targets compare "
+        "shares, not shades. Longer pieces add up more tokens, so that a line is often stronger than a word. Faint is "
+        "not nothing: + shows more of it."
     ),
 }
 
@@ -109,9 +110,10 @@ class Picker(ModalScreen[Listed | None]):
 
 def render_help(keys: Sequence[tuple[str, str]]) -> RenderableType:
     """All keys, and how to read what is shown."""
-    text = Text("Keys\n", BOLD)
+    table = Table.grid(padding=(0, 2))
     for key, meaning in keys:
-        text.append(f"{key:<20} ", BOLD).append(f"{meaning}\n")
+        table.add_row(Text(key, BOLD), Text(meaning))
+    text = Text()
     for title, meaning in MEANING.items():
         text.append(f"\n{title}\n", BOLD).append(f"{meaning}\n")
-    return text
+    return Group(table, text)

@@ -17,7 +17,7 @@ from promptlight.cli.views.strongest import render_strongest
 from promptlight.cli.views.text import render_page, render_text, wrap
 from promptlight.salience.printable import one_line, printable
 
-ROOM = {36: 8, 28: 5, 20: 3}  # from this many lines on, so many of the strongest sources are listed
+ROOM = {36: 8, 28: 5, 24: 3}  # from this many lines on, so many of the strongest sources are listed
 HINT = "click a piece of the prompt for its score, or one of the completion to ask about it"
 
 
@@ -29,7 +29,7 @@ class View(Vertical):
         self.looked_at: int | None = None
         self.page = Page(id="text")
         self._parts = {name: Static(id=name, markup=False) for name in ("heading", "legend", "strongest", "details")}
-        self._status = Static(id="status", markup=False)
+        self.status = Static(id="status", markup=False)
         self._message = ""
 
     def compose(self) -> ComposeResult:
@@ -39,13 +39,12 @@ class View(Vertical):
         yield self._parts["legend"]
         yield self._parts["strongest"]
         yield self._parts["details"]
-        yield self._status
 
     def show_message(self, message: str) -> None:
         """Words in the place of a text that can't be shown."""
         for part in self._parts.values():
             part.update("")
-        self._status.update(Text(" ? help", "bold"))
+        self.status.update(Text(" ? help", "bold"))
         self._message = printable(message)
         self.lay_out()
 
@@ -73,7 +72,7 @@ class View(Vertical):
         }
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
-        self._status.update(describe_scene(scene, look, width))
+        self.status.update(describe_scene(scene, look, self.app.size.width))
 
     _chosen: tuple[int, int] | None = None
 
@@ -92,11 +91,10 @@ class View(Vertical):
             line = Text(HINT, "dim")
         else:
             share, score = explanation.shares[span.number], explanation.scores[span.number]
-            counts = explanation.visible[span.number]
-            numbers = f"line {span.line}, " + (
-                f"share {share:.1%}, score {score:.3g}" if counts else "part of the target"
-            )
-            line = Text.assemble(f"{numbers}: ", (one_line(span.text.strip() or span.text), "bold"))
+            is_source = explanation.visible[span.number]
+            numbers = f"share {share:.1%}, score {score:.3g}" if is_source else "part of the target"
+            text = one_line(span.text.strip() or span.text)
+            line = Text.assemble(f"line {span.line}, {numbers}: ", (text, "bold"))
         line.truncate(width, overflow="ellipsis")
         yield line
 
