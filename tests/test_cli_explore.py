@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -31,7 +32,10 @@ from promptlight.salience.errors import ModelError
 from promptlight.salience.explanation import Question, explain_target
 from promptlight.salience.types import Analysis, Granularity, Method, Pooling, Prompt, Section, SetAside, Turn
 from tests.conftest import Command
+from tests.generated import DOCS
 from tests.handmade import make_analysis, make_completion
+from tests.pictures import PICTURES, draw_explorer
+from tests.test_docs import read_picture
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SETTINGS = {"method": "grad_l2", "objective": "logprob", "compat": None, "model": "demo"}
@@ -151,10 +155,10 @@ def test_n_and_the_list_open_other_prompts(demo_results: Path) -> None:
         assert app.scene.analysis.completion.prompt.id == "dish-constitution"
         await pilot.click("PromptList", offset=(4, 1))
         assert app.scene.analysis.completion.prompt.id == "dish-fixed"
-        await pilot.press("l", "end", "enter")
+        await pilot.press("slash", *"null-prompt", "enter", "enter")
         assert app.scene is None
         assert "was set aside" in read_page(app.view.page)
-        await pilot.press("l", "home", "enter", "right")
+        await pilot.press("slash", *["backspace"] * 11, "enter", "home", "enter", "right")
         assert app.scene is not None
 
     explore(demo_results, steps)
@@ -382,7 +386,7 @@ def test_compare_shows_two_prompts_side_by_side(demo_results: Path) -> None:
 
 def test_what_was_set_aside_cannot_be_compared(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        await pilot.press("c", "end", "enter")
+        await pilot.press("c", "slash", *"null-prompt", "enter", "enter")
         assert isinstance(app.screen, Picker)
         await pilot.press("escape")
         assert app.scene is not None
@@ -403,7 +407,20 @@ def test_a_target_is_carried_to_the_same_text_or_else_to_the_same_place() -> Non
 # A change
 
 
-def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path) -> None:
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A run waits until it is set."""
+    opened, explain = threading.Event(), Engine.explain
+
+    def wait_and_explain(engine: Engine, *prompts: Prompt) -> list[Analysis]:
+        assert opened.wait(60)
+        return explain(engine, *prompts)
+
+    monkeypatch.setattr(Engine, "explain", wait_and_explain)
+    return opened
+
+
+def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path, gate: threading.Event) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("e")
         assert isinstance(app.screen, EditWindow)
@@ -413,6 +430,7 @@ def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path) -> None:
         await pilot.press("ctrl+r")
         await pilot.pause(0.3)
         assert "running the prompt before and after" in look_at(app)  # and the app answers
+        gate.set()
         await wait_for(pilot, lambda: isinstance(app.screen, Window))
         await pilot.pause()
         page = read_page(app.screen.page)  # type: ignore[attr-defined]
@@ -421,7 +439,7 @@ def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path) -> None:
         await pilot.press("escape", "l", "end", "enter")
         assert app.scene is not None
         assert app.scene.analysis.completion.prompt.text.startswith("Be brief. Analyze")
-        assert "in memory only" in look_at(app)
+        assert "in memory only" in [note.message for note in app._notifications][-1]
         assert app.running is None
         await pilot.press("slash", *"be brief", "enter")
         assert [one.id for one in app.prompts.list.listed] == ["dish-mistake (changed)"]
@@ -453,13 +471,14 @@ def test_a_run_that_fails_keeps_the_text(demo_results: Path, monkeypatch: pytest
     explore(demo_results, steps)
 
 
-def test_a_run_goes_on_when_its_window_is_left(demo_results: Path) -> None:
+def test_a_run_goes_on_when_its_window_is_left(demo_results: Path, gate: threading.Event) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("e")
         app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
         await pilot.press("ctrl+r", "escape", "right")
         assert app.running is not None
         assert app.try_change("another text") == "another run is not over yet: wait for it"
+        gate.set()
         await wait_for(pilot, lambda: app.running is None)
         assert app.library.listed[-1].id == "dish-mistake (changed)"
         assert "in memory only" in " ".join(note.message for note in app._notifications)
@@ -657,6 +676,29 @@ def test_what_cannot_be_explored_is_said_on_stderr(
     done = promptlight("explore", demo_results, *arguments)
     assert (done.exit_code, done.stdout) == (exit_code, "")
     assert says in done.stderr
+
+
+def test_every_key_stands_in_the_docs() -> None:
+    text = (DOCS / "views.md").read_text(encoding="utf-8")
+    table = text[text.index("`promptlight explore`") :]
+    for binding in list_bindings():
+        keys = ", ".join(f"`{key}`" for key in name_key(binding.key).split(", "))
+        assert f"| {keys} | {binding.description} |" in table
+
+
+def test_the_picture_in_the_docs_asks_no_server_for_a_font(demo_results: Path, tmp_path: Path) -> None:
+    draw_explorer(demo_results, tmp_path / "new.svg")
+    shown = read_picture(tmp_path / "new.svg")
+    assert "@font-face" not in (tmp_path / "new.svg").read_text(encoding="utf-8")
+    text = read_picture(PICTURES / "explore.svg")
+    for part in (
+        "▸dish-mistake",
+        "Whydidthemodelwrite“Recommendation:Youhavetotryit.”?",
+        "share.%,score",
+        "byword·target",
+    ):
+        assert part in shown
+        assert part in text
 
 
 def test_the_prompts_field_is_there(demo_results: Path) -> None:

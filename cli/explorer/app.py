@@ -106,6 +106,8 @@ class Explorer(Asking):
             except PromptlightError as error:  # nothing was written
                 self.view.show_message(f"{listed.id}: {error}\n\n{analysis.completion.text}")
         self.prompts.list.mark_open(listed.id)
+        if listed.shard is None:
+            self.notify(f"{one_line(listed.id)} is in memory only: it is not stored", markup=False)
         self.view.page.scroll_home(animate=False)
         self.action_text()
 

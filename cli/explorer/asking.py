@@ -52,7 +52,7 @@ class Asking(App[None]):
         found = None if self.no_color else self.console.color_system
         self.color_system = found if color_system == "auto" else color_system
         if self.color_system in FEW_COLOURS:
-            self.theme = "textual-ansi"  # the terminal's own colours, as `show` uses them
+            self.theme = "ansi-dark"  # the terminal's own colours, as `show` uses them
         self.question = question
         self._own = question.by  # a pattern of the user's is one more cut
         self.taste = Taste()

@@ -116,10 +116,9 @@ def render_listed(listed: Listed, *, is_open: bool) -> Text:
     """One line of the list: which prompt, and its label, start or what is wrong with it."""
     if listed.reason is not None:
         return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)
-    note = "in memory only  " if listed.shard is None else ""
     more = one_line(listed.label or listed.start.strip())
     name = (one_line(listed.id), OPEN if is_open else "")
-    return Text.assemble("▸ " if is_open else "  ", name, (f"  {note}{more}", ASIDE))
+    return Text.assemble("▸ " if is_open else "  ", name, (f"  {more}", ASIDE))
 
 
 class Prompts(Vertical):
