@@ -261,6 +261,23 @@ def test_a_click_on_the_prompt_says_line_share_and_score(demo_results: Path) -> 
     explore(demo_results, steps)
 
 
+def test_a_target_that_leaves_the_sight_is_followed(tmp_path: Path) -> None:
+    analysis = make_analysis(make_completion(["▁a"], ["▁b", "\n"] * 60))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        page = app.view.page
+        await pilot.press("home")
+        assert page.scroll_offset.y == 0
+        await pilot.press("end")
+        await pilot.pause()
+        assert page.scroll_offset.y > 20
+        await pilot.press("ctrl+home", "left")  # now the prompt is read, and stays in sight
+        await pilot.pause()
+        assert page.scroll_offset.y == 0
+
+    explore(write_results(tmp_path / "out", analysis), steps)
+
+
 def test_targets_can_be_told_apart_within_one_source(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("right", "ctrl+end")
@@ -441,7 +458,7 @@ def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path, gate: thre
         assert app.scene.analysis.completion.prompt.text.startswith("Be brief. Analyze")
         assert "in memory only" in [note.message for note in app._notifications][-1]
         assert app.running is None
-        await pilot.press("slash", *"be brief", "enter")
+        await pilot.press("slash", *"be brief. analyze", "enter")
         assert [one.id for one in app.prompts.list.listed] == ["dish-mistake (changed)"]
 
     explore(demo_results, steps)

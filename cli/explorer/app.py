@@ -97,7 +97,8 @@ class Explorer(Asking):
 
     def open_listed(self, listed: Listed) -> None:
         """Show a prompt, all of its completion explained."""
-        self.scene, self.view.looked_at = None, None
+        self.scene = None
+        self.view.forget()
         by, target_by, pooling = self.question.by, self.question.target_by, self.question.pooling
         analysis = self.load(listed)
         if analysis is not None:

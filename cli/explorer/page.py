@@ -63,18 +63,17 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         self.virtual_size = Size(self._laid_out, len(self.lines))
         self.refresh()
 
-    def find_rows(self, start: int, stop: int) -> list[int]:
-        """The lines in which tokens from start to before stop stand."""
-        return [
-            row
-            for row, line in enumerate(self.lines)
-            if any(start <= find_token(span.style) < stop for span in line.spans)
-        ]
-
-    def shows_row(self, row: int) -> bool:
-        """Whether a line is in sight."""
+    def sees(self, start: int, stop: int) -> bool:
+        """Whether one of the tokens from start to before stop is in sight."""
         top = self.scroll_offset.y
-        return top <= row < top + self.scrollable_content_region.height
+        visible = self.lines[top : top + self.scrollable_content_region.height]
+        return any(_holds(line, start, stop) for line in visible)
+
+    def scroll_to_token(self, start: int, stop: int) -> None:
+        """Bring the first line with one of these tokens to the top."""
+        row = next((row for row, line in enumerate(self.lines) if _holds(line, start, stop)), None)
+        if row is not None:
+            self.scroll_to(y=row, animate=False)
 
     def render_line(self, y: int) -> Strip:
         """One line of the window; Textual calls it."""
@@ -97,6 +96,10 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         """Ask for lines of another width."""
         if self._laid_out != self.scrollable_content_region.width:
             self.post_message(self.Resized())
+
+
+def _holds(line: Text, start: int, stop: int) -> bool:
+    return any(start <= find_token(span.style) < stop for span in line.spans)
 
 
 def find_token(style: str | Style) -> int:

@@ -27,6 +27,7 @@ class View(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.looked_at: int | None = None
+        self._chosen: tuple[int, int] | None = None  # the target's tokens
         self.page = Page(id="text")
         self._parts = {name: Static(id=name, markup=False) for name in ("heading", "legend", "strongest", "details")}
         self.status = Static(id="status", markup=False)
@@ -39,6 +40,10 @@ class View(Vertical):
         yield self._parts["legend"]
         yield self._parts["strongest"]
         yield self._parts["details"]
+
+    def forget(self) -> None:
+        """Another prompt comes."""
+        self.looked_at, self._chosen = None, None
 
     def show_message(self, message: str) -> None:
         """Words in the place of a text that can't be shown."""
@@ -57,12 +62,11 @@ class View(Vertical):
         """Draw it; where the target was in sight and went out of it, scroll to it."""
         explanation, console = scene.explanation, self.page.console(look.color_system)
         width = console.width
-        was_in_sight = self._sees_target
+        was_in_sight = self._chosen is not None and self.page.sees(*self._chosen)
         self.page.show_lines(list(render_page(render_text(explanation, look, scene.splits), console, look)))
-        rows = self.page.find_rows(scene.chosen[0].start, scene.chosen[-1].stop)
-        if was_in_sight and rows and not any(map(self.page.shows_row, rows)):
-            self.page.scroll_to(y=rows[0], animate=False)
         self._chosen = (scene.chosen[0].start, scene.chosen[-1].stop)
+        if was_in_sight and not self.page.sees(*self._chosen):
+            self.page.scroll_to_token(*self._chosen)
         strongest = explanation.strongest(self._count_strongest())
         parts = {
             "heading": render_heading(explanation, look, width),
@@ -73,12 +77,6 @@ class View(Vertical):
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
         self.status.update(describe_scene(scene, look, self.app.size.width))
-
-    _chosen: tuple[int, int] | None = None
-
-    @property
-    def _sees_target(self) -> bool:
-        return self._chosen is not None and any(map(self.page.shows_row, self.page.find_rows(*self._chosen)))
 
     def _count_strongest(self) -> int:
         return next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
