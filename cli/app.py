@@ -9,6 +9,7 @@ import typer
 from promptlight.cli.attempt import attempt
 from promptlight.cli.compare import compare
 from promptlight.cli.doctor import doctor
+from promptlight.cli.explore import explore
 from promptlight.cli.export import export
 from promptlight.cli.login import login
 from promptlight.cli.report import report
@@ -24,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, show, compare):
+for command in (run, show, explore, compare):
     app.command()(command)
 app.command("try")(attempt)  # a word that Python keeps for itself
 for command in (report, summarize, export, segment, login, doctor):

@@ -111,10 +111,24 @@ def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> A
     """
     shards = require_shards(Path(folder))
     shard, place = _find_row(folder, shards, row) if id is None else _find_id(folder, shards, id)
+    return read_result(shard, place)
+
+
+def read_result(shard: Path, place: int) -> Analysis | SetAside:
+    """The result at a place of a shard, from 0."""
     kind = read_kind(read_metadata(shard)["settings"])
     table = _read_shard(shard)
     with _naming(shard):
         return from_row(table.slice(place, 1).to_pylist()[0], kind)
+
+
+def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
+    """Some columns of each shard, one shard in memory at a time; damaged ones are named in ``problems``."""
+    for shard in require_shards(Path(folder)):
+        try:
+            yield shard, _read_shard(shard, columns)
+        except OutputError as error:
+            problems.append(str(error))
 
 
 def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:

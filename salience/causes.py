@@ -55,6 +55,9 @@ class Benchmark(StrEnum):
     HOPS = "hops"
 
 
+TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)
+
+
 @dataclass(frozen=True, kw_only=True)
 class KnownCause:
     """A completion, its target as a range of tokens, and line numbers: those that might be causes, and those that are.
@@ -115,10 +118,8 @@ def _check_batch(
         if benchmark is Benchmark.PRINCIPLES and given != NOT_SUITABLE:
             continue
         case = build_case(completion, [edit.place for edit in some], changed)
-        if benchmark in (Benchmark.RECOMMENDATIONS, Benchmark.TWINS):
-            if has_twin(case) != (benchmark is Benchmark.TWINS):
-                continue
-        yield case
+        if benchmark not in TWINS_MATTER or has_twin(case) == (benchmark is Benchmark.TWINS):
+            yield case
 
 
 def has_twin(case: KnownCause) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,7 @@ def main() -> None:
         results = {name: make_results(name, Path(folder)) for name in RUNS}
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
+        draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
         draw_report(results["RESULTS"], PICTURES / "report.png")
 
 
@@ -58,6 +60,31 @@ def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
     """One view of the terminal."""
     arguments = [results.get(part, part) for part in VIEWS[name]]
     promptlight(*arguments, "--svg", path, "--overwrite")
+
+
+def draw_explorer(results: Path, path: Path) -> None:
+    """The app, after some keys and a click."""
+    from promptlight.cli.asking import Asking
+    from promptlight.cli.drawing import FONT_FACES
+    from promptlight.cli.engine import Engine
+    from promptlight.cli.explorer.app import Explorer
+    from promptlight.cli.explorer.library import Library
+
+    engine = Engine(model="demo", device="cpu", dtype="auto", max_new_tokens=64)
+    question = Asking(by="word", target_by="line").question()
+    app = Explorer(Library(results), question=question, engine=engine, id="dish-mistake", color_system="truecolor")
+
+    async def draw() -> None:
+        async with app.run_test(size=(120, 44)) as pilot:
+            await pilot.press("end", "ctrl+end")
+            await pilot.pause()
+            rows = [line.plain for line in app.view.page.lines]
+            (row,) = (row for row, line in enumerate(rows) if "Can't eat eggs" in line)
+            await pilot.click("#text", offset=(rows[row].index("eggs"), row - app.view.page.scroll_offset.y))
+            await pilot.pause()
+            path.write_text(FONT_FACES.sub("", app.export_screenshot(title="promptlight explore")), encoding="utf-8")
+
+    asyncio.run(draw())
 
 
 def draw_report(results: Path, path: Path) -> None:

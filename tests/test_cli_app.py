@@ -21,6 +21,7 @@ def test_the_commands_are_these() -> None:
     assert list(GROUP.commands) == [
         "run",
         "show",
+        "explore",
         "compare",
         "try",
         "report",

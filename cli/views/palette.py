@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from rich.color import Color
 from rich.color_triplet import ColorTriplet
@@ -57,7 +58,10 @@ class Look:
         """The style of a source at a level; below a text, only its level, which ``bar`` draws."""
         if self.taste.marking is Marking.UNDERLINE:
             return Style(meta={LEVEL: level})
-        return paint(self.strengthen(level), self.color_system, signed=self.signed) if self.color_system else None
+        if not self.color_system:
+            return None
+        # of a thousand shades no eye tells two apart, and each of them is worked out once
+        return paint(round(self.strengthen(level), 3), self.color_system, signed=self.signed)
 
     def mark(self, level: float) -> str:
         """What stands behind a piece where there are no colours: its level as a raised percentage, none if faint."""
@@ -88,6 +92,7 @@ class Look:
         return (-1.0, -0.5, 0.0, 0.5, 1.0) if self.signed else (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+@lru_cache(maxsize=8192)
 def paint(level: float, color_system: str, *, signed: bool = False) -> Style:
     """The style of a level, -1 to 1, for one of Rich's colour systems."""
     size = min(abs(level), 1.0)

@@ -97,7 +97,8 @@ def render_part(
     if chosen and look.target is None:
         yield f"{lead}{'' if goes_on else PLAIN_TARGET[0]}{body}{'' if ends else PLAIN_TARGET[1]}", place
     else:
-        yield lead, painted if inside else place + look.shade(0)
+        if lead:
+            yield lead, painted if inside else place + look.shade(0)
         yield body + (look.mark(level) if not chosen and part.stop == whole.stop else ""), painted
     yield breaks, None
 

@@ -1,0 +1,1 @@
+"""The terminal app that ``promptlight explore`` opens: choose a prompt and a target with keys or the mouse."""

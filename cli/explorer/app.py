@@ -1,0 +1,227 @@
+"""The explorer: prompts on the left, one of them with its salience on the right, keys and mouse to ask about it."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.console import Console, RenderableType
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+
+from promptlight.cli.chosen import SectionNames
+from promptlight.cli.engine import Engine
+from promptlight.cli.explorer.asking import Asking
+from promptlight.cli.explorer.edit import EditWindow
+from promptlight.cli.explorer.library import Library
+from promptlight.cli.explorer.page import Page
+from promptlight.cli.explorer.prompts import PromptList, Prompts
+from promptlight.cli.explorer.running import Finished, change_said, find_said, start_run
+from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
+from promptlight.cli.explorer.screens import Picker, Window, render_help
+from promptlight.cli.views.comparison import render_comparison
+from promptlight.io.listing import Listed
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.explanation import Question
+from promptlight.salience.printable import one_line
+from promptlight.salience.types import Analysis, SetAside
+
+
+class Explorer(Asking):
+    """A results folder to look around in; ``engine`` runs changed prompts."""
+
+    CSS_PATH = "explorer.tcss"
+    TITLE = "promptlight explore"
+    ENABLE_COMMAND_PALETTE = False
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual's type is that of an instance's
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012  # Textual's type is that of an instance's
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("c", "compare", "compare with another prompt"),
+        Binding("e", "edit", "change the prompt and run it"),
+        Binding("n", "neighbour(1)", "the next prompt"),
+        Binding("N", "neighbour(-1)", "the prompt before"),
+        Binding("slash", "search", "search the prompts"),
+        Binding("l", "list", "to the list of prompts"),
+        Binding("escape", "text", "back to the text"),
+        Binding("question_mark", "help", "keys, and how to read colours"),
+        Binding("q", "quit", "leave"),
+    ]
+
+    def __init__(
+        self,
+        library: Library,
+        *,
+        question: Question,
+        engine: Engine,
+        names: SectionNames | None = None,
+        id: str | None = None,
+        color_system: str | None = "auto",
+    ) -> None:
+        super().__init__(question=question, color_system=color_system)
+        self.library, self.engine = library, engine
+        self.names = names or SectionNames(None)
+        self.prompts = Prompts(library, id="prompts")
+        self.drafts: dict[str, str] = {}  # texts whose run failed or is not over, by the prompt's id
+        self.running: Scene | None = None  # what is being run with a change
+        self._first_id = id
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        with Horizontal():
+            yield self.prompts
+            yield self.view
+        yield self.view.status
+
+    def on_mount(self) -> None:
+        """Open the prompt that was asked for, or else the first that can be shown."""
+        listed = self.library.listed
+        usable = (one for one in listed if one.reason is None)
+        wanted = (one for one in listed if one.id == self._first_id)
+        self.open_listed(next(wanted, None) or next(usable, listed[0]))
+        for problem in self.library.problems:
+            self.notify(one_line(problem), severity="warning", markup=False)
+
+    # ---- prompts -----------------------------------------------------------------------------------------------------
+
+    def load(self, listed: Listed) -> Analysis | None:
+        """A prompt's analysis; None, with a message, where there is nothing to show."""
+        try:
+            result = self.library.load(listed)
+        except PromptlightError as error:
+            self.view.show_message(str(error))
+            return None
+        if isinstance(result, SetAside):
+            self.view.show_message(f"{result.id} was set aside: {result.reason}\n\n{result.prompt or ''}")
+            return None
+        return self.names.give(result)
+
+    def open_listed(self, listed: Listed) -> None:
+        """Show a prompt, all of its completion explained."""
+        self.scene = None
+        self.view.forget()
+        by, target_by, pooling = self.question.by, self.question.target_by, self.question.pooling
+        analysis = self.load(listed)
+        if analysis is not None:
+            try:
+                self.show(open_scene(analysis, by=by, target_by=target_by, pooling=pooling))
+            except PromptlightError as error:  # nothing was written
+                self.view.show_message(f"{listed.id}: {error}\n\n{analysis.completion.text}")
+        self.prompts.list.mark_open(listed.id)
+        if listed.shard is None:
+            self.notify(f"{one_line(listed.id)} is in memory only: it is not stored", markup=False)
+        self.view.page.scroll_home(animate=False)
+        self.action_text()
+
+    def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
+        """Open it."""
+        self.open_listed(event.listed)
+
+    def action_neighbour(self, step: int) -> None:
+        """The next prompt of those that the list shows, or the one before."""
+        self.prompts.list.action_step(step)
+        self.prompts.list.action_choose()
+
+    def action_list(self) -> None:
+        """To the list; where there is no room for both, it takes the text's place."""
+        self.screen.add_class("listing")
+        self.prompts.list.focus()
+
+    def action_search(self) -> None:
+        """To the field above the list."""
+        self.screen.add_class("listing")
+        self.prompts.field.focus()
+
+    def action_text(self) -> None:
+        """To the text."""
+        self.screen.remove_class("listing")
+        self.view.page.focus()
+
+    # ---- two prompts -------------------------------------------------------------------------------------------------
+
+    def action_compare(self) -> None:
+        """Choose a second prompt, and show both."""
+        scene = self.scene
+        if scene is None:
+            return
+
+        def compare(listed: Listed | None) -> None:
+            result = self.library.load(listed) if listed else None
+            if isinstance(result, Analysis):
+                self.show_comparison(scene, self.names.give(result))
+
+        self.push_screen(Picker(self.library, scene.analysis.completion.prompt.id), compare)
+
+    def show_comparison(self, scene: Scene, analysis: Analysis) -> None:
+        """Both side by side, in a window."""
+        try:
+            before, after = scene.explanation, carry_target(scene, analysis).explanation
+        except PromptlightError as error:
+            self.notify(one_line(str(error)), severity="error", markup=False)
+            return
+        look = self.look
+
+        def paint(console: Console) -> RenderableType:
+            return render_comparison(before, after, console, look)
+
+        self.push_screen(Window("Before and after", paint, self.color_system))
+
+    # ---- a change ----------------------------------------------------------------------------------------------------
+
+    def action_edit(self) -> None:
+        """Change the prompt; what could not be run last time is still there."""
+        if self.scene is None:
+            return
+        prompt = self.scene.analysis.completion.prompt
+        said = find_said(prompt)
+        what = "the last turn of " if prompt.turns else ""
+        title = f"Change {what}{one_line(prompt.id)} and run it with {self.engine.model}"
+        self.push_screen(EditWindow(title, said, self.drafts.get(prompt.id, said), self.try_change))
+
+    def try_change(self, said: str) -> str | None:
+        """Run the open prompt with another text; returns why that can't be."""
+        if self.scene is None or said == find_said(self.scene.analysis.completion.prompt):
+            return "nothing is changed yet"
+        if self.running is not None:
+            return "another run is not over yet: wait for it"
+        original = self.scene.analysis.completion.prompt
+        self.drafts[original.id] = said
+        self.running = self.scene
+        changed = change_said(original, said, self.library.name_change(original.id))
+        start_run(self.engine, original, changed, self.post_message)
+        return None
+
+    def on_finished(self, event: Finished) -> None:
+        """Show both, and keep the changed one; or say what went wrong."""
+        scene, self.running = self.running, None
+        window = self.screen if isinstance(self.screen, EditWindow) else None
+        if event.pair is None or scene is None:
+            if window:
+                window.stop_waiting(event.error or "")
+            else:
+                self.notify(f"{one_line(event.error or '')}; e has the text still", severity="error", markup=False)
+            return
+        before, after = (self.names.give(one) for one in event.pair)
+        self.drafts.pop(before.completion.prompt.id, None)
+        listed = self.library.add(after)
+        self.prompts.search()
+        self.notify(f"{one_line(listed.id)} is at the end of the list, in memory only: it is not stored", markup=False)
+        if window:
+            window.dismiss(None)
+            self.show_comparison(carry_target(scene, before), after)
+
+    def action_help(self) -> None:
+        """All keys, and how to read what is shown."""
+        keys = [(name_key(binding.key), binding.description) for binding in list_bindings()]
+        self.push_screen(Window("promptlight explore", lambda console: render_help(keys), self.color_system))
+
+
+def list_bindings() -> list[Binding]:
+    """Every key of the explorer and of its windows that the help and the docs name."""
+    classes = (Asking, Explorer, Page, EditWindow)
+    return [one for owner in classes for one in owner.BINDINGS if isinstance(one, Binding)]
+
+
+def name_key(key: str) -> str:
+    """What stands on the keyboard."""
+    names = {"plus": "+", "equals_sign": "=", "minus": "-", "slash": "/", "question_mark": "?"}
+    return ", ".join(names.get(one, one) for one in key.split(","))

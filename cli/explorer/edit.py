@@ -1,0 +1,97 @@
+"""The window in which a prompt's text is changed and run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static, TextArea
+
+from promptlight.cli.editor import edit_text
+from promptlight.cli.explorer.editable import restore_text, show_text
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.printable import one_line
+
+KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
+
+
+class EditWindow(ModalScreen[None]):
+    """A text area. ``run`` is called with the text that is to be tried, and returns why it can't be, or None."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+r", "run", "run", priority=True),
+        Binding("ctrl+e", "editor", "open $EDITOR", priority=True),
+        Binding("escape", "leave", "back", priority=True),
+    ]
+
+    def __init__(self, title: str, original: str, draft: str, run: Callable[[str], str | None]) -> None:
+        super().__init__()
+        self._title, self._original, self._run = title, original, run
+        self._area = TextArea(show_text(draft), soft_wrap=True, tab_behavior="focus")
+        self._note = Static(Text(KEYS), classes="note", markup=False)
+        self._since: float | None = None
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        with Vertical(classes="window"):
+            yield Static(Text(self._title, "bold"), classes="title", markup=False)
+            yield self._area
+            yield self._note
+
+    def on_mount(self) -> None:
+        """Keys write; a clock says that something is going on."""
+        self._area.focus()
+        self.set_interval(0.25, self._tick)
+
+    @property
+    def text(self) -> str:
+        """What is to be read by the model."""
+        return restore_text(self._area.text, self._original)
+
+    def action_run(self) -> None:
+        """Try it."""
+        if self._since is not None:
+            return
+        refusal = self._run(self.text)
+        if refusal:
+            self.say(refusal)
+        else:
+            self._since = time.monotonic()
+            self._tick()
+
+    def stop_waiting(self, error: str) -> None:
+        """It failed; the text is as it was."""
+        self._since = None
+        self.say(f"{error}; the text above is kept. {KEYS}")
+
+    def say(self, message: str) -> None:
+        """In the line below the text."""
+        self._note.update(Text(one_line(message)))
+
+    def _tick(self) -> None:
+        if self._since is not None:
+            seconds = time.monotonic() - self._since
+            self.say(f"loading the model and running the prompt before and after: {seconds:.0f} s; escape goes back")
+
+    def action_editor(self) -> None:
+        """The user's own editor on the text."""
+        try:
+            with self.app.suspend():
+                text = edit_text(self.text)
+        except (PromptlightError, UnicodeDecodeError) as error:
+            self.say(str(error))
+        except SuspendNotSupported:
+            self.say("this terminal can't hand over to an editor")
+        else:
+            self._original = text
+            self._area.text = show_text(text)
+
+    def action_leave(self) -> None:
+        """Back; a run goes on, and its result comes into the list."""
+        self.dismiss(None)

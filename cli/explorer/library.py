@@ -1,0 +1,66 @@
+"""The prompts that the explorer can show: those of a results folder, read when wanted, and those made meanwhile."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from promptlight.io.listing import START_LENGTH, Listed, list_results, search_results
+from promptlight.io.store import read_result
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import Analysis, SetAside
+
+
+class Library:
+    """A list of prompts, and each one's analysis on demand. Raises OutputError for a folder without results.
+
+    Of a stored prompt only what the list shows is in memory. ``problems`` names shards that could not be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.problems: list[str] = []
+        self.listed = list(list_results(folder, self.problems))
+        if not self.listed:
+            raise OutputError("; ".join(self.problems))
+        self._made: list[Analysis] = []
+
+    def load(self, listed: Listed) -> Analysis | SetAside:
+        """What is known about a prompt. Raises OutputError where it can no longer be read."""
+        return self._made[listed.place] if listed.shard is None else read_result(listed.shard, listed.place)
+
+    def search(self, wanted: str) -> list[Listed]:
+        """The prompts whose id, label, prompt, completion or reason holds a text, in upper or lower case; "": all."""
+        if not wanted:
+            return self.listed
+        stored = set(search_results(self.folder, wanted))
+        made = {place for place, analysis in enumerate(self._made) if _holds(analysis, wanted.casefold())}
+        return [
+            one for one in self.listed if (one.place in made if one.shard is None else (one.shard, one.place) in stored)
+        ]
+
+    def add(self, analysis: Analysis) -> Listed:
+        """Keep an analysis in memory, at the end of the list."""
+        prompt = analysis.completion.prompt
+        listed = Listed(
+            id=prompt.id,
+            label=prompt.source,
+            start=prompt.text[:START_LENGTH],
+            reason=None,
+            shard=None,
+            place=len(self._made),
+        )
+        self._made.append(analysis)
+        self.listed.append(listed)
+        return listed
+
+    def name_change(self, id: str) -> str:
+        """An id for a changed prompt that no other one has."""
+        taken = {one.id for one in self.listed}
+        names = (f"{id} (changed{f' {number}' if number > 1 else ''})" for number in range(1, len(taken) + 2))
+        return next(name for name in names if name not in taken)
+
+
+def _holds(analysis: Analysis, wanted: str) -> bool:
+    completion = analysis.completion
+    texts = (completion.prompt.id, completion.prompt.source or "", completion.text)
+    return any(wanted in text.casefold() for text in texts)

@@ -1,0 +1,125 @@
+"""A scrolled page of lines that are drawn already; a click says which token lies below it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.console import Console, RenderableType
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.events import Click, Resize
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from promptlight.cli.views.text import TOKEN
+
+NARROWEST = 20  # cells in which a page is still laid out
+
+
+class Page(ScrollView, can_focus=True, inherit_bindings=False):
+    """Lines of text, drawn when they come into sight."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "scroll_up", "scroll", show=False),
+        Binding("down", "scroll_down", "scroll", show=False),
+        Binding("pageup", "page_up", "scroll by a page", show=False),
+        Binding("pagedown,space", "page_down", "scroll by a page", show=False),
+        Binding("ctrl+home", "scroll_home", "to the top", show=False),
+        Binding("ctrl+end", "scroll_end", "to the end", show=False),
+    ]
+    ALLOW_SELECT = False  # a drag would select text, and a click is meant
+
+    class Clicked(Message):
+        """A token was clicked; ``extending`` with shift."""
+
+        def __init__(self, token: int, extending: bool) -> None:
+            super().__init__()
+            self.token, self.extending = token, extending
+
+    class Resized(Message):
+        """The page has another width: its lines have to be laid out anew."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.lines: list[Text] = []
+        self._strips: dict[int, Strip] = {}
+        self._laid_out = 0
+
+    def console(self, color_system: str | None) -> Console:
+        """One that lays out for this page's width."""
+        return make_console(max(NARROWEST, self.scrollable_content_region.width), color_system)
+
+    def show_lines(self, lines: Sequence[Text]) -> None:
+        """Replace all lines; the page stays where it is scrolled to."""
+        self.lines = list(lines)
+        self._strips.clear()
+        self._laid_out = self.scrollable_content_region.width
+        self.virtual_size = Size(self._laid_out, len(self.lines))
+        self.refresh()
+
+    def sees(self, start: int, stop: int) -> bool:
+        """Whether one of the tokens from start to before stop is in sight."""
+        top = self.scroll_offset.y
+        visible = self.lines[top : top + self.scrollable_content_region.height]
+        return any(_holds(line, start, stop) for line in visible)
+
+    def scroll_to_token(self, start: int, stop: int) -> None:
+        """Bring the first line with one of these tokens to the top."""
+        row = next((row for row, line in enumerate(self.lines) if _holds(line, start, stop)), None)
+        if row is not None:
+            self.scroll_to(y=row, animate=False)
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the window; Textual calls it."""
+        row = y + self.scroll_offset.y
+        width = self.scrollable_content_region.width
+        if row >= len(self.lines):
+            return Strip.blank(width, self.rich_style)
+        if row not in self._strips:
+            segments = self.lines[row].render(make_console(max(width, 1), "truecolor"))
+            self._strips[row] = Strip(Segment(one.text, one.style) for one in segments)
+        return self._strips[row].crop_extend(0, width, self.rich_style).apply_style(self.rich_style)
+
+    def on_click(self, event: Click) -> None:
+        """Say which token was meant."""
+        token = event.style.meta.get(TOKEN)
+        if token is not None:
+            self.post_message(self.Clicked(token, event.shift))
+
+    def on_resize(self, event: Resize) -> None:
+        """Ask for lines of another width."""
+        if self._laid_out != self.scrollable_content_region.width:
+            self.post_message(self.Resized())
+
+
+def _holds(line: Text, start: int, stop: int) -> bool:
+    return any(start <= find_token(span.style) < stop for span in line.spans)
+
+
+def find_token(style: str | Style) -> int:
+    """Where the piece with this style begins; -1 if it is no token."""
+    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
+
+
+def make_console(width: int, color_system: str | None) -> Console:
+    """A console that nothing is printed on: the views lay out with it."""
+    return Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=True,
+        color_system=color_system,  # type: ignore[arg-type]  # Textual's own has one of Rich's
+        highlight=False,
+        legacy_windows=False,
+    )
+
+
+def lay_out(renderable: RenderableType, console: Console) -> list[Text]:
+    """What the views draw, as lines."""
+    rows = console.render_lines(renderable, pad=False)
+    return [Text.assemble(*((segment.text, segment.style or "") for segment in row)) for row in rows]

@@ -1,0 +1,156 @@
+"""The list of prompts, with a field that searches it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.events import Click
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+from textual.timer import Timer
+from textual.widgets import Input
+
+from promptlight.cli.explorer.library import Library
+from promptlight.io.listing import Listed
+from promptlight.salience.printable import one_line
+
+PAUSE = 0.15  # seconds without a key before a search begins: it reads the folder
+CURSOR, OPEN, ASIDE = Style(reverse=True), Style(bold=True), Style(dim=True)
+
+
+class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
+    """A line per prompt. Lines are drawn when they come into sight, so that ten thousand cost what twenty do."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "step(-1)", "the prompt above", show=False),
+        Binding("down,j", "step(1)", "the prompt below", show=False),
+        Binding("pageup", "page(-1)", "a page up", show=False),
+        Binding("pagedown", "page(1)", "a page down", show=False),
+        Binding("home", "step(-1000000000)", "the first prompt", show=False),
+        Binding("end", "step(1000000000)", "the last prompt", show=False),
+        Binding("enter,space", "choose", "open this prompt", show=False),
+    ]
+    ALLOW_SELECT = False
+
+    class Chosen(Message):
+        """A prompt is to be opened."""
+
+        def __init__(self, listed: Listed) -> None:
+            super().__init__()
+            self.listed = listed
+
+    def __init__(self, listed: Sequence[Listed]) -> None:
+        super().__init__()
+        self.listed = listed
+        self.cursor = 0
+        self.open_id: str | None = None
+
+    def on_mount(self) -> None:
+        """Show what there is."""
+        self.show_listed(self.listed)
+
+    def show_listed(self, listed: Sequence[Listed]) -> None:
+        """Replace the lines; the cursor goes to the prompt that is open, if it is among them."""
+        self.listed = listed
+        self.cursor = next((row for row, one in enumerate(listed) if one.id == self.open_id), 0)
+        self.virtual_size = Size(self.size.width, max(1, len(listed)))
+        self._show_cursor()
+
+    def mark_open(self, id: str) -> None:
+        """Say which prompt is open."""
+        self.open_id = id
+        self.show_listed(self.listed)
+
+    def action_step(self, step: int) -> None:
+        """Move the cursor."""
+        self.cursor = max(0, min(self.cursor + step, len(self.listed) - 1))
+        self._show_cursor()
+
+    def action_page(self, direction: int) -> None:
+        """Move the cursor by what is in sight."""
+        self.action_step(direction * max(1, self.size.height - 1))
+
+    def action_choose(self) -> None:
+        """Open the prompt under the cursor."""
+        if self.listed:
+            self.post_message(self.Chosen(self.listed[self.cursor]))
+
+    def on_click(self, event: Click) -> None:
+        """Open the prompt that was clicked."""
+        row = event.y + self.scroll_offset.y
+        if row < len(self.listed):
+            self.cursor = row
+            self.refresh()
+            self.action_choose()
+
+    def _show_cursor(self) -> None:
+        top, height = self.scroll_offset.y, max(1, self.size.height)
+        if not top <= self.cursor < top + height:
+            self.scroll_to(y=self.cursor if self.cursor < top else self.cursor - height + 1, animate=False)
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the window; Textual calls it."""
+        row, width = y + self.scroll_offset.y, self.scrollable_content_region.width
+        if row >= len(self.listed):
+            text = Text(" nothing found" if y == 0 and not self.listed else "", ASIDE)
+        else:
+            text = render_listed(self.listed[row], is_open=self.listed[row].id == self.open_id)
+        text.truncate(width, overflow="ellipsis", pad=True)
+        if row == self.cursor and self.has_focus and self.listed:
+            text.stylize(CURSOR)
+        strip = Strip(Segment(one.text, one.style) for one in text.render(self.app.console))
+        return strip.adjust_cell_length(width).apply_style(self.rich_style)
+
+
+def render_listed(listed: Listed, *, is_open: bool) -> Text:
+    """One line of the list: which prompt, and its label, start or what is wrong with it."""
+    if listed.reason is not None:
+        return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)
+    more = one_line(listed.label or listed.start.strip())
+    name = (one_line(listed.id), OPEN if is_open else "")
+    return Text.assemble("▸ " if is_open else "  ", name, (f"  {more}", ASIDE))
+
+
+class Prompts(Vertical):
+    """The field and the list below it."""
+
+    def __init__(self, library: Library, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.library = library
+        self.field = Input(placeholder=f"/ search {len(library.listed):,} prompts", compact=True)
+        self.list = PromptList(library.listed)
+        self._waiting: Timer | None = None
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        yield self.field
+        yield self.list
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Search when the keys rest."""
+        event.stop()
+        if self._waiting:
+            self._waiting.stop()
+        self._waiting = self.set_timer(PAUSE, self.search)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Go to what was found."""
+        event.stop()
+        self.search()
+        self.list.focus()
+
+    def search(self) -> None:
+        """Show what the field asks for."""
+        if self._waiting:
+            self._waiting.stop()
+        self.list.show_listed(self.library.search(self.field.value.strip()))

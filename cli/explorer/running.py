@@ -1,0 +1,51 @@
+"""A prompt and its change, explained beside the app, which stays alive meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from textual.message import Message
+
+from promptlight.cli.engine import Engine
+from promptlight.salience.editing import apply_edits, find_edits, said_in
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.types import Analysis, Prompt
+
+
+class Finished(Message):
+    """Both are explained, or ``error`` says why not."""
+
+    def __init__(self, pair: tuple[Analysis, Analysis] | None, error: str | None) -> None:
+        super().__init__()
+        self.pair, self.error = pair, error
+
+
+def find_said(prompt: Prompt) -> str:
+    """What of a prompt can be edited: all of it, or the last thing that was said in a chat."""
+    start, stop = said_in(prompt)[-1]
+    return prompt.text[start:stop]
+
+
+def change_said(prompt: Prompt, said: str, id: str) -> Prompt:
+    """The prompt with another text in that place."""
+    return apply_edits(prompt, find_edits(find_said(prompt), said, said_in(prompt)[-1][0]), id=id)
+
+
+def start_run(engine: Engine, original: Prompt, changed: Prompt, tell: Callable[[Message], object]) -> threading.Thread:
+    """Explain both in a thread; ``tell`` gets a Finished from there."""
+
+    def work() -> None:
+        try:
+            before, after = engine.explain(original, changed)
+        except PromptlightError as error:
+            tell(Finished(None, str(error)))
+        except Exception as error:  # a bug, or torch's own: the app and all that it holds go on
+            tell(Finished(None, f"{type(error).__name__}: {error}"))
+        else:
+            tell(Finished((before, after), None))
+
+    # of asyncio's own threads the app would wait for the end when it is left
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread

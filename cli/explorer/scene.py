@@ -1,0 +1,172 @@
+"""What the explorer shows, as one frozen value: an analysis, how it is cut, and which part of the completion is chosen.
+
+The chosen spans go from an *anchor* to a *cursor*, as in an editor: moving takes both along, extending the latter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeVar
+
+from promptlight.salience.aggregation import choose_method, choose_targets
+from promptlight.salience.explanation import Explanation, Question, explain_spans, find_targets
+from promptlight.salience.sections import sections_of
+from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, Span
+
+Choice = TypeVar("Choice")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scene:
+    """One state of the view; every change makes a new one. ``anchor`` and ``cursor`` number the completion's spans."""
+
+    analysis: Analysis
+    by: Cut
+    target_by: Cut
+    pooling: Pooling
+    anchor: int
+    cursor: int
+
+    @cached_property
+    def targets(self) -> list[Span]:
+        """All spans of the completion that can be chosen."""
+        return find_targets(self.analysis, Question(by=self.by, target_by=self.target_by))
+
+    @property
+    def chosen(self) -> list[Span]:
+        """Those that are explained."""
+        return self.targets[min(self.anchor, self.cursor) : max(self.anchor, self.cursor) + 1]
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether the whole completion is explained."""
+        return len(self.chosen) == len(self.targets)
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """Every source's score for what is chosen."""
+        question = Question(by=self.by, target_by=self.target_by, pooling=self.pooling)
+        return explain_spans(self.analysis, question, self.chosen)
+
+    @property
+    def splits(self) -> list[int]:
+        """Where targets begin: a click must tell them apart, also within one source."""
+        return [span.start for span in self.targets]
+
+    # ---- which target ------------------------------------------------------------------------------------------------
+
+    def choose(self, number: int) -> Scene:
+        """One target alone; the nearest where there is none of that number."""
+        number = self._clip(number)
+        return self._change(anchor=number, cursor=number)
+
+    def move(self, step: int) -> Scene:
+        """The next target or the one before. From all of them, the first or the last."""
+        if self.takes_all and len(self.targets) > 1:
+            return self.choose(0 if step > 0 else -1)
+        return self.choose(max(0, self.cursor + step))
+
+    def extend(self, step: int) -> Scene:
+        """One target more or fewer at the cursor's end."""
+        return self.extend_to(max(0, self.cursor + step))
+
+    def extend_to(self, number: int) -> Scene:
+        """All from the anchor to a target."""
+        return self._change(anchor=self.anchor, cursor=self._clip(number))
+
+    def choose_all(self) -> Scene:
+        """The whole completion."""
+        return self._change(anchor=0, cursor=len(self.targets) - 1)
+
+    def find_target(self, token: int) -> int | None:
+        """The number of the target that holds a token; None for a token that is no part of the completion's text."""
+        return next((number for number, span in enumerate(self.targets) if span.start <= token < span.stop), None)
+
+    def _clip(self, number: int) -> int:
+        return min(number, len(self.targets) - 1) if number >= 0 else max(0, len(self.targets) + number)
+
+    def _change(self, *, anchor: int, cursor: int) -> Scene:
+        changed = replace(self, anchor=anchor, cursor=cursor)
+        changed.__dict__["targets"] = self.targets  # the same ones: finding them takes longer than all else
+        return changed
+
+    # ---- how it is cut -----------------------------------------------------------------------------------------------
+
+    def cut_sources(self, step: int, own: Cut) -> Scene:
+        """The next coarser cut of the sources, or with -1 the next finer; ``own`` is one more than there are."""
+        return replace(self, by=step_from(list_source_cuts(self.analysis, own), self.by, step))
+
+    def cut_targets(self, step: int, own: Cut) -> Scene:
+        """The same for the targets; those that hold some of what was chosen are chosen then."""
+        cuts = list_target_cuts(self.analysis, own)
+        changed = replace(self, target_by=step_from(cuts, self.target_by, step), anchor=0, cursor=0)
+        if self.takes_all:
+            return changed.choose_all()
+        first, stop = self.chosen[0].start, self.chosen[-1].stop
+        held = [number for number, span in enumerate(changed.targets) if span.start < stop and span.stop > first]
+        return changed.choose(held[0]).extend_to(held[-1])
+
+    def view_next_method(self) -> Scene:
+        """The next method whose scores are stored; chosen targets stay chosen where it has scores for such targets."""
+        methods = sorted(list_methods(self.analysis), key=list(Method).index)
+        analysis = choose_method(self.analysis, step_from(methods, self.analysis.salience.method, 1))
+        if choose_targets(analysis, self.target_by) == self.target_by:
+            return replace(self, analysis=analysis)
+        return open_scene(analysis, by=self.by, target_by=self.target_by, pooling=self.pooling)
+
+    def pool_next(self) -> Scene:
+        """The next way to make one score of a source's tokens."""
+        return replace(self, pooling=step_from(list(Pooling), self.pooling, 1))
+
+
+def open_scene(analysis: Analysis, *, by: Cut, target_by: Cut | None, pooling: Pooling) -> Scene:
+    """All of a completion, cut as wanted where that is possible. Raises UsageError if there is no completion."""
+    by = by if by in list_source_cuts(analysis, by) else Granularity.WORD
+    target_by = choose_targets(analysis, target_by or by)
+    scene = Scene(analysis=analysis, by=by, target_by=target_by, pooling=pooling, anchor=0, cursor=0)
+    return scene.choose_all()
+
+
+def carry_target(scene: Scene, analysis: Analysis) -> Scene:
+    """The same question about another analysis: the same text if it is there, else the spans of the same numbers."""
+    other = open_scene(analysis, by=scene.by, target_by=scene.target_by, pooling=scene.pooling)
+    if scene.takes_all:
+        return other
+    wanted = [span.text.strip() for span in scene.chosen]
+    texts = [span.text.strip() for span in other.targets]
+    places = range(len(texts) - len(wanted) + 1)
+    first = next((place for place in places if texts[place : place + len(wanted)] == wanted), None)
+    if first is None:
+        return other.choose(min(scene.anchor, scene.cursor)).extend_to(max(scene.anchor, scene.cursor))
+    return other.choose(first).extend_to(first + len(wanted) - 1)
+
+
+def list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
+    """From fine to coarse; sections where the prompt has some."""
+    has_sections = bool(sections_of(analysis.completion.prompt))
+    cuts: list[Cut] = [cut for cut in Granularity if cut is not Granularity.SECTION or has_sections]
+    return cuts if isinstance(own, Granularity) else [*cuts, own]
+
+
+def list_target_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
+    """From fine to coarse, those that scores are stored for."""
+    cuts = [cut for cut in list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
+    return [cut for cut in cuts if choose_targets(analysis, cut) == cut]
+
+
+def list_methods(analysis: Analysis) -> list[Method]:
+    """The methods whose scores are stored."""
+    return [found.method for found in analysis.maps]
+
+
+def step_from(choices: list[Choice], current: Choice, step: int) -> Choice:
+    """The choice after the current one, or before it, around the ends."""
+    place = choices.index(current) if current in choices else 0
+    return choices[(place + step) % len(choices)]
+
+
+def find_source(explanation: Explanation, token: int) -> Span | None:
+    """The span of a text that holds a token; None for one that the model's format put there."""
+    span = next((span for span in explanation.spans if span.start <= token < span.stop), None)
+    return None if span is None or span.role is Role.SPECIAL else span

@@ -1,0 +1,119 @@
+"""What lies over the explorer for a while: help, the choice of a second prompt, and two prompts side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from promptlight.cli.explorer.library import Library
+from promptlight.cli.explorer.page import Page, lay_out
+from promptlight.cli.explorer.prompts import PromptList, Prompts
+from promptlight.io.listing import Listed
+from promptlight.salience.printable import one_line
+
+Painter = Callable[[Console], RenderableType]
+BOLD = "bold"
+
+MEANING = {
+    "What the colours mean": (
+        "The target is amber: the part of the completion that you ask about. The darker another piece, the more a "
+        "small change of it would move the target's probability, relative to the strongest piece. White: little or "
+        "nothing. With a signed method, teal raised the target and pink lowered it. Dim text is the chat's own format, "
+        "or comes after the target and can't matter for it."
+    ),
+    "What they do not mean": (
+        "A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark "
+        "says how much, not in which direction. Each target has a scale of its own: between two targets compare "
+        "shares, not shades. Longer pieces add up more tokens, so that a line is often stronger than a word. Faint is "
+        "not nothing: + shows more of it."
+    ),
+}
+
+
+class Window(ModalScreen[Listed | None]):
+    """A page over everything, with a title and a line that says how to leave."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back")]
+
+    def __init__(self, title: str, paint: Painter, color_system: str | None) -> None:
+        super().__init__()
+        self._title, self._paint, self._color_system = title, paint, color_system
+        self.page = Page()
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        with Vertical(classes="window"):
+            yield Static(Text(self._title, BOLD), classes="title")
+            yield self.page
+            yield Static(Text("escape goes back"), classes="note")
+
+    def on_mount(self) -> None:
+        """Keys scroll the page."""
+        self.page.focus()
+
+    def on_page_resized(self) -> None:
+        """Lay out for this width."""
+        console = self.page.console(self._color_system)
+        self.page.show_lines(lay_out(self._paint(console), console))
+
+    def action_leave(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+
+class Picker(ModalScreen[Listed | None]):
+    """The list of prompts once more, to choose a second one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back"), Binding("slash", "search", "search")]
+
+    def __init__(self, library: Library, id: str) -> None:
+        super().__init__()
+        self._library, self._open_id = library, id
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        with Vertical(classes="window"):
+            yield Static(Text(f"Compare {one_line(self._open_id)} with which prompt?", BOLD), classes="title")
+            yield Prompts(self._library)
+            yield Static(Text("/ searches, enter chooses, escape goes back"), classes="note")
+
+    def on_mount(self) -> None:
+        """Keys move in the list."""
+        self.query_one(PromptList).mark_open(self._open_id)
+        self.query_one(PromptList).focus()
+
+    def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
+        """That one; one that was set aside has nothing to compare."""
+        event.stop()
+        if event.listed.reason is not None:
+            self.notify(f"{one_line(event.listed.id)} was set aside: choose another one", markup=False)
+        else:
+            self.dismiss(event.listed)
+
+    def action_search(self) -> None:
+        """To the field."""
+        self.query_one(Prompts).field.focus()
+
+    def action_leave(self) -> None:
+        """Back."""
+        self.dismiss(None)
+
+
+def render_help(keys: Sequence[tuple[str, str]]) -> RenderableType:
+    """All keys, and how to read what is shown."""
+    table = Table.grid(padding=(0, 2))
+    for key, meaning in keys:
+        table.add_row(Text(key, BOLD), Text(meaning))
+    text = Text()
+    for title, meaning in MEANING.items():
+        text.append(f"\n{title}\n", BOLD).append(f"{meaning}\n")
+    return Group(table, text)

@@ -1,0 +1,116 @@
+"""The right side: the question, the text with its salience, the strongest sources, and a line about a clicked piece."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from promptlight.cli.explorer.page import Page
+from promptlight.cli.explorer.scene import Scene, find_source
+from promptlight.cli.views.heatmap import render_heading, render_legend
+from promptlight.cli.views.palette import Look
+from promptlight.cli.views.strongest import render_strongest
+from promptlight.cli.views.text import render_page, render_text, wrap
+from promptlight.salience.printable import one_line, printable
+
+ROOM = {36: 8, 28: 5, 24: 3}  # from this many lines on, so many of the strongest sources are listed
+HINT = "click a piece of the prompt for its score, or one of the completion to ask about it"
+
+
+class View(Vertical):
+    """Shows a scene. ``looked_at`` is the token whose piece the line of details is about."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.looked_at: int | None = None
+        self._chosen: tuple[int, int] | None = None  # the target's tokens
+        self.page = Page(id="text")
+        self._parts = {name: Static(id=name, markup=False) for name in ("heading", "legend", "strongest", "details")}
+        self.status = Static(id="status", markup=False)
+        self._message = ""
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        yield self._parts["heading"]
+        yield self.page
+        yield self._parts["legend"]
+        yield self._parts["strongest"]
+        yield self._parts["details"]
+
+    def forget(self) -> None:
+        """Another prompt comes."""
+        self.looked_at, self._chosen = None, None
+
+    def show_message(self, message: str) -> None:
+        """Words in the place of a text that can't be shown."""
+        for part in self._parts.values():
+            part.update("")
+        self.status.update(Text(" ? help", "bold"))
+        self._message = printable(message)
+        self.lay_out()
+
+    def lay_out(self) -> None:
+        """Wrap a message for the page's width."""
+        console = self.page.console(None)
+        self.page.show_lines([row for line in self._message.split("\n") for row in wrap(Text(line), console)])
+
+    def show_scene(self, scene: Scene, look: Look) -> None:
+        """Draw it; where the target was in sight and went out of it, scroll to it."""
+        explanation, console = scene.explanation, self.page.console(look.color_system)
+        width = console.width
+        was_in_sight = self._chosen is not None and self.page.sees(*self._chosen)
+        self.page.show_lines(list(render_page(render_text(explanation, look, scene.splits), console, look)))
+        self._chosen = (scene.chosen[0].start, scene.chosen[-1].stop)
+        if was_in_sight and not self.page.sees(*self._chosen):
+            self.page.scroll_to_token(*self._chosen)
+        strongest = explanation.strongest(self._count_strongest())
+        parts = {
+            "heading": render_heading(explanation, look, width),
+            "legend": wrap(render_legend(look), console),
+            "strongest": render_strongest(explanation, strongest, look, width) if strongest else iter(()),
+            "details": self._describe_piece(scene, width),
+        }
+        for name, lines in parts.items():
+            self._parts[name].update(Text("\n").join(lines))
+        self.status.update(describe_scene(scene, look, self.app.size.width))
+
+    def _count_strongest(self) -> int:
+        return next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
+
+    def _describe_piece(self, scene: Scene, width: int) -> Iterator[Text]:
+        """The clicked source's text, line, share and score, in one line."""
+        explanation = scene.explanation
+        span = None if self.looked_at is None else find_source(explanation, self.looked_at)
+        if span is None:
+            line = Text(HINT, "dim")
+        else:
+            share, score = explanation.shares[span.number], explanation.scores[span.number]
+            is_source = explanation.visible[span.number]
+            numbers = f"share {share:.1%}, score {score:.3g}" if is_source else "part of the target"
+            text = one_line(span.text.strip() or span.text)
+            line = Text.assemble(f"line {span.line}, {numbers}: ", (text, "bold"))
+        line.truncate(width, overflow="ellipsis")
+        yield line
+
+
+def describe_scene(scene: Scene, look: Look, width: int) -> Text:
+    """All settings in one line."""
+    numbers = [min(scene.anchor, scene.cursor) + 1, max(scene.anchor, scene.cursor) + 1]
+    chosen = "all" if scene.takes_all else "-".join(map(str, dict.fromkeys(numbers)))
+    settings = (
+        f"by {scene.by}",
+        f"target {scene.target_by} {chosen} of {len(scene.targets)}",
+        str(scene.pooling),
+        str(scene.analysis.salience.method),
+        f"intensity {look.taste.intensity:g}",
+        str(look.taste.marking),
+        str(look.taste.spacing),
+    )
+    help = " ? help"
+    line = Text(" " + " · ".join(settings))
+    line.truncate(max(0, width - len(help)), overflow="ellipsis", pad=True)
+    return Text.assemble(line, (help, "bold"))
