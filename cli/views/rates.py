@@ -1,0 +1,58 @@
+"""A benchmark's hit rates as a table: a row per setting, a column per scope of lines to choose from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from promptlight.salience.benchmark import Rate, Scope
+from promptlight.salience.causes import Benchmark
+
+QUESTIONS = {
+    Benchmark.RECOMMENDATIONS: "Is the top source the example's line that the recommendation was copied from?",
+    Benchmark.TWINS: "Is it the right one of two lines with the same words?",
+    Benchmark.PRINCIPLES: "Is it one of the two lines that the answer takes together?",
+    Benchmark.HOPS: "Is it the line that decided what the model's own analysis says?",
+}
+SCOPES = {
+    Scope.CANDIDATES: "among the lines edited",
+    Scope.PROMPT: "among the prompt's lines",
+    Scope.ALL: "among all lines",
+}
+
+
+def render_rates(benchmark: Benchmark, rates: Sequence[Rate], seed: int) -> RenderableType:
+    """The question, and how often each setting's answer is right."""
+    n = rates[0].n
+    scopes = [scope for scope in Scope if any(rate.scope is scope for rate in rates)]
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("method", "objective", "pooling", "ranked by", *(SCOPES[scope] for scope in scopes)):
+        table.add_column(name, justify="right" if name in SCOPES.values() else "left")
+    for row in group_rates(rates):
+        first = next(iter(row.values()))
+        cells = [show_rate(row[scope], benchmark) if scope in row else "" for scope in scopes]
+        table.add_row(first.method, first.objective, first.pooling, first.ranking, *cells)
+    return Group(
+        Text(QUESTIONS[benchmark], "bold"),
+        Text(f"{n} prompts, seed {seed}; rate with its 95% interval for the prompts drawn"),
+        Text(),
+        table,
+    )
+
+
+def group_rates(rates: Sequence[Rate]) -> Iterator[dict[Scope, Rate]]:
+    """The rates of each setting, by scope; settings in the order in which they come."""
+    rows: dict[tuple[str, str, str, str], dict[Scope, Rate]] = {}
+    for rate in rates:
+        rows.setdefault((rate.method, rate.objective, rate.pooling, rate.ranking), {})[rate.scope] = rate
+    yield from rows.values()
+
+
+def show_rate(rate: Rate, benchmark: Benchmark) -> str:
+    """In percent, with the interval; for two causes, how often both come first too."""
+    low, high = rate.interval
+    both = f", both {rate.both / rate.n:.0%}" if benchmark is Benchmark.PRINCIPLES else ""
+    return f"{rate.rate:.0%} ({low:.0%} to {high:.0%}){both}"
