@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from promptlight.cli.views.comparison import render_comparison
+from promptlight.cli.views.overview import render_overview
 from promptlight.cli.views.palette import Look
 from promptlight.io import read_results
 from promptlight.salience import Analysis
+from promptlight.salience.comparison import summarize_comparison
 from promptlight.salience.explanation import Question, explain_target
 from promptlight.salience.types import Granularity
 from tests.conftest import EXAMPLES, Command
+from tests.handmade import make_analysis, make_completion
 from tests.test_cli_show import ESCAPE, HOSTILE, MARKS, ORDERS
 
 TWO = ("--id", "dish-mistake", "--with", "dish-fixed", "--target", "Recommendation")
@@ -132,6 +136,20 @@ def test_no_text_can_break_out_and_no_line_is_too_long(
             assert max(map(cell_len, shown.splitlines())) <= width
             if id == "markup" and width == 120:
                 assert "[bold red]Not" in MARKS.sub("", shown)
+
+
+def test_hostile_ids_and_texts_are_shown_in_an_overview_too() -> None:
+    hostile = "\x1b[31m[bold]\u202e日本\n"
+    one, two = (
+        make_analysis(make_completion(["<bos>", hostile], [word]), seed=seed) for seed, word in ((1, "a"), (2, "b"))
+    )
+    one = replace(one, completion=replace(one.completion, prompt=replace(one.completion.prompt, id=hostile)))
+    question = Question(by=Granularity.LINE)
+    difference = summarize_comparison(explain_target(one, question), explain_target(two, question))
+    file = io.StringIO()
+    Console(file=file, width=80).print(render_overview([difference], 1, 80, n_top=3))
+    assert not ORDERS.search(file.getvalue())
+    assert "␛[31m[bold]" in file.getvalue()
 
 
 # try

@@ -24,7 +24,7 @@ from promptlight.salience.comparison import compare_explanations
 from promptlight.salience.explanation import Explanation, Question, explain_target
 from promptlight.salience.sections import name_sections
 from promptlight.salience.spans import describe_spans
-from promptlight.salience.types import Granularity, Role
+from promptlight.salience.types import Foil, Granularity, Method, Role
 from tests.conftest import EXAMPLES, Command
 from tests.handmade import make_analysis
 from tests.span_cases import build_completion
@@ -261,6 +261,35 @@ def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -
     assert "Too many parts to compare" in page.locator("#moved").inner_text()
     page.select_option("#source-by", "line")
     assert page.locator("#moved table").count() == 1
+    page.close()
+
+
+def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Browser, tmp_path: Path) -> None:
+    completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 6], ["▁so", "▁be", "▁it", "."])
+    maps = tuple(make_analysis(completion, method=one).salience for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    analysis = replace(make_analysis(completion), maps=maps, foil=Foil(request="x", tokens=("▁no", None, None, None)))
+    path, page = tmp_path / "page.html", browser.new_page(color_scheme="light")
+    sections = describe_spans(completion, find_segmentation(analysis, Granularity.SECTION))
+    write_report(path, [(analysis, sections)], title="Two", ramps=list_ramps())
+    page.goto(f"{path.as_uri()}#explain=word&shade=word&target=1")
+    assert page.locator("#method option").all_inner_texts() == ["Grad L2 Norm", "Grad · Input"]
+    assert "how strongly, not in which direction" in page.locator("#view").inner_text()
+    assert "rather than" in page.locator("#view .asked").inner_text()
+
+    def hues() -> set[bool]:  # whether red or green is the larger part, of all but pale pieces
+        colours = [piece.evaluate("n => getComputedStyle(n).backgroundColor") for piece in page.locator(".piece").all()]
+        parts = [[int(part) for part in re.findall(r"\d+", colour)[:3]] for colour in colours]
+        return {red > green for red, green, blue in parts if red != green and min(red, green, blue) < 180}
+
+    assert hues() == {True}  # violet
+    page.select_option("#method", "grad_dot_input")
+    assert hues() == {True, False}  # pink and teal
+    assert "teal raised it, pink lowered it" in page.locator("#view").inner_text()
+    assert "method=grad_dot_input" in page.url
+    rows = listed(page)
+    page.goto("about:blank")
+    page.goto(f"{path.as_uri()}#explain=word&shade=word&target=1&method=grad_dot_input")
+    assert listed(page) == rows
     page.close()
 
 

@@ -32,6 +32,7 @@ from promptlight.salience.explanation import Explanation, Question, explain_span
 from promptlight.salience.printable import printable
 from promptlight.salience.types import Granularity, Role, StopReason
 from tests.conftest import Command
+from tests.handmade import make_analysis, make_completion
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
 MARKS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹»«]")
@@ -425,3 +426,18 @@ def test_markup_in_a_prompt_is_text_in_files_too(promptlight: Command, demo_resu
             assert "<script" not in text
             assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
         ElementTree.fromstring(svg.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize("color_system", [None, "truecolor"])
+def test_a_completion_of_two_hundred_tokens_stays_readable(width: int, color_system: str | None) -> None:
+    """Wide characters, an emoji family, right-to-left and long words, as text and as a matrix."""
+    pieces = ["▁read", "ing", "▁日本語", "▁👨‍👩‍👧", "▁سلام", "▁" + "x" * 60, ".\n", "▁a"]
+    analysis = make_analysis(make_completion(["<bos>", *pieces * 12], [*pieces * 25]))
+    explanation = explain_target(analysis, Question(by=Granularity.WORD, target_by=Granularity.TOKEN))
+    for render in (render_heatmap, render_matrix_view):
+        lines = ESCAPE.sub("", draw(explanation, color_system, width, render=render)).splitlines()
+        assert max(map(cell_len, lines)) <= width
+        assert len(lines) >= (200 if render is render_matrix_view else 30)
+        letters = [len(squeeze(line[MARGIN:])) for line in lines]
+        assert render is render_matrix_view or (1, 1, 1) not in zip(letters, letters[1:], letters[2:], strict=False)
