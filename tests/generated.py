@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
 from pathlib import Path
+from typing import Any, get_args
 
 import pyarrow as pa
+import typer
 
+from promptlight.cli.app import app
 from promptlight.io.schema import build_schema
 from promptlight.io.tables import summary_schema, tidy_schema
+from promptlight.salience.errors import PromptlightError
 from promptlight.salience.types import Method
 from tests.span_cases import render_cases
+from tests.tutorial import write_tutorial
 
 
 def render_columns(fields: Iterable[pa.Field]) -> Iterator[str]:
@@ -38,8 +45,68 @@ def name_type(type: pa.DataType) -> str:
     return {"float": "float32", "double": "float64"}.get(str(type), "struct" if pa.types.is_struct(type) else str(type))
 
 
+def render_commands() -> Iterator[str]:
+    """Every command: what it does, how it is called, and its arguments and options."""
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        yield f"## `promptlight {name}`"
+        yield ""
+        yield from (" ".join(paragraph.split()) + "\n" for paragraph in command.help.split("\n\n"))
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        options = [one for one in command.params if one.param_type_name != "argument"]
+        yield f"    promptlight {name} {' '.join(map(name_argument, arguments))}".rstrip() + " [OPTIONS]"
+        yield ""
+        if command.params:
+            yield "| | default | what it is |"
+            yield "|---|---|---|"
+            yield from (describe_parameter(f"`{name_argument(one)}`", one) for one in arguments)
+            yield from (describe_parameter(f"`{name_option(one)}`", one) for one in options)
+            yield ""
+
+
+def name_argument(parameter: Any) -> str:
+    """``RESULTS``, in brackets where it can be left out, with points where there can be several."""
+    name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+    return name if parameter.required else f"[{name}]"
+
+
+def name_option(parameter: Any) -> str:
+    """All spellings, and what stands behind them."""
+    spellings = ", ".join(sorted(parameter.opts, key=len))
+    if parameter.is_flag:
+        return spellings
+    kinds = [parameter.type_descriptor.annotation, *get_args(parameter.type_descriptor.annotation)]
+    kind = next((one for one in kinds if isinstance(one, type) and one is not type(None)), str)
+    choices = " / ".join(kind) if issubclass(kind, StrEnum) else ""
+    return f"{spellings} {parameter.metavar or choices or KINDS.get(kind, 'TEXT')}"
+
+
+KINDS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
+
+
+def describe_parameter(name: str, parameter: Any) -> str:
+    """A row of the table."""
+    default = getattr(parameter.default, "value", parameter.default)
+    shown = "" if parameter.required or default in (None, False, ()) or callable(default) else f"`{default}`"
+    return f"| {name.replace('|', '/')} | {shown} | {parameter.help.replace('|', '/')} |"
+
+
+def render_exit_codes() -> Iterator[str]:
+    """What a command returns to the shell."""
+    yield "| code | when |"
+    yield "|---|---|"
+    yield "| 0 | all went well |"
+    yield "| 1 | a bug (its traceback says where), or `doctor` found something wrong |"
+    codes: dict[int, list[str]] = {}
+    for error in PromptlightError.__subclasses__():
+        codes.setdefault(error.exit_code, []).append((error.__doc__ or "").split("\n")[0].split(":")[0].rstrip("."))
+    for code, reasons in sorted(codes.items()):
+        yield f"| {code} | {'; '.join(reasons)} |"
+
+
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order in which they stand on the page
+    "reference.md": (render_commands, render_exit_codes),
     "spans.md": (render_cases,),
     "tables.md": (
         lambda: render_columns(tidy_schema()),
@@ -61,5 +128,7 @@ def generate(page: str) -> str:
 
 
 if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        write_tutorial(Path(folder))
     for page in BLOCKS:
         (DOCS / page).write_text(generate(page), encoding="utf-8")
