@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,12 +46,19 @@ class ReportRecord:
 Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
-def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *, title: str, ramps: Ramps) -> int:
+def write_report(
+    path: Path,
+    analyses: Iterable[tuple[Analysis, list[Span]]],
+    *,
+    title: str,
+    ramps: Ramps,
+    trust: Callable[[Analysis], str] = lambda _: "",
+) -> int:
     """Write the page, one prompt in memory at a time; returns how many it holds.
 
     Each analysis comes with its sections as spans, which name themselves. ``ramps`` has the colours, from none to the
-    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers. The
-    file appears whole or not at all. Raises OutputError if it can't be written.
+    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers.
+    ``trust`` says in a line what an evaluation has found, or nothing. The file appears whole or not at all. Raises OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
@@ -62,7 +69,7 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
         nonlocal n_prompts
         for analysis, sections in analyses:
             n_prompts += 1
-            record = to_record(analysis, sections)
+            record = to_record(analysis, sections, trust(analysis))
             yield vars(record) | {"data": Markup(record.data)}
 
     loader = jinja2.FileSystemLoader(PAGE)
@@ -85,7 +92,7 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
     return n_prompts
 
 
-def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
+def to_record(analysis: Analysis, sections: list[Span], trust: str = "") -> ReportRecord:
     """All that the page needs of one prompt."""
     completion, salience = analysis.completion, analysis.salience
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
@@ -108,6 +115,7 @@ def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
         "method": f"{salience.method} of the {salience.objective}",
         "signed": salience.method.is_signed,
+        "trust": printable(trust),
         "prompt_tokens": completion.n_prompt_tokens,
         "tokens": list(describe_tokens(completion)),
         "cuts": cuts,

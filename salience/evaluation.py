@@ -22,7 +22,7 @@ import numpy as np
 from promptlight.salience.ablation import lay_out_streams, score_ablations
 from promptlight.salience.aggregation import choose_method, choose_targets, find_segmentation
 from promptlight.salience.coalitions import BoolArray, WideArray, draw_orders, start_stream
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.explanation import Explanation, Question, explain_spans, find_targets
 from promptlight.salience.faithfulness import (
     N_STEPS,
@@ -78,7 +78,11 @@ class Evaluated:
 def evaluate_analysis(
     analysis: Analysis, model: Model, question: Question, options: EvaluationOptions | None = None
 ) -> Evaluated:
-    """Try every stored method of a prompt out. Raises UsageError where it has no such target, or nothing to remove."""
+    """Try every stored method of a prompt out.
+
+    Raises UsageError where the prompt has no such target, nothing to remove, or scores of something else than a
+    log-probability; ModelError if another model made it.
+    """
     options = options or EvaluationOptions()
     views = [choose_method(analysis, found.method) for found in analysis.maps]
     directions = [_find_direction(view) for view in views]
@@ -221,12 +225,12 @@ def _find_direction(view: Analysis) -> int:
 
 
 def _check_log_prob(explanation: Explanation, found: float, model: Model) -> None:
-    """Raise UsageError if the model finds the target far more or less likely than it was when it was stored."""
+    """Raise ModelError if the model finds the target far more or less likely than it was when it was stored."""
     tokens = explanation.analysis.completion.tokens
     places = (at for start, stop in _ranges_of(explanation.targets) for at in range(start, stop))
     stored = sum(tokens[at].log_prob or 0.0 for at in places)
     if abs(found - stored) > 0.5 + 0.1 * abs(stored):
-        raise UsageError(
+        raise ModelError(
             f"{explanation.analysis.completion.prompt.id}: expected the log-probability {stored:.3g} that was stored,"
             f" found {found:.3g} by {model.name}: name the model that made these results with --model"
         )

@@ -160,7 +160,7 @@ def take_mean(values: Sequence[float], *, seed: int = 0) -> Mean:
 
 def describe_trust(row: PromptEvaluation) -> str:
     """How far the method's order can be trusted for this prompt, in a few plain sentences."""
-    unit = row.by if row.by.isalpha() else "part"
+    unit = name_unit(row)
     if row.n_sources == 1:
         return f"only one {unit} is before the target: there is nothing to rank."
     k = max(size for size in TOP_K if size < row.n_sources and size <= 3)
@@ -203,6 +203,11 @@ def _describe_noise(correlation: float | None) -> str:
         return ""
     how = "hardly changes" if correlation >= STEADY else "changes in part" if correlation >= SHAKY else "changes a lot"
     return f"With a little noise it {how} (rank correlation {correlation:.2f})."
+
+
+def name_unit(row: PromptEvaluation) -> str:
+    """What one source is called."""
+    return row.by if row.by.isalpha() else "part"
 
 
 def name_target(row: PromptEvaluation) -> str:

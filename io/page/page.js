@@ -127,6 +127,7 @@ function draw(place, data, key) {
     element("p", { class: "asked" }, `Why ${would} the model write `, element("mark", {}, shorten(textOf(data, target), 80)), "?"),
     element("p", { class: "facts" }, `probability ${probability.toPrecision(3)}; ${data.stopped}; ${data.method}`),
     drawText(data, all, target, sources, key), drawLegend(data), drawList(data, sources));
+  if (data.trust) place.append(element("p", { class: "facts trust" }, data.trust));
 }
 
 function drawText(data, all, target, sources, key) {
