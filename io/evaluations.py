@@ -1,8 +1,8 @@
 """What ``evaluate`` keeps: one Parquet file beside the results, ``_evaluation/evaluation.parquet``.
 
-Readers of a results folder (pandas, pyarrow, DuckDB, Polars) leave names out that begin with an underscore, and so does
-``store.py``. The file's metadata holds the settings it was made with, those of the results among them: what was
-measured of other results than are there now counts as not measured.
+pandas and pyarrow leave folders out whose names begin with an underscore, and so does ``store.py``; DuckDB and Polars
+do not look into folders for ``results/*.parquet``. The file's metadata holds the settings it was made with, those of
+the results among them: what was measured of other results than are there now counts as not measured.
 """
 
 from __future__ import annotations
@@ -11,15 +11,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from promptlight.io.files import writing
+from promptlight.io.schema import column
+from promptlight.io.store import EVALUATION_FOLDER, read_settings
 from promptlight.salience.errors import OutputError
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-EVALUATION = Path("_evaluation") / "evaluation.parquet"
+EVALUATION = Path(EVALUATION_FOLDER) / "evaluation.parquet"
 METADATA_KEY = b"promptlight_evaluation"
 
 
@@ -38,11 +40,6 @@ class StoredEvaluation:
 
 def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
     """The evaluation of a folder's results; None where there is none. Raises OutputError for a damaged file."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from promptlight.io.store import read_settings
-
     path = Path(folder) / EVALUATION
     if not path.exists():
         return None
@@ -64,10 +61,6 @@ def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], sett
 
     ``settings`` are the evaluation's own. A damaged file is replaced.
     """
-    import pyarrow as pa
-
-    from promptlight.io.store import read_settings
-
     described = json.loads(json.dumps(dict(settings) | {"results": read_settings(folder)}))
     try:
         before = read_evaluation(folder)
@@ -79,18 +72,12 @@ def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], sett
     table = pa.Table.from_pylist(list(together.values()), schema=evaluation_schema().with_metadata(metadata))
     path = Path(folder) / EVALUATION
     with writing(path) as temporary:
-        import pyarrow.parquet as pq
-
         pq.write_table(table, temporary, compression="zstd")
     return path
 
 
 def evaluation_schema() -> pa.Schema:
     """Columns of an evaluation."""
-    import pyarrow as pa
-
-    from promptlight.io.schema import column
-
     text, number, whole = pa.string(), pa.float64(), pa.int32()
     rivals = {
         "": "by the method's order",

@@ -58,7 +58,8 @@ def write_report(
 
     Each analysis comes with its sections as spans, which name themselves. ``ramps`` has the colours, from none to the
     most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers.
-    ``trust`` says in a line what an evaluation has found, or nothing. The file appears whole or not at all. Raises OutputError if it can't be written.
+    ``trust`` says in a line what an evaluation has found, or nothing. The file appears whole or not at all. Raises
+    OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup

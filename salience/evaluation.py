@@ -109,14 +109,21 @@ def evaluate_analysis(
 
 
 def find_players(explanation: Explanation) -> np.ndarray:
-    """Numbers of the sources: visible, wholly before the target, and with something that may be removed, [S]."""
+    """Numbers of the sources: visible, wholly before the target, and with something that may be removed.
+
+    Raises UsageError where they are fewer than two.
+    """
     completion = explanation.analysis.completion
     first = _ranges_of(explanation.targets)[0][0]
     removable = find_removable(completion, find_segmentation(explanation.analysis, explanation.by))
     earlier = np.array([span.stop <= first for span in explanation.spans])
     players = np.flatnonzero(explanation.visible & earlier & removable.any(axis=1))
-    if not len(players):
-        raise UsageError(f"{completion.prompt.id}: expected a source before the target, found none: nothing can matter")
+    if len(players) < 2:
+        found = "only one" if len(players) else "none"
+        raise UsageError(
+            f"{completion.prompt.id}: expected two or more sources before the target, found {found}: there is"
+            " nothing to rank; cut them finer with --by"
+        )
     return players
 
 

@@ -23,6 +23,7 @@ from promptlight.salience.summary import bootstrap_interval
 FIGURES = tuple(field.name for field in fields(OrderFigures))
 RIVALS = ("random", "nearest", "last_line")
 CLEARLY, PERHAPS = 0.1, 0.25  # p up to which an order is better than chance, and up to which it may be
+FEW = 3  # sources have so few orders that the best is often drawn
 STEADY, SHAKY = 0.9, 0.7  # rank correlation under noise down to which an order stays, and down to which it mostly does
 LITTLE = 0.1  # nats that all sources together must be worth: a tenth of the probability
 SHOWN_WIDTH = 40
@@ -161,8 +162,6 @@ def take_mean(values: Sequence[float], *, seed: int = 0) -> Mean:
 def describe_trust(row: PromptEvaluation) -> str:
     """How far the method's order can be trusted for this prompt, in a few plain sentences."""
     unit = name_unit(row)
-    if row.n_sources == 1:
-        return f"only one {unit} is before the target: there is nothing to rank."
     k = max(size for size in TOP_K if size < row.n_sources and size <= 3)
     strongest, at_random = f"the {k} strongest {unit}s", f"{k} {unit}s at random"
     if k == 1:
@@ -171,7 +170,7 @@ def describe_trust(row: PromptEvaluation) -> str:
     if abs(row.log_prob - row.empty_log_prob) < LITTLE:
         parts.append(f"All {unit}s together change it by less than {LITTLE}: there is little to explain.")
     parts.append(_compare_with_chance(row))
-    if row.nearest.deletion <= row.order.deletion:
+    if row.n_sources > FEW and row.nearest.deletion <= row.order.deletion:
         parts.append(f"Simply the nearest {unit}s first would do as well.")
     return " ".join(filter(None, [*parts, _describe_noise(row.noise_correlation)]))
 
@@ -190,6 +189,9 @@ def _show(drop: float) -> str:
 
 def _compare_with_chance(row: PromptEvaluation) -> str:
     p = (row.n_random - row.n_beaten + 1) / (row.n_random + 1)
+    if row.n_sources <= FEW:
+        few = f"{row.n_sources} {name_unit(row)}s are too few to tell an order from chance"
+        return f"The order beats {row.n_beaten} of {row.n_random} random orders, but {few}."
     beaten = f"he order beats {row.n_beaten} of {row.n_random} random orders"
     if p <= CLEARLY:
         return f"T{beaten}."
