@@ -77,9 +77,8 @@ def evaluate(
     Each method's order is compared with random ones and with simple rules. What is found is kept beside the results:
     show and report then say it in a line.
     """
-    from promptlight.io.evaluations import evaluation_schema, store_evaluation
     from promptlight.io.store import read_settings
-    from promptlight.io.tables import check_output, write_rows
+    from promptlight.io.tables import check_output
     from promptlight.salience.evaluation import EvaluationOptions
     from promptlight.salience.methods import MethodOptions
 
@@ -88,13 +87,8 @@ def evaluate(
     if output:
         check_output(output, format, overwrite=overwrite)
     settings = read_settings(results)
-    options = EvaluationOptions(
-        ablate=ablate,
-        n_random=samples,
-        n_noisy=noise_samples,
-        seed=seed,
-        method_options=MethodOptions.from_described(settings),
-    )
+    how = MethodOptions.from_described(settings)
+    options = EvaluationOptions(ablate=ablate, n_random=samples, n_noisy=noise_samples, seed=seed, method_options=how)
     loaded = load_own_model(settings, model, device, dtype)
     found = evaluate_all(chosen, loaded, question, options)
     described = describe_evaluation(question, options, loaded, sections)
@@ -102,12 +96,7 @@ def evaluate(
         print(jsonlib.dumps(to_json(found, described, seed), ensure_ascii=False, indent=1))
     else:
         print_findings(found, question, seed, each=bool(id))
-    rows = [row.to_row() for row in found.rows]
-    stored = store_evaluation(results, rows, described)
-    notes = [f"kept in {stored}; show and report say it"]
-    if output:
-        n_rows = write_rows(output, evaluation_schema(), rows, format=format, overwrite=overwrite)
-        notes.append(f"{n_rows:,} rows in {output}")
+    notes = keep_rows([row.to_row() for row in found.rows], results, described, output, format, overwrite)
     if not json:
         print(*notes, sep="\n")
     chosen.raise_damage()
@@ -174,6 +163,25 @@ def evaluate_all(chosen: Iterable[Analysis], model: Model, question: Question, o
             f"expected prompts to evaluate, found none among {found.n_skipped} that were explained; {found.reason}"
         )
     return found
+
+
+def keep_rows(
+    rows: list[dict[str, Any]],
+    results: Path,
+    described: Mapping[str, Any],
+    output: Path | None,
+    format: TableFormat | None,
+    overwrite: bool,
+) -> list[str]:
+    """Keep what was measured beside the results, and in a file where one is asked for; says where."""
+    from promptlight.io.evaluations import evaluation_schema, store_evaluation
+    from promptlight.io.tables import write_rows
+
+    notes = [f"kept in {store_evaluation(results, rows, described)}; show and report say it"]
+    if output:
+        n_rows = write_rows(output, evaluation_schema(), rows, format=format, overwrite=overwrite)
+        notes.append(f"{n_rows:,} rows in {output}")
+    return notes
 
 
 @contextmanager
