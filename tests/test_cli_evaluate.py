@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -12,8 +13,10 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
+from promptlight.cli.views.evaluation import render_method, show, show_interval
 from promptlight.io.evaluations import (
     EVALUATION,
     METADATA_KEY,
@@ -23,7 +26,7 @@ from promptlight.io.evaluations import (
 )
 from promptlight.io.store import read_results, read_settings
 from promptlight.salience.errors import OutputError
-from promptlight.salience.trust import PromptEvaluation, describe_trust
+from promptlight.salience.trust import FigureSummary, Mean, MethodSummary, PromptEvaluation, describe_trust
 from promptlight.salience.types import SetAside
 from tests.conftest import EXAMPLES, Command, save_tiny_preset
 
@@ -132,6 +135,49 @@ def test_the_page_says_it(promptlight: Command, evaluated: tuple[Path, dict[str,
     assert "data.trust" in text
 
 
+def test_nothing_is_minus_zero_and_tables_fit_into_eighty_cells() -> None:
+    assert [show(value) for value in (-0.001, 0.004, -0.006, None)] == ["0.00", "0.00", "-0.01", ""]
+    wide = Mean(mean=-123.456, low=-150.26, high=-100.04)
+    assert show_interval(wide, " ({})", 1) == " (-150.3 to -100.0)"
+    assert show_interval(Mean(mean=1.0, low=None, high=None)) == ""
+    usual = Mean(mean=-53.73, low=-69.44, high=-38.03)
+    figure = FigureSummary(
+        name="deletion", n_prompts=9, own=usual, random=-39.7, nearest=-34.48, last_line=-31.06, gain=usual
+    )
+    summary = MethodSummary(method="m", n_prompts=9, figures=[figure], n_random=20, beaten=usual, noise=None)
+    console = Console(width=80, file=io.StringIO(), record=True)
+    console.print(render_method(summary))
+    head, row = console.export_text().splitlines()
+    assert " ".join(head.split()) == "figure mean 95% interval random ahead 95% interval nearest last line"
+        "figure",
+        "mean",
+        "95%",
+        "interval",
+        "random",
+        "ahead",
+        "95%",
+        "interval",
+        "nearest",
+        "last",
+        "line",
+    ]
+    numbers = "-53.73 -69.4 to -38.0 -39.70 -53.73 -69.4 to -38.0 -34.48 -31.06"
+    assert " ".join(row.split()) == f"deletion {numbers}"
+        "deletion",
+        "-53.73",
+        "-69.4",
+        "to",
+        "-38.0",
+        "-39.70",
+        "-53.73",
+        "-69.4",
+        "to",
+        "-38.0",
+        "-34.48",
+        "-31.06",
+    ]
+
+
 def test_tables_and_a_file(
     promptlight: Command, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +200,7 @@ def test_tables_and_a_file(
     gain = (own["insertion"] - own["random_insertion"]).mean()
     assert [float(row[place]) for place in (1, 5, 10)] == pytest.approx(expected, abs=0.006)
     assert float(row[6]) == pytest.approx(gain, abs=0.006)
-    assert (float(row[2]), float(row[4])) == pytest.approx((own["insertion"].min(), own["insertion"].max()), abs=0.006)
+    assert (float(row[2]), float(row[4])) == pytest.approx((own["insertion"].min(), own["insertion"].max()), abs=0.06)
     assert any(line.startswith("dish-mistake: 2") for line in lines)
     assert "with a little noise: not measured" in lines
     refused = promptlight("evaluate", results, *QUICK, "-o", path)

@@ -39,8 +39,8 @@ def render_method(summary: MethodSummary) -> Table:
     table = new_table("figure", "mean", "95% interval", "random", "ahead", "95% interval", "nearest", "last line")
     for one in summary.figures:
         rivals = (show(one.nearest), show(one.last_line))
-        ahead = (show(one.gain.mean), show_interval(one.gain))
-        own = (show(one.own.mean), show_interval(one.own))
+        ahead = (show(one.gain.mean), show_interval(one.gain, digits=1))
+        own = (show(one.own.mean), show_interval(one.own, digits=1))
         table.add_row(NAMES.get(one.name, one.name), *own, show(one.random), *ahead, *rivals)
     return table
 
@@ -86,15 +86,16 @@ def new_table(*columns: str) -> Table:
     """Columns of numbers behind one of names."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for number, name in enumerate(columns):
-        table.add_column(name, justify="right" if number else "left")
+        table.add_column(name, no_wrap=True, justify="right" if number else "left")
     return table
 
 
-def show(value: float | None) -> str:
-    """Two digits behind the point; nothing where nothing is known."""
-    return "" if value is None else f"{value:.2f}".replace("-0.00", "0.00")
+def show(value: float | None, digits: int = 2) -> str:
+    """Rounded, and never to -0; nothing where nothing is known."""
+    return "" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
-def show_interval(mean: Mean, form: str = "{}") -> str:
+def show_interval(mean: Mean, form: str = "{}", digits: int = 2) -> str:
     """From low to high, in the form given; nothing for a single prompt."""
-    return "" if mean.low is None or mean.high is None else form.format(f"{show(mean.low)} to {show(mean.high)}")
+    low, high = show(mean.low, digits), show(mean.high, digits)
+    return form.format(f"{low} to {high}") if low and high else ""
