@@ -9,6 +9,7 @@ import typer
 from promptlight.cli.attempt import attempt
 from promptlight.cli.compare import compare
 from promptlight.cli.doctor import doctor
+from promptlight.cli.evaluate import evaluate
 from promptlight.cli.explore import explore
 from promptlight.cli.export import export
 from promptlight.cli.login import login
@@ -28,7 +29,7 @@ app = typer.Typer(
 for command in (run, show, explore, compare):
     app.command()(command)
 app.command("try")(attempt)  # a word that Python keeps for itself
-for command in (report, summarize, export, segment, login, doctor):
+for command in (report, summarize, evaluate, export, segment, login, doctor):
     app.command()(command)
 
 

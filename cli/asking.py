@@ -44,10 +44,16 @@ class Asking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingTwo(Asking):
-    """The same of two prompts, which may have targets of their own."""
+class AskingLines(Asking):
+    """The same, by lines where nothing is said."""
 
     by: ByOption = "line"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingTwo(AskingLines):
+    """The same of two prompts, which may have targets of their own."""
+
     other_target: OtherTargetOption = None
 
     def questions(self) -> tuple[Question, Question]:

@@ -9,6 +9,7 @@ import typer
 
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import IdsOption, SectionsOption, StoredMethodOption, WhereOption
+from promptlight.cli.trusting import StoredTrust
 from promptlight.salience.types import Granularity
 
 
@@ -38,6 +39,6 @@ def report(
         (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))
         for analysis in chosen
     )
-    n_prompts = write_report(output, pairs, title=title, ramps=list_ramps())
+    n_prompts = write_report(output, pairs, title=title, ramps=list_ramps(), trust=StoredTrust(results).describe)
     print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
     chosen.raise_damage()

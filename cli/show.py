@@ -24,6 +24,7 @@ from promptlight.cli.options import (
     ShownMethodOption,
     TopOption,
 )
+from promptlight.cli.trusting import StoredTrust
 from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
@@ -73,10 +74,11 @@ def show(
         engine = Engine(model=model, method=method, compat=compat, **limits)
         (analysis,) = engine.explain(prompt_from_text(prompt or "", chat=chat))
     explanation = explain_target(names.give(analysis, question.by), question)
+    trust = StoredTrust(results).describe(analysis, explanation.targets)
 
     def paint(console: Console, look: Look) -> RenderableType:
         from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
 
-        return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top)
+        return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top, trust=trust)
 
     drawing.draw(paint, signed=analysis.salience.method.is_signed, title="promptlight show")

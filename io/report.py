@@ -9,8 +9,8 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +45,24 @@ class ReportRecord:
     data: str  # JSON that no HTML parser takes for a tag
 
 
+Trust = Callable[[Analysis], str]  # what an evaluation has found of the map in view, in a line
 Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
-def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *, title: str, ramps: Ramps) -> int:
+def write_report(
+    path: Path,
+    analyses: Iterable[tuple[Analysis, list[Span]]],
+    *,
+    title: str,
+    ramps: Ramps,
+    trust: Trust = lambda _: "",
+) -> int:
     """Write the page, one prompt in memory at a time; returns how many it holds.
 
     Each analysis comes with its sections as spans, which name themselves. ``ramps`` has the colours, from none to the
-    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers. The
-    file appears whole or not at all. Raises OutputError if it can't be written.
+    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers.
+    ``trust`` says in a line what an evaluation has found, or nothing. The file appears whole or not at all. Raises
+    OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
@@ -64,7 +73,7 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
         nonlocal n_prompts
         for analysis, sections in analyses:
             n_prompts += 1
-            record = to_record(analysis, sections)
+            record = to_record(analysis, sections, trust)
             yield vars(record) | {"data": Markup(record.data)}
 
     loader = jinja2.FileSystemLoader(PAGE)
@@ -87,7 +96,7 @@ def write_report(path: Path, analyses: Iterable[tuple[Analysis, list[Span]]], *,
     return n_prompts
 
 
-def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
+def to_record(analysis: Analysis, sections: list[Span], trust: Trust = lambda _: "") -> ReportRecord:
     """All that the page needs of one prompt."""
     completion = analysis.completion
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
@@ -107,7 +116,10 @@ def to_record(analysis: Analysis, sections: list[Span]) -> ReportRecord:
         "cut_names": [name for name in ("token", *cuts) if name != "section" or has_names],
         "names": [span.section for span in sections],
         "foil": None if analysis.foil is None else [text and printable(text) for text in analysis.foil.tokens],
-        "methods": [describe_map(found, completion, cuts) for found in analysis.maps],
+        "methods": [
+            describe_map(found, completion, cuts) | {"trust": printable(trust(replace(analysis, maps=(found,))))}
+            for found in analysis.maps
+        ],
     }
     start = " ".join(prompt.text.split())
     return ReportRecord(

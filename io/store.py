@@ -43,6 +43,7 @@ except ImportError:  # Windows: no lock
 
 METADATA_KEY = b"promptlight"
 FLUSH_EVERY = 32
+EVALUATION_FOLDER = "_evaluation"  # what `evaluate` keeps beside the shards
 _SHARD_NAME = re.compile(r"part-\d+\.parquet")
 
 
@@ -224,7 +225,8 @@ class ResultsWriter:
     def _open_folder(self) -> IO[str]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            foreign = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+            names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
+            foreign = [name for name in names if name != EVALUATION_FOLDER]
             if foreign and not find_shards(self.folder):
                 raise OutputError(f"{self.folder}: holds other files ({foreign[0]}) and no results; choose another -o")
             lock = (self.folder / ".lock").open("w")

@@ -118,9 +118,21 @@ def write_summary(
     path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
 ) -> int:
     """Write the rows of a summary, a value for each column; returns how many they are."""
+    return write_rows(path, summary_schema(), rows, format=format, overwrite=overwrite)
+
+
+def write_rows(
+    path: Path,
+    schema: pa.Schema,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write rows that are all there already, a value for each column; returns how many they are."""
     import pyarrow as pa
 
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=summary_schema())
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
     return write_tables(path, table.schema, [table], format=format, overwrite=overwrite)
 
 

@@ -22,7 +22,6 @@ import dataclasses
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from promptlight.salience.demo.menu import (
     BAD,
@@ -38,21 +37,12 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.model import Model
 from promptlight.salience.pipeline import AnalysisOptions, complete
 from promptlight.salience.spans import describe_spans, segment
-from promptlight.salience.types import Completion, Granularity, Prompt, Span
+from promptlight.salience.types import Benchmark, Completion, Granularity, Prompt, Span
 
 LABEL = "Recommendation:"
 DISLIKES = "Taste-dislikes:"
 AT_ONCE = 25  # prompts that are completed together
 MOST_DRAWN = 20  # prompts per case that is wanted, before it is given up
-
-
-class Benchmark(StrEnum):
-    """Which kind of cause is to be found."""
-
-    RECOMMENDATIONS = "recommendations"
-    TWINS = "twins"
-    PRINCIPLES = "principles"
-    HOPS = "hops"
 
 
 TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)

@@ -17,6 +17,7 @@ All methods share the first forward; those that look at other embeddings do the 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,7 +33,7 @@ from promptlight.salience.inquiry import Answer, Inquiry, read_without_prompt
 from promptlight.salience.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.passes import Ranges, Steps
-from promptlight.salience.smooth import smooth_gradients
+from promptlight.salience.smooth import smooth_gradients, start_noise
 from promptlight.salience.sums import Reduction, Scores, reduce_spans, take_norm, take_product
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 
@@ -45,7 +46,8 @@ class Setting:
 
     ``special`` says of each token whether it is none of the text's own: baselines and noise leave it as it is (None:
     the first one is). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
-    ``name`` is mixed into the seed of what is drawn.
+    ``name`` is mixed into the seed of what is drawn. ``shift`` is a noise on the embeddings, relative to the standard
+    deviation of their entries: how far do scores move if the text does, a little (``evaluation.py``)?
     """
 
     objective: Objective = Objective.LOGPROB
@@ -55,6 +57,7 @@ class Setting:
     contrast: Contrast | None = None
     runner_up: bool = False
     name: str = ""
+    shift: float = 0.0
 
     def __post_init__(self) -> None:
         if (self.contrast or self.runner_up) and self.objective is not Objective.LOGPROB:
@@ -105,6 +108,9 @@ def compute_salience(
         contrast=setting.contrast,
         chunk=chunk,
     )
+    if setting.shift:
+        wide = inquiry.embeddings.to(at_least_float32(inquiry.embeddings.dtype))
+        inquiry = dataclasses.replace(inquiry, shift=start_noise(wide, special, setting.shift, setting.name)())
     plain = inquiry.ask(inquiry.embeddings)
     if setting.runner_up:
         plain = plain.with_runner_ups()

@@ -27,7 +27,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class Inquiry:
-    """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count."""
+    """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
+
+    ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one.
+    """
 
     decoder: Decoder
     ids: Tensor
@@ -36,11 +39,13 @@ class Inquiry:
     steps: Steps
     contrast: Contrast | None = None
     chunk: int | None = None
+    shift: Tensor | None = None
 
     @property
     def embeddings(self) -> Tensor:
         """Of all tokens that are read, [L, D] with L = T - 1: nothing depends on the last one."""
-        return self.decoder.embed(self.ids[:-1])
+        embeddings = self.decoder.embed(self.ids[:-1])
+        return embeddings if self.shift is None else embeddings + self.shift  # as precise as the shift is
 
     def ask(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
         """Run the model at these embeddings [L, D]; ``pulls`` keeps what gradients need, where memory allows."""

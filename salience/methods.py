@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -111,6 +111,19 @@ class MethodOptions:
         if Method.SHAP in methods:
             described |= {"shapley": self.shapley.value}
         return described
+
+    @classmethod
+    def from_described(cls, described: Mapping[str, Any]) -> MethodOptions:
+        """Back from ``describe``; what it left out, and all else that is in it, stays as it is by default."""
+        own = {
+            name: described[name]
+            for name in ("ig_steps", "smoothgrad_samples", "smoothgrad_noise", "samples")
+            if name in described
+        }
+        kinds = {"ig_baseline": Baseline, "sources": Granularity, "ablate": Ablate, "shapley": ShapleySampling}
+        own |= {name: kind(described[name]) for name, kind in kinds.items() if name in described}
+        seeds = [described[name] for name in ("smoothgrad_seed", "perturbation_seed") if name in described]
+        return cls(**own, **({"seed": seeds[0]} if seeds else {}))
 
     def for_perturbation(self, objective: Objective) -> PerturbationOptions:
         """What the methods need that take spans away."""

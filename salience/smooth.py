@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,18 +26,31 @@ from promptlight.salience.integrated import ScoreAt
 from promptlight.salience.sums import Scores, take_norm
 
 
+def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> Callable[[], Tensor]:
+    """Draws normal noise for embeddings x [L, D], none for special tokens, anew each time it is called.
+
+    Its standard deviation is ``noise`` times that of all entries of x.
+    """
+    kept = torch.tensor(list(special[: len(x)]), device=x.device)
+    size = noise * x.std(correction=0)
+    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(63))
+
+    def draw() -> Tensor:
+        drawn = torch.randn(x.shape, generator=generator).to(x)
+        return torch.where(kept[:, None], torch.zeros_like(drawn), size * drawn)
+
+    return draw
+
+
 def smooth_gradients(
     score_at: ScoreAt, x: Tensor, special: Sequence[bool], *, n_samples: int, noise: float, seed: str
 ) -> tuple[Scores, Scores]:
     """Scores and their standard errors; the same ``seed`` draws the same noise."""
-    kept = torch.tensor(list(special[: len(x)]), device=x.device)
-    size = noise * x.std(correction=0)
-    generator = torch.Generator().manual_seed(random.Random(seed).getrandbits(63))
+    draw = start_noise(x, special, noise, seed)
     mean: Scores = {}
     squares: Scores = {}  # of deviations from the mean, summed as they come (Welford 1962)
     for number in range(1, n_samples + 1):
-        drawn = torch.randn(x.shape, generator=generator).to(x)
-        for name, scores in score_at(torch.where(kept[:, None], x, x + size * drawn), take_norm).items():
+        for name, scores in score_at(x + draw(), take_norm).items():
             before = scores - mean.get(name, 0)
             mean[name] = mean.get(name, 0) + before / number
             squares[name] = squares.get(name, 0) + before * (scores - mean[name])

@@ -252,6 +252,15 @@ class Objective(StrEnum):
     LOSS = "loss"
 
 
+class Benchmark(StrEnum):
+    """Prompts of which it is known what their answers depend on; ``causes.py`` says how."""
+
+    RECOMMENDATIONS = "recommendations"
+    TWINS = "twins"
+    PRINCIPLES = "principles"
+    HOPS = "hops"
+
+
 @dataclass(frozen=True, kw_only=True)
 class SalienceMap:
     """Salience of every earlier token for every target, by one method.

@@ -13,6 +13,7 @@ import pyarrow as pa
 import typer
 
 from promptlight.cli.app import app
+from promptlight.io.evaluations import evaluation_schema
 from promptlight.io.schema import build_schema
 from promptlight.io.tables import summary_schema, tidy_schema
 from promptlight.salience.errors import PromptlightError
@@ -111,6 +112,7 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order i
     "tables.md": (
         lambda: render_columns(tidy_schema()),
         lambda: render_columns(summary_schema()),
+        lambda: render_columns(evaluation_schema()),
         lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }

@@ -10,7 +10,6 @@ import pytest
 
 from promptlight.salience.benchmark import CHANCE, LAST, Scope, find_scopes, isolate, judge, measure, score_tokens
 from promptlight.salience.causes import (
-    Benchmark,
     KnownCause,
     answer_all,
     find_known_causes,
@@ -21,7 +20,7 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.model import load_model
 from promptlight.salience.spans import describe_spans, segment
-from promptlight.salience.types import Granularity, Method, Objective, Span
+from promptlight.salience.types import Benchmark, Granularity, Method, Objective, Span
 from tests.handmade import make_completion
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ def test_the_commands_are_these() -> None:
         "try",
         "report",
         "summarize",
+        "evaluate",
         "export",
         "segment",
         "login",

@@ -36,6 +36,8 @@ PURE_MODULES = (
     "coalitions",
     "regression",
     "estimators",
+    "faithfulness",
+    "trust",
 )
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60

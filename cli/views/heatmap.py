@@ -37,27 +37,32 @@ from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pool
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 
 
-def render_heatmap(explanation: Explanation, console: Console, look: Look, *, n_top: int = 8) -> RenderableType:
-    """Everything that ``show`` prints about one prompt."""
-    return render_view(explanation, console, look, render_page(render_text(explanation, look), console, look), n_top)
+def render_heatmap(
+    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
+) -> RenderableType:
+    """Everything that ``show`` prints about one prompt; ``trust`` is what an evaluation has found."""
+    picture = render_page(render_text(explanation, look), console, look)
+    return render_view(explanation, console, look, picture, n_top, trust)
 
 
-def render_matrix_view(explanation: Explanation, console: Console, look: Look, *, n_top: int = 8) -> RenderableType:
+def render_matrix_view(
+    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
+) -> RenderableType:
     """The same with a row of blocks per target in the text's place."""
     if look.color_system not in ("256", "truecolor"):  # too few to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
-    return render_view(explanation, console, look, picture, n_top)
+    return render_view(explanation, console, look, picture, n_top, trust)
 
 
 def render_view(
-    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int
+    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, trust: str = ""
 ) -> RenderableType:
     """A picture of an explanation between the question and what helps to read it."""
     blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
-        blocks.append(line for note in describe_scores(explanation) for line in wrap(note, console))
+        blocks.append(line for note in describe_scores(explanation, trust) for line in wrap(note, console))
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
@@ -102,8 +107,8 @@ def describe_scale(look: Look) -> str:
     return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
 
 
-def describe_scores(explanation: Explanation) -> Iterator[Text]:
-    """What the two columns of numbers are."""
+def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]:
+    """What the two columns of numbers are, and how far they were found to be trusted."""
     salience = explanation.analysis.salience
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
@@ -120,3 +125,5 @@ def describe_scores(explanation: Explanation) -> Iterator[Text]:
             f"{salience.method} took whole {salience.sources}s away: all within a {salience.sources} have one score"
         )
     yield from map(Text, describe_sum(explanation.analysis, explanation.targets, explanation.target_by))
+    if trust:
+        yield Text(one_line(trust))

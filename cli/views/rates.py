@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from promptlight.salience.benchmark import Rate, Scope
-from promptlight.salience.causes import Benchmark
+from promptlight.salience.types import Benchmark
 
 QUESTIONS = {
     Benchmark.RECOMMENDATIONS: "Is the top source the example's line that the recommendation was copied from?",

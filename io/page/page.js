@@ -133,6 +133,7 @@ function draw(place, data, key) {
     element("p", { class: "facts" }, `probability ${probability.toPrecision(3)}; ${data.stopped}`),
     element("p", { class: "facts" }, mapOf(data).words),
     drawText(data, all, target, sources, key), drawLegend(data), drawList(data, sources));
+  if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, mapOf(data).trust));
 }
 
 function foilOf(data, target) { // what stands against these tokens, where something does
