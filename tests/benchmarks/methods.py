@@ -12,8 +12,8 @@ from pathlib import Path
 
 from promptlight.io import read_prompts
 from promptlight.salience import load_model
-from promptlight.salience.ablation import Ablate
 from promptlight.salience.gradients import compute_salience
+from promptlight.salience.methods import Ablate
 from promptlight.salience.model import Model
 from promptlight.salience.perturbation import PerturbationOptions, ShapleySampling, compute_perturbation
 from promptlight.salience.pipeline import AnalysisOptions, complete
@@ -32,7 +32,9 @@ def run(settings: Settings) -> list[Table]:
     settings = dataclasses.replace(settings, rounds=min(settings.rounds, 3))
     model = load_model("demo", device="cpu")
     completions = complete_tutorial(model, 1 if settings.quick else len(TUTORIAL))
-    ways: dict[str, Callable[[Completion], object]] = {GRADIENT: functools.partial(by_gradient, model)}
+    ways: dict[str, Callable[[Completion], object]] = {GRADIENT: functools.partial(by_gradient, model, Method.GRAD_L2)}
+    for method in (Method.GRAD_DOT_INPUT, Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD):
+        ways[method.value] = functools.partial(by_gradient, model, method)
     for name, method, options in (
         ("occlusion", Method.OCCLUSION, PerturbationOptions()),
         ("occlusion, drop", Method.OCCLUSION, PerturbationOptions(ablate=Ablate.DROP)),
@@ -64,10 +66,10 @@ def complete_tutorial(model: Model, n: int) -> list[Completion]:
     return [completion for completion in completions if isinstance(completion, Completion)]
 
 
-def by_gradient(model: Model, completion: Completion) -> object:
+def by_gradient(model: Model, method: Method, completion: Completion) -> object:
     """A backward per token, and the exact scores of words and lines."""
     cuts = {name: segment(completion, name) for name in (Granularity.WORD, Granularity.LINE)}
-    return compute_salience(model.decoder, completion.ids, completion.n_prompt_tokens, cuts)
+    return compute_salience(model.decoder, completion.ids, completion.n_prompt_tokens, cuts, methods=(method,))
 
 
 def by_removal(model: Model, method: Method, options: PerturbationOptions, completion: Completion) -> object:
