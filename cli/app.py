@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from promptlight.cli.attempt import attempt
 from promptlight.cli.compare import compare
+from promptlight.cli.config import read_config
 from promptlight.cli.doctor import doctor
 from promptlight.cli.evaluate import evaluate
 from promptlight.cli.explore import explore
@@ -41,6 +44,11 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Options in TOML (default: promptlight.toml here, if any).")
+    ] = None,
     show_version: bool = typer.Option(False, "--version", callback=_print_version, is_eager=True, help="Version."),
 ) -> None:
-    pass
+    commands: Any = context.command
+    context.default_map = read_config(config, commands.commands)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -78,7 +78,14 @@ def draw_comparison(before: Explanation, after: Explanation, drawing: Drawing, *
 
         return render_comparison(before, after, console, look, n_top=n_top)
 
-    drawing.draw(paint, signed=any(one.analysis.salience.method.is_signed for one in (before, after)), title=title)
+    def describe() -> Any:
+        from promptlight.cli.described import describe_comparison
+
+        return describe_comparison(before, after, n_top)
+
+    drawing.draw(
+        paint, describe, signed=any(one.analysis.salience.method.is_signed for one in (before, after)), title=title
+    )
 
 
 def draw_overview(
@@ -116,7 +123,12 @@ def draw_overview(
 
         return render_overview(differences, n_missing, console.width, n_top=n_top)
 
-    drawing.draw(paint, signed=False, title="promptlight compare")
+    def describe() -> Any:
+        from promptlight.cli.described import describe_differences
+
+        return describe_differences(differences, n_missing)
+
+    drawing.draw(paint, describe, signed=False, title="promptlight compare")
 
 
 def pair_results(

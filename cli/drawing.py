@@ -7,12 +7,14 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from json import dumps as dump
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.options import (
     HtmlOption,
     IntensityOption,
+    JsonOption,
     MarkingOption,
     OverwriteOption,
     SpacingOption,
@@ -43,6 +45,7 @@ class Drawing:
     svg: SvgOption = None
     html: HtmlOption = None
     overwrite: OverwriteOption = False
+    json: JsonOption = False
 
     def check(self) -> None:
         """Raise OutputError for a file that exists already, before anything is computed for it."""
@@ -53,9 +56,16 @@ class Drawing:
     def _files(self) -> list[Path]:
         return [path for path in (self.svg, self.html) if path]
 
-    def draw(self, paint: Painter, *, signed: bool, title: str) -> None:
-        """Draw once, whole: what is wrong with the view is found before a file is touched."""
+    def draw(self, paint: Painter, describe: Callable[[], Any], *, signed: bool, title: str) -> None:
+        """Draw once, whole: what is wrong with the view is found before a file is touched.
+
+        ``describe`` gives the same as plain data, for --json.
+        """
         from rich.console import Console
+
+        if self.json:
+            print(dump(describe(), ensure_ascii=False, indent=1))
+            return
 
         if not self._files:
             # Rich would keep bold and dim, and the raised numbers would be missing

@@ -158,6 +158,7 @@ WidthOption = Annotated[
 ]
 SvgOption = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw into an SVG file instead.")]
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Draw into an HTML file instead.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 TargetByOption = Annotated[
     str | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -81,4 +81,9 @@ def show(
 
         return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top, trust=trust)
 
-    drawing.draw(paint, signed=analysis.salience.method.is_signed, title="promptlight show")
+    def describe() -> Any:
+        from promptlight.cli.described import describe_explanation
+
+        return describe_explanation(explanation, top) | {"trust": trust or None}
+
+    drawing.draw(paint, describe, signed=analysis.salience.method.is_signed, title="promptlight show")

@@ -12,6 +12,7 @@ What it draws, in a wide terminal:
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,7 +21,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlight.cli.chosen import ChosenResults
-from promptlight.cli.options import ByOption, IdsOption, SectionsOption, StoredMethodOption, TargetByOption, WhereOption
+from promptlight.cli.options import (
+    ByOption,
+    IdsOption,
+    JsonOption,
+    SectionsOption,
+    StoredMethodOption,
+    TargetByOption,
+    WhereOption,
+)
 from promptlight.io.tables import TableFormat
 from promptlight.salience.printable import one_line
 from promptlight.salience.summary import Grouping, GroupQuestion, GroupSummary, Summary
@@ -59,6 +68,7 @@ def summarize(
         TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show which lines, sections or words of many prompts mattered for their completions, and how sure that is."""
     from rich.console import Console
@@ -75,11 +85,15 @@ def summarize(
         check_output(output, format, overwrite=overwrite)
 
     summary = summarize_shares(chosen, question)
-    console = Console(highlight=False)
-    console.print(render_summary(summary, question, console.width, n_top=top))
+    if as_json:
+        print(json.dumps(asdict(summary), ensure_ascii=False, indent=1))
+    else:
+        console = Console(highlight=False)
+        console.print(render_summary(summary, question, console.width, n_top=top))
     if output:
         n_rows = write_summary(output, map(to_row, summary.groups), format=format, overwrite=overwrite)
-        print(f"\n{n_rows:,} rows in {output}")
+        if not as_json:
+            print(f"\n{n_rows:,} rows in {output}")
     chosen.raise_damage()
 
 

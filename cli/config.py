@@ -1,0 +1,66 @@
+"""``promptlight.toml``: options that are always meant, so that they need not be said each time.
+
+    model = "gemma2_instruct_2b_en"     # for every command that has this option
+
+    [run]
+    max-new-tokens = 128
+    method = ["grad_l2", "occlusion"]
+
+Keys are options without their dashes. What the command line says comes first.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promptlight.salience.errors import UsageError
+
+FILE = "promptlight.toml"
+
+
+def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Command -> parameter -> value, from a file, or from promptlight.toml here if there is one.
+
+    Raises UsageError for a file that can't be read, and for keys that are no command's options.
+    """
+    if path is None and not Path(FILE).is_file():
+        return {}
+    path = path or Path(FILE)
+    try:
+        written = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError(f"{path}: could not be read ({error}); expected TOML") from error
+    values: dict[str, dict[str, Any]] = {name: {} for name in commands}
+    for key, value in written.items():
+        if not isinstance(value, dict):
+            places = [(name, found) for name, command in commands.items() if (found := find_parameter(command, key))]
+            if not places:
+                raise UsageError(f"{path}: expected an option of a command, found {key!r}; see `promptlight --help`")
+            for name, parameter in places:
+                values[name][parameter] = value
+    for name, table in written.items():
+        if isinstance(table, dict):
+            values.setdefault(name, {}).update(read_table(path, name, table, commands))
+    return {name: found for name, found in values.items() if found}
+
+
+def read_table(path: Path, name: str, table: Mapping[str, Any], commands: Mapping[str, Any]) -> dict[str, Any]:
+    """One command's own values. Raises UsageError for another command's."""
+    if name not in commands:
+        raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]")
+    read: dict[str, Any] = {}
+    for key, value in table.items():
+        parameter = find_parameter(commands[name], key)
+        if parameter is None:
+            raise UsageError(f"{path}: expected an option of {name}, found {key!r}; see `promptlight {name} --help`")
+        read[parameter] = value
+    return read
+
+
+def find_parameter(command: Any, key: str) -> str | None:
+    """The parameter that an option sets, by the option's name without dashes."""
+    options = (one for one in command.params if one.param_type_name == "option")
+    return next((one.name for one in options if any(opt.lstrip("-") == key for opt in one.opts)), None)
