@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +13,14 @@ from promptlight.cli.options import IdsOption, SectionsOption, StoredMethodOptio
 from promptlight.cli.trusting import StoredTrust
 from promptlight.salience.types import Granularity
 
+if TYPE_CHECKING:
+    from promptlight.io.report import ReportEntry
+
 
 def report(
-    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="Results folders; several, of other models or settings, can be compared.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
     title: Annotated[str, typer.Option(help="The page's heading.")] = "Why did the model write that?",
     sections: SectionsOption = None,
@@ -30,15 +36,28 @@ def report(
     from promptlight.cli.views.colours import list_ramps
     from promptlight.io.files import check_free
     from promptlight.io.report import write_report
+
+    check_free(output, overwrite=overwrite)
+    folders = [ChosenResults(path, ids=id, where=where, sections=sections, method=method) for path in results]
+    n_prompts = write_report(output, list_entries(folders), title=title, ramps=list_ramps())
+    print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
+    for chosen in folders:
+        chosen.raise_damage()
+
+
+def list_entries(folders: Sequence[ChosenResults]) -> Iterator[ReportEntry]:
+    """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
+    from promptlight.io.report import ReportEntry
     from promptlight.salience.aggregation import find_segmentation
     from promptlight.salience.spans import describe_spans
 
-    check_free(output, overwrite=overwrite)
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
-    pairs = (
-        (analysis, describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)))
-        for analysis in chosen
-    )
-    n_prompts = write_report(output, pairs, title=title, ramps=list_ramps(), trust=StoredTrust(results).describe)
-    print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
-    chosen.raise_damage()
+    for chosen in folders:
+        trust = StoredTrust(chosen.folder)
+        for analysis in chosen:
+            id = analysis.completion.prompt.id
+            yield ReportEntry(
+                analysis=analysis,
+                sections=describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)),
+                name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
+                trust=trust.describe,
+            )

@@ -35,6 +35,19 @@ FULL_SCALE = 32767
 START_LENGTH = 60  # characters of a prompt that stand in the list
 
 
+Trust = Callable[[Analysis], str]  # what an evaluation has found of the map in view, in a line
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportEntry:
+    """One prompt for the page: with its sections as spans, which name themselves, and what it is called there."""
+
+    analysis: Analysis
+    sections: list[Span]
+    name: str
+    trust: Trust = lambda _: ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportRecord:
     """One prompt as the page holds it."""
@@ -45,24 +58,15 @@ class ReportRecord:
     data: str  # JSON that no HTML parser takes for a tag
 
 
-Trust = Callable[[Analysis], str]  # what an evaluation has found of the map in view, in a line
 Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
-def write_report(
-    path: Path,
-    analyses: Iterable[tuple[Analysis, list[Span]]],
-    *,
-    title: str,
-    ramps: Ramps,
-    trust: Trust = lambda _: "",
-) -> int:
+def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramps: Ramps) -> int:
     """Write the page, one prompt in memory at a time; returns how many it holds.
 
-    Each analysis comes with its sections as spans, which name themselves. ``ramps`` has the colours, from none to the
-    most, for "light" and "dark" pages: "violet" without a sign, "teal" for what raises, "pink" for what lowers.
-    ``trust`` says in a line what an evaluation has found, or nothing. The file appears whole or not at all. Raises
-    OutputError if it can't be written.
+    ``ramps`` has the colours, from none to the most, for "light" and "dark" pages: "violet" without a sign, "teal" for
+    what raises, "pink" for what lowers. The file appears whole or not at all. Raises OutputError if it can't be
+    written.
     """
     import jinja2
     from markupsafe import Markup
@@ -71,9 +75,9 @@ def write_report(
 
     def records() -> Iterator[dict[str, Any]]:
         nonlocal n_prompts
-        for analysis, sections in analyses:
+        for entry in entries:
             n_prompts += 1
-            record = to_record(analysis, sections, trust)
+            record = to_record(entry)
             yield vars(record) | {"data": Markup(record.data)}
 
     loader = jinja2.FileSystemLoader(PAGE)
@@ -96,8 +100,9 @@ def write_report(
     return n_prompts
 
 
-def to_record(analysis: Analysis, sections: list[Span], trust: Trust = lambda _: "") -> ReportRecord:
+def to_record(entry: ReportEntry) -> ReportRecord:
     """All that the page needs of one prompt."""
+    analysis, sections, trust = entry.analysis, entry.sections, entry.trust
     completion = analysis.completion
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
     cuts = {
@@ -106,7 +111,7 @@ def to_record(analysis: Analysis, sections: list[Span], trust: Trust = lambda _:
     cuts["section"] = [*(span.start for span in sections), len(completion.tokens)]
     has_names = any(span.section for span in sections)
     data = {
-        "id": prompt.id,
+        "id": entry.name,
         "label": prompt.source or "",
         "given": given,
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
@@ -123,7 +128,7 @@ def to_record(analysis: Analysis, sections: list[Span], trust: Trust = lambda _:
     }
     start = " ".join(prompt.text.split())
     return ReportRecord(
-        id=prompt.id,
+        id=entry.name,
         label=prompt.source or "",
         start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),

@@ -16,7 +16,7 @@ import pytest
 
 from promptlight.cli.views.colours import list_ramps
 from promptlight.io import find_result, read_results
-from promptlight.io.report import encode_rows, to_record, write_report
+from promptlight.io.report import ReportEntry, encode_rows, to_record, write_report
 from promptlight.io.sections import read_section_patterns
 from promptlight.salience import Analysis, Prompt
 from promptlight.salience.aggregation import build_span_table, find_segmentation, share
@@ -49,6 +49,11 @@ def page_file(demo_results: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     assert result.exit_code == 0, result.output
     assert "prompts in" in result.output
     return path
+
+
+def as_entry(analysis: Analysis) -> ReportEntry:
+    sections = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
+    return ReportEntry(analysis=analysis, sections=sections, name=analysis.completion.prompt.id)
 
 
 def records_of(path: Path) -> dict[str, dict[str, Any]]:
@@ -93,9 +98,8 @@ def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     completion = build_completion(["<bos>", hostile], [hostile])
     prompt = Prompt(id=hostile, text=hostile, source=hostile)
     analysis = make_analysis(replace(completion, prompt=prompt))
-    sections = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
     path = tmp_path / "page.html"
-    assert write_report(path, [(analysis, sections)], title=hostile, ramps=list_ramps()) == 1
+    assert write_report(path, [as_entry(analysis)], title=hostile, ramps=list_ramps()) == 1
     text = path.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
     assert text.count("<script") == text.count("</script>") == 3  # the record, the colours, and the page's own
@@ -119,10 +123,19 @@ def test_what_exists_is_kept(promptlight: Command, demo_results: Path, tmp_path:
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
 
 
+def test_folders_stand_side_by_side_under_their_names(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(demo_results, other)
+    path = tmp_path / "page.html"
+    done = promptlight("report", demo_results, other, "-o", path, "--id", "dish-fixed")
+    assert done.exit_code == 0
+    assert list(records_of(path)) == [f"dish-fixed ({demo_results})", f"dish-fixed ({other})"]
+
+
 def test_ten_thousand_tokens_fit(tmp_path: Path) -> None:
     completion = build_completion(["<bos>", *["▁word"] * 10_000], ["▁so", "."])
     analysis = make_analysis(completion)
-    record = to_record(analysis, describe_spans(completion, find_segmentation(analysis, Granularity.SECTION)))
+    record = to_record(as_entry(analysis))
     assert len(record.data) < 700_000
 
 
@@ -249,8 +262,7 @@ def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -
     completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 2500], ["▁so", "▁be", "▁it", "."])
     analysis = make_analysis(completion)
     path, page = tmp_path / "page.html", browser.new_page()
-    sections = describe_spans(completion, find_segmentation(analysis, Granularity.SECTION))
-    write_report(path, [(analysis, sections)] * 2, title="Long", ramps=list_ramps())
+    write_report(path, [as_entry(analysis)] * 2, title="Long", ramps=list_ramps())
     page.goto(f"{path.as_uri()}#explain=word&shade=token")
     assert page.locator("#view .piece").count() == 10_004
     page.locator("#view [aria-selected=true]").focus()
@@ -269,8 +281,7 @@ def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Brows
     maps = tuple(make_analysis(completion, method=one).salience for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
     analysis = replace(make_analysis(completion), maps=maps, foil=Foil(request="x", tokens=("▁no", None, None, None)))
     path, page = tmp_path / "page.html", browser.new_page(color_scheme="light")
-    sections = describe_spans(completion, find_segmentation(analysis, Granularity.SECTION))
-    write_report(path, [(analysis, sections)], title="Two", ramps=list_ramps())
+    write_report(path, [as_entry(analysis)], title="Two", ramps=list_ramps())
     page.goto(f"{path.as_uri()}#explain=word&shade=word&target=1")
     assert page.locator("#method option").all_inner_texts() == ["Grad L2 Norm", "Grad · Input"]
     assert "how strongly, not in which direction" in page.locator("#view").inner_text()
