@@ -15,8 +15,16 @@ from promptlight.cli.asking import AskingLines
 from promptlight.cli.benchmark import BenchmarkOptions, run_benchmark
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.groups import with_groups
-from promptlight.cli.options import Device, DeviceOption, Dtype, DtypeOption, IdsOption, OverwriteOption, WhereOption
-from promptlight.io.tables import TableFormat
+from promptlight.cli.options import (
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    FormatOption,
+    IdsOption,
+    OverwriteOption,
+    WhereOption,
+)
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.methods import Ablate
 from promptlight.salience.printable import one_line
@@ -58,9 +66,7 @@ class Output:
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a row per prompt and method to this file.")
     ] = None
-    format: Annotated[
-        TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
-    ] = None
+    format: FormatOption = None
     overwrite: OverwriteOption = False
     json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object instead.")] = False
 

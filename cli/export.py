@@ -11,14 +11,15 @@ import typer
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import (
     ByOption,
+    FormatOption,
     IdsOption,
+    OverwriteOption,
     PoolOption,
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
     WhereOption,
 )
-from promptlight.io.tables import TableFormat
 from promptlight.salience.types import Analysis, Pooling, SpanTable
 
 
@@ -33,10 +34,8 @@ def export(
     id: IdsOption = None,
     where: WhereOption = None,
     top: Annotated[int | None, typer.Option(min=1, help="Only the N strongest sources of each target.")] = None,
-    format: Annotated[
-        TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    format: FormatOption = None,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
     from promptlight.io.tables import write_tidy_table

@@ -10,6 +10,7 @@ import typer
 
 from promptlight.cli.taste import Marking, Spacing
 from promptlight.io.digits import Scores
+from promptlight.io.tables import TableFormat
 from promptlight.salience.methods import Ablate, Baseline, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective, Pooling
 
@@ -159,6 +160,9 @@ WidthOption = Annotated[
 SvgOption = Annotated[Path | None, typer.Option("--svg", metavar="FILE", help="Draw into an SVG file instead.")]
 HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Draw into an HTML file instead.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead.")]
+FormatOption = Annotated[
+    TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
+]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 TargetByOption = Annotated[
     str | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.chosen import ChosenResults
-from promptlight.cli.options import IdsOption, SectionsOption, StoredMethodOption, WhereOption
+from promptlight.cli.options import IdsOption, OverwriteOption, SectionsOption, StoredMethodOption, WhereOption
 from promptlight.cli.trusting import StoredTrust
 from promptlight.salience.types import Granularity
 
@@ -27,7 +27,7 @@ def report(
     method: StoredMethodOption = None,
     where: WhereOption = None,
     id: IdsOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Write one self-contained HTML page, for colleagues who have no terminal.
 

@@ -23,14 +23,15 @@ import typer
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import (
     ByOption,
+    FormatOption,
     IdsOption,
     JsonOption,
+    OverwriteOption,
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
     WhereOption,
 )
-from promptlight.io.tables import TableFormat
 from promptlight.salience.printable import one_line
 from promptlight.salience.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.types import Pattern
@@ -64,10 +65,8 @@ def summarize(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write all groups to this file; an existing one is kept.")
     ] = None,
-    format: Annotated[
-        TableFormat | None, typer.Option("--format", "-f", help="Format (default: by the file's ending).")
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    format: FormatOption = None,
+    overwrite: OverwriteOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show which lines, sections or words of many prompts mattered for their completions, and how sure that is."""

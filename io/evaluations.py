@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,11 @@ class StoredEvaluation:
 
     def find(self, id: str, method: str, fingerprint: str) -> dict[str, Any] | None:
         """What was measured of one prompt's method; None if nothing was, or its record has changed since."""
-        wanted = (id, method, fingerprint)
-        return next((row for row in self.rows if (row["id"], row["method"], row["fingerprint"]) == wanted), None)
+        return self._by_key.get((id, method, fingerprint))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        return {(row["id"], row["method"], row["fingerprint"]): row for row in self.rows}
 
 
 def read_evaluation(folder: str | Path) -> StoredEvaluation | None:

@@ -102,7 +102,9 @@ def evaluate_analysis(
     _check_log_prob(found[0], measured.full, model)
     agreements = {pair: correlate_ranks(scores[pair[0]], scores[pair[1]]) for pair in combinations(scores, 2)}
     rows = [
-        build_row(one, question, measured, correlate_with_noise(one, question, players, model, options), agreements)
+        build_row(
+            one, question, players, measured, correlate_with_noise(one, question, players, model, options), agreements
+        )
         for one in found
     ]
     return Evaluated(rows=rows, agreements=agreements)
@@ -170,6 +172,7 @@ def correlate_with_noise(
 def build_row(
     explanation: Explanation,
     question: Question,
+    players: np.ndarray,
     measured: Faithfulness,
     noise: float | None,
     agreements: Mapping[tuple[Method, Method], float | None],
@@ -190,7 +193,7 @@ def build_row(
         target_text=explanation.target_text,
         target_start=ranges[0][0],
         target_stop=ranges[-1][1],
-        n_sources=len(find_players(explanation)),
+        n_sources=len(players),
         log_prob=measured.full,
         empty_log_prob=measured.empty,
         order=measured.orders[method.value],
