@@ -12,7 +12,7 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check format test test-all bench docs pictures clean
+.PHONY: help setup demo check format test test-all bench gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -41,6 +41,10 @@ test-all: check ## check, and the slow tests too
 
 bench: setup ## time promptlight against the others; BENCH="salience --quick" picks and shortens
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
+
+gpu: setup ## on a machine with CUDA: the GPU's tests, then its benchmarks, with the figures in gpu.json
+	@$(BIN)/python -m pytest -q -m gpu
+	@$(BIN)/python -m tests.benchmarks --device cuda --json gpu.json salience generation
 
 docs: setup ## write anew what the docs take from the code
 	@$(BIN)/python -m tests.generated

@@ -31,6 +31,12 @@ def test_every_page_is_reached_from_the_readme() -> None:
     assert [page.name for page in DOCS.glob("*.md") if f"docs/{page.name}" not in readme] == []
 
 
+def test_every_page_is_in_the_index() -> None:
+    index = DOCS / "README.md"
+    listed = re.findall(r"\]\(([\w.-]+)\)", index.read_text(encoding="utf-8"))
+    assert sorted(listed) == sorted(page.name for page in DOCS.glob("*.md") if page != index)
+
+
 @pytest.fixture(scope="module")
 def shap_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_results("SHAP", tmp_path_factory.mktemp("pictures"))

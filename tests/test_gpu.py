@@ -8,9 +8,13 @@ import pytest
 import torch
 
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
+from promptlight.salience.decoder import borrow_decoder, convert_tensors
+from promptlight.salience.generation import generate
 from promptlight.salience.gradients import compute_salience
+from promptlight.salience.memory import plan_chunk, target_bytes
 from promptlight.salience.sampling import Sampling
 from promptlight.salience.types import Method
+from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 
 pytestmark = pytest.mark.gpu
 
@@ -56,3 +60,36 @@ def test_real_lack_of_memory_halves_the_chunk(pair: tuple[Model, Model]) -> None
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert scores == pytest.approx(expected, rel=1e-4, abs=1e-8)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_every_family_is_that_of_the_cpu(family: str, dtype: torch.dtype) -> None:
+    """The same weights on both; in bfloat16 against the CPU's float32, to what that dtype can hold."""
+    on_cpu = convert_tensors(borrow_decoder(build_backbone(family)), lambda tensor: tensor.detach().cpu())
+    on_gpu = convert_tensors(on_cpu, lambda tensor: tensor.to("cuda", dtype))
+    ids = draw_ids(60)
+    expected, found = (
+        compute_salience(decoder, ids, 40, {}).maps[Method.GRAD_L2].scores for decoder in (on_cpu, on_gpu)
+    )
+    assert expected is not None
+    assert found is not None
+    error = abs(found - expected).max() / expected.max()
+    assert error < (1e-3 if dtype == torch.float32 else 0.1)
+    if dtype == torch.float32:
+        options = {"max_new_tokens": 12, "context_length": 200, "stops": {}}
+        assert generate(on_gpu, [ids, ids[:17]], **options) == generate(on_cpu, [ids, ids[:17]], **options)
+
+
+def test_the_plan_holds_on_the_real_card(pair: tuple[Model, Model]) -> None:
+    """A planned chunk takes no more memory than the formula says, and a good part of it."""
+    decoder, ids = pair[0].decoder, [2, *range(300, 700)]
+    chunk = plan_chunk(decoder, len(ids), 100)
+    compute_salience(decoder, ids, 300, {}, chunk=chunk)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    compute_salience(decoder, ids, 300, {}, chunk=chunk)
+    taken = torch.cuda.max_memory_allocated() - before
+    planned = chunk * max(target_bytes(layer, len(ids), decoder) for layer in decoder.layers)
+    assert 0.1 * planned < taken < 2 * planned

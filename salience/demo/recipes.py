@@ -346,7 +346,7 @@ _NAMES = (
     "Zephyr",
 )
 _FORMS = ("Foods", "Rail", "Airways", "Motors", "Energy", "Books", "Glass", "Shipping", "Paper", "Optics")
-_ITEMS: dict[str, tuple[str, str, str]] = {
+IDEAS: dict[str, tuple[str, str, str]] = {
     "paper clip": ("Hold pages together.", "Mark a page in a book.", "Reset a small device."),
     "bucket": ("Carry water.", "Store toys.", "Grow tomatoes on a balcony."),
     "rope": ("Tie down a load.", "Hang up the washing.", "Make a swing."),
@@ -396,8 +396,8 @@ def _draw_headline(rng: random.Random) -> tuple[str, str]:
 
 
 def _draw_ideas(rng: random.Random) -> tuple[str, str]:
-    item = rng.choice(tuple(_ITEMS))
-    ideas = rng.sample(_ITEMS[item], 3)
+    item = rng.choice(tuple(IDEAS))
+    ideas = rng.sample(IDEAS[item], 3)
     extra = rng.choice(("", " The list should include creative uses for the item."))
     prompt = f"Brainstorm three ways to use the following item.{extra}\n\nItem: {item}\n\nIdeas:"
     return prompt, "\n\n" + "\n".join(f"{number}. {idea}" for number, idea in enumerate(ideas, 1))

@@ -20,6 +20,7 @@ from typing import Any
 from promptlight.cli.__main__ import block_tensorflow
 
 NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup")
+ON_GPU = ("salience", "generation")
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     figures: dict[str, Any] = {"facts": facts}
     for name in args.names or NAMES:
-        if device.type == "cuda" and name != "salience":
+        if device.type == "cuda" and name not in ON_GPU:
             print(f"\n{name}: skipped, measures a CPU", flush=True)
             continue
         start = time.perf_counter()
