@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from promptlight.cli.app import app
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.printable import one_line
 
@@ -17,10 +16,14 @@ def main() -> None:
     # torch's threads spin while they wait: beside another busy program, that made a run forty times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
+        from promptlight.cli.app import app  # takes a moment, in which Ctrl-C may come
+
         app()
     except PromptlightError as error:
         print(f"promptlight: {one_line(str(error))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None

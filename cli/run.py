@@ -26,6 +26,7 @@ from promptlight.cli.options import (
     WhereOption,
 )
 from promptlight.cli.progress import Tally, show_progress
+from promptlight.cli.stopping import ending_in_order
 from promptlight.io.digits import Scores
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError
 from promptlight.salience.types import Prompt, SetAside
@@ -86,7 +87,7 @@ def run(
     options = build_options(explaining, chance, max_new_tokens, seed)
     loaded = load_model(model, device=device, dtype=dtype)
     writer = open_results(output, loaded, options, chat, scores, flush_every)
-    with writer, show_progress(tally, loaded, output):
+    with ending_in_order(tally), writer, show_progress(tally, loaded, output):
         explain_all(reader, writer, tally, loaded, options, batch_size)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
@@ -113,13 +114,14 @@ def explain_all(
     from promptlight.salience.pipeline import analyze
 
     for result in analyze(skip_done(reader, writer, tally), model, options, batch_size=batch_size):
-        if not isinstance(result, SetAside):
-            tally.explained(result)
-        elif reader.strict:
+        if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason)
-        else:
+        writer.add(result)  # and only then counted
+        if isinstance(result, SetAside):
             tally.set_aside(result)
-        writer.add(result)
+        else:
+            tally.explained(result)
+    writer.flush()  # before anyone is told that the results are there
     tally.n_blank_lines = reader.n_blank
 
 
@@ -147,7 +149,7 @@ def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iter
         if done is not None:
             writer.forget(record.id)
         if isinstance(record, SetAside):
-            tally.set_aside(record)
             writer.add(record)
+            tally.set_aside(record)
         else:
             yield record

@@ -208,8 +208,9 @@ class ResultsWriter:
             return
         table = pa.Table.from_pylist(self._rows, schema=self._schema)
         write_table(table, self.folder / f"part-{self._number:05d}.parquet")
-        self._number += 1  # not before it is written: after an error the same shard is tried again
-        self._rows.clear()
+        # not before it is written: after an error the same shard is tried again. And both at once: Ctrl-C between the
+        # two would have the rows written a second time
+        self._number, self._rows = self._number + 1, []
 
     def forget(self, id: str) -> None:
         """Take a record that was set aside out of its shard, so that it can be tried again."""
@@ -322,9 +323,12 @@ def _open_shard(shard: Path) -> pq.ParquetFile:
         metadata = json.loads(stored)
         version = metadata["schema_version"]
         if version not in READABLE:
+            readable = " and ".join(map(str, READABLE))
+            is_later = isinstance(version, int) and version > SCHEMA_VERSION
+            way_out = "update promptlight, or run" if is_later else "run"
             raise OutputError(
-                f"{shard}: written with schema version {version}, this promptlight reads"
-                f" {' and '.join(map(str, READABLE))}: run the prompts again into a new folder"
+                f"{shard}: written with schema version {version}, this promptlight reads {readable}: {way_out} the"
+                " prompts again into a new folder"
             )
         methods = read_kind(upgrade_settings(metadata["settings"])).methods
         if not file.schema_arrow.equals(build_schema(methods, version=version)):

@@ -8,7 +8,8 @@
     ├── ModelError      a model can't be found, read or run
     │   └── OutOfMemoryError     not even one target fits into memory
     ├── OutputError     a results folder or an output file can't be read or written
-    └── UsageError      options that contradict each other or the data
+    ├── UsageError      options that contradict each other or the data
+    └── StoppedError    a signal ended a run
 
 A message says what was expected, what was found and what to do. The command line prints it as one line on stderr and
 exits with ``exit_code``; an error that is none of these is a bug and keeps its traceback.
@@ -77,3 +78,13 @@ class UsageError(PromptlightError):
     """Options that contradict each other or the data."""
 
     exit_code = 2
+
+
+class StoppedError(PromptlightError):
+    """Ctrl-C stopped a run, or SIGTERM did (then 143); what was computed is kept."""
+
+    exit_code = 130
+
+    def __init__(self, signal_number: int, message: str) -> None:
+        self.exit_code = 128 + signal_number  # as shells have it
+        super().__init__(message)

@@ -168,28 +168,51 @@ def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> No
     assert "shap_sources" in schema.names
 
 
-def as_version_3(folder: Path) -> None:
-    """What the version before this one wrote: one method, no foils."""
+OLD_RESULTS = Path(__file__).parent / "old_results"  # each written by the code of its time: "a", and "b" set aside
+
+
+def lay_out_version(folder: Path, version: int) -> Path:
+    folder.mkdir()
     shard = folder / "part-00000.parquet"
-    table = pq.read_table(shard).drop_columns(["foil", "foil_tokens"])
-    metadata = json.loads(table.schema.metadata[b"promptlight"])
-    method = metadata["settings"].pop("methods")[0]
-    changed = {**metadata, "schema_version": 3, "settings": {**metadata["settings"], "method": method}}
-    pq.write_table(table.replace_schema_metadata({"promptlight": json.dumps(changed)}), shard)
+    shard.write_bytes((OLD_RESULTS / f"version-{version}.parquet").read_bytes())
+    return shard
 
 
 def test_a_folder_of_version_3_is_read_and_goes_on(tmp_path: Path) -> None:
-    write(tmp_path, analysis("a"), set_aside("b"))
-    as_version_3(tmp_path)
-    found, _ = read_results(tmp_path)
+    folder = tmp_path / "out"
+    lay_out_version(folder, 3)
+    found, aside = read_results(folder)
     assert_same_analysis(found, analysis("a"))
+    assert aside == set_aside("b")
     with pytest.raises(OutputError, match=r"methods: there grad_l2, now smoothgrad\)"):
-        open_writer(tmp_path, methods=["smoothgrad"])
-    with open_writer(tmp_path) as writer:
+        open_writer(folder, methods=["smoothgrad"])
+    with open_writer(folder) as writer:
         assert list(writer.done) == ["a", "b"]
         writer.forget("b")
         writer.add(analysis("c"))
-    assert ids_of(tmp_path) == ["a", "c"]
+    assert ids_of(folder) == ["a", "c"]
+    for result, id in zip(read_results(folder), "ac", strict=True):
+        assert_same_analysis(result, analysis(id))
+
+
+@pytest.mark.parametrize(
+    "use",
+    [lambda folder: list(read_results(folder)), find_result, open_writer],
+    ids=["read_results", "find_result", "writer"],
+)
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_folder_of_an_older_version_is_refused_with_the_way_out(
+    tmp_path: Path, version: int, use: Callable[[Path], object]
+) -> None:
+    shard = lay_out_version(tmp_path / "out", version)
+    before = shard.read_bytes()
+    with pytest.raises(OutputError) as raised:
+        use(tmp_path / "out")
+    assert str(raised.value) == (
+        f"{shard}: written with schema version {version}, this promptlight reads 3 and 4: run the prompts again into a "
+        "new folder"
+    )
+    assert shard.read_bytes() == before
 
 
 @pytest.mark.parametrize(
@@ -506,7 +529,11 @@ DAMAGES = [
     (miscount_rows, "rows instead of"),
     (leave_a_column_out, "its columns are not those that promptlight writes"),
     (replace_by_foreign, "not written by promptlight run"),
-    (replace_by_later_version, f"written with schema version {SCHEMA_VERSION + 1}"),
+    (
+        replace_by_later_version,
+        f"written with schema version {SCHEMA_VERSION + 1}, this promptlight reads 3 and 4: update promptlight, or run "
+        "the prompts again into a new folder",
+    ),
 ]
 
 

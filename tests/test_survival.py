@@ -9,6 +9,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,15 +28,17 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from promptlight.cli.progress import Tally
+from promptlight.cli.stopping import ending_in_order
 from promptlight.io import store
 from promptlight.io.store import find_result, find_shards, read_results
-from promptlight.salience.errors import OutputError
+from promptlight.salience.errors import OutputError, StoppedError
 from promptlight.salience.types import Analysis
+from tests.conftest import EXAMPLES, Command
 from tests.handmade import assert_same_analysis
 from tests.test_store import analysis, ids_of, open_writer, set_aside, snapshot, write
 
 resource = pytest.importorskip("resource", reason="no Unix")
-EXAMPLES = Path(__file__).parent.parent / "examples"
 FLUSH_EVERY = 3
 PATIENCE = 60  # seconds, for a process that says nothing
 
@@ -80,6 +83,12 @@ def call(work: Callable[..., None], *arguments: Any) -> tuple[int | None, list[A
         return process.exitcode, received
 
 
+def read_stored_ids(folder: Path) -> list[str]:
+    """In order; none of a folder that has no shard yet."""
+    shards = find_shards(folder) if folder.is_dir() else []
+    return [id for shard in shards for id in pq.read_table(shard, columns=["id"])["id"].to_pylist()]
+
+
 def leftovers_in(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.suffix == ".tmp"]
 
@@ -122,7 +131,7 @@ def test_kill_at_any_moment_loses_less_than_a_shard_and_the_next_run_goes_on(tmp
             kill(run)
             assert run.exitcode == -signal.SIGKILL
             added += receive(reports)
-        stored = [id for shard in find_shards(tmp_path) for id in pq.read_table(shard)["id"].to_pylist()]
+        stored = read_stored_ids(tmp_path)
         assert stored == [name(number) for number in range(len(stored))]  # no gap, nothing twice
         assert len(stored) >= n_stored  # what was stored stays
         assert added == list(range(n_stored, n_stored + len(added)))  # the run went on behind it
@@ -153,8 +162,8 @@ def try_again(folder: Path) -> None:
                 writer.add(analysis(id))
 
 
-def try_again_until_line(_: Connection, folder: Path, number: int) -> None:
-    """Kill this process before the number-th line of ``STEPS`` that it comes to."""
+def try_again_until_line(_: Connection, folder: Path, number: int, end: Callable[[], None]) -> None:
+    """End this process before the number-th line of ``STEPS`` that it comes to."""
     n_left = number
 
     def count(frame: FrameType, event: str, _: object) -> Any:
@@ -163,39 +172,56 @@ def try_again_until_line(_: Connection, folder: Path, number: int) -> None:
             return None
         n_left -= event == "line"
         if n_left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
         return count
 
     sys.settrace(count)
-    try_again(folder)
+    try:
+        try_again(folder)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+def kill_myself() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def press_ctrl_c() -> None:
+    raise KeyboardInterrupt
 
 
 def check_and_complete(folder: Path) -> None:
     """Nothing is twice, the good row is as it was, and the next run completes the folder."""
-    assert ids_of(folder) in (["a", "b", "c"], ["a", "c"], ["a"])
+    assert sorted(ids_of(folder)) in (["a", "b", "c"], ["a", "b"], ["a", "c"], ["a"])
     assert_same_analysis(find_result(folder, id="a"), analysis("a"))
     try_again(folder)
     assert leftovers_in(folder) == []
-    for found, id in zip(read_results(folder), "abc", strict=True):
-        assert_same_analysis(found, analysis(id))
+    assert sorted(ids_of(folder)) == ["a", "b", "c"]
+    for id in "abc":
+        assert_same_analysis(find_result(folder, id=id), analysis(id))
 
 
-def test_kill_before_any_line_that_changes_a_folder_leaves_good_rows_good(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("end", "ended"), [(kill_myself, -signal.SIGKILL), (press_ctrl_c, 128 + signal.SIGINT)], ids=["kill -9", "Ctrl-C"]
+)
+def test_an_end_before_any_line_that_changes_a_folder_leaves_good_rows_good(
+    tmp_path: Path, end: Callable[[], None], ended: int
+) -> None:
     """While a folder is opened, a shard of it made smaller and another removed, and a new one added."""
     before = write(tmp_path / "before", analysis("a"), set_aside("b"), set_aside("c"))
     (before / ".part-00007.parquet.tmp").write_bytes(b"PAR1 and not more")
-    number, exit_code = 0, -signal.SIGKILL
+    number, exit_code = 0, ended
     states: list[dict[str, bytes]] = []
-    while exit_code == -signal.SIGKILL:
+    while exit_code == ended:
         number += 1
         folder = shutil.copytree(before, tmp_path / str(number))
-        exit_code, _ = call(try_again_until_line, folder, number)
+        exit_code, _ = call(try_again_until_line, folder, number, end)
         if snapshot(folder) not in states:
             states.append(snapshot(folder))
             check_and_complete(folder)
     assert exit_code == 0
     assert number > 40
-    assert len(states) > 8
+    assert len(states) >= 8
 
 
 def add_within(reports: Connection, folder: Path, n_bytes: int, at_limit: signal.Handlers) -> None:
@@ -226,6 +252,73 @@ def test_kill_inside_a_write_leaves_half_a_temporary_file_only(tmp_path: Path) -
     write(tmp_path, analysis("c"))
     assert leftovers_in(tmp_path) == []
     assert ids_of(tmp_path) == ["a", "b", "c"]
+
+
+# ---- Ctrl-C and SIGTERM ---------------------------------------------------------------------------------------------
+
+
+def add_until_stopped(reports: Connection, folder: Path) -> None:
+    """As ``promptlight run`` does it, with more in memory than is ever written on the way."""
+    try:
+        with ending_in_order(Tally(total=10_000)), open_writer(folder, flush_every=10_000) as writer:
+            for number in range(10_000):
+                if name(number) not in writer.done:
+                    time.sleep(0.001)
+                    writer.add(analysis(name(number), seed=number))
+                    reports.send(number)
+    except StoppedError as error:
+        reports.send(str(error))
+        sys.exit(error.exit_code)
+
+
+@pytest.mark.parametrize("n_signals", [1, 2])
+def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: int) -> None:
+    """Nothing is lost by the first one, nothing doubled or damaged by a second one that hits the writing."""
+    random = Random(n_signals)
+    n_stored, endings = 0, set[str]()
+    for _ in range(N_KILLS):
+        with start(add_until_stopped, tmp_path) as (run, reports):
+            added = receive(reports, 1 + random.randrange(6))
+            for number in range(n_signals):
+                time.sleep(random.uniform(0, 0.005 if number else 0.002))
+                assert run.pid is not None
+                os.kill(run.pid, random.choice([signal.SIGINT, signal.SIGTERM]))
+            *more, said = receive(reports)
+            added += more
+            run.join(PATIENCE)
+        assert run.exitcode in (128 + signal.SIGINT, 128 + signal.SIGTERM)
+        assert ("by Ctrl-C" in said) == (run.exitcode == 128 + signal.SIGINT)
+        endings.add(said.split(", ")[1].split(";")[0])
+        stored = read_stored_ids(tmp_path)
+        assert stored == [name(number) for number in range(len(stored))]  # no gap, nothing twice
+        assert added == list(range(n_stored, n_stored + len(added)))
+        if "what was computed is kept" in said:
+            assert len(stored) >= n_stored + len(added)
+        assert len(stored) >= n_stored
+        n_stored = len(stored)
+    assert n_stored > 0
+    assert len(endings) == n_signals
+    write(tmp_path)
+    assert leftovers_in(tmp_path) == []
+
+
+# ---- a clock that jumps ---------------------------------------------------------------------------------------------
+
+
+def test_no_order_depends_on_the_time_of_a_file(tmp_path: Path) -> None:
+    """Shards, the lock and a leftover of years ago and years to come, as a clock that was set leaves them."""
+    random = Random(0)
+    for number in range(12):
+        write(tmp_path, analysis(name(number)))
+        (tmp_path / ".part-00099.parquet.tmp").write_bytes(b"PAR1 and not more")
+        for path in tmp_path.iterdir():
+            at = random.choice([0, 1, 4_000_000_000]) + random.randrange(100_000_000)
+            os.utime(path, (at, at))
+        assert ids_of(tmp_path) == [name(earlier) for earlier in range(number + 1)]
+    assert find_result(tmp_path, row=-1) is not None
+    with open_writer(tmp_path) as writer:
+        assert len(writer.done) == 12
+        assert leftovers_in(tmp_path) == []
 
 
 # ---- two runs on one folder -----------------------------------------------------------------------------------------
@@ -365,10 +458,21 @@ def test_a_shard_that_may_not_be_read_is_named_and_the_others_are_read(public_fo
 
 # ---- the command itself ---------------------------------------------------------------------------------------------
 
+RUN = [sys.executable, "-m", "promptlight.cli", "run"]
+SHORT = ["--max-new-tokens", "2", "--device", "cpu"]
 
-def start_command(prompts: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "promptlight.cli", "run", str(prompts), "-o", str(folder)]
-    return subprocess.Popen([*command, "--max-new-tokens", "24", "--device", "cpu"], stderr=subprocess.DEVNULL)
+
+def write_many(path: Path, n_records: int) -> list[str]:
+    """Short prompts, no two alike; returns their ids."""
+    ids = [name(number) for number in range(n_records)]
+    lines = (json.dumps({"id": id, "prompt": f"{id}. Suggestion: Onion soup\nAnalysis:"}) for id in ids)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    return ids
+
+
+def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+    command = [*RUN, str(prompts), "-o", str(folder), *(options or ("--max-new-tokens", "24", "--device", "cpu"))]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -376,6 +480,27 @@ def wait_until(happened: Callable[[], bool]) -> None:
     while not happened():
         assert time.monotonic() < give_up
         time.sleep(0.01)
+
+
+def finish(run: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    printed, complained = run.communicate(timeout=5 * PATIENCE)
+    return run.returncode, printed, complained
+
+
+def compute_undisturbed(prompts: Path, folder: Path, *options: str) -> list[Analysis]:
+    assert finish(start_command(prompts, folder, *options))[0] == 0
+    return [result for result in read_results(folder) if isinstance(result, Analysis)]
+
+
+def assert_same_numbers(folder: Path, expected: list[Analysis]) -> None:
+    """But for rounding: other prompts may have been in the same batch."""
+    for found, wanted in zip(read_results(folder), expected, strict=True):
+        assert isinstance(found, Analysis)
+        assert found.completion.text == wanted.completion.text
+        assert found.salience.scores is not None
+        assert wanted.salience.scores is not None
+        np.testing.assert_allclose(found.salience.scores, wanted.salience.scores, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.slow
@@ -391,15 +516,110 @@ def test_the_command_is_killed_and_goes_on(tmp_path: Path) -> None:
         wait_until(moment)
         time.sleep(0.2)
         run.kill()
-        assert run.wait(PATIENCE) == -signal.SIGKILL
+        assert finish(run)[0] == -signal.SIGKILL
         assert ids_of(folder) == [record["id"] for record in many[: store.FLUSH_EVERY]]
-    assert start_command(prompts, folder).wait(5 * PATIENCE) == 0
-    assert start_command(prompts, tmp_path / "undisturbed").wait(5 * PATIENCE) == 0
+    assert finish(start_command(prompts, folder))[0] == 0
     assert ids_of(folder) == [record["id"] for record in many]
-    for found, expected in zip(read_results(folder), read_results(tmp_path / "undisturbed"), strict=True):
-        assert isinstance(found, Analysis)
-        assert isinstance(expected, Analysis)
-        assert found.completion.text == expected.completion.text
-        assert found.salience.scores is not None
-        assert expected.salience.scores is not None
-        np.testing.assert_allclose(found.salience.scores, expected.salience.scores, rtol=1e-3, atol=1e-6)
+    assert_same_numbers(folder, compute_undisturbed(prompts, tmp_path / "undisturbed"))
+
+
+def read_until(run: subprocess.Popen[str], part: str) -> list[str]:
+    """The lines of stderr up to the first one with this part."""
+    assert run.stderr is not None
+    lines: list[str] = []
+    for line in run.stderr:
+        lines.append(line.rstrip("\n"))
+        if part in line:
+            return lines
+    raise AssertionError(lines)
+
+
+@pytest.mark.parametrize(("number", "called"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_a_stopped_command_keeps_what_it_has_and_says_so(tmp_path: Path, number: signal.Signals, called: str) -> None:
+    """Nothing would have been written on the way: what is there was written at the end."""
+    prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_many(prompts, 5000)
+    run = start_command(prompts, folder, *SHORT, "--flush-every", "9999")
+    started = read_until(run, " of 5000 prompts")
+    assert find_shards(folder) == []
+    run.send_signal(number)
+    exit_code, printed, complained = finish(run)
+    assert (exit_code, printed) == (128 + number, "")
+    (said,) = [line for line in complained.splitlines() if " tokens/s" not in line]
+    found = re.fullmatch(rf"promptlight: stopped by {called} after (\d+) of 5000 prompts, (.*)", said)
+    assert found is not None, said
+    assert found[2] == "what was computed is kept; run the same command again to go on"
+    stored = ids_of(folder)
+    assert stored == ids[: len(stored)]
+    assert int(started[-1].split()[0]) <= int(found[1]) <= len(stored)
+    n_more = len(stored) + 5
+    exit_code, printed, _ = finish(start_command(prompts, folder, *SHORT, "--limit", str(n_more)))
+    assert (exit_code, printed.split(" in ")[0]) == (0, f"5 explained, {len(stored)} done before")
+    assert ids_of(folder) == ids[:n_more]
+
+
+STOPS = {signal.SIGKILL: [-signal.SIGKILL], signal.SIGTERM: [143, -signal.SIGTERM], signal.SIGINT: [130]}
+
+
+@pytest.mark.parametrize("n_stops", [3, pytest.param(50, marks=pytest.mark.slow)])
+def test_the_command_is_stopped_again_and_again_and_loses_and_doubles_nothing(tmp_path: Path, n_stops: int) -> None:
+    """By kill -9, SIGTERM and Ctrl-C at random moments, of loading the model too."""
+    random, prompts, folder = Random(n_stops), tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_many(prompts, 20_000)
+    options = (*SHORT, "--flush-every", "8")
+    n_stored = 0
+    for turn in range(n_stops):
+        run = start_command(prompts, folder, *options)
+        if turn % 5 < 4:
+            n_shards = len(find_shards(folder)) if folder.is_dir() else 0
+            wait_until(lambda n=n_shards: folder.is_dir() and len(find_shards(folder)) > n)
+            time.sleep(random.uniform(0, 0.5))
+        else:
+            time.sleep(random.uniform(0.2, 4))
+        number = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT)[turn % 3]
+        run.send_signal(number)
+        exit_code, _, complained = finish(run)
+        assert exit_code in STOPS[number], complained
+        assert "Traceback" not in complained
+        stored = read_stored_ids(folder)
+        assert stored == ids[: len(stored)]  # no gap, nothing twice
+        assert len(stored) >= n_stored
+        n_stored = len(stored)
+    n_more = str(n_stored + 8)
+    assert finish(start_command(prompts, folder, *options, "--limit", n_more))[0] == 0
+    assert ids_of(folder) == ids[: n_stored + 8]
+    assert leftovers_in(folder) == []
+    assert_same_numbers(folder, compute_undisturbed(prompts, tmp_path / "undisturbed", *options, "--limit", n_more))
+
+
+def test_the_command_on_a_full_disk_is_one_line_and_keeps_what_it_wrote(tmp_path: Path) -> None:
+    prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_many(prompts, 6)
+    assert finish(start_command(prompts, folder, *SHORT, "--limit", "3"))[0] == 0
+    limited = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
+    start_limited = f"{limited}; runpy.run_module('promptlight.cli', run_name='__main__')"
+    command = [sys.executable, "-c", start_limited, "run", str(prompts), "-o", str(folder), *SHORT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    shard = folder / "part-00001.parquet"
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.splitlines()[-1] == f"promptlight: {shard}: could not be written (File too large)"
+    assert "Traceback" not in done.stderr
+    assert ids_of(folder) == ids[:3]
+    assert leftovers_in(folder) == []
+
+
+def test_the_command_under_a_clock_that_jumps(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every look at the wall clock finds another year; runs before, during and after give one folder."""
+    random, prompts, folder = Random(0), tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_many(prompts, 9)
+    for limit in (3, 6, 9):
+        with monkeypatch.context() as patch:
+            patch.setattr(time, "time", lambda: random.uniform(0, 4e9))
+            patch.setattr(time, "time_ns", lambda: random.randrange(4 * 10**18))
+            done = promptlight("run", prompts, "-o", folder, *SHORT, "--flush-every", 2, "--limit", limit)
+        assert done.exit_code == 0
+        assert done.stdout.startswith("3 explained")
+        assert float(done.stdout.split(" in ")[1].split(" s")[0]) >= 0
+    assert ids_of(folder) == ids
