@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from promptlight.salience.environment import VARIABLES, block_tensorflow
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.printable import one_line
 
@@ -12,9 +13,8 @@ from promptlight.salience.printable import one_line
 def main() -> None:
     """Run the command line."""
     block_tensorflow()
-    os.environ.setdefault("TQDM_DISABLE", "1")  # download bars of the model hubs would tear our own
-    # torch's threads spin while they wait: beside another busy program, that made a run forty times slower
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for name, value in VARIABLES.items():
+        os.environ.setdefault(name, value)
     try:
         from promptlight.cli.app import app  # takes a moment, in which Ctrl-C may come
 
@@ -27,12 +27,6 @@ def main() -> None:
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-
-
-def block_tensorflow() -> None:
-    """keras-nlp imports TensorFlow where it is installed, which costs seconds and is never used here."""
-    for name in ("tensorflow", "tensorflow_text"):
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

@@ -32,6 +32,13 @@ class Dtype(StrEnum):
     BFLOAT16 = "bfloat16"
 
 
+class RunEngine(StrEnum):
+    """What does the work of a run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 PromptsArgument = Annotated[
     list[str],
     typer.Argument(
@@ -50,6 +57,21 @@ ModelOption = Annotated[
 ]
 DeviceOption = Annotated[Device, typer.Option(help="auto takes CUDA where there is one.")]
 DtypeOption = Annotated[Dtype, typer.Option(help="auto is bfloat16 on CUDA, float32 elsewhere.")]
+EngineOption = Annotated[
+    RunEngine,
+    typer.Option(help="This process, or actors on a Ray cluster or all GPUs of this machine: docs/scale.md."),
+]
+RayAddressOption = Annotated[
+    str | None,
+    typer.Option("--ray-address", metavar="HOST:PORT", help="The Ray cluster (default: RAY_ADDRESS, or this machine)."),
+]
+ActorsOption = Annotated[
+    int | None, typer.Option(min=1, help="How many of them (default: one per GPU; without, one per two CPUs).")
+]
+GpusPerActorOption = Annotated[
+    float | None,
+    typer.Option(min=0.0, max=1.0, help="What part of a GPU each has; 0 is the CPU (default: 1 where there are some)."),
+]
 MaxNewTokensOption = Annotated[int, typer.Option(min=1, help="Longest completion, in tokens.")]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
 WhereOption = Annotated[

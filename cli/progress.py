@@ -19,6 +19,7 @@ from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.salience.model import Model
+    from promptlight.salience.provenance import ModelFacts
 
 SECONDS_BETWEEN_LINES = 5.0
 DEMO_NOTE = (
@@ -122,7 +123,7 @@ class BarWatcher(Watcher):
 
 
 @contextmanager
-def show_progress(tally: Tally, model: Model, output: Path) -> Iterator[None]:
+def show_progress(tally: Tally, model: Model | ModelFacts, output: Path) -> Iterator[None]:
     """Show progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
     print(f"{model.name} in {model.dtype} on {model.device}", file=sys.stderr)

@@ -27,6 +27,7 @@ from promptlight.cli.options import (
 )
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.cli.stopping import ending_in_order
+from promptlight.cli.workers import Analyze, Scaling, open_workers
 from promptlight.io.digits import Scores
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError
 from promptlight.salience.types import Prompt, SetAside
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from promptlight.io.store import ResultsWriter
     from promptlight.salience.model import Model
     from promptlight.salience.pipeline import AnalysisOptions
+    from promptlight.salience.provenance import ModelFacts
 
 SOME_SET_ASIDE = 3
 
@@ -65,6 +67,7 @@ def run(
     batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
     flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
+    scaling: Scaling,
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
 
@@ -82,19 +85,17 @@ def run(
     selection = Selection(ids=id or (), conditions=values, sample=sample, seed=seed, limit=limit)
     reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
-    from promptlight.salience.model import load_model
-
     options = build_options(explaining, chance, max_new_tokens, seed)
-    loaded = load_model(model, device=device, dtype=dtype)
-    writer = open_results(output, loaded, options, chat, scores, flush_every)
-    with ending_in_order(tally), writer, show_progress(tally, loaded, output):
-        explain_all(reader, writer, tally, loaded, options, batch_size)
+    with open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
+        writer = open_results(output, workers.model, options, chat, scores, flush_every)
+        with ending_in_order(tally), writer, show_progress(tally, workers.model, output):
+            explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
 
 
 def open_results(
-    output: Path, model: Model, options: AnalysisOptions, chat: bool, scores: Scores, flush_every: int
+    output: Path, model: Model | ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores, flush_every: int
 ) -> ResultsWriter:
     """The results folder, which says how its results are made."""
     from promptlight.io.store import ResultsWriter
@@ -104,16 +105,12 @@ def open_results(
     return ResultsWriter(output, settings, describe_provenance(model), flush_every)
 
 
-def explain_all(
-    reader: PromptReader, writer: ResultsWriter, tally: Tally, model: Model, options: AnalysisOptions, batch_size: int
-) -> None:
+def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:
     """Explain what is still to do; count and store each result.
 
     Raises InputError for the first record that was set aside, if the reader is strict.
     """
-    from promptlight.salience.pipeline import analyze
-
-    for result in analyze(skip_done(reader, writer, tally), model, options, batch_size=batch_size):
+    for result in analyze(skip_done(reader, writer, tally)):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason)
         writer.add(result)  # and only then counted

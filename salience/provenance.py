@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -13,7 +14,41 @@ from promptlight.salience.pipeline import AnalysisOptions
 PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
 
 
-def describe_settings(model: Model, options: AnalysisOptions, *, chat: bool = False) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a result says of its model, where the model itself is loaded in another process.
+
+    ``n_bytes`` is the size of its weights, ``versions`` are those of that process.
+    """
+
+    name: str
+    preset: str
+    dtype: str
+    device: str
+    config_hash: str
+    n_bytes: int
+    versions: Mapping[str, str]
+
+
+def describe_model(model: Model) -> ModelFacts:
+    """The facts of a model that is loaded here."""
+    return ModelFacts(
+        name=model.name,
+        preset=model.preset,
+        dtype=model.dtype,
+        device=str(model.device),
+        config_hash=model.config_hash,
+        n_bytes=sum(weight.value.nbytes for weight in model.backbone.weights),
+        versions=find_versions(),
+    )
+
+
+def find_versions() -> dict[str, str]:
+    """Of Python, and of all packages that can change a number."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def describe_settings(model: Model | ModelFacts, options: AnalysisOptions, *, chat: bool = False) -> dict[str, Any]:
     """All that changes results: a folder holds results of one such description only."""
     return {
         "model": model.preset,
@@ -33,10 +68,7 @@ def describe_settings(model: Model, options: AnalysisOptions, *, chat: bool = Fa
     }
 
 
-def describe_provenance(model: Model) -> dict[str, Any]:
+def describe_provenance(model: Model | ModelFacts) -> dict[str, Any]:
     """What else a result should be traceable to."""
-    return {
-        "model_name": model.name,
-        "device": str(model.device),
-        "versions": {"python": platform.python_version()} | {name: version(name) for name in PACKAGES},
-    }
+    versions = dict(model.versions) if isinstance(model, ModelFacts) else find_versions()
+    return {"model_name": model.name, "device": str(model.device), "versions": versions}

@@ -19,6 +19,7 @@ PACKAGES = ("cli", "salience", "io")
 PURE_MODULES = (
     "types",
     "errors",
+    "environment",
     "chat",
     "pieces",
     "patterns",

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptlight.cli.__main__ import block_tensorflow
 from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
 from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
 from promptlight.salience.demo.recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
+from promptlight.salience.environment import block_tensorflow
 from promptlight.salience.summary import wilson_interval
 
 SEED = "sealed, the third envelope"

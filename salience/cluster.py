@@ -1,0 +1,366 @@
+"""``analyze`` on a Ray cluster, or on all GPUs of one machine: prompts in, the same results out, in the same order.
+
+1. The model is loaded once on a worker, which says what it is (``ModelFacts``) and how big: so many actors fit.
+2. Prompts are read into a *window*: at most so many batches and bytes of them wait in Ray's memory.
+3. Ray Data maps the window on a pool of actors. Each has loaded the model once and calls ``analyze_batch`` with the
+   batches that the local engine would have made; a batch is a block, so nothing else is grouped or split.
+4. Results come back one by one, pickled, in the prompts' order. Then the next window is read.
+
+Scheduling, moving data and starting dead actors again are Ray's work. An actor that dies takes its batch along, which
+is computed again elsewhere; what is stored comes from results that have arrived, each of them once. This module knows
+no disk: what was done before is left out by whoever passes the prompts.
+
+It needs the extra ``promptlight[ray]``; nothing else in promptlight imports it until it is asked for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import os
+import pickle
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import ray
+import ray.data
+from ray.exceptions import RayActorError, RayError, RayTaskError
+
+from promptlight.salience.environment import VARIABLES, block_tensorflow
+from promptlight.salience.errors import ModelError, PromptlightError, UsageError
+from promptlight.salience.handles import DEMO_FOLDER, parse_handle
+from promptlight.salience.model import load_model
+from promptlight.salience.pipeline import AnalysisOptions, analyze_batch
+from promptlight.salience.provenance import ModelFacts, describe_model
+from promptlight.salience.types import Analysis, Prompt, SetAside
+
+# A window ends at either. Its batches cost the driver some 20 kB each, and a pool is made anew for each window, so it
+# should hold enough for each actor to make that worth while.
+WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 256
+WINDOW_BYTES = 2**28
+
+MOST_DEATHS = 3  # of actors over one batch, before the run gives up
+LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
+PROCESS_BYTES = 2**30  # what a process takes beside the weights: torch, Keras, and the work itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusterOptions:
+    """Where actors run and how many: None is the environment's cluster or this machine, and as many as fit."""
+
+    address: str | None = None
+    actors: int | None = None
+    gpus_per_actor: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A machine of the cluster: what Ray may use of it."""
+
+    cpus: float
+    gpus: float = 0
+    memory: float = 0  # bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """So many actors, and what each of them has for itself."""
+
+    n_actors: int
+    n_cpus: int
+    n_gpus: float = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What ``load_model`` is called with, wherever that is."""
+
+    handle: str
+    device: str
+    dtype: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """A cluster that is ready: ``model`` says what its actors run."""
+
+    model: ModelFacts
+    pool: Pool
+    loading: Loading
+    loaded: ModelFacts  # as an actor sees it, with the folder's whole path
+
+    def analyze(
+        self, prompts: Iterable[Prompt], options: AnalysisOptions | None = None, *, batch_size: int = 8
+    ) -> Iterator[Analysis | SetAside]:
+        """``pipeline.analyze``. An error of ``prompts`` is raised when all those before it are done."""
+        blocks = pack_batches(prompts, batch_size)
+        error, n_done = None, 0
+        while error is None:
+            window, error = take_window(blocks, max(WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR * self.pool.n_actors))
+            if not window:
+                break
+            for number, result in self._analyze_window(window, options or AnalysisOptions()):
+                if number != n_done:
+                    raise RuntimeError(f"Ray brought result {number} where {n_done} was due")
+                n_done += 1
+                yield result
+        if error is not None:
+            raise error
+
+    def _analyze_window(
+        self, window: Sequence[pa.Table], options: AnalysisOptions
+    ) -> Iterator[tuple[int, Analysis | SetAside]]:
+        with ray.data.DataContext.current(_make_context()):
+            waiting = ray.data.from_blocks(list(window))
+        results = waiting.map_batches(
+            Explainer,
+            fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus),
+            batch_size=None,  # a block as it is
+            batch_format="pyarrow",
+            zero_copy_batch=True,
+            compute=ray.data.ActorPoolStrategy(size=min(self.pool.n_actors, len(window))),
+            ray_remote_args_fn=_limit_retries,
+            **_describe_share(self.pool),
+        )
+        blocks: Iterable[Any] = results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
+        with _explaining_errors():
+            for block in blocks:
+                for place, number in enumerate(block["number"].to_pylist()):
+                    yield number, pickle.loads(block["result"][place].as_buffer())
+
+
+class Explainer:
+    """What an actor does: the model, loaded once, and batches explained with it."""
+
+    def __init__(self, loading: Loading, expected: ModelFacts, options: AnalysisOptions, n_threads: int) -> None:
+        self._model = _load_here(loading, n_threads)
+        self._options = options
+        check_same(describe_model(self._model), expected)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """A row with each prompt's result."""
+        prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
+        results = analyze_batch(prompts, self._model, self._options)
+        for number, result in zip(batch["number"].to_pylist(), results, strict=True):
+            yield _pack({"number": [number], "result": [pickle.dumps(result, protocol=5)]})
+
+
+@contextlib.contextmanager
+def open_cluster(
+    handle: str, *, device: str = "auto", dtype: str = "auto", options: ClusterOptions | None = None
+) -> Iterator[Cluster]:
+    """Connect to the cluster, or make one of this machine, and plan the actors.
+
+    Raises UsageError for what the cluster doesn't have, and ModelError as ``load_model`` does.
+    """
+    options = options or ClusterOptions()
+    with _connect(options.address) as is_ours:
+        nodes = _find_nodes()
+        n_gpus = choose_gpus(nodes, device, options.gpus_per_actor)
+        named = parse_handle(handle)
+        is_elsewhere = named.is_folder and named.preset != str(DEMO_FOLDER)
+        place = "cuda" if n_gpus else "cpu" if device == "auto" else device
+        loading = Loading(
+            handle=str(Path(named.preset).absolute()) if is_elsewhere else handle, device=place, dtype=dtype
+        )
+        loaded = _describe_there(loading, Pool(n_actors=1, n_cpus=1, n_gpus=n_gpus))
+        pool = plan_pool(nodes, n_gpus, loaded.n_bytes, options.actors, can_grow=not is_ours)
+        model = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
+        yield Cluster(model=model, pool=pool, loading=loading, loaded=loaded)
+
+
+def choose_gpus(nodes: Sequence[Node], device: str, asked: float | None) -> float:
+    """GPUs for each actor. Raises UsageError where these don't go with the device."""
+    if asked is None:
+        n_gpus = 1.0 if device == "cuda" or (device == "auto" and any(node.gpus for node in nodes)) else 0.0
+    else:
+        n_gpus = asked
+    if n_gpus and device not in ("auto", "cuda"):
+        raise UsageError(f"--gpus-per-actor {n_gpus:g}: expected --device auto or cuda, found {device}")
+    if not n_gpus and device == "cuda":
+        raise UsageError("--device cuda: expected --gpus-per-actor above 0, found 0")
+    return n_gpus
+
+
+def plan_pool(
+    nodes: Sequence[Node], n_gpus: float, n_bytes: int, asked: int | None = None, *, can_grow: bool = False
+) -> Pool:
+    """How many actors, and how many CPUs for each: with GPUs as many as these allow, otherwise one for two CPUs.
+
+    Each actor without a GPU keeps a copy of the model, of ``n_bytes``, in its node's memory. Raises UsageError where
+    the nodes have no room; more than that may be ``asked`` of a cluster that can grow.
+    """
+    if n_gpus:
+        room, what = sum(int(node.gpus / n_gpus) for node in nodes), f"with {n_gpus:g} GPU each"
+    else:
+        room, what = sum(_count_copies(node, n_bytes) for node in nodes), "with a CPU and a copy of the model each"
+    if not can_grow and max(asked or 1, 1) > room:
+        raise UsageError(f"expected room for {asked or 1} actors {what}, found room for {room}: lower --actors")
+    if n_gpus:
+        return Pool(n_actors=asked or max(1, room), n_cpus=1, n_gpus=n_gpus)
+    n_pairs = sum(int(node.cpus // 2) for node in nodes)
+    n_actors = asked or max(1, min(n_pairs, room))
+    return Pool(n_actors=n_actors, n_cpus=share_cpus([node.cpus for node in nodes], n_actors))
+
+
+def share_cpus(cpus: Sequence[float], n_actors: int) -> int:
+    """The most CPUs that each actor can have if none spans two nodes; at least 1.
+
+    Nodes of 8 and 4 CPUs, 3 actors: 4, as there is room for 2 + 1. Two actors: 4 again, as 8 has no room for both.
+    """
+    most = int(max(cpus, default=1))
+    fitting = (share for share in range(most, 1, -1) if sum(int(n // share) for n in cpus) >= n_actors)
+    return next(fitting, 1)
+
+
+def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Table]:
+    """Batches as Ray carries them: a row per prompt, with its number."""
+    numbered = enumerate(prompts)
+    while batch := list(itertools.islice(numbered, batch_size)):
+        numbers, packed = zip(*((number, pickle.dumps(prompt, protocol=5)) for number, prompt in batch), strict=True)
+        yield _pack({"number": numbers, "prompt": packed})
+
+
+def take_window(blocks: Iterator[pa.Table], most: int) -> tuple[list[pa.Table], PromptlightError | None]:
+    """The next blocks, up to so many or ``WINDOW_BYTES``, and the error that ended them."""
+    window: list[pa.Table] = []
+    n_bytes = 0
+    try:
+        while len(window) < most and n_bytes < WINDOW_BYTES and (block := next(blocks, None)) is not None:
+            window.append(block)
+            n_bytes += block.nbytes
+    except PromptlightError as error:
+        return window, error
+    return window, None
+
+
+def check_same(found: ModelFacts, expected: ModelFacts) -> None:
+    """Raise ModelError if an actor would compute with another model or other packages than the others."""
+    here, there = (asdict(facts) | {"versions": dict(facts.versions)} for facts in (found, expected))
+    here |= here.pop("versions")
+    there |= there.pop("versions")
+    different = [f"{name} {here.get(name)}, not {there[name]}" for name in there if here.get(name) != there[name]]
+    if different:
+        raise ModelError(f"a worker of the cluster differs from the others: {'; '.join(different)}; make them alike")
+
+
+def _count_copies(node: Node, n_bytes: int) -> int:
+    """Actors without a GPU that a node has room for."""
+    return min(int(node.cpus), int(node.memory // (n_bytes + PROCESS_BYTES)))
+
+
+def _describe_there(loading: Loading, share: Pool) -> ModelFacts:
+    """What the model is where the actors will run."""
+    ask = ray.remote(**_describe_share(share), max_retries=MOST_DEATHS)(_describe_here)
+    with _explaining_errors():
+        return ray.get(ask.remote(loading, share.n_cpus))
+
+
+def _describe_here(loading: Loading, n_threads: int) -> ModelFacts:
+    return describe_model(_load_here(loading, n_threads))
+
+
+def _load_here(loading: Loading, n_threads: int) -> Any:
+    """Load the model into a worker's process, which no command line has prepared."""
+    import torch
+
+    block_tensorflow()
+    torch.set_num_threads(n_threads)
+    return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
+
+
+def _describe_share(pool: Pool) -> dict[str, Any]:
+    """What Ray is told of each actor's needs."""
+    variables = VARIABLES | {"KERAS_BACKEND": "torch"}
+    return {"num_cpus": pool.n_cpus, "num_gpus": pool.n_gpus, "runtime_env": {"env_vars": variables}}
+
+
+def _limit_retries() -> dict[str, Any]:
+    """Ray Data's own limit is none: a batch that kills its actor each time would never end."""
+    return {"max_task_retries": MOST_DEATHS}
+
+
+def _pack(columns: dict[str, Any]) -> pa.Table:
+    types = {"number": pa.int64(), "prompt": pa.large_binary(), "result": pa.large_binary()}
+    return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})
+
+
+def _find_nodes() -> list[Node]:
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [Node(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0), memory=has.get("memory", 0)) for has in found]
+
+
+def _make_context() -> ray.data.DataContext:
+    """How Ray Data works here: results in order, and nothing on the terminal but errors."""
+    context = ray.data.DataContext.get_current().copy()
+    context.execution_options.preserve_order = True
+    context.execution_no_progress_timeout_s = -1  # a long batch is no fault
+    context.raise_original_map_exception = True
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    for handler in logging.getLogger("ray.data").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setLevel(logging.ERROR)  # the rest is in Ray's own log file
+    return context
+
+
+@contextlib.contextmanager
+def _connect(address: str | None) -> Iterator[bool]:
+    """Be connected to a cluster; whether that is one that was made here and of this machine alone."""
+    if ray.is_initialized():
+        yield False
+        return
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that is made here tells nobody
+    address = address or os.environ.get("RAY_ADDRESS")
+    dashboard = False if address is None else None  # None: as the cluster has it
+    try:
+        with _no_backend_log():
+            ray.init(address or "local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise UsageError(f"--ray-address {address}: can't connect ({str(error).splitlines()[0]})") from error
+    try:
+        yield address is None
+    finally:
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _no_backend_log() -> Iterator[None]:
+    """Keep what Ray's C++ part would write about each actor off the terminal; it reads its level when Ray starts.
+
+    The level itself is announced there too, past Python's ``sys.stderr``.
+    """
+    if LOG_LEVEL in os.environ:  # somebody wants to see it
+        yield
+        return
+    os.environ[LOG_LEVEL] = "fatal"
+    kept, nothing = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nothing)
+        del os.environ[LOG_LEVEL]
+
+
+@contextlib.contextmanager
+def _explaining_errors() -> Iterator[None]:
+    """What went wrong on a worker, as it would have been raised here."""
+    try:
+        yield
+    except RayTaskError as error:
+        _raise_ours(error, error.cause)
+    except RayActorError as error:
+        _raise_ours(error, error.__cause__)
+
+
+def _raise_ours(error: RayError, cause: BaseException | None) -> NoReturn:
+    if isinstance(cause, PromptlightError):
+        raise cause from None
+    raise error
