@@ -68,8 +68,12 @@ def _build_opener() -> urllib.request.OpenerDirector:
 
 def _build_request(address: str) -> urllib.request.Request:
     """The request, with a login in its header instead of in the address."""
-    parts = urlsplit(address)
-    login, _, host = parts.netloc.rpartition("@")
+    try:
+        parts = urlsplit(address)
+        login, _, host = parts.netloc.rpartition("@")
+        _ = parts.port
+    except ValueError:  # its words quote the password
+        raise OSError("expected http://USER:PASSWORD@HOST:PORT/...; a password's / ? # are %2F %3F %23") from None
     host = host if host.isascii() else host.encode("idna").decode()
     path, query = quote(parts.path or "/", AS_IT_IS), quote(parts.query, AS_IT_IS)
     request = urllib.request.Request(parts._replace(netloc=host, path=path, query=query, fragment="").geturl())
@@ -146,10 +150,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
         target = urljoin(req.full_url, headers.get("Location") or "")
-        before, after = urlsplit(req.full_url).scheme, urlsplit(target).scheme
-        if after not in ("https", before):
+        before, after = urlsplit(req.full_url).scheme, urlsplit(target)
+        if after.scheme not in ("https", before) or "@" in after.netloc:
             fp.close()
-            raise RedirectError(f"it redirects to {target}; expected another https:// address, or none")
+            raise RedirectError(f"it redirects to {target}; expected another https:// address without login, or none")
         return super().http_error_302(req, fp, code, msg, headers)
 
     http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302

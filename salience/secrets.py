@@ -19,7 +19,7 @@ _LOGIN = re.compile(
 )
 _QUERY = re.compile(r"""(\b[a-zA-Z][\w+.-]*:/{1,2}[^\s?#"'<>]*)[?#][^\s"'<>)]+""")
 _PARAMETER = re.compile(
-    r"(?i)([?&;]\w*(?:key|token|secret|signature|sig|password|passwd|pwd|credential|auth)\w*=)[^\s&'\"]+"
+    r"(?i)([?&;][\w.-]*(?:key|token|secret|signature|sig|password|passwd|pwd|credential|auth)[\w.-]*=)[^\s&'\"]+"
 )
 _TOKEN = re.compile(r"\b(hf_|KGAT_|AKIA|ghp_|sk-)[\w-]{12,}|\b(Bearer|Basic) +(?=\S*[\d=])[\w.~+/=-]{8,}")
 

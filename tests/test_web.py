@@ -81,6 +81,7 @@ def test_a_redirect_to_the_same_machine_is_followed(server: Server, tmp_path: Pa
     [
         *("file:///etc/passwd", "file://localhost/etc/passwd", "FILE:/etc/passwd", "ftp://127.0.0.1/x", "data:,x"),
         *("gopher://127.0.0.1/", "s3://bucket/x", "javascript:alert(1)", "jar:file:///x", "local:///etc/passwd"),
+        *("http://user:pw@127.0.0.1/x", "http://user@127.0.0.1/x"),
     ],
 )
 def test_a_redirect_to_another_kind_of_address_is_not(server: Server, tmp_path: Path, code: int, target: str) -> None:
