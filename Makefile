@@ -5,6 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
+# pip-audit has dependencies of its own, which may differ from ours.
+PIP_AUDIT := pip-audit==2.10.1
+AUDIT := .audit
+
 DEMO_PROMPTS := examples/prompts.jsonl
 DEMO_RESULTS := results/
 DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to try it"
@@ -12,7 +16,7 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check format test test-all bench gpu docs pictures clean
+.PHONY: help setup demo check format test test-all test-wheel audit bench gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -38,6 +42,12 @@ test: check ## check, and the quick tests: what CI runs
 
 test-all: check ## check, and the slow tests too
 	@$(BIN)/python -m pytest -q -m "not gpu and not network"
+
+test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.13 picks
+	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py
+
+audit: $(AUDIT)/.made ## ask for advisories about every pinned package
+	@$(AUDIT)/bin/python -m tests.audit $(AUDIT)/bin/pip-audit constraints-dev.txt
 
 bench: setup ## time promptlight against the others; BENCH="salience --quick" picks and shortens
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
@@ -68,6 +78,11 @@ $(VENV)/.runtime: constraints.txt pyproject.toml
 
 $(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
 	@$(PIP) --no-deps -r constraints-dev.txt
+	@touch $@
+
+$(AUDIT)/.made: Makefile
+	@$(PYTHON) -m venv --clear $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install -q --disable-pip-version-check $(PIP_AUDIT)
 	@touch $@
 
 # pyright can't follow pyproject.toml's package-dir; it reads the three folders as a package here.

@@ -1,13 +1,18 @@
-"""Entry point of ``promptlight``: errors that are the user's to mend become one line and an exit code."""
+"""Entry point of ``promptlight``: errors that are the user's to mend become one line and an exit code.
+
+Nothing that is printed on the way out quotes a password, a token or a signed address.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
+from types import TracebackType
 
 from promptlight.salience.environment import VARIABLES, block_tensorflow
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.printable import one_line
+from promptlight.salience.secrets import hide_secrets
 
 
 def main() -> None:
@@ -20,13 +25,23 @@ def main() -> None:
 
         app()
     except PromptlightError as error:
-        print(f"promptlight: {one_line(str(error))}", file=sys.stderr)
+        print(f"promptlight: {one_line(hide_secrets(str(error)))}", file=sys.stderr)
         raise SystemExit(error.exit_code) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except Exception:
+        sys.excepthook = print_traceback  # not before: Typer sets its own
+        raise
+
+
+def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print what Python would of a bug, without secrets: what a library raised may quote a whole address."""
+    import traceback
+
+    print(hide_secrets("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from promptlight.cli.attempt import attempt
 from promptlight.cli.compare import compare
@@ -21,8 +22,23 @@ from promptlight.cli.run import run
 from promptlight.cli.segment import segment
 from promptlight.cli.show import show
 from promptlight.cli.summarize import summarize
+from promptlight.salience.secrets import hide_secrets
+
+
+class DiscreetGroup(TyperGroup):
+    """Typer's own errors quote what was typed, which may be an address with a password."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(ctx)
+        except typer.TyperException as error:
+            error.message = hide_secrets(error.message)
+            raise
+
 
 app = typer.Typer(
+    cls=DiscreetGroup,
     name="promptlight",
     help="Why did the model write that? Salience for Gemma: over a file of prompts, as coloured text, as Parquet.",
     no_args_is_help=True,

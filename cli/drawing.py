@@ -7,7 +7,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from json import dumps as dump
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from promptlight.cli.options import (
 )
 from promptlight.cli.taste import NEUTRAL_INTENSITY, Marking, Spacing, Taste
 from promptlight.io.files import check_free, writing
+from promptlight.salience.printable import one_line, printable_json
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -64,7 +64,7 @@ class Drawing:
         from rich.console import Console
 
         if self.json:
-            print(dump(describe(), ensure_ascii=False, indent=1))
+            print(printable_json(describe()))
             return
 
         if not self._files:
@@ -101,4 +101,4 @@ class Drawing:
                 text = console.export_html(clear=False, inline_styles=True, theme=DEFAULT_TERMINAL_THEME)
             with writing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
-            print(f"{path} ({path.stat().st_size / 1000:,.0f} kB)")
+            print(f"{one_line(str(path))} ({path.stat().st_size / 1000:,.0f} kB)")

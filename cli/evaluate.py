@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -27,7 +26,7 @@ from promptlight.cli.options import (
 )
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.methods import Ablate
-from promptlight.salience.printable import one_line
+from promptlight.salience.printable import one_line, printable_json
 from promptlight.salience.types import Analysis
 
 if TYPE_CHECKING:
@@ -130,7 +129,7 @@ def evaluate_results(
             keep_rows(found, results, described, Output())
         raise
     if output.json:
-        print(jsonlib.dumps(to_json(found, described, seed), ensure_ascii=False, indent=1))
+        print(printable_json(to_json(found, described, seed)))
     else:
         print_findings(found, question, seed, each=each)
     notes = keep_rows(found, results, described, output)
@@ -211,7 +210,7 @@ def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], outp
     if path := output.output:
         n_rows = write_rows(path, evaluation_schema(), rows, format=output.format, overwrite=output.overwrite)
         notes.append(f"{n_rows:,} rows in {path}")
-    return notes
+    return list(map(one_line, notes))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from promptlight.cli.options import (
     TargetByOption,
     WhereOption,
 )
+from promptlight.salience.printable import one_line
 from promptlight.salience.types import Analysis, Pooling, SpanTable
 
 
@@ -52,5 +53,5 @@ def export(
             yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool)
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
-    print(f"{n_rows:,} rows in {output}")
+    print(f"{n_rows:,} rows in {one_line(str(output))}")
     chosen.raise_damage()

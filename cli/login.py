@@ -1,13 +1,48 @@
-"""``promptlight login``: hand over to kagglehub's own dialogue."""
+"""``promptlight login``: kagglehub asks for a token and tries it; it is kept where kagglehub looks for one."""
 
 from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from promptlight.salience.errors import ModelError, UsageError
+
+TOKEN = Path("~/.kaggle/access_token")
+ONLY_MINE = 0o600
 
 
 def login() -> None:
     """Log in to Kaggle, for models that need it.
 
-    Asks for your user name and API token, and hands them to kagglehub.
+    Asks for an API token, which is not shown, and keeps it in ~/.kaggle/access_token, which only you can read.
     """
     import kagglehub
+    from kagglehub.auth import get_username
+    from kagglehub.config import get_kaggle_credentials
 
-    kagglehub.login()
+    try:
+        kagglehub.login()  # for this process: it keeps nothing
+    except ValueError as error:
+        raise UsageError(f"expected an API token ({error}); make one at kaggle.com/settings/api") from error
+    credentials = get_kaggle_credentials()
+    if credentials is None or not credentials.api_key or get_username() is None:
+        raise ModelError(
+            "Kaggle did not take the token, or could not be asked, so it was not kept; check the network, or make a new"
+            " token at kaggle.com/settings/api"
+        )
+    keep_token(credentials.api_key.strip())
+    print(f"Kept in {TOKEN}, which only you can read.", file=sys.stderr)
+
+
+def keep_token(token: str) -> None:
+    """Write the file anew, so that it was never readable for others. Raises ModelError."""
+    path = TOKEN.expanduser()
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, ONLY_MINE), "w", encoding="utf-8") as file:
+            file.write(token)
+        temporary.replace(path)
+    except OSError as error:
+        raise ModelError(f"{path}: could not be written ({error.strerror}); set KAGGLE_API_TOKEN instead") from error

@@ -126,7 +126,7 @@ class BarWatcher(Watcher):
 def show_progress(tally: Tally, model: Model | ModelFacts, output: Path) -> Iterator[None]:
     """Show progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
-    print(f"{model.name} in {model.dtype} on {model.device}", file=sys.stderr)
+    print(f"{one_line(model.name)} in {model.dtype} on {model.device}", file=sys.stderr)
     if model.preset == "demo":
         print(DEMO_NOTE, file=sys.stderr)
     if console.is_terminal:
@@ -152,4 +152,5 @@ def summarize(tally: Tally, output: Path) -> str:
     if tally.n_blank_lines:
         parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
     speed = f" at {tally.tokens_per_second:.0f} tokens/s" if tally.n_tokens else ""
-    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {output}\nlook at one: promptlight show {output}"
+    folder = one_line(str(output))
+    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {folder}\nlook at one: promptlight show {folder}"

@@ -11,6 +11,7 @@ import typer
 from promptlight.cli.chosen import ChosenResults
 from promptlight.cli.options import IdsOption, OverwriteOption, SectionsOption, StoredMethodOption, WhereOption
 from promptlight.cli.trusting import StoredTrust
+from promptlight.salience.printable import one_line
 from promptlight.salience.types import Granularity
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ def report(
     check_free(output, overwrite=overwrite)
     folders = [ChosenResults(path, ids=id, where=where, sections=sections, method=method) for path in results]
     n_prompts = write_report(output, list_entries(folders), title=title, ramps=list_ramps())
-    print(f"{n_prompts} prompts in {output} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser")
+    print(
+        f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"
+    )
     for chosen in folders:
         chosen.raise_damage()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -13,7 +12,7 @@ import typer
 from promptlight.cli.options import ByOption, ChatOption, CompatOption, ModelOption, SectionsOption, TemplateOption
 from promptlight.cli.run import SOME_SET_ASIDE
 from promptlight.salience.errors import UsageError, at_place
-from promptlight.salience.printable import one_line
+from promptlight.salience.printable import one_line, printable_json
 from promptlight.salience.types import Completion, Cut, Granularity, Prompt, SetAside, Span, StopReason
 
 
@@ -87,4 +86,4 @@ def as_lines(completion: Completion, spans: Iterable[Span]) -> Iterable[str]:
             "stop": tokens[-1].stop,
             "tokens": [{"id": one.id, "piece": one.piece, "start": one.start, "stop": one.stop} for one in tokens],
         }
-        yield json.dumps(record, ensure_ascii=False)
+        yield printable_json(record, indent=None)

@@ -12,7 +12,6 @@ What it draws, in a wide terminal:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,7 +31,7 @@ from promptlight.cli.options import (
     TargetByOption,
     WhereOption,
 )
-from promptlight.salience.printable import one_line
+from promptlight.salience.printable import one_line, printable_json
 from promptlight.salience.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.types import Pattern
 
@@ -85,14 +84,14 @@ def summarize(
 
     summary = summarize_shares(chosen, question)
     if as_json:
-        print(json.dumps(asdict(summary), ensure_ascii=False, indent=1))
+        print(printable_json(asdict(summary)))
     else:
         console = Console(highlight=False)
         console.print(render_summary(summary, question, console.width, n_top=top))
     if output:
         n_rows = write_summary(output, map(to_row, summary.groups), format=format, overwrite=overwrite)
         if not as_json:
-            print(f"\n{n_rows:,} rows in {output}")
+            print(f"\n{n_rows:,} rows in {one_line(str(output))}")
     chosen.raise_damage()
 
 

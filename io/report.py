@@ -7,6 +7,7 @@ parts of the largest of their row: four digits, which is more than anyone sees.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -91,6 +92,7 @@ def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramp
         "subtitle": subtitle,
         "style": style,
         "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the browser runs no other
         "ramps": Markup(json.dumps(ramps)),
     }
     with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:

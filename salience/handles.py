@@ -10,15 +10,16 @@ name:any of these                  the same, shown under a name of your own
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.secrets import hide_secrets
 
 DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parent / "demo"
+FAMILIES = "Gemma 1 and 1.1 (with CodeGemma and ShieldGemma), Gemma 2 and Gemma 3 text"
 
 KAGGLE_LOGIN = (
     "log in to Kaggle in one of three ways: run `promptlight login`; set KAGGLE_USERNAME and KAGGLE_KEY; or put your"
@@ -28,10 +29,11 @@ NO_NETWORK = (
     *("ConnectionError", "ConnectError", "ProxyError", "SSLError", "Timeout", "LocalEntryNotFound"),
     *("Max retries", "Name or service not known"),
 )
-SECRETS = ("KAGGLE_KEY", "KAGGLE_API_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 REFUSED = ("401 Client Error", "403 Client Error", "Unauthorized", "Unauthenticated", "Forbidden", "not accessible")
 PATH_STARTS = (".", "/", "~")
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
+PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".keras")  # .keras: layers with code
+_ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\w.-]*)?")
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,16 @@ class Handle:
 
 
 def parse_handle(text: str) -> Handle:
-    """Split an optional ``name:`` off; resolve ``demo`` and ``~``."""
+    """Split an optional ``name:`` off; resolve ``demo`` and ``~``. Raises ModelError for an address of no hub."""
     named = re.match(r"([\w.-]{2,}):(?!//)(.+)", text)  # two letters at least: C:\folder is no name
     name, preset = named.groups() if named else (text, text)
     if not preset.strip():
         raise ModelError("expected a model after --model, found nothing: try `demo` or `gemma2_instruct_2b_en`")
+    if "://" in preset and not _ADDRESS.fullmatch(preset):
+        raise ModelError(
+            f"{hide_secrets(preset)}: no address of a model; expected kaggle://OWNER/MODEL/keras/VARIATION, perhaps"
+            " with /VERSION, or hf://OWNER/MODEL"
+        )
     if preset == DEMO:
         return Handle(name, str(DEMO_FOLDER))
     handle = Handle(name, preset, written_as_path=preset.startswith(PATH_STARTS))
@@ -77,11 +84,15 @@ def check_folder(folder: Path) -> None:
         return
     found = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") or "nothing"
     missing = "config.json" if "config.json" not in names else "weights (model.weights.h5 or model.safetensors)"
-    raise ModelError(f"{folder} is no preset: it has no {missing}; found {found}")
+    unread = [name for name in names if name.endswith(PICKLES)]
+    advice = f"; {unread[0]} is not read, as it can hold code: save the model as safetensors" if unread else ""
+    raise ModelError(f"{folder} is no preset: it has no {missing}; found {found}{advice}")
 
 
 def explain_loading_error(handle: Handle, error: BaseException, *, kaggle_login: bool) -> ModelError:
     """Turn what keras-nlp, kagglehub or huggingface_hub raised into one line that says what to do."""
+    if isinstance(error, ModelError):
+        return error
     preset = handle.preset
     if handle.is_folder:  # no hub was asked, whatever numbers its path or its files hold
         return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
@@ -118,7 +129,4 @@ def _says(text: str, *words: str) -> bool:
 
 def _first_line(error: BaseException) -> str:
     """What an error says first, without the secrets that a library may have quoted."""
-    line = str(error).strip().split("\n")[0]
-    for secret in filter(None, map(os.environ.get, SECRETS)):
-        line = line.replace(secret, "***")
-    return line[:200]
+    return hide_secrets(str(error).strip().split("\n")[0])[:200]

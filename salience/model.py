@@ -19,12 +19,21 @@ import torch
 
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import ModelError
-from promptlight.salience.handles import DEMO, DEMO_FOLDER, Handle, check_folder, explain_loading_error, parse_handle
+from promptlight.salience.handles import (
+    DEMO,
+    DEMO_FOLDER,
+    FAMILIES,
+    Handle,
+    check_folder,
+    explain_loading_error,
+    parse_handle,
+)
+from promptlight.salience.hubs import HUGGING_FACE, KAGGLE, fetch_preset, fetch_tokenizer
+from promptlight.salience.presets import check_preset
 from promptlight.salience.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch.float64}
-FAMILIES = "Gemma 1 and 1.1 (with CodeGemma and ShieldGemma), Gemma 2 and Gemma 3 text"
 
 # How many positions each family was made for; the bundled model was trained on shorter texts.
 CONTEXT_LENGTHS = {"GemmaBackbone": 8192, "Gemma3Backbone": 32768}
@@ -76,7 +85,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     precision = choose_dtype(dtype, place)
     if parsed.is_folder:
         check_folder(Path(parsed.preset))
-        _check_family(Path(parsed.preset))
+        check_preset(Path(parsed.preset), parsed.preset)
     keras_nlp = import_keras_nlp()
     _check_preset_name(keras_nlp, parsed)
     causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, precision)
@@ -98,8 +107,7 @@ def load_preset_tokenizer(handle: Handle) -> Tokenizer:
     keras_nlp = import_keras_nlp()
     _check_preset_name(keras_nlp, handle)
     with _explaining_errors(handle):
-        tokenizer = keras_nlp.models.Tokenizer.from_preset(_find_source(keras_nlp, handle))
-    return Tokenizer(tokenizer.proto)
+        return Tokenizer.from_file(fetch_tokenizer(_find_address(keras_nlp, handle), handle.preset))
 
 
 def import_keras_nlp() -> Any:
@@ -152,23 +160,12 @@ def _check_preset_name(keras_nlp: Any, handle: Handle) -> None:
     raise ModelError(f"{preset}: unknown model; {hint} a folder, kaggle://..., hf://... or demo also work")
 
 
-def _check_family(folder: Path) -> None:
-    """Raise ModelError for another family's folder, which Keras may read half before it fails over something else."""
-    try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-        family = config.get("model_type") or config["class_name"]  # of transformers, of Keras
-    except (ValueError, LookupError, AttributeError, OSError):
-        return  # whoever reads all of it says better what is wrong
-    if "gemma" not in str(family).lower():
-        raise ModelError(f"{folder}: {family} is not covered; covered are {FAMILIES}")
-
-
 def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
     import keras
 
     name = str(dtype).removeprefix("torch.")
     with _explaining_errors(handle):
-        source = _find_source(keras_nlp, handle)
+        source = str(_find_folder(keras_nlp, handle))
         with keras.device("gpu:0" if device.type == "cuda" else f"{device.type}:0"):
             causal_lm = keras_nlp.models.CausalLM.from_preset(source, dtype=name, preprocessor=None)
             tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
@@ -187,37 +184,20 @@ def _explaining_errors(handle: Handle) -> Generator[None]:
         raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
 
 
-def _find_source(keras_nlp: Any, handle: Handle) -> str:
-    """What to hand to ``from_preset``: a Kaggle preset that is in the cache becomes its folder.
-
-    ``from_preset`` probes for files that a preset may have, and takes any failure for "not there": it would need the
-    network for a model that is all here, and hide why one can't be fetched. So the first file is fetched here.
-    """
+def _find_folder(keras_nlp: Any, handle: Handle) -> Path:
+    """The folder that ``from_preset`` reads, fetched if need be, and looked through."""
     if handle.is_folder:
-        return str(Path(handle.preset).absolute())  # a folder may have the name of a preset, which would go first
-    if handle.preset.startswith("hf://"):
-        import huggingface_hub
+        return Path(handle.preset).absolute()  # a folder may have the name of a preset, which would go first
+    folder = fetch_preset(_find_address(keras_nlp, handle), handle.preset)
+    check_preset(folder, handle.preset)
+    return folder
 
-        huggingface_hub.hf_hub_download(handle.preset.removeprefix("hf://"), "config.json")
+
+def _find_address(keras_nlp: Any, handle: Handle) -> str:
+    """Where a preset lies that has a name in keras-nlp, or else what the user wrote."""
+    if handle.preset.startswith((KAGGLE, HUGGING_FACE)):
         return handle.preset
-    known = keras_nlp.models.Backbone.presets.get(handle.preset, {})
-    kaggle = known.get("kaggle_handle", handle.preset).removeprefix("kaggle://")
-    import kagglehub
-
-    folder = Path(kagglehub.model_download(kaggle, "config.json")).parent
-    return str(folder) if _is_complete(folder) else handle.preset
-
-
-def _is_complete(folder: Path) -> bool:
-    """Whether kagglehub has fetched all that a Gemma preset needs; it marks each file that is whole."""
-    needed = ["config.json", "tokenizer.json", "assets/tokenizer/vocabulary.spm"]
-    index = folder / "model.weights.json"
-    if index.is_file():  # weights in several files
-        needed += [index.name, *set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())]
-    else:
-        needed.append("model.weights.h5")
-    markers = folder.parent / ".complete" / folder.name
-    return all((folder / name).is_file() and (markers / f"{name}.complete").is_file() for name in needed)
+    return keras_nlp.models.Backbone.presets[handle.preset]["kaggle_handle"]
 
 
 def _context_length(handle: Handle, backbone: Any) -> int:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.handles import check_folder, parse_handle
+from promptlight.salience.presets import VOCABULARIES, check_link
 from promptlight.salience.tokenizer import Tokenizer
-
-VOCABULARY_FILES = ("assets/tokenizer/vocabulary.spm", "tokenizer.model")  # of Keras, of transformers
 
 
 def load_tokenizer(handle: str) -> Tokenizer:
@@ -16,9 +15,10 @@ def load_tokenizer(handle: str) -> Tokenizer:
     parsed = parse_handle(handle)
     if parsed.is_folder:
         check_folder(Path(parsed.preset))
-        found = [path for name in VOCABULARY_FILES if (path := Path(parsed.preset) / name).is_file()]
+        found = [path for name in VOCABULARIES if (path := Path(parsed.preset) / name).is_file()]
         if not found:
-            raise ModelError(f"{parsed.preset}: expected {' or '.join(VOCABULARY_FILES)} in it, found neither")
+            raise ModelError(f"{parsed.preset}: expected {' or '.join(VOCABULARIES)} in it, found neither")
+        check_link(Path(parsed.preset), found[0], parsed.preset)
         return Tokenizer.from_file(found[0])
     from promptlight.salience.model import load_preset_tokenizer
 

@@ -76,13 +76,6 @@ def test_no_command_shows_the_help_and_an_unknown_one_is_refused(promptlight: Co
     assert "shwo" in unknown.stderr
 
 
-def test_login_hands_over_to_kagglehub(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    called: list[bool] = []
-    monkeypatch.setattr("kagglehub.login", lambda: called.append(True))
-    assert promptlight("login").exit_code == 0
-    assert called == [True]
-
-
 def test_a_bug_keeps_its_traceback(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise ZeroDivisionError

@@ -33,6 +33,7 @@ PURE_MODULES = (
     "selection",
     "explanation",
     "printable",
+    "secrets",
     "summary",
     "coalitions",
     "regression",
@@ -116,9 +117,8 @@ def test_salience_knows_no_terminal_and_no_disk() -> None:
 
 def test_io_knows_only_the_types_and_errors_of_salience_and_what_a_prompt_is_made_of() -> None:
     foreign = imports_within("io", "promptlight.cli", "promptlight.salience")
-    allowed = tuple(
-        f"promptlight.salience.{name}" for name in ("types", "errors", "chat", "sections", "selection", "printable")
-    )
+    names = ("types", "errors", "chat", "sections", "selection", "printable", "secrets")
+    allowed = tuple(f"promptlight.salience.{name}" for name in names)
     assert [(path, name) for path, name in foreign if not is_within(name, *allowed)] == []
 
 
