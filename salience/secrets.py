@@ -11,15 +11,15 @@ import re
 HIDDEN = "***"
 SHORTEST = 8  # of the environment's values: a shorter one may be an ordinary word, and is no secret worth the name
 _NAMES = re.compile(r"(?i)(^|_)(key|apikey|token|pat|secret|password|passwd|pwd)($|_)")
-_LOGIN = re.compile(
+_LOGIN = re.compile(  # a password may hold anything, even a slash; no part is endless, so that no text takes forever
     r"""((?<=:)//|(?<=https:)/|(?<=http:)/)  # Path makes one slash of two
-        ([^\s/?#"'<>:@]*:(?!\d*[/?#])[^\s"'<>]*|[^\s/?#"'<>]*)@  # a password may hold anything, even a slash
+        ([^\s/?#"'<>:@]{0,4000}:(?!\d*[/?#])[^\s"'<>]{0,4000}|[^\s/?#"'<>]{0,4000})@
     """,
     re.VERBOSE,
 )
-_QUERY = re.compile(r"""(\b[a-zA-Z][\w+.-]*:/{1,2}[^\s?#"'<>]*)[?#][^\s"'<>)]+""")
+_QUERY = re.compile(r"""(\b[a-zA-Z][\w+.-]{1,20}:/{1,2}[^\s?#"'<>]{0,4000})[?#][^\s"'<>)]+""")
 _PARAMETER = re.compile(
-    r"(?i)([?&;][\w.-]*(?:key|token|secret|signature|sig|password|passwd|pwd|credential|auth)[\w.-]*=)[^\s&'\"]+"
+    r"(?i)([?&;][\w.-]{0,40}(?:key|token|secret|signature|sig|password|passwd|pwd|credential|auth)[\w.-]{0,40}=)[^\s&'\"]+"
 )
 _TOKEN = re.compile(r"\b(hf_|KGAT_|AKIA|ghp_|sk-)[\w-]{12,}|\b(Bearer|Basic) +(?=\S*[\d=])[\w.~+/=-]{8,}")
 

@@ -64,7 +64,18 @@ def installed(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def results(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The results of two prompts, in a folder far from the tree."""
     folder = tmp_path_factory.mktemp("elsewhere")
-    said = call(installed / "promptlight", "run", "sample_prompts", "--limit", "2", "-o", "results", cwd=folder)
+    said = call(
+        installed / "promptlight",
+        "run",
+        "sample_prompts",
+        "--limit",
+        "2",
+        "--max-new-tokens",
+        "8",
+        "-o",
+        "results",
+        cwd=folder,
+    )
     assert "2 explained" in said
     return folder / "results"
 
