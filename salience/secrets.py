@@ -11,9 +11,9 @@ import re
 HIDDEN = "***"
 SHORTEST = 8  # of the environment's values: a shorter one may be an ordinary word, and is no secret worth the name
 _NAMES = re.compile(r"(?i)(^|_)(key|apikey|token|pat|secret|password|passwd|pwd)($|_)")
-_LOGIN = re.compile(
+_LOGIN = re.compile(  # a password may hold anything, even a slash; no part is endless, so that no text takes forever
     r"""((?<=:)//|(?<=https:)/|(?<=http:)/)  # Path makes one slash of two
-        ([^\s/?#"'<>:@]{0,4000}:(?!\d*[/?#])[^\s"'<>]{0,4000}|[^\s/?#"'<>]{0,4000})@  # a password may hold anything, even a slash
+        ([^\s/?#"'<>:@]{0,4000}:(?!\d*[/?#])[^\s"'<>]{0,4000}|[^\s/?#"'<>]{0,4000})@
     """,
     re.VERBOSE,
 )
