@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import ray
 
@@ -23,6 +24,7 @@ from promptlight.io.store import ResultsWriter, find_shards, read_results
 from promptlight.salience import cluster as clusters
 from promptlight.salience.cluster import (
     ClusterOptions,
+    Explainer,
     Node,
     Pool,
     choose_gpus,
@@ -80,29 +82,30 @@ def assert_same_results(found: Path, expected: Path) -> None:
             assert_same_analysis(one, other)
 
 
-def find_processes(name: str, ancestor: int) -> set[int]:
-    """Running processes below another one whose command begins so."""
+def find_actors(state: str = "") -> set[int]:
+    """Processes of actors below this one; Ray puts what they are doing behind their name: ``submit`` is a batch."""
+    return {process for process in find_processes("ray::MapWorker", state) if os.getpid() in list_ancestors(process)}
+
+
+def find_processes(start: str, end: str) -> set[int]:
+    """Running processes by their command."""
     found: set[int] = set()
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
-            if (folder / "cmdline").read_bytes().startswith(name.encode()) and ancestor in list_ancestors(
-                int(folder.name)
-            ):
+            command = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode()
+            if command.startswith(start) and command.endswith(end):
                 found.add(int(folder.name))
     return found
 
 
 def list_ancestors(process: int) -> list[int]:
     ancestors: list[int] = []
-    while process > 1:
-        stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-        process = int(stat.rpartition(")")[2].split()[1])
-        ancestors.append(process)
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        while process > 1:
+            stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+            process = int(stat.rpartition(")")[2].split()[1])
+            ancestors.append(process)
     return ancestors
-
-
-def find_actors() -> set[int]:
-    return find_processes("ray::MapWorker", os.getpid())
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -248,24 +251,22 @@ def test_an_address_where_no_cluster_is_is_refused_at_once(address: str) -> None
 # ---- the same results --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("n_actors", [1, 2])
-def test_any_number_of_actors_gives_the_local_engines_results(
-    promptlight: Command, tmp_path: Path, ray_address: str, n_actors: int
+def test_an_actor_gives_the_local_engines_results_and_either_goes_on_with_the_others_folder(
+    promptlight: Command, tmp_path: Path, ray_address: str
 ) -> None:
-    path = tmp_path / "prompts.jsonl"
+    path, local, there = tmp_path / "prompts.jsonl", tmp_path / "local", tmp_path / "there"
     write_prompts(path, 5)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"id": "long", "prompt": "eggs " * 600}) + "\n")
-    local, there = tmp_path / "local", tmp_path / "there"
     promptlight("run", path, "-o", local, *SHORT, *BATCHES)
-    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", n_actors)
+    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1)
     assert done.exit_code == 3
     assert "5 explained, 1 set aside" in done.stdout
-    assert done.stderr.splitlines()[0].startswith(f"Ray: {n_actors} actor")
+    assert done.stderr.splitlines()[0] == "Ray: 1 actor, 2 CPUs each"
     assert f"{path}:6: set aside: the prompt has 604 tokens" in done.stderr
     assert [shard.name for shard in find_shards(there)] == [shard.name for shard in find_shards(local)]
     assert_same_results(there, local)
-    again = promptlight("run", path, "-o", there, *SHORT, *BATCHES)  # either engine goes on with the other's folder
+    again = promptlight("run", path, "-o", there, *SHORT, *BATCHES)
     assert "0 explained, 5 done before" in again.stdout
     wait_until(lambda: not find_actors())
 
@@ -295,22 +296,29 @@ def test_a_killed_actor_loses_nothing_and_repeats_nothing(
     path, local, there = tmp_path / "prompts.jsonl", tmp_path / "local", tmp_path / "there"
     ids = write_prompts(path, 12)
     promptlight("run", path, "-o", local, *SHORT, *BATCHES)
-    before: set[int] = set()
+    killed: list[int] = []
     after: set[int] = set()
     add = ResultsWriter.add
 
+    class Slow(Explainer):
+        def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+            time.sleep(0.5)
+            yield from super().__call__(batch)
+
     def add_and_kill(writer: ResultsWriter, result: Analysis | SetAside) -> None:
         add(writer, result)
-        if not before:
-            before.update(find_actors())
-            os.kill(max(before), signal.SIGKILL)
-        after.update(find_actors())
+        if not killed:
+            wait_until(lambda: bool(find_actors(".submit")))
+            before = find_actors()
+            killed.append(find_actors(".submit").pop())  # in the middle of a batch
+            os.kill(killed[0], signal.SIGKILL)
+            wait_until(lambda: bool(find_actors() - before))
+            after.update(find_actors() - before)
 
-    with monkeypatch.context() as killing:
-        killing.setattr(ResultsWriter, "add", add_and_kill)
-        done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 2)
-    assert len(before) == 2
-    assert len(after - before) == 1  # another one took its place
+    monkeypatch.setattr(clusters, "Explainer", Slow)
+    monkeypatch.setattr(ResultsWriter, "add", add_and_kill)
+    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 2)
+    assert (len(killed), len(after)) == (1, 1)  # another one took its place
     assert done.exit_code == 0
     assert "12 explained in" in done.stdout
     assert ids_in(there) == ids
@@ -336,7 +344,7 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
     assert 0 < len(stored) < len(ids)
     assert stored == ids[: len(stored)]
     wait_until(lambda: not find_actors())  # they go with their driver
-    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 2)
+    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1)
     assert f"{len(ids) - len(stored)} explained, {len(stored)} done before" in done.stdout
     assert ids_in(there) == ids
     assert_same_results(there, local)
