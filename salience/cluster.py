@@ -20,6 +20,7 @@ import itertools
 import logging
 import os
 import pickle
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,13 +29,14 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import ray
 import ray.data
+from ray._private import worker
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from promptlight.salience.environment import VARIABLES, block_tensorflow
-from promptlight.salience.errors import ModelError, PromptlightError, UsageError
+from promptlight.salience.errors import OUT_OF_MEMORY, ModelError, PromptlightError, UsageError
 from promptlight.salience.handles import DEMO_FOLDER, parse_handle
 from promptlight.salience.model import load_model
-from promptlight.salience.pipeline import AnalysisOptions, analyze_batch
+from promptlight.salience.pipeline import AnalysisOptions, analyze_batch, set_aside
 from promptlight.salience.provenance import ModelFacts, describe_model
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
@@ -43,7 +45,11 @@ from promptlight.salience.types import Analysis, Prompt, SetAside
 WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 256
 WINDOW_BYTES = 2**28
 
-MOST_DEATHS = 3  # of actors over one batch, before the run gives up
+MOST_DEATHS = 3  # of actors over one batch; after that its prompts are set aside, and the next run tries them again
+DEADLY = (
+    f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer --actors or a smaller "
+    "--batch-size"
+)
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 PROCESS_BYTES = 2**30  # what a process takes beside the weights: torch, Keras, and the work itself
 
@@ -108,6 +114,8 @@ class Cluster:
                     raise RuntimeError(f"Ray brought result {number} where {n_done} was due")
                 n_done += 1
                 yield result
+            if n_done != (n_due := window[-1]["number"][-1].as_py() + 1):
+                raise RuntimeError(f"Ray brought {n_done} results where {n_due} were due")
         if error is not None:
             raise error
 
@@ -123,7 +131,6 @@ class Cluster:
             batch_format="pyarrow",
             zero_copy_batch=True,
             compute=ray.data.ActorPoolStrategy(size=min(self.pool.n_actors, len(window))),
-            ray_remote_args_fn=_limit_retries,
             **_describe_share(self.pool),
         )
         blocks: Iterable[Any] = results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
@@ -144,7 +151,10 @@ class Explainer:
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """A row with each prompt's result."""
         prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
-        results = analyze_batch(prompts, self._model, self._options)
+        if _count_deaths() < MOST_DEATHS:
+            results = analyze_batch(prompts, self._model, self._options)
+        else:
+            results = (set_aside(prompt, DEADLY) for prompt in prompts)
         for number, result in zip(batch["number"].to_pylist(), results, strict=True):
             yield _pack({"number": [number], "result": [pickle.dumps(result, protocol=5)]})
 
@@ -273,15 +283,16 @@ def _load_here(loading: Loading, n_threads: int) -> Any:
     return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
 
 
+def _count_deaths() -> int:
+    """How often the batch that is worked on was begun and not finished; Ray tells no other way."""
+    process: Any = worker.global_worker
+    return process.core_worker.get_current_task_attempt_number()
+
+
 def _describe_share(pool: Pool) -> dict[str, Any]:
     """What Ray is told of each actor's needs."""
     variables = VARIABLES | {"KERAS_BACKEND": "torch"}
     return {"num_cpus": pool.n_cpus, "num_gpus": pool.n_gpus, "runtime_env": {"env_vars": variables}}
-
-
-def _limit_retries() -> dict[str, Any]:
-    """Ray Data's own limit is none: a batch that kills its actor each time would never end."""
-    return {"max_task_retries": MOST_DEATHS}
 
 
 def _pack(columns: dict[str, Any]) -> pa.Table:
@@ -298,6 +309,7 @@ def _make_context() -> ray.data.DataContext:
     """How Ray Data works here: results in order, and nothing on the terminal but errors."""
     context = ray.data.DataContext.get_current().copy()
     context.execution_options.preserve_order = True
+    context.target_max_block_size = None  # a batch comes back whole or not at all
     context.execution_no_progress_timeout_s = -1  # a long batch is no fault
     context.raise_original_map_exception = True
     context.enable_progress_bars = False
@@ -318,14 +330,27 @@ def _connect(address: str | None) -> Iterator[bool]:
     address = address or os.environ.get("RAY_ADDRESS")
     dashboard = False if address is None else None  # None: as the cluster has it
     try:
+        _check_address(address)
         with _no_backend_log():
             ray.init(address or "local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UsageError(f"--ray-address {address}: can't connect ({str(error).splitlines()[0]})") from error
+    except (OSError, RuntimeError, ValueError) as error:
+        where = f"--ray-address {address}" if address else "Ray on this machine"
+        reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
+        raise UsageError(f"{where}: can't connect ({reason})") from error
     try:
         yield address is None
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str | None) -> None:
+    """Raise OSError where nobody listens, which Ray itself takes minutes to say."""
+    if address in (None, "auto", "local"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "://" in host:
+        raise ValueError("expected HOST:PORT of a cluster that this machine is part of, such as 10.0.0.1:6379")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
 
 
 @contextlib.contextmanager
