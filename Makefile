@@ -16,7 +16,7 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check format test test-all test-wheel audit bench gpu docs pictures clean
+.PHONY: help setup demo check format test test-all test-wheel audit bench fuzz gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -55,6 +55,9 @@ bench: setup ## time promptlight against the others; BENCH="salience --quick" pi
 gpu: setup ## on a machine with CUDA: the GPU's tests, then its benchmarks, with the figures in gpu.json
 	@$(BIN)/python -m pytest -q -m gpu
 	@$(BIN)/python -m tests.benchmarks --device cuda --json gpu.json salience generation
+
+fuzz: setup ## look for inputs that break it, on Linux; FUZZ="jsonl report --seconds 600" picks and lengthens
+	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 docs: setup ## write anew what the docs take from the code
 	@$(BIN)/python -m tests.generated

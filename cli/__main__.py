@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from types import TracebackType
 
 from promptlight.salience.environment import VARIABLES, block_tensorflow
@@ -20,6 +21,8 @@ def main() -> None:
     block_tensorflow()
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
+    if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be in another encoding
     try:
         from promptlight.cli.app import app  # takes a moment, in which Ctrl-C may come
 

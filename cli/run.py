@@ -86,9 +86,10 @@ def run(
     reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
     options = build_options(explaining, chance, max_new_tokens, seed)
-    with open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
+    opening = open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype)
+    with ending_in_order(tally), opening as workers:
         writer = open_results(output, workers.model, options, chat, scores, flush_every)
-        with ending_in_order(tally), writer, show_progress(tally, workers.model, output):
+        with writer, show_progress(tally, workers.model, output):
             explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)

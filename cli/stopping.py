@@ -7,24 +7,35 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
 
+from promptlight.cli.progress import Tally, Watcher
 from promptlight.salience.errors import StoppedError
 
-if TYPE_CHECKING:
-    from promptlight.cli.progress import Tally
-
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+
+
+class Reminder(Watcher):
+    """Interrupts again, if an interruption has not ended the run."""
+
+    def __init__(self, received: list[int]) -> None:
+        self._received = received
+
+    def update(self, tally: Tally, message: str | None) -> None:
+        """Called after each record."""
+        if self._received:
+            raise KeyboardInterrupt
 
 
 @contextmanager
 def ending_in_order(tally: Tally) -> Iterator[None]:
     """The block is left by KeyboardInterrupt on either signal, and StoppedError raised once it has cleaned up.
 
-    Another signal while it cleans up ends that too. Signals that are ignored stay so: a shell starts what it puts into
+    Another signal while it cleans up ends that too. Python drops what is raised inside some callbacks, and a library may
+    catch it; then the next record that is counted ends the block. Signals that are ignored stay so: a shell starts what it puts into
     the background that way. Outside the main thread, which alone gets signals, nothing is changed.
     """
     received: list[int] = []
+    tally.watchers.append(Reminder(received))
 
     def stop(number: int, _: FrameType | None) -> None:
         received.append(number)

@@ -23,7 +23,15 @@ HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 an
 
 
 class RecordError(Exception):
-    """Why one record can't be used."""
+    """Why one record can't be used. Halves of characters that it quotes are spelt out, so that it can be stored."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(spell_halves(reason))
+
+
+def spell_halves(text: str) -> str:
+    """The same text with halves of characters as ``\\udce9``: file names in another encoding have some."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def decode_line(line: bytes) -> str:

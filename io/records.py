@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
 
-from promptlight.io.jsonline import HALF_CHARACTER, RecordError, check_characters, check_value, kind_of
+from promptlight.io.jsonline import HALF_CHARACTER, RecordError, check_characters, check_value, kind_of, spell_halves
 from promptlight.io.rows import Row, to_record
 from promptlight.io.sources import Source
 from promptlight.io.template import Template
@@ -42,7 +42,7 @@ Places = dict[str, tuple[str, int]]
 
 def read_record(row: Row, source: Source, number: int, places: Places, reading: Reading) -> Prompt | SetAside:
     """One row as a prompt, or what is readable of it; ``places`` has the ids before it."""
-    own_id = f"{source.name}-{number}"
+    own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
     record: dict[str, Any] = {}
     try:
         record = _rename(to_record(source.format, row), reading)
@@ -54,11 +54,11 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
             path, line = places[id]
             place = f"line {line}" if path == source.path else f"{path}:{line}"
             raise RecordError(f"expected an id of its own, found {id!r}, which {place} has; give this one another")
-        return _build_prompt(record, id, source.path, number, reading)
+        return _build_prompt(record, id, shown_path, number, reading)
     except RecordError as error:
         return SetAside(
             id=_choose_free_id(record, own_id, places),
-            path=source.path,
+            path=shown_path,
             line=number,
             reason=str(error),
             source=_readable(record.get("source")),

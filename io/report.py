@@ -88,7 +88,7 @@ def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramp
     style, script = (Markup((PAGE / name).read_text("utf-8")) for name in ("page.css", "page.js"))
     subtitle = "Which parts of each prompt mattered for what the model wrote."
     values = {
-        "title": title,
+        "title": printable(title),
         "subtitle": subtitle,
         "style": style,
         "script": script,
@@ -107,31 +107,32 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     analysis, sections, trust = entry.analysis, entry.sections, entry.trust
     completion = analysis.completion
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
+    name, label = printable(entry.name), printable(prompt.source or "")
     cuts = {
         name.value: list(cut.bounds) for name, cut in analysis.segmentations.items() if name is not Granularity.TOKEN
     }
     cuts["section"] = [*(span.start for span in sections), len(completion.tokens)]
     has_names = any(span.section for span in sections)
     data = {
-        "id": entry.name,
-        "label": prompt.source or "",
+        "id": name,
+        "label": label,
         "given": given,
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
         "prompt_tokens": completion.n_prompt_tokens,
         "tokens": list(describe_tokens(completion)),
         "cuts": cuts,
         "cut_names": [name for name in ("token", *cuts) if name != "section" or has_names],
-        "names": [span.section for span in sections],
+        "names": [span.section and printable(span.section) for span in sections],
         "foil": None if analysis.foil is None else [text and printable(text) for text in analysis.foil.tokens],
         "methods": [
             describe_map(found, completion, cuts) | {"trust": printable(trust(replace(analysis, maps=(found,))))}
             for found in analysis.maps
         ],
     }
-    start = " ".join(prompt.text.split())
+    start = printable(" ".join(prompt.text.split()))
     return ReportRecord(
-        id=entry.name,
-        label=prompt.source or "",
+        id=name,
+        label=label,
         start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -15,7 +16,7 @@ from promptlight.salience.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 LONGEST_CELL = 2**31 - 1
-BEYOND = "\0"  # what a table's cells beyond its last column are kept under
+BEYOND: Any = None  # what a table's cells beyond its last column are kept under: no column can be called that
 Row = bytes | dict[str, Any]
 """A line of JSON or text without its end, or a table's row by its columns; empty for a blank line."""
 
@@ -88,7 +89,9 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
+        with pq.ParquetFile(pa.OSFile(os.fsencode(path))) as file:
+            if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
+                raise InputError(str(path), None, "expected each column once; rename one")
             number = 0
             for batch in file.iter_batches(batch_size=64):
                 for row in batch.to_pylist():
@@ -96,6 +99,10 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
                     yield number, _as_json(row)
     except pa.ArrowInvalid as error:
         raise InputError(str(path), None, f"expected Parquet, found something else ({error})") from error
+    except UnicodeDecodeError as error:  # whoever wrote the file may put any bytes into a column of text
+        raise InputError(
+            str(path), None, f"expected text in UTF-8, found other bytes ({error}); write it anew"
+        ) from error
 
 
 def _as_json(value: Any) -> Any:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-import regex
-
-from promptlight.salience.errors import InputError
+from promptlight.salience.errors import InputError, UsageError
+from promptlight.salience.sections import find_sections
 
 WHAT_IS_EXPECTED = "expected lines such as  example = '^Suggestion.*'"
 
@@ -26,8 +25,8 @@ def read_section_patterns(path: str | Path) -> dict[str, str]:
         if not isinstance(pattern, str):
             raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, found {name!r} without a text")
         try:
-            regex.compile(pattern, regex.MULTILINE)
-        except regex.error as error:
+            find_sections("", {name: pattern})
+        except UsageError as error:
             reason = f"{WHAT_IS_EXPECTED}, found {name!r} with a pattern that fails: {error}"
             raise InputError(str(path), None, reason) from error
     return read

@@ -314,7 +314,8 @@ def _read_number(shard: Path) -> int:
 def _open_shard(shard: Path) -> pq.ParquetFile:
     """A shard's reader; raises OutputError unless promptlight wrote it and this version has the same columns."""
     with _naming(shard):
-        file = pq.ParquetFile(shard, page_checksum_verification=True)
+        source = pa.OSFile(os.fsencode(shard))  # by its name in bytes, which need not be UTF-8
+        file = pq.ParquetFile(source, page_checksum_verification=True)
         stored = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
         if stored is None:
             raise OutputError(

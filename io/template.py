@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import string
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from promptlight.io.jsonline import RecordError, kind_of
 from promptlight.salience.errors import InputError
 
 WHAT_IS_EXPECTED = "expected a template with {placeholders}"
+_BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")  # Python's own format strings know more: attributes, indices
 
 
 class Template:
@@ -19,13 +20,18 @@ class Template:
     def __init__(self, text: str, path: str = "<template>") -> None:
         """Raises InputError for a text without placeholders or with a broken one."""
         self._parts: list[tuple[str, str | None]] = []
-        try:
-            for before, name, specification, conversion in string.Formatter().parse(text):
-                if name is not None and (specification or conversion or not name.strip()):
-                    raise ValueError(f"a placeholder is a field's name between braces, not {{{name}...}}")
-                self._parts.append((before, name.strip() if name else None))
-        except ValueError as error:
-            raise InputError(path, None, f"{WHAT_IS_EXPECTED}, found: {error}; write {{{{ for a brace") from error
+        place = 0
+        for found in _BRACES.finditer(text):
+            before, braces = text[place : found.start()], found[0]
+            place = found.end()
+            if braces in ("{{", "}}"):
+                self._parts.append((before + braces[0], None))
+            elif len(braces) == 1 or not braces[1:-1].strip() or set(braces) & {"!", ":"}:
+                reason = f"{braces!r}, where only a field's name stands between braces; write {{{{ for a brace"
+                raise InputError(path, None, f"{WHAT_IS_EXPECTED}, found {reason}")
+            else:
+                self._parts.append((before, braces[1:-1].strip()))
+        self._parts.append((text[place:], None))
         if not self.names:
             raise InputError(path, None, f"{WHAT_IS_EXPECTED}, found none; write for example {{question}}")
 

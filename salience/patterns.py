@@ -9,6 +9,8 @@ import regex
 from promptlight.salience.errors import UsageError
 
 PATTERN_SECONDS = 2.0
+LARGEST_PATTERN = 100_000  # characters once its repeats are written out, which is what regex does to compile it
+_PARTS = regex.compile(r"\\.|\{(\d+)(?:,\d*)?\}|.", regex.DOTALL)
 
 
 def find_matches(expression: str, text: str, message: str) -> Iterator[tuple[int, int]]:
@@ -16,8 +18,29 @@ def find_matches(expression: str, text: str, message: str) -> Iterator[tuple[int
 
     Raises UsageError, with the reason behind the message, for a pattern that fails or takes too long.
     """
+    if estimate_size(expression) > LARGEST_PATTERN:  # its time limit is for searching, not for compiling
+        raise UsageError(f"{message} (its repeats come to more than {LARGEST_PATTERN:,} characters)")
     try:
         for found in regex.finditer(expression, text, regex.MULTILINE, timeout=PATTERN_SECONDS):
             yield found.span()
-    except (regex.error, TimeoutError, MemoryError, RecursionError) as error:
+    except (regex.error, ValueError, TimeoutError, MemoryError, RecursionError) as error:
         raise UsageError(f"{message} ({str(error) or type(error).__name__})") from error
+
+
+def estimate_size(expression: str) -> int:
+    """How long a pattern is with every ``{n}`` written out: 6 for ``(ab){3}``. Brackets in sets count as others do."""
+    sizes, last = [0], 0  # of the groups that are open, and of what a repeat would be of
+    for found in _PARTS.finditer(expression):
+        if found[1]:
+            n_more = last * (min(int(found[1][:9]), LARGEST_PATTERN) - 1)
+            sizes[-1] += n_more
+            last += n_more
+        elif found[0] == "(":
+            sizes.append(0)
+        elif found[0] == ")" and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        else:
+            last = 1
+            sizes[-1] += last
+    return sum(sizes)

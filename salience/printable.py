@@ -9,6 +9,9 @@ INVISIBLE_ORDERS = (
     *range(0x80, 0xA0),  # C1 controls: some terminals start an escape sequence with them
     *range(0x202A, 0x202F),  # bidirectional overrides
     *range(0x2066, 0x206A),
+    *range(
+        0xD800, 0xE000
+    ),  # halves of characters, as file names in another encoding bring along: UTF-8 can't spell them
 )
 _ESCAPES = {code: f"\\u{code:04x}" for code in (0x7F, *INVISIBLE_ORDERS)}
 _TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE_ORDERS}

@@ -23,7 +23,7 @@ def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
         raise UsageError("expected a target in the completion, but that is empty: let the model write more tokens")
     if choice is None:
         return targets
-    if regex.fullmatch(r"-?\d+", choice):
+    if regex.fullmatch(r"-?\d{1,18}", choice):
         return [_pick_number(targets, int(choice))]
     start, stop = _find_text(targets, choice)
     places = pairwise([0, *_stops(targets)])

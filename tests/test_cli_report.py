@@ -22,6 +22,7 @@ from promptlight.salience import Analysis, Prompt
 from promptlight.salience.aggregation import build_span_table, find_segmentation, share
 from promptlight.salience.comparison import compare_explanations
 from promptlight.salience.explanation import Explanation, Question, explain_target
+from promptlight.salience.printable import printable
 from promptlight.salience.sections import name_sections
 from promptlight.salience.spans import describe_spans
 from promptlight.salience.types import Foil, Granularity, Method, Role
@@ -104,7 +105,7 @@ def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     assert "alert(1)</script>" not in text
     assert text.count("<script") == text.count("</script>") == 3  # the record, the colours, and the page's own
     (record,) = records_of(path).values()
-    assert record["id"] == hostile
+    assert record["id"] == printable(hostile)
     shown = "".join(token[0] for token in record["tokens"])
     assert shown.count(hostile[:30]) == 2
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", shown)

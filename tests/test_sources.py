@@ -7,6 +7,7 @@ import gzip
 import http.server
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -19,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from promptlight.io import read_results
 from promptlight.io.prompts import PromptReader, Selection, read_prompts
 from promptlight.io.records import Reading
 from promptlight.io.sources import Format, Source, parse_source
@@ -263,6 +265,64 @@ def test_what_is_not_there_is_said(address: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError, match="install that package"):
         PromptReader("s3://bucket/p.jsonl").count()
+
+
+def text_of_bytes(data: bytes) -> pa.Array:
+    """A column of text as other writers leave it, of one cell with any bytes."""
+    ends = len(data).to_bytes(4, "little")
+    return pa.Array.from_buffers(pa.string(), 1, [None, pa.py_buffer(bytes(4) + ends), pa.py_buffer(data)])
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ([("prompt", text_of_bytes(b"caf\xe9"))], "expected text in UTF-8, found other bytes"),
+        ([("prompt", pa.array(["a"])), ("prompt", pa.array(["b"]))], "expected each column once; rename one"),
+    ],
+)
+def test_parquet_that_cannot_be_taken_as_it_is_is_refused(
+    tmp_path: Path, columns: list[tuple[str, pa.Array]], said: str
+) -> None:
+    names, arrays = zip(*columns, strict=True)
+    pq.write_table(pa.table(list(arrays), names=list(names)), tmp_path / "p.parquet")
+    with pytest.raises(InputError, match=said):
+        list(read_prompts(tmp_path / "p.parquet"))
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst"])
+def test_a_packed_file_that_is_cut_off_is_refused(tmp_path: Path, ending: str) -> None:
+    path = save(tmp_path / f"p.jsonl.{ending}")
+    path.write_bytes(path.read_bytes()[:-12])
+    for read in (lambda: list(read_prompts(path)), PromptReader(path).count):
+        with pytest.raises(InputError, match="can't be read: Truncated compressed stream"):
+            read()
+
+
+def name_in_latin_1(folder: Path, name: str) -> Path:
+    return Path(os.fsdecode(os.fsencode(folder) + b"/" + name.encode("latin-1")))
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv.gz", "parquet"])
+def test_a_file_whose_name_is_in_another_encoding_is_read(tmp_path: Path, ending: str) -> None:
+    path = save(tmp_path / f"p.{ending}")
+    other = path.rename(name_in_latin_1(tmp_path, f"café.{ending}"))
+    assert [one.text for one in prompts_of(other)] == [record["prompt"] for record in RECORDS]
+    assert {one.path for one in prompts_of(other)} == {rf"{tmp_path}/caf\udce9.{ending}"}
+
+
+def test_a_name_in_another_encoding_is_spelt_out(tmp_path: Path) -> None:
+    """For ids and paths are stored, and on stdout even where that is strict; the files keep their names."""
+    path = name_in_latin_1(tmp_path, "café.jsonl")
+    path.write_bytes(b'{"prompt": "a"}\n{"prompt": 1}\n')
+    folder = Path(f"{path}-out")
+    command = [sys.executable, "-m", "promptlight.cli", "run", path, "-o", folder, "--max-new-tokens", "2"]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=strict)
+    assert done.returncode == 3, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout.rstrip().endswith(r"caf\udce9.jsonl-out")
+    ids = [one.id if isinstance(one, SetAside) else one.completion.prompt.id for one in read_results(folder)]
+    assert sorted(ids) == [r"caf\udce9-1", r"caf\udce9-2"]
 
 
 # ---- columns and templates ------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from promptlight.salience.errors import UsageError
+from promptlight.salience.patterns import estimate_size
 from promptlight.salience.spans import (
     describe_spans,
     find_lines,
@@ -211,7 +212,41 @@ def test_cuts_are_parsed() -> None:
     assert [parse_cut(str(name)) for name in (*Granularity, Pattern("a:b"))] == [*Granularity, Pattern("a:b")]
 
 
-def test_a_pattern_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+CATASTROPHES = ["(a+)+$", "(a|aa)+$", "(a?){40}a{40}b", "(a{1,3}){1,300}b", "(?=(a+)+$)"]
+
+
+@pytest.mark.parametrize("expression", CATASTROPHES)
+def test_a_pattern_that_never_ends_is_stopped(monkeypatch: pytest.MonkeyPatch, expression: str) -> None:
     monkeypatch.setattr("promptlight.salience.patterns.PATTERN_SECONDS", 0.05)
-    with pytest.raises(UsageError, match="regular expression"):
-        pattern_finder(Pattern("(a|aa)+$"))("a" * 60 + "b")
+    with pytest.raises(UsageError, match=r"expected a regular expression \(regex timed out\)$"):
+        pattern_finder(Pattern(expression))("a" * 5000 + "!")
+
+
+@pytest.mark.parametrize("expression", ["(?:(?:a{1000}){1000}){1000}", "((x{99999}y){99})", "(ab{2,}){99999999999999}"])
+def test_a_pattern_that_would_fill_the_memory_is_refused(expression: str) -> None:
+    with pytest.raises(UsageError, match=r"expected a regular expression \(its repeats come to more than 100,000 char"):
+        parse_cut(f"regex:{expression}")
+
+
+@pytest.mark.parametrize(
+    ("expression", "size"),
+    [
+        ("", 0),
+        ("(ab){3}", 6),
+        (r"\d{4}-\d{2}", 7),
+        ("(?:a|b{3}){20,200}", 140),
+        ("a{,9}b*", 7),
+        (")(x", 2),
+        (r"\({3}", 3),
+    ],
+)
+def test_the_size_of_a_pattern(expression: str, size: int) -> None:
+    assert estimate_size(expression) == size
+
+
+@pytest.mark.parametrize(
+    "expression", ["(?V0)(?V1)a", "(", "*", "a{2,1}", "(?P<1>a)", r"\L<x>", "(" * 2000 + ")" * 2000]
+)
+def test_what_is_no_pattern_is_refused(expression: str) -> None:
+    with pytest.raises(UsageError, match=r"expected a regular expression \(."):
+        parse_cut(f"regex:{expression}")

@@ -302,6 +302,21 @@ def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: i
     assert leftovers_in(tmp_path) == []
 
 
+def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> None:
+    """As Python drops what is raised while an object is deleted, and a library what its callback raises."""
+    tally, dropped = Tally(total=9), False
+    with pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"):  # noqa: PT012
+        with ending_in_order(tally):
+            try:
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(PATIENCE)
+            except KeyboardInterrupt:
+                dropped = True
+            tally.explained(analysis("a"))
+    assert dropped
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
 # ---- a clock that jumps ---------------------------------------------------------------------------------------------
 
 
@@ -585,6 +600,8 @@ def test_the_command_is_stopped_again_and_again_and_loses_and_doubles_nothing(tm
         assert stored == ids[: len(stored)]  # no gap, nothing twice
         assert len(stored) >= n_stored
         n_stored = len(stored)
+    if n_stops < 10:
+        return
     n_more = str(n_stored + 8)
     assert finish(start_command(prompts, folder, *options, "--limit", n_more))[0] == 0
     assert ids_of(folder) == ids[: n_stored + 8]

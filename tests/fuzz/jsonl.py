@@ -1,0 +1,189 @@
+"""Prompt files: any bytes give records, each with its line, or an error with a reason; good records come back."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import strategies as st
+
+from promptlight.io.prompts import PromptReader
+from promptlight.io.records import Reading
+from promptlight.io.rows import BOM
+from promptlight.io.template import Template
+from promptlight.salience.errors import InputError
+from promptlight.salience.types import Prompt, SetAside
+from tests.fuzz.surface import TEXTS, Surface, assert_says, assert_storable
+
+ENDINGS = ("jsonl", "jsonl", "jsonl", "txt", "csv", "tsv", "jsonl.gz", "jsonl.zst", "parquet")
+BLANKS = b" \t\n\r\x0b\x0c"
+FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
+
+
+@dataclass(frozen=True)
+class PromptFile:
+    """What stands in it, what it is called, and how it is read."""
+
+    content: bytes
+    ending: str = "jsonl"
+    chat: bool = False
+    template: bool = False
+
+
+def check(file: PromptFile) -> None:
+    path = Path(FOLDER.name) / f"prompts.{file.ending}"
+    path.write_bytes(file.content)
+    reading = Reading(chat=file.chat, template=Template("{a} {prompt}") if file.template else None)
+    reader = PromptReader(path, reading=reading)
+    try:
+        records = list(reader)
+    except InputError as error:
+        assert_says(error, "expected")
+        if file.ending in ("jsonl", "txt"):
+            assert_blank(file.content)
+        return
+    assert reader.count() == len(records)
+    assert list(reader) == records
+    assert len({record.id for record in records}) == len(records) > 0
+    for record in records:
+        check_record(record, path)
+    if file.ending == "jsonl":
+        check_lines(file, records)
+        check_round_trip([record for record in records if isinstance(record, Prompt)])
+    check_strict(path, reading, [record for record in records if isinstance(record, SetAside)])
+
+
+def assert_blank(content: bytes) -> None:
+    assert lines_of(content) == {}
+
+
+def lines_of(content: bytes) -> dict[int, bytes]:
+    """What is not blank, by its number."""
+    lines = content.removeprefix(BOM).split(b"\n")
+    return {number: line.rstrip(BLANKS) for number, line in enumerate(lines, 1) if line.strip(BLANKS)}
+
+
+def check_record(record: Prompt | SetAside, path: Path) -> None:
+    """It says where it comes from, and can be stored."""
+    assert record.path == str(path)
+    assert record.line is not None
+    assert record.line > 0
+    assert record.id
+    assert len(record.fingerprint) == 16
+    if isinstance(record, SetAside):
+        assert record.reason.startswith("expected ") or "; mend" in record.reason
+        assert_storable(record.id, record.reason, record.prompt, record.source)
+    else:
+        assert record.text.strip()
+        assert_storable(record.id, record.text, record.target, record.source)
+        assert_storable(json.dumps(dict(record.fields), ensure_ascii=False, allow_nan=False))
+        for section in record.sections:
+            assert 0 <= section.start < section.stop <= len(record.text)
+            assert_storable(section.name)
+
+
+def check_lines(file: PromptFile, records: list[Prompt | SetAside]) -> None:
+    """A record per line, under its number; what Python's own parser finds plain is a prompt, and the very same."""
+    lines = lines_of(file.content)
+    assert [record.line for record in records] == list(lines)
+    if file.chat or file.template:
+        return
+    taken: set[str] = set()
+    for record, line in zip(records, lines.values(), strict=True):
+        try:
+            plain: Any = json.loads(line)
+            line.decode("utf-8")
+        except (ValueError, RecursionError):
+            assert isinstance(record, SetAside)
+        else:
+            if is_plain(plain, taken):
+                assert isinstance(record, Prompt), record
+                assert (record.text, record.target) == (plain["prompt"], plain.get("target") or None)
+        taken.add(record.id)
+
+
+def is_plain(record: Any, taken: set[str]) -> bool:
+    """A prompt and perhaps a target and an id, all of them good."""
+    if not isinstance(record, dict) or not {"prompt"} <= set(record) <= {"prompt", "target", "id"}:
+        return False
+    texts = list(record.values())
+    return (
+        all(isinstance(text, str) and not any("\ud800" <= half <= "\udfff" for half in text) for text in texts)
+        and bool(record["prompt"].strip())
+        and record.get("id", "new") not in taken
+        and not any(id.startswith("prompts-") for id in (*taken, record.get("id", "")))
+    )
+
+
+def check_round_trip(prompts: list[Prompt]) -> None:
+    """Written again as JSON, they are read as the same; chats apart, whose turns were put into one text."""
+    plain = [prompt for prompt in prompts if not prompt.turns]
+    if not plain:
+        return
+    path = Path(FOLDER.name) / "again.jsonl"
+    lines = []
+    for prompt in plain:
+        sections = {section.name: [section.start, section.stop] for section in prompt.sections}
+        own = {"id": prompt.id, "prompt": prompt.text, "target": prompt.target, "source": prompt.source}
+        lines.append(json.dumps(dict(prompt.fields) | own | ({"sections": sections} if sections else {})))
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+    for number, (found, prompt) in enumerate(zip(PromptReader(path), plain, strict=True), 1):
+        assert isinstance(found, Prompt), found
+        assert found == replace(prompt, path=str(path), line=number, fingerprint=found.fingerprint)
+
+
+def check_strict(path: Path, reading: Reading, aside: list[SetAside]) -> None:
+    """It stops at the first record that can't be used."""
+    try:
+        list(PromptReader(path, reading=reading, strict=True))
+        stopped = None
+    except InputError as error:
+        stopped = (error.line, error.reason)
+    assert stopped == ((aside[0].line, aside[0].reason) if aside else None)
+
+
+def from_bytes(data: bytes) -> PromptFile:
+    """The first byte says how it is read."""
+    how = data[0] if data else 0
+    return PromptFile(data[1:], ENDINGS[how % len(ENDINGS)], chat=how & 64 > 0, template=how & 128 > 0)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | TEXTS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+FIELD_NAMES = st.sampled_from(["prompt", "messages", "id", "target", "source", "sections", "foil", "a"]) | TEXTS
+MESSAGES = st.lists(
+    st.fixed_dictionaries({"role": st.sampled_from(["user", "assistant", "system", "tool"]), "content": TEXTS}),
+    max_size=3,
+)
+RECORDS = st.dictionaries(FIELD_NAMES, VALUES | TEXTS | MESSAGES, max_size=5) | st.fixed_dictionaries({"prompt": TEXTS})
+LINES = st.one_of(
+    st.builds(lambda record, ascii: json.dumps(record, ensure_ascii=ascii), RECORDS, st.booleans()),
+    TEXTS,
+    st.sampled_from(["", " ", '{"prompt": "a"}', "\ufeff", "[", "prompt,id\n1,2", '"a', "\r"]),
+).map(lambda line: line.encode("utf-8", "surrogatepass"))
+CONTENTS = st.lists(LINES, max_size=6).map(b"\n".join) | st.binary(max_size=100)
+SEEDS = (
+    b'\0{"id": 7, "prompt": "Why?", "target": "So.", "source": "mine", "n": [1, {"a": null}]}\n\n{"prompt": "x"}\r\n',
+    b'\0{"prompt": "a b c", "sections": {"s": [0, 1], "t": "c"}, "foil": "x"}',
+    b'@{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"text": "a"}]}]}',
+    b'\x80{"prompt": "p", "a": "b"}\n{"a": 1}',
+    b"\x03one prompt\nanother",
+    b'\x04prompt,id,target\n"a\nb",1,\n,,\n',
+    b"\x05prompt\tid\na\t1\n",
+)
+SURFACE = Surface(
+    cases=st.builds(PromptFile, CONTENTS, st.sampled_from(ENDINGS), st.booleans(), st.booleans()),
+    from_bytes=from_bytes,
+    check=check,
+    seeds=SEEDS,
+    found=(
+        PromptFile(b"prompt,\0\n,1\nb\n", "csv"),  # cells beyond the last column were kept under that name
+        PromptFile(b'{"\\ud800": 1}', template=True),  # the reason quoted half a character
+    ),
+)

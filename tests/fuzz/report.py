@@ -1,0 +1,149 @@
+"""The page for colleagues: whatever the texts, its markup is the same, and they parse back from it."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+
+from hypothesis import strategies as st
+
+from promptlight.io.report import ReportEntry, write_report
+from promptlight.salience.aggregation import find_segmentation
+from promptlight.salience.printable import printable
+from promptlight.salience.spans import describe_spans
+from promptlight.salience.types import Foil, Granularity, Prompt, Section
+from tests.fuzz.surface import HALVES, TEXTS, WHOLE_TEXTS, Surface, split_texts
+from tests.handmade import make_analysis
+from tests.span_cases import build_completion
+
+FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
+RAMPS = {"light": {"violet": [(0, 0, 0)]}}
+NOT_SHOWN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+RECORD = re.compile(
+    r'(<script type="application/json" class="record" data-id=")([^"]*)(" data-label=")([^"]*)(" data-start=")([^"]*)'
+    r'(">)([^<]*)(</script>)'
+)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """All texts of a page that are not ours."""
+
+    prompt: str = ""
+    completion: str = ""
+    id: str = ""
+    label: str = ""
+    title: str = ""
+    other: str = ""  # a section's name, a foil's token, what is said of trust
+
+
+class Island(HTMLParser):
+    """What a parser of HTML finds: tags, the records' attributes and data, the title and the heading."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[dict[str, str | None]] = []
+        self.texts: dict[int, str] = {}  # by the place of the tag that they are in; what follows an end tag is left out
+        self.is_open = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes.append(dict(attrs))
+        self.is_open = True
+
+    def handle_endtag(self, tag: str) -> None:
+        self.is_open = False
+
+    def handle_data(self, data: str) -> None:
+        place = len(self.tags) - 1
+        if self.is_open:
+            self.texts[place] = self.texts.get(place, "") + data
+
+
+def write_page(texts: Texts) -> str:
+    """As a browser decodes it: every kind of line end is one."""
+    sections = (Section(name=texts.other, start=0, stop=len(texts.prompt)),) if texts.prompt else ()
+    completion = build_completion(["<bos>", *texts.prompt], [*texts.completion, "<eos>"], texts.prompt)
+    prompt = Prompt(id=texts.id, text=texts.prompt, source=texts.label or None, sections=sections)
+    analysis = make_analysis(replace(completion, prompt=prompt))
+    analysis = replace(analysis, foil=Foil(request="auto", tokens=(texts.other, None)))
+    spans = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
+    entry = ReportEntry(analysis=analysis, sections=spans, name=texts.id, trust=lambda _: texts.other)
+    path = Path(FOLDER.name) / "page.html"
+    assert write_report(path, [entry], title=texts.title, ramps=RAMPS) == 1
+    return re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8"))
+
+
+@cache
+def plain_tags() -> list[str]:
+    return parse(write_page(Texts("a", "b", "c", "d", "e", "f"))).tags
+
+
+@cache
+def plain_skeleton() -> str:
+    return take_texts_out(write_page(Texts("a", "b", "c", "d", "e", "f")))
+
+
+def parse(page: str) -> Island:
+    island = Island()
+    island.feed(page)
+    island.close()
+    return island
+
+
+def take_texts_out(page: str) -> str:
+    page = re.sub(r"(<title>)([^<]*)(</title>)", r"\1\3", page, count=1)
+    page = re.sub(r"(<h1>)([^<]*)(</h1>)", r"\1\3", page, count=1)
+    return RECORD.sub(r"\1\3\5\7\9", page)
+
+
+def check(texts: Texts) -> None:
+    texts = replace(
+        texts, prompt=texts.prompt.replace("\u2581", " "), completion=texts.completion.replace("\u2581", " ")
+    )
+    page = write_page(texts)
+    assert take_texts_out(page) == plain_skeleton()
+    assert "\0" not in page  # a parser makes something else of it
+    island = parse(page)
+    assert island.tags == plain_tags()
+    place = next(number for number, found in enumerate(island.attributes) if found.get("class") == "record")
+    attributes, data = island.attributes[place], json.loads(island.texts[place])
+    assert attributes["data-id"] == data["id"] == printable(texts.id)
+    assert attributes["data-label"] == data["label"] == printable(texts.label)
+    for name in ("title", "h1"):
+        assert island.texts.get(island.tags.index(name), "") == printable(texts.title)
+    assert "".join(token[0] for token in data["tokens"][1:-1]) == printable(texts.prompt + texts.completion)
+    assert data["foil"] == [printable(texts.other), None]
+    assert data["methods"][0]["trust"] == printable(texts.other)
+    shown = [*attributes.values(), *(token[0] for token in data["tokens"]), *(name or "" for name in data["names"])]
+    assert not any(NOT_SHOWN.search(text or "") for text in shown)
+
+
+def from_bytes(data: bytes) -> Texts:
+    prompt, completion, *others = split_texts(data, 6)
+    prompt, completion = (HALVES.sub("\ufffd", text) for text in (prompt, completion))  # which no reader lets in
+    return Texts(prompt, completion, *others)
+
+
+SEEDS = (
+    b"a </script><script>alert(1)</script>\xff<!-- & \" '\xffid\xfflabel\xfftitle\xffname",
+    "x\u2028y\u202ez\0".encode() + b"\xff\xed\xa0\x80\xff]]>\xff\r\n\xff</title>\xff&amp;",
+)
+SURFACE = Surface(
+    found=(
+        Texts(
+            title="\udce9", id="\udce9", other="\udce9"
+        ),  # from a file name in another encoding: UTF-8 can't spell it
+        Texts("a", "b", id="\0\r\u202e", label="\u202e", other="\u202e"),  # a browser obeyed these, or lost them
+    ),
+    cases=st.builds(Texts, WHOLE_TEXTS, WHOLE_TEXTS, TEXTS, TEXTS, TEXTS, TEXTS),
+    from_bytes=from_bytes,
+    check=check,
+    seeds=SEEDS,
+)
