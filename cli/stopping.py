@@ -30,9 +30,9 @@ class Reminder(Watcher):
 def ending_in_order(tally: Tally) -> Iterator[None]:
     """The block is left by KeyboardInterrupt on either signal, and StoppedError raised once it has cleaned up.
 
-    Another signal while it cleans up ends that too. Python drops what is raised inside some callbacks, and a library may
-    catch it; then the next record that is counted ends the block. Signals that are ignored stay so: a shell starts what it puts into
-    the background that way. Outside the main thread, which alone gets signals, nothing is changed.
+    Another signal while it cleans up ends that too. Python drops what is raised inside some callbacks, and libraries may
+    catch it: then the next record that is counted ends the block. Signals that are ignored stay so: a shell starts what
+    it puts into the background that way. Outside the main thread, which alone gets signals, nothing is changed.
     """
     received: list[int] = []
     tally.watchers.append(Reminder(received))

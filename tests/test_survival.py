@@ -302,18 +302,21 @@ def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: i
     assert leftovers_in(tmp_path) == []
 
 
+def drop_an_interruption() -> None:
+    """As Python does with what is raised while an object is deleted, and a library with what its callback raises."""
+    with contextlib.suppress(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+
+
 def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> None:
-    """As Python drops what is raised while an object is deleted, and a library what its callback raises."""
-    tally, dropped = Tally(total=9), False
-    with pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"):  # noqa: PT012
-        with ending_in_order(tally):
-            try:
-                os.kill(os.getpid(), signal.SIGTERM)
-                time.sleep(PATIENCE)
-            except KeyboardInterrupt:
-                dropped = True
-            tally.explained(analysis("a"))
-    assert dropped
+    tally = Tally(total=9)
+    with (
+        pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"),
+        ending_in_order(tally),
+    ):
+        drop_an_interruption()
+        tally.explained(analysis("a"))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
