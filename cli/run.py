@@ -64,7 +64,9 @@ def run(
     scores: ScoresOption = Scores.FLOAT32,
     chance: Chance,
     seed: SeedOption = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="Prompts that are generated together.")] = 8,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Most prompts generated together (default: 16, on a GPU 64, if they fit).")
+    ] = None,
     flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
     scaling: Scaling,

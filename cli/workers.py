@@ -51,7 +51,7 @@ class Workers:
 
 @contextlib.contextmanager
 def open_workers(
-    scaling: Scaling, options: AnalysisOptions, batch_size: int, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
 ) -> Iterator[Workers]:
     """The engine that was asked for, with the model loaded. Raises UsageError where Ray is wanted and not installed."""
     if scaling.engine is RunEngine.RAY:
@@ -67,7 +67,7 @@ def open_workers(
 
 @contextlib.contextmanager
 def _open_actors(
-    scaling: Scaling, options: AnalysisOptions, batch_size: int, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
 ) -> Iterator[Workers]:
     try:
         from promptlight.salience.cluster import ClusterOptions, open_cluster

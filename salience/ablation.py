@@ -37,7 +37,14 @@ from promptlight.salience.decoder import (
     project_heads,
     rms_norm,
 )
-from promptlight.salience.memory import CPU_BYTES, GPU_CHUNK, free_bytes, run_in_chunks, target_bytes
+from promptlight.salience.memory import (
+    CPU_BYTES,
+    GPU_CHUNK,
+    free_bytes,
+    naming_lack_of_memory,
+    run_in_chunks,
+    target_bytes,
+)
 from promptlight.salience.methods import Ablate
 from promptlight.salience.objectives import objective_value
 from promptlight.salience.types import Objective
@@ -104,6 +111,7 @@ def _origin_of(bounds: Sequence[int], start: int) -> int:
     return max(1, max(bound for bound in bounds if bound <= start))
 
 
+@naming_lack_of_memory("an ablation")
 @torch.no_grad()
 def score_ablations(
     decoder: Decoder,
@@ -144,7 +152,7 @@ def score_ablations(
         return scores.double().cpu().numpy().reshape(stop - start, -1) @ layout.members.T
 
     size = batch or plan_batch(decoder, len(layout.tokens), len(layout.rows), len(kept))
-    for start, result in run_in_chunks(work, len(kept), size):
+    for start, result in run_in_chunks(work, len(kept), size, "ablation"):
         values[order[start : start + len(result)]] = result
     return values
 

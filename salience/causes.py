@@ -23,6 +23,7 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from promptlight.salience.batches import complete
 from promptlight.salience.demo.menu import (
     BAD,
     DISHES,
@@ -35,7 +36,7 @@ from promptlight.salience.demo.menu import (
 from promptlight.salience.demo.recipes import Case, HeldOut, RestaurantPrompt, draw_restaurant_prompt
 from promptlight.salience.errors import UsageError
 from promptlight.salience.model import Model
-from promptlight.salience.pipeline import AnalysisOptions, complete
+from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.spans import describe_spans, segment
 from promptlight.salience.types import Benchmark, Completion, Granularity, Prompt, Span
 

@@ -2,8 +2,8 @@
 
 1. The model is loaded once on a worker, which says what it is (``ModelFacts``) and how big: so many actors fit.
 2. Prompts are read into a *window*: at most so many batches and bytes of them wait in Ray's memory.
-3. Ray Data maps the window on a pool of actors. Each has loaded the model once and calls ``analyze_batch`` with the
-   batches that the local engine would have made; a batch is a block, so nothing else is grouped or split.
+3. Ray Data maps the window on a pool of actors. Each has loaded the model once and calls ``pipeline.analyze`` with
+   one batch at a time; a batch is a block, so nothing else is grouped or split.
 4. Results come back one by one, pickled, in the prompts' order. Then the next window is read.
 
 Scheduling, moving data and starting dead actors again are Ray's work. An actor that dies takes its batch along, which
@@ -16,7 +16,6 @@ It needs the extra ``promptlight[ray]``; nothing else in promptlight imports it 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
 import pickle
@@ -32,11 +31,14 @@ import ray.data
 from ray._private import worker
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
+from promptlight.salience.batches import read_windows, set_aside
 from promptlight.salience.environment import VARIABLES, block_tensorflow
 from promptlight.salience.errors import OUT_OF_MEMORY, ModelError, PromptlightError, UsageError
 from promptlight.salience.handles import DEMO_FOLDER, parse_handle
 from promptlight.salience.model import load_model
-from promptlight.salience.pipeline import AnalysisOptions, analyze_batch, set_aside
+from promptlight.salience.options import AnalysisOptions
+from promptlight.salience.pipeline import analyze
+from promptlight.salience.planning import choose_batch_size
 from promptlight.salience.provenance import ModelFacts, describe_model
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
@@ -100,10 +102,10 @@ class Cluster:
     loaded: ModelFacts  # as an actor sees it, with the folder's whole path
 
     def analyze(
-        self, prompts: Iterable[Prompt], options: AnalysisOptions | None = None, *, batch_size: int = 8
+        self, prompts: Iterable[Prompt], options: AnalysisOptions | None = None, *, batch_size: int | None = None
     ) -> Iterator[Analysis | SetAside]:
         """``pipeline.analyze``. An error of ``prompts`` is raised when all those before it are done."""
-        blocks = pack_batches(prompts, batch_size)
+        blocks = pack_batches(prompts, choose_batch_size(self.loading.device, batch_size))
         error, n_done = None, 0
         while error is None:
             window, error = take_window(blocks, max(WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR * self.pool.n_actors))
@@ -152,7 +154,7 @@ class Explainer:
         """A row with each prompt's result."""
         prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
         if _count_deaths() < MOST_DEATHS:
-            results = analyze_batch(prompts, self._model, self._options)
+            results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
         else:
             results = (set_aside(prompt, DEADLY) for prompt in prompts)
         for number, result in zip(batch["number"].to_pylist(), results, strict=True):
@@ -229,10 +231,11 @@ def share_cpus(cpus: Sequence[float], n_actors: int) -> int:
 
 def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Table]:
     """Batches as Ray carries them: a row per prompt, with its number."""
-    numbered = enumerate(prompts)
-    while batch := list(itertools.islice(numbered, batch_size)):
-        numbers, packed = zip(*((number, pickle.dumps(prompt, protocol=5)) for number, prompt in batch), strict=True)
-        yield _pack({"number": numbers, "prompt": packed})
+    n_before = 0
+    for batch in read_windows(prompts, batch_size):
+        numbers = range(n_before, n_before + len(batch))
+        yield _pack({"number": numbers, "prompt": [pickle.dumps(prompt, protocol=5) for prompt in batch]})
+        n_before += len(batch)
 
 
 def take_window(blocks: Iterator[pa.Table], most: int) -> tuple[list[pa.Table], PromptlightError | None]:

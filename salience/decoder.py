@@ -139,10 +139,12 @@ def attend_causally(layer: Layer, query: Tensor, key: Tensor, value: Tensor) -> 
     Works through the queries in blocks, so that memory grows with T and not with T squared.
     """
     if layer.soft_cap is None and layer.window is None:  # what torch has a fused kernel for
+        alone = query.ndim == 3  # without a batch's axis torch would take the way that needs T squared memory
+        query, key, value = (heads[None] if alone else heads for heads in (query, key, value))
         attended = torch.nn.functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=1.0, enable_gqa=True
         )
-        return attended.transpose(-3, -2).flatten(-2)
+        return (attended[0] if alone else attended).transpose(-3, -2).flatten(-2)
     blocks = [
         mix_values(layer, attention_weights(layer, query[..., block, :], key[..., seen, :], mask), value[..., seen, :])
         for block, seen, mask in causal_blocks(query.shape[-2], layer.window, query.device)

@@ -90,10 +90,11 @@ class KeyValueCache:
     lengths: Tensor
 
     def keep(self, places: list[int]) -> None:
-        """Drop all rows but these."""
+        """Drop all rows but these, layer by layer, so that no second cache is ever there."""
         index = torch.tensor(places, device=self.lengths.device, dtype=torch.long)
-        self.keys = [keys[index] for keys in self.keys]
-        self.values = [values[index] for values in self.values]
+        for store in (self.keys, self.values):
+            for number in range(len(store)):
+                store[number] = store[number][index]
         self.lengths = self.lengths[index]
 
 

@@ -31,6 +31,7 @@ from promptlight.salience.decoder import Decoder, at_least_float32
 from promptlight.salience.errors import UsageError
 from promptlight.salience.inquiry import Answer, Inquiry, read_without_prompt
 from promptlight.salience.integrated import cut_path, integrate_gradients, make_baseline, place_probes
+from promptlight.salience.memory import naming_lack_of_memory
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.passes import Ranges, Steps
 from promptlight.salience.smooth import smooth_gradients, start_noise
@@ -75,6 +76,7 @@ class SalienceResult:
     runner_ups: list[int] | None = None
 
 
+@naming_lack_of_memory("an explanation")
 @torch.no_grad()
 def compute_salience(
     decoder: Decoder,
@@ -86,6 +88,7 @@ def compute_salience(
     setting: Setting | None = None,
     unit: Granularity = Granularity.TOKEN,
     chunk: int | None = None,
+    keep: bool | None = None,
 ) -> SalienceResult:
     """Scores of every earlier token for every target, and for every target span of each segmentation.
 
@@ -93,7 +96,7 @@ def compute_salience(
     targets; one that begins in the prompt, as LIT's can, is explained as a whole, but for the first token, which
     nothing predicts. ``unit`` other than TOKEN takes one backward per target span of that granularity instead of one
     per token, and gives those spans' scores alone. ``chunk`` overrides the planned number of backwards that go
-    together.
+    together, ``keep`` whether activations are kept for them. Raises OutOfMemoryError where a single one does not fit.
     """
     setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
@@ -107,6 +110,7 @@ def compute_salience(
         steps=_plan_steps(decoder, sequence, first, special, setting),
         contrast=setting.contrast,
         chunk=chunk,
+        keep=keep,
     )
     if setting.shift:
         wide = inquiry.embeddings.to(at_least_float32(inquiry.embeddings.dtype))

@@ -29,7 +29,8 @@ Result = TypeVar("Result")
 class Inquiry:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
 
-    ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one.
+    ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one. ``chunk`` and ``keep``
+    override what ``memory.py`` plans.
     """
 
     decoder: Decoder
@@ -39,6 +40,7 @@ class Inquiry:
     steps: Steps
     contrast: Contrast | None = None
     chunk: int | None = None
+    keep: bool | None = None
     shift: Tensor | None = None
 
     @property
@@ -49,14 +51,20 @@ class Inquiry:
 
     def ask(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
         """Run the model at these embeddings [L, D]; ``pulls`` keeps what gradients need, where memory allows."""
-        target = _run(self.decoder, embeddings, self.first, self.steps, pulls)
+        target = self._run(embeddings, self.first, self.steps, pulls)
         foil = None
         if self.contrast is not None and self.contrast.shared < len(self.contrast.ids):
             d, ids = self.contrast.shared, torch.tensor(self.contrast.ids, device=self.ids.device)
             steps = Steps(ids=ids[d:], objective=self.steps.objective, counted=(0, len(ids) - d))
             others = self.decoder.embed(ids[d:-1]).to(embeddings.dtype)
-            foil = _run(self.decoder, torch.cat([embeddings[:d], others]), d, steps, pulls)
+            foil = self._run(torch.cat([embeddings[:d], others]), d, steps, pulls)
         return Answer(inquiry=self, target=target, foil=foil)
+
+    def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
+        rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
+        keep = keeps_activations(self.decoder, len(embeddings)) if self.keep is None else self.keep
+        trace = backward.forward(self.decoder, embeddings, rows, keep=keep and pulls)
+        return Pass(decoder=self.decoder, trace=trace, steps=steps)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,9 +138,3 @@ def read_without_prompt(decoder: Decoder, ids: Tensor, special: Sequence[bool], 
     left = ids[kept]
     rows = torch.arange(n_kept - 1, len(left) - 1, device=ids.device)
     return backward.forward(decoder, decoder.embed(left[:-1]), rows, keep=False).output
-
-
-def _run(decoder: Decoder, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
-    rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
-    keep = pulls and keeps_activations(decoder, len(embeddings))
-    return Pass(decoder=decoder, trace=backward.forward(decoder, embeddings, rows, keep=keep), steps=steps)

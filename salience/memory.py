@@ -15,8 +15,10 @@ the chunk is halved and the work goes on from where it was.
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -24,11 +26,16 @@ import torch
 from promptlight.salience.decoder import QUERY_BLOCK, Decoder, Layer, at_least_float32
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 # Beyond a few targets a CPU gains nothing, so it takes no more, and only as many as need little memory.
 CPU_CHUNK, CPU_BYTES = 4, 200_000_000
 GPU_CHUNK = 128
+
+WHAT_HELPS = "shorten the prompt, take --dtype bfloat16 or more memory"
+# what is said by torch on a CPU, on Apple's GPUs and where CUDA itself has none, by C++, and by CUDA's matrix products
+NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc_failed")
 
 
 def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
@@ -69,19 +76,35 @@ def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free now on a device."""
+    """Memory that is free now on a device; on a CPU no more than the container's limit leaves."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             available = next(line for line in lines if line.startswith("MemAvailable:"))
-        return int(available.split()[1]) * 1024
+        return min([int(available.split()[1]) * 1024, *_container_bytes()])
     except (OSError, StopIteration):  # not Linux: half of what is built in
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
 
 
-def run_in_chunks(work: Callable[[int, int], Result], n_units: int, size: int) -> Iterator[tuple[int, Result]]:
+def _container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What the control group's limit leaves, if there is one: /proc/meminfo knows of the whole machine alone.
+
+    Files that were read are counted as used there, but go when memory is asked for.
+    """
+    try:
+        limit = int((root / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
+        used = int((root / "memory.current").read_text(encoding="ascii"))
+        counts = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
+        return [max(0, limit - used + int(counts["inactive_file"]))]
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+def run_in_chunks(
+    work: Callable[[int, int], Result], n_units: int, size: int, unit: str = "target"
+) -> Iterator[tuple[int, Result]]:
     """Call ``work(start, stop)`` over 0..n_units in order; out of memory halves the chunk and tries again.
 
     Raises OutOfMemoryError when a single unit does not fit.
@@ -94,9 +117,7 @@ def run_in_chunks(work: Callable[[int, int], Result], n_units: int, size: int) -
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise OutOfMemoryError(
-                    f"{OUT_OF_MEMORY} with a single target: shorten the prompt, take --dtype bfloat16 or more memory"
-                ) from error
+                raise OutOfMemoryError(f"{OUT_OF_MEMORY} with a single {unit}: {WHAT_HELPS}") from error
             size = max(1, size // 2)
             continue
         yield start, result
@@ -104,6 +125,43 @@ def run_in_chunks(work: Callable[[int, int], Result], n_units: int, size: int) -
         del result
 
 
+def run_in_halves(
+    work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+) -> Iterator[tuple[Item, Result | None]]:
+    """Each item with its result by ``work`` on all of them; out of memory tries the halves, each by itself.
+
+    None is the result of an item that does not fit even alone.
+    """
+    try:
+        results = work(items) if items else []
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        results = None  # and the error goes, with all tensors that its frames hold
+    if results is not None:
+        yield from zip(items, results, strict=True)
+    elif len(items) == 1:
+        yield items[0], None
+    else:
+        half = len(items) // 2
+        yield from run_in_halves(work, items[:half])
+        yield from run_in_halves(work, items[half:])
+
+
+@contextlib.contextmanager
+def naming_lack_of_memory(what: str) -> Generator[None]:
+    """Raise OutOfMemoryError for whatever torch, numpy or Python raise when memory runs out in ``what``."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {WHAT_HELPS}") from error
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception says that memory ran out, on a GPU or on the CPU."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from promptlight.io import read_prompts
+from promptlight.salience.batches import complete
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.methods import Ablate
+from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.perturbation import (
     PERTURBATION_METHODS,
     PerturbationOptions,
@@ -24,7 +26,6 @@ from promptlight.salience.perturbation import (
     log_odds,
     spread_over_tokens,
 )
-from promptlight.salience.pipeline import AnalysisOptions, complete
 from promptlight.salience.spans import segment
 from promptlight.salience.types import Completion, Granularity, Method, Objective, Prompt, Role, Segmentation
 from tests.handmade import make_completion

@@ -70,7 +70,7 @@ class Judge:
 
     def answer(self, texts: Sequence[str]) -> list[tuple[str, str]]:
         """Analysis and recommendation for each prompt; a completion of another form gives empty texts."""
-        from promptlight.salience.pipeline import complete
+        from promptlight.salience.batches import complete
 
         answers: list[tuple[str, str]] = []
         for start in range(0, len(texts), 25):

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from promptlight.io import read_prompts
 from promptlight.salience import load_model
+from promptlight.salience.batches import complete
 from promptlight.salience.gradients import compute_salience
 from promptlight.salience.methods import Ablate
 from promptlight.salience.model import Model
+from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.perturbation import PerturbationOptions, ShapleySampling, compute_perturbation
-from promptlight.salience.pipeline import AnalysisOptions, complete
 from promptlight.salience.spans import segment
 from promptlight.salience.types import Completion, Granularity, Method, Prompt
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare
