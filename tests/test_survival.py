@@ -302,21 +302,18 @@ def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: i
     assert leftovers_in(tmp_path) == []
 
 
-def drop_an_interruption() -> None:
+def drop_an_interruption(tally: Tally) -> None:
     """As Python does with what is raised while an object is deleted, and a library with what its callback raises."""
-    with contextlib.suppress(KeyboardInterrupt):
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(PATIENCE)
+    with ending_in_order(tally):
+        with contextlib.suppress(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(PATIENCE)
+        tally.explained(analysis("a"))
 
 
 def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> None:
-    tally = Tally(total=9)
-    with (
-        pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"),
-        ending_in_order(tally),
-    ):
-        drop_an_interruption()
-        tally.explained(analysis("a"))
+    with pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"):
+        drop_an_interruption(Tally(total=9))
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
