@@ -30,7 +30,7 @@ class Reminder(Watcher):
 def ending_in_order(tally: Tally) -> Iterator[None]:
     """The block is left by KeyboardInterrupt on either signal, and StoppedError raised once it has cleaned up.
 
-    Another signal while it cleans up ends that too. Python drops what is raised inside some callbacks, and libraries may
+    Another signal while it cleans up ends that too. Python drops what some callbacks raise, and a library may
     catch it: then the next record that is counted ends the block. Signals that are ignored stay so: a shell starts what
     it puts into the background that way. Outside the main thread, which alone gets signals, nothing is changed.
     """
