@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
@@ -57,6 +58,13 @@ def promptlight(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         return Outcome(code if isinstance(code, int) else 0, printed.out, printed.err)
 
     return invoke
+
+
+def unbind_logs() -> None:
+    """huggingface_hub's log, made at its first import, may be bound to a test's stderr, which is closed by the next."""
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.stream = sys.__stderr__
 
 
 @pytest.fixture(scope="session")

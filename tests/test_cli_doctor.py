@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import pytest
 
 from promptlight.cli import checks, doctor
 from promptlight.cli.checks import GIB, Check, Machine, check_device, find_fits
-from tests.conftest import Command
+from tests.conftest import Command, unbind_logs
 
 SECRET = "planted-secret-0123456789"
 SMALL = Machine(device="CPU (1 cores)", total=4 * GIB, free=3 * GIB, dtype="float32", weight_bytes=4)
@@ -29,9 +27,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
     yield tmp_path
-    for handler in logging.getLogger("huggingface_hub").handlers:  # made at the first import, for a stderr now closed
-        if isinstance(handler, logging.StreamHandler):
-            handler.stream = sys.__stderr__
+    unbind_logs()
 
 
 def find(found: list[dict[str, str | None]], topic: str) -> dict[str, str | None]:

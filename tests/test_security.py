@@ -24,7 +24,7 @@ from promptlight.cli.login import keep_token
 from promptlight.salience.errors import ModelError
 from promptlight.salience.printable import printable_json
 from promptlight.salience.secrets import hide_secrets
-from tests.conftest import Command, Outcome
+from tests.conftest import Command, Outcome, unbind_logs
 from tests.test_layout import PACKAGES, ROOT, modules_of
 
 SECRET = "planted-5ecret/value+0123456789"
@@ -47,7 +47,7 @@ def assert_nowhere(text: str) -> None:
 
 
 @pytest.fixture(autouse=True)
-def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """A secret in every variable that may hold one, and no home with other ones."""
     for name in VARIABLES:
         monkeypatch.setenv(name, SECRET)
@@ -56,6 +56,8 @@ def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     (tmp_path / "home").mkdir()
+    yield
+    unbind_logs()
 
 
 # ---- what is hidden -------------------------------------------------------------------------------------------------
@@ -145,9 +147,11 @@ def everything_in(folder: Path) -> str:
     return "\n".join(texts)
 
 
-def test_a_login_in_an_address_is_used_and_forgotten(promptlight: Command, address: str, tmp_path: Path) -> None:
+def test_a_login_in_an_address_is_used_and_forgotten(
+    promptlight: Command, address: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     prompts, results = address.replace("NAME", "p"), tmp_path / "results"
-    logging.getLogger().setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG)
     ran = promptlight("run", prompts, "-o", results, *CPU)
     assert ran.exit_code == 3  # one of the two records can't be used
     host = prompts[prompts.index("127") :].partition("/")[0]
@@ -172,6 +176,7 @@ def test_a_login_in_an_address_is_used_and_forgotten(promptlight: Command, addre
     ]
     for outcome in outcomes:
         assert_nowhere(outcome.stdout + outcome.stderr)
+    assert_nowhere(caplog.text)
     assert "p-1" in everything_in(results)
     assert_nowhere(everything_in(results))
     assert_nowhere(everything_in(tmp_path / "out"))
