@@ -78,10 +78,12 @@ def _open_actors(
     wanted = ClusterOptions(address=scaling.ray_address, actors=scaling.actors, gpus_per_actor=scaling.gpus_per_actor)
     with open_cluster(model, device=device, dtype=dtype, options=wanted) as cluster:
         print(describe_pool(cluster.pool), file=sys.stderr)
-        yield Workers(
-            model=cluster.model,
-            analyze=lambda prompts: cluster.analyze(prompts, options, batch_size=batch_size),
-        )
+
+        def analyze(prompts: Iterable[Prompt]) -> Iterator[Analysis | SetAside]:
+            with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a machine died, it says it on stdout
+                yield from cluster.analyze(prompts, options, batch_size=batch_size)
+
+        yield Workers(model=cluster.model, analyze=analyze)
 
 
 def describe_pool(pool: Pool) -> str:

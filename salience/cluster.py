@@ -28,8 +28,8 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import ray
 import ray.data
-from ray._private import worker
 from ray.exceptions import RayActorError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from promptlight.salience.batches import read_windows, set_aside
 from promptlight.salience.environment import VARIABLES, block_tensorflow
@@ -128,7 +128,7 @@ class Cluster:
             waiting = ray.data.from_blocks(list(window))
         results = waiting.map_batches(
             Explainer,
-            fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus),
+            fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus, start_ledger()),
             batch_size=None,  # a block as it is
             batch_format="pyarrow",
             zero_copy_batch=True,
@@ -145,15 +145,18 @@ class Cluster:
 class Explainer:
     """What an actor does: the model, loaded once, and batches explained with it."""
 
-    def __init__(self, loading: Loading, expected: ModelFacts, options: AnalysisOptions, n_threads: int) -> None:
+    def __init__(
+        self, loading: Loading, expected: ModelFacts, options: AnalysisOptions, n_threads: int, ledger: Any
+    ) -> None:
         self._model = _load_here(loading, n_threads)
         self._options = options
+        self._ledger = ledger
         check_same(describe_model(self._model), expected)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """A row with each prompt's result."""
         prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
-        if _count_deaths() < MOST_DEATHS:
+        if ray.get(self._ledger.begin.remote(batch["number"][0].as_py())) < MOST_DEATHS:
             results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
         else:
             results = (set_aside(prompt, DEADLY) for prompt in prompts)
@@ -286,10 +289,24 @@ def _load_here(loading: Loading, n_threads: int) -> Any:
     return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
 
 
-def _count_deaths() -> int:
-    """How often the batch that is worked on was begun and not finished; Ray tells no other way."""
-    process: Any = worker.global_worker
-    return process.core_worker.get_current_task_attempt_number()
+def start_ledger() -> Any:
+    """An actor beside the driver that counts how often each batch was begun.
+
+    Ray's own count of attempts also has those that no actor was there for, as when a whole machine died.
+    """
+
+    class Ledger:  # sent to its process as code: to import this module would load torch for two lines
+        def __init__(self) -> None:
+            self._begun: dict[int, int] = {}
+
+        def begin(self, batch: int) -> int:
+            """How often this one was begun before."""
+            n_before = self._begun.get(batch, 0)
+            self._begun[batch] = n_before + 1
+            return n_before
+
+    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Ledger).remote()
 
 
 def _describe_share(pool: Pool) -> dict[str, Any]:

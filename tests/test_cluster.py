@@ -9,6 +9,7 @@ import contextlib
 import json
 import logging
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -331,14 +332,14 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
     path, local, there = tmp_path / "prompts.jsonl", tmp_path / "local", tmp_path / "there"
     ids = write_prompts(path, 24)
     promptlight("run", path, "-o", local, *SHORT, *BATCHES)
-    arguments = ["run", str(path), "-o", str(there), *RAY, *BATCHES, "--actors", "2", "--ray-address", ray_address]
+    arguments = ["run", str(path), "-o", str(there), *RAY, *BATCHES, "--ray-address", ray_address]
     run = subprocess.Popen([sys.executable, "-m", "promptlight.cli", *arguments], stderr=subprocess.PIPE, text=True)
     with run:
         wait_until(lambda: run.poll() is not None or (there.is_dir() and bool(find_shards(there))))
         run.kill()
         said = run.stderr.read() if run.stderr else ""
     assert run.returncode == -signal.SIGKILL
-    assert said.startswith("Ray: 2 actors, 1 CPU each\ndemo in float32 on cpu\ndemo is a small demo model")
+    assert said.startswith("Ray: 1 actor, 2 CPUs each\ndemo in float32 on cpu\ndemo is a small demo model")
     assert all("of 24 prompts, " in line for line in said.splitlines()[3:])  # nothing of Ray's
     stored = ids_in(there)
     assert 0 < len(stored) < len(ids)
@@ -348,3 +349,30 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
     assert f"{len(ids) - len(stored)} explained, {len(stored)} done before" in done.stdout
     assert ids_in(there) == ids
     assert_same_results(there, local)
+
+
+@pytest.mark.slow
+def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_the_next_run(
+    promptlight: Command, tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_prompts(path, 5)
+
+    class Deadly(Explainer):
+        def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+            for row in super().__call__(batch):
+                is_explained = isinstance(pickle.loads(row["result"][0].as_py()), Analysis)
+                if is_explained and row["number"][0].as_py() == 3:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                yield row
+
+    with monkeypatch.context() as planted:
+        planted.setattr(clusters, "Explainer", Deadly)
+        done = promptlight("run", path, "-o", out, *RAY, *BATCHES, "--actors", 1)
+    assert done.exit_code == 3
+    assert "3 explained, 2 set aside" in done.stdout
+    assert "4: set aside: out of memory, most likely: 3 workers died over its batch; take fewer" in done.stderr
+    assert ids_in(out) == ids
+    again = promptlight("run", path, "-o", out, *SHORT)
+    assert (again.exit_code, sorted(ids_in(out))) == (0, ids)
+    assert "2 explained, 3 done before" in again.stdout
