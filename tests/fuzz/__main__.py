@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ def main() -> None:
     surfaces = arguments.surfaces or NAMES
     if unknown := set(surfaces) - set(NAMES):
         parser.error(f"expected some of {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
+    if find_spec("atheris") is None:
+        parser.error("expected Atheris, found none: there are wheels for Linux on x86-64 and Python before 3.14")
     if arguments.here:
         fuzz(surfaces[0], arguments.seconds)
     broken = [name for name in surfaces if not watch(name, arguments.seconds)]
