@@ -156,7 +156,8 @@ class Explainer:
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """A row with each prompt's result."""
         prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
-        if ray.get(self._ledger.begin.remote(batch["number"][0].as_py())) < MOST_DEATHS:
+        n_deaths: Any = ray.get(self._ledger.begin.remote(batch["number"][0].as_py()))
+        if n_deaths < MOST_DEATHS:
             results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
         else:
             results = (set_aside(prompt, DEADLY) for prompt in prompts)

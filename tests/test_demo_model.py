@@ -10,7 +10,7 @@ import pytest
 
 from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt
-from promptlight.salience.pipeline import complete
+from promptlight.salience.batches import complete
 from tests.conftest import EXAMPLES
 
 EVALUATE = EXAMPLES / "demo_model" / "evaluate.py"
