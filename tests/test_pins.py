@@ -18,7 +18,7 @@ from tests.audit import judge
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-PIN = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*")
+PIN = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*(; .+)?")  # with a marker, where there are wheels for some machines only
 OF_CUDA = re.compile(r"nvidia-.*|triton|cuda-.*")  # what builds of torch for CUDA bring; constraints.txt says so
 LEFT_OUT = {"tensorflow-text"}
 
@@ -27,9 +27,10 @@ def read_pins(name: str) -> dict[Any, str]:
     lines = [line.strip() for line in (ROOT / name).read_text("utf-8").splitlines()]
     pins = [line for line in lines if line and not line.startswith(("#", "-r "))]
     assert [pin for pin in pins if not PIN.fullmatch(pin)] == []
-    names = [canonicalize_name(pin.partition("==")[0]) for pin in pins]
-    assert len(set(names)) == len(names)
-    return dict(zip(names, (pin.partition("==")[2] for pin in pins), strict=True))
+    asked = [one for one in map(Requirement, pins) if one.marker is None or one.marker.evaluate()]
+    versions = {canonicalize_name(one.name): str(one.specifier).removeprefix("==") for one in asked}
+    assert len(versions) == len(asked)
+    return versions
 
 
 TO_RUN, TO_DEVELOP = read_pins("constraints.txt"), read_pins("constraints-dev.txt")
