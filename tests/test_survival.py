@@ -259,7 +259,8 @@ def test_kill_inside_a_write_leaves_half_a_temporary_file_only(tmp_path: Path) -
 
 def add_until_stopped(reports: Connection, folder: Path) -> None:
     """As ``promptlight run`` does it, with more in memory than is ever written on the way."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # see START
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)  # for a second one that comes when all is over
     try:
         with ending_in_order(Tally(total=10_000)), open_writer(folder, flush_every=10_000) as writer:
             for number in range(10_000):
@@ -272,11 +273,15 @@ def add_until_stopped(reports: Connection, folder: Path) -> None:
         sys.exit(error.exit_code)
 
 
-@pytest.mark.parametrize("n_signals", [1, 2])
-def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: int) -> None:
+@pytest.mark.parametrize(
+    ("n_signals", "ending"),
+    [(1, "what was computed is kept"), (2, "at once: the last of them may not have been written")],
+)
+def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: int, ending: str) -> None:
     """Nothing is lost by the first one, nothing doubled or damaged by a second one that hits the writing."""
     random = Random(n_signals)
-    n_stored, endings = 0, set[str]()
+    write(tmp_path, *(analysis(name(number), seed=number) for number in range(3)))
+    n_stored, endings = 3, set[str]()
     for _ in range(N_KILLS):
         with start(add_until_stopped, tmp_path) as (run, reports):
             added = receive(reports, 1 + random.randrange(6))
@@ -297,8 +302,8 @@ def test_a_signal_at_any_moment_ends_a_run_in_order(tmp_path: Path, n_signals: i
             assert len(stored) >= n_stored + len(added)
         assert len(stored) >= n_stored
         n_stored = len(stored)
-    assert n_stored > 0
-    assert len(endings) == n_signals
+    assert n_signals == 2 or n_stored > 3
+    assert ending in endings
     write(tmp_path)
     assert leftovers_in(tmp_path) == []
 
