@@ -320,7 +320,7 @@ def test_a_name_in_another_encoding_is_spelt_out(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=strict)
     assert done.returncode == 3, done.stderr
     assert "Traceback" not in done.stderr
-    assert done.stdout.rstrip().endswith(r"caf\udce9.jsonl-out")
+    assert done.stdout.rstrip().endswith("caf⟨U+DCE9⟩.jsonl-out")
     ids = [one.id if isinstance(one, SetAside) else one.completion.prompt.id for one in read_results(folder)]
     assert sorted(ids) == [r"caf\udce9-1", r"caf\udce9-2"]
 
