@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from promptlight.io import read_results
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
 from promptlight.salience.gradients import compute_salience
 from promptlight.salience.sampling import Sampling
 from promptlight.salience.types import Method
+from tests.conftest import EXAMPLES, Command
 
 pytestmark = pytest.mark.gpu
 
@@ -56,3 +59,16 @@ def test_real_lack_of_memory_halves_the_chunk(pair: tuple[Model, Model]) -> None
     finally:
         torch.cuda.set_per_process_memory_fraction(1.0)
     assert scores == pytest.approx(expected, rel=1e-4, abs=1e-8)
+
+
+def test_ray_gives_each_actor_a_gpu_and_the_results_are_the_same(promptlight: Command, tmp_path: Path) -> None:
+    for engine in ("local", "ray"):
+        arguments = (EXAMPLES / "prompts.jsonl", "-o", tmp_path / engine, "--max-new-tokens", 12, "--dtype", "float32")
+        done = promptlight("run", *arguments, "--engine", engine)
+        assert done.exit_code == 0
+        assert "demo in float32 on cuda" in done.stderr
+    for one, other in zip(read_results(tmp_path / "ray"), read_results(tmp_path / "local"), strict=True):
+        assert isinstance(one, Analysis)
+        assert isinstance(other, Analysis)
+        assert one.completion.ids == other.completion.ids
+        assert one.salience.scores == pytest.approx(other.salience.scores, rel=1e-3, abs=1e-7)
