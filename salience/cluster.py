@@ -40,8 +40,8 @@ from promptlight.salience.pipeline import AnalysisOptions, analyze_batch, set_as
 from promptlight.salience.provenance import ModelFacts, describe_model
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
-# A window ends at so many batches or bytes. A batch costs the driver some 20 kB; but each window has its own actors, which
-# load the model anew, so it should keep them at work for long.
+# A window ends at so many batches or bytes. A batch costs the driver some 20 kB; but each window has its own actors,
+# which load the model anew, so it should keep them at work for long.
 WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 1_024
 WINDOW_BYTES = 2**29
 

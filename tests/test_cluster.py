@@ -42,7 +42,7 @@ from promptlight.salience.provenance import ModelFacts
 from promptlight.salience.types import Analysis, Prompt, SetAside
 from tests.conftest import EXAMPLES, Command
 from tests.handmade import assert_same_analysis
-from tests.test_layout import PACKAGES, imports_within, modules_loaded_by
+from tests.test_layout import PACKAGES, ROOT, imports_within, modules_loaded_by
 
 PATIENCE = 120  # seconds, for a process that says nothing
 GIB = 2**30
@@ -227,6 +227,17 @@ def test_an_error_of_the_reader_comes_after_the_batches_before_it() -> None:
     window, error = take_window(pack_batches(fail(), 2), most=50)
     assert [batch["number"].to_pylist() for batch in window] == [[0, 1], [2, 3]]
     assert isinstance(error, InputError)
+
+
+def test_the_arithmetic_in_the_docs_is_that_of_these_windows() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    for rate in (50, 200, 800):
+        cells: list[str] = []
+        for n_gpus in (1, 8, 64):
+            n_prompts = 8 * max(clusters.WINDOW_BATCHES, clusters.WINDOW_BATCHES_PER_ACTOR * n_gpus) / n_gpus
+            lost = 60 / (60 + n_prompts * 64 / rate)
+            cells.append(f"{3600 * n_gpus * rate / 64 * (1 - lost):,.0f}")
+        assert f"| {rate} tokens/s | {' | '.join(cells)}" in page
 
 
 # ---- what is said on the command line ----------------------------------------------------------------------------
