@@ -42,10 +42,10 @@ from promptlight.salience.planning import choose_batch_size
 from promptlight.salience.provenance import ModelFacts, describe_model
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
-# A window ends at either. Its batches cost the driver some 20 kB each, and a pool is made anew for each window, so it
-# should hold enough for each actor to make that worth while.
-WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 256
-WINDOW_BYTES = 2**28
+# A window ends at so many batches or bytes. A batch costs the driver some 20 kB; but each window has its own actors,
+# which load the model anew, so it should keep them at work for long.
+WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 1_024
+WINDOW_BYTES = 2**29
 
 MOST_DEATHS = 3  # of actors over one batch; after that its prompts are set aside, and the next run tries them again
 DEADLY = (
@@ -111,28 +111,31 @@ class Cluster:
             window, error = take_window(blocks, max(WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR * self.pool.n_actors))
             if not window:
                 break
+            n_due = window[-1]["number"][-1].as_py() + 1
             for number, result in self._analyze_window(window, options or AnalysisOptions()):
                 if number != n_done:
                     raise RuntimeError(f"Ray brought result {number} where {n_done} was due")
                 n_done += 1
                 yield result
-            if n_done != (n_due := window[-1]["number"][-1].as_py() + 1):
+            if n_done != n_due:
                 raise RuntimeError(f"Ray brought {n_done} results where {n_due} were due")
         if error is not None:
             raise error
 
     def _analyze_window(
-        self, window: Sequence[pa.Table], options: AnalysisOptions
+        self, window: list[pa.Table], options: AnalysisOptions
     ) -> Iterator[tuple[int, Analysis | SetAside]]:
+        n_actors = min(self.pool.n_actors, len(window))
         with ray.data.DataContext.current(_make_context()):
-            waiting = ray.data.from_blocks(list(window))
+            waiting = ray.data.from_blocks(window)
+        window.clear()  # Ray has them now
         results = waiting.map_batches(
             Explainer,
             fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus, start_ledger()),
             batch_size=None,  # a block as it is
             batch_format="pyarrow",
             zero_copy_batch=True,
-            compute=ray.data.ActorPoolStrategy(size=min(self.pool.n_actors, len(window))),
+            compute=ray.data.ActorPoolStrategy(size=n_actors),
             **_describe_share(self.pool),
         )
         blocks: Iterable[Any] = results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
@@ -211,11 +214,15 @@ def plan_pool(
     the nodes have no room; more than that may be ``asked`` of a cluster that can grow.
     """
     if n_gpus:
-        room, what = sum(int(node.gpus / n_gpus) for node in nodes), f"with {n_gpus:g} GPU each"
+        room, what = sum(int(node.gpus / n_gpus) for node in nodes), f"{n_gpus:g} GPU"
     else:
-        room, what = sum(_count_copies(node, n_bytes) for node in nodes), "with a CPU and a copy of the model each"
-    if not can_grow and max(asked or 1, 1) > room:
-        raise UsageError(f"expected room for {asked or 1} actors {what}, found room for {room}: lower --actors")
+        room, what = sum(_count_copies(node, n_bytes) for node in nodes), "a CPU and a copy of the model"
+    n_needed = asked or 1
+    if not can_grow and n_needed > room:
+        raise UsageError(
+            f"expected room for {n_needed} actor{'s' * (n_needed > 1)} with {what} each, found room for {room}: take "
+            "fewer --actors, a smaller model or more machines"
+        )
     if n_gpus:
         return Pool(n_actors=asked or max(1, room), n_cpus=1, n_gpus=n_gpus)
     n_pairs = sum(int(node.cpus // 2) for node in nodes)

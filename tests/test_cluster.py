@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,6 +29,7 @@ from promptlight.salience.cluster import (
     Explainer,
     Node,
     Pool,
+    check_same,
     choose_gpus,
     open_cluster,
     pack_batches,
@@ -35,11 +37,12 @@ from promptlight.salience.cluster import (
     share_cpus,
     take_window,
 )
-from promptlight.salience.errors import InputError, UsageError
+from promptlight.salience.errors import InputError, ModelError, UsageError
+from promptlight.salience.provenance import ModelFacts
 from promptlight.salience.types import Analysis, Prompt, SetAside
 from tests.conftest import EXAMPLES, Command
 from tests.handmade import assert_same_analysis
-from tests.test_layout import PACKAGES, imports_within, modules_loaded_by
+from tests.test_layout import PACKAGES, ROOT, imports_within, modules_loaded_by
 
 PATIENCE = 120  # seconds, for a process that says nothing
 GIB = 2**30
@@ -180,6 +183,22 @@ def test_gpus_that_do_not_go_with_the_device_are_refused(device: str, asked: flo
         choose_gpus([Node(cpus=1, gpus=1)], device, asked)
 
 
+def test_a_worker_with_another_model_or_other_packages_is_refused() -> None:
+    facts = ModelFacts(
+        name="demo",
+        preset="demo",
+        dtype="float32",
+        device="cpu",
+        config_hash="a",
+        n_bytes=1,
+        versions={"torch": "2.13"},
+    )
+    check_same(facts, replace(facts))
+    other = replace(facts, dtype="bfloat16", versions={"torch": "2.14"})
+    with pytest.raises(ModelError, match=r"dtype bfloat16, not float32; torch 2\.14, not 2\.13; make them alike"):
+        check_same(other, facts)
+
+
 # ---- windows -----------------------------------------------------------------------------------------------------
 
 
@@ -208,6 +227,17 @@ def test_an_error_of_the_reader_comes_after_the_batches_before_it() -> None:
     window, error = take_window(pack_batches(fail(), 2), most=50)
     assert [batch["number"].to_pylist() for batch in window] == [[0, 1], [2, 3]]
     assert isinstance(error, InputError)
+
+
+def test_the_arithmetic_in_the_docs_is_that_of_these_windows() -> None:
+    page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
+    for rate in (50, 200, 800):
+        cells: list[str] = []
+        for n_gpus in (1, 8, 64):
+            n_prompts = 8 * max(clusters.WINDOW_BATCHES, clusters.WINDOW_BATCHES_PER_ACTOR * n_gpus) / n_gpus
+            lost = 60 / (60 + n_prompts * 64 / rate)
+            cells.append(f"{3600 * n_gpus * rate / 64 * (1 - lost):,.0f}")
+        assert f"| {rate} tokens/s | {' | '.join(cells)}" in page
 
 
 # ---- what is said on the command line ----------------------------------------------------------------------------
@@ -376,3 +406,22 @@ def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_
     again = promptlight("run", path, "-o", out, *SHORT)
     assert (again.exit_code, sorted(ids_in(out))) == (0, ids)
     assert "2 explained, 3 done before" in again.stdout
+
+
+@pytest.mark.slow
+def test_windows_models_in_folders_and_strict_are_as_without_ray(
+    promptlight: Command, tmp_path: Path, ray_address: str, tiny_preset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three windows of a batch each; the folder's path is relative here, and workers may stand elsewhere."""
+    monkeypatch.chdir(tiny_preset.parent)
+    monkeypatch.setattr(clusters, "WINDOW_BATCHES", 1)
+    monkeypatch.setattr(clusters, "WINDOW_BATCHES_PER_ACTOR", 1)
+    path, local, there = tmp_path / "prompts.jsonl", tmp_path / "local", tmp_path / "there"
+    ids = write_prompts(path, 5)
+    promptlight("run", path, "-o", local, "--model", "./preset", *SHORT, *BATCHES)
+    with path.open("a", encoding="utf-8") as file:
+        file.write("{}\n")
+    stopped = promptlight("run", path, "-o", there, "--model", "./preset", "--strict", *RAY, *BATCHES, "--actors", 1)
+    assert (stopped.exit_code, stopped.stdout) == (3, "")
+    assert stopped.stderr.splitlines()[-1].startswith(f"promptlight: {path}:6: ")
+    assert ids_in(there) == ids  # as without Ray, what stands before the fault is done

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 
+from promptlight.io import read_results
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
 from promptlight.salience.decoder import borrow_decoder, convert_tensors
 from promptlight.salience.generation import generate
@@ -14,6 +16,7 @@ from promptlight.salience.gradients import compute_salience
 from promptlight.salience.memory import plan_chunk, target_bytes
 from promptlight.salience.sampling import Sampling
 from promptlight.salience.types import Method
+from tests.conftest import EXAMPLES, Command
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 
 pytestmark = pytest.mark.gpu
@@ -93,3 +96,16 @@ def test_the_plan_holds_on_the_real_card(pair: tuple[Model, Model]) -> None:
     taken = torch.cuda.max_memory_allocated() - before
     planned = chunk * max(target_bytes(layer, len(ids), decoder) for layer in decoder.layers)
     assert 0.1 * planned < taken < 2 * planned
+
+
+def test_ray_gives_each_actor_a_gpu_and_the_results_are_the_same(promptlight: Command, tmp_path: Path) -> None:
+    for engine in ("local", "ray"):
+        arguments = (EXAMPLES / "prompts.jsonl", "-o", tmp_path / engine, "--max-new-tokens", 12, "--dtype", "float32")
+        done = promptlight("run", *arguments, "--engine", engine)
+        assert done.exit_code == 0
+        assert "demo in float32 on cuda" in done.stderr
+    for one, other in zip(read_results(tmp_path / "ray"), read_results(tmp_path / "local"), strict=True):
+        assert isinstance(one, Analysis)
+        assert isinstance(other, Analysis)
+        assert one.completion.ids == other.completion.ids
+        assert one.salience.scores == pytest.approx(other.salience.scores, rel=1e-3, abs=1e-7)
