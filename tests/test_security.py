@@ -452,8 +452,10 @@ def test_our_code_runs_no_data() -> None:
         "trust_remote_code=True",
         "verify=False",
     }
-    used = [(str(module.path), name) for module in modules_of(*PACKAGES) for name in names_used(module.tree)]
-    assert [(path, name) for path, name in used if name in forbidden] == []
+    used = {(str(module.path), name) for module in modules_of(*PACKAGES) for name in names_used(module.tree)}
+    # Ray's own processes hand each other prompts and results, in Ray's memory: nothing from outside is unpickled
+    among_ourselves = {("salience/cluster.py", name) for name in ("pickle", "pickle.loads")}
+    assert {(path, name) for path, name in used if name in forbidden} - among_ourselves == set()
 
 
 def test_only_an_editor_is_started() -> None:
