@@ -14,19 +14,9 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from promptlight.salience.fitting import GIB, MODELS, WORKSPACE
+
 NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
-GIB = 2**30
-WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
-MODELS = {  # billions of parameters, as keras-hub states them
-    "gemma3_instruct_270m": 0.268,
-    "gemma3_instruct_1b": 1.000,
-    "gemma2_instruct_2b_en": 2.614,
-    "gemma3_instruct_4b_text": 3.880,
-    "gemma_1.1_instruct_7b_en": 8.538,
-    "gemma2_instruct_9b_en": 9.242,
-    "gemma3_instruct_12b_text": 11.766,
-    "gemma2_instruct_27b_en": 27.227,
-}
 
 
 @dataclass(frozen=True, kw_only=True)

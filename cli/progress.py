@@ -123,12 +123,15 @@ class BarWatcher(Watcher):
 
 
 @contextmanager
-def show_progress(tally: Tally, model: Model | ModelFacts, output: Path) -> Iterator[None]:
-    """Show progress on stderr while the block runs, and a summary on stdout after it."""
+def show_progress(tally: Tally, model: Model | ModelFacts, output: Path, plan: str = "") -> Iterator[None]:
+    """Show the plan and then progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
-    print(f"{one_line(model.name)} in {model.dtype} on {model.device}", file=sys.stderr)
+    expanded = f" ({model.quantised}, expanded)" if model.quantised else ""
+    print(f"{one_line(model.name)} in {model.dtype}{expanded} on {model.device}", file=sys.stderr)
     if model.preset == "demo":
         print(DEMO_NOTE, file=sys.stderr)
+    if plan:
+        print(plan, file=sys.stderr)
     if console.is_terminal:
         columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("prompts"))
         times = (TextColumn("{task.fields[speed]}"), TimeRemainingColumn())

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptlight.cli.estimate import Foresight
 from promptlight.cli.explaining import Chance, Explaining, build_options
 from promptlight.cli.groups import with_groups
 from promptlight.cli.options import (
@@ -27,9 +28,9 @@ from promptlight.cli.options import (
 )
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.cli.stopping import ending_in_order
-from promptlight.cli.workers import Analyze, Scaling, open_workers
+from promptlight.cli.workers import Analyze, Scaling, load_here, open_workers
 from promptlight.io.digits import Scores
-from promptlight.salience.errors import OUT_OF_MEMORY, InputError
+from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ def run(
     ] = None,
     flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
     strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and write nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON object instead.")] = False,
     scaling: Scaling,
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
@@ -76,35 +79,58 @@ def run(
     A record that can't be used is set aside with its reason, the rest goes on, and the exit code is 3. Run the same
     command again to go on after an interruption.
     """
-    from promptlight.io.prompts import PromptReader, Selection
-    from promptlight.io.records import Reading
-    from promptlight.io.template import read_template
-    from promptlight.salience.selection import parse_condition
-
+    if as_json and not dry_run:
+        raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
     names = {"prompt_field": prompt_field, "target_field": target_field, "id_field": id_field}
-    reading = Reading(**names, template=template and read_template(template), chat=chat)
-    values = tuple(map(parse_condition, where or ()))
-    selection = Selection(ids=id or (), conditions=values, sample=sample, seed=seed, limit=limit)
-    reader = PromptReader(prompts, strict=strict, reading=reading, selection=selection)
+    chosen = {"ids": id or (), "sample": sample, "seed": seed, "limit": limit}
+    reader = open_prompts(prompts, strict, {**names, "chat": chat}, template, chosen, where or ())
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
     options = build_options(explaining, chance, max_new_tokens, seed)
+    ahead = Foresight(reader, options, batch_size=batch_size, scores=scores, flush_every=flush_every)
+    if dry_run:
+        loaded = load_here(scaling, model=model, device=device, dtype=dtype)
+        print(ahead.try_out(loaded, output, describe_run(loaded, options, chat, scores), as_json=as_json))
+        return
     opening = open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype)
     with ending_in_order(tally), opening as workers:
-        writer = open_results(output, workers.model, options, chat, scores, flush_every)
-        with writer, show_progress(tally, workers.model, output):
+        writer = open_results(output, workers.model, describe_run(workers.model, options, chat, scores), flush_every)
+        with writer, show_progress(tally, workers.model, output, ahead.plan(workers.model, writer.done)):
             explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
 
 
-def open_results(
-    output: Path, model: Model | ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores, flush_every: int
-) -> ResultsWriter:
+def open_prompts(
+    sources: list[str],
+    strict: bool,
+    reading: dict[str, Any],
+    template: Path | None,
+    chosen: dict[str, Any],
+    where: Sequence[str],
+) -> PromptReader:
+    """The records that the command line asks for."""
+    from promptlight.io.prompts import PromptReader, Selection
+    from promptlight.io.records import Reading
+    from promptlight.io.template import read_template
+    from promptlight.salience.selection import parse_condition
+
+    how = Reading(**reading, template=template and read_template(template))
+    which = Selection(**chosen, conditions=tuple(map(parse_condition, where)))
+    return PromptReader(sources, strict=strict, reading=how, selection=which)
+
+
+def describe_run(model: Model | ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores) -> dict[str, Any]:
+    """All that changes what is stored."""
+    from promptlight.salience.provenance import describe_settings
+
+    return describe_settings(model, options, chat=chat) | {"scores": scores.value}
+
+
+def open_results(output: Path, model: Model | ModelFacts, settings: dict[str, Any], flush_every: int) -> ResultsWriter:
     """The results folder, which says how its results are made."""
     from promptlight.io.store import ResultsWriter
-    from promptlight.salience.provenance import describe_provenance, describe_settings
+    from promptlight.salience.provenance import describe_provenance
 
-    settings = describe_settings(model, options, chat=chat) | {"scores": scores.value}
     return ResultsWriter(output, settings, describe_provenance(model), flush_every)
 
 
@@ -133,8 +159,7 @@ def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iter
     """
     for record in reader:
         done = writer.done.get(record.id)
-        retry = done is not None and done.error is not None and done.error.startswith(OUT_OF_MEMORY)
-        if done is not None and done.fingerprint == record.fingerprint and not retry:
+        if done is not None and done.settles(record.fingerprint):
             if reader.strict and done.error is not None:
                 raise InputError(record.path, record.line, done.error)
             tally.already_done(record, done.error)

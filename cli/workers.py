@@ -49,6 +49,18 @@ class Workers:
     analyze: Analyze
 
 
+def load_here(scaling: Scaling, *, model: str, device: str, dtype: str) -> Model:
+    """The model in this process, to try prompts out. Raises UsageError where actors are to do the work."""
+    if scaling.engine is RunEngine.RAY:
+        raise UsageError(
+            "--dry-run: tries a few prompts out in this process, expected no --engine ray beside it; docs/scale.md says"
+            " how its time is carried over to actors"
+        )
+    from promptlight.salience.model import load_model
+
+    return load_model(model, device=device, dtype=dtype)
+
+
 @contextlib.contextmanager
 def open_workers(
     scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
@@ -58,10 +70,9 @@ def open_workers(
         with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
             yield workers
         return
-    from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import analyze
 
-    loaded = load_model(model, device=device, dtype=dtype)
+    loaded = load_here(scaling, model=model, device=device, dtype=dtype)
     yield Workers(model=loaded, analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size))
 
 

@@ -6,6 +6,7 @@ raises InputError instead.
 
 from __future__ import annotations
 
+import copy
 import random
 import shutil
 import tempfile
@@ -78,6 +79,12 @@ class PromptReader:
     def __iter__(self) -> Iterator[Prompt | SetAside]:
         chosen = filter(self._is_wanted, self._read())
         yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
+
+    def without_strictness(self) -> PromptReader:
+        """A reader of the same records that sets aside what can't be used, for a look at them beforehand."""
+        lenient = copy.copy(self)  # on the same files: what was fetched is fetched once
+        lenient.strict = False
+        return lenient
 
     def count(self) -> int:
         """How many records there are. Raises InputError as iterating does, or if a wanted id or value is not there."""

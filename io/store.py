@@ -33,7 +33,7 @@ from promptlight.io.schema import (
     to_row,
     upgrade_settings,
 )
-from promptlight.salience.errors import OutputError
+from promptlight.salience.errors import OUT_OF_MEMORY, OutputError
 from promptlight.salience.types import Analysis, SetAside
 
 try:
@@ -54,6 +54,10 @@ class Done:
     fingerprint: str
     shard: Path
     error: str | None  # why it was set aside
+
+    def settles(self, fingerprint: str) -> bool:
+        """Whether a record needs no more work: it is as it was, and did not fail for lack of memory."""
+        return self.fingerprint == fingerprint and not (self.error or "").startswith(OUT_OF_MEMORY)
 
 
 def find_shards(folder: Path) -> list[Path]:
@@ -226,10 +230,7 @@ class ResultsWriter:
     def _open_folder(self) -> IO[str]:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            names = [path.name for path in self.folder.iterdir() if not path.name.startswith(".")]
-            foreign = [name for name in names if name != EVALUATION_FOLDER]
-            if foreign and not find_shards(self.folder):
-                raise OutputError(f"{self.folder}: holds other files ({foreign[0]}) and no results; choose another -o")
+            _refuse_foreign(self.folder)
             lock = (self.folder / ".lock").open("w")
         except OSError as error:
             raise OutputError(f"{self.folder}: can't write there ({error.strerror}); choose another -o") from error
@@ -242,19 +243,42 @@ class ResultsWriter:
         return lock
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
-        done: dict[str, Done] = {}
-        for shard in find_shards(self.folder):
-            self._number = _read_number(shard) + 1
-            differences = _describe_differences(read_metadata(shard)["settings"], settings)
-            if differences:
-                raise OutputError(f"{self.folder}: made with other settings ({differences}); choose another -o")
-            for row in _read_rows(shard, ["id", "fingerprint", "error"]):
-                if row["id"] in done:
-                    raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
-                done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
+        done = read_done(self.folder, settings)
+        self._number = max((_read_number(shard) + 1 for shard in find_shards(self.folder)), default=0)
         for leftover in self.folder.glob(".part-*.parquet.tmp"):
             _remove(leftover)
         return done
+
+
+def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
+    """What a folder holds of each record, by id; nothing if it is not there yet, and nothing in it is touched.
+
+    Raises OutputError for a folder that was made with other settings, or holds something else.
+    """
+    folder, done = Path(folder), dict[str, Done]()
+    if not folder.exists():
+        return done
+    try:
+        _refuse_foreign(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be read ({error.strerror}); choose another -o") from error
+    for shard in find_shards(folder):
+        differences = _describe_differences(read_metadata(shard)["settings"], settings)
+        if differences:
+            raise OutputError(f"{folder}: made with other settings ({differences}); choose another -o")
+        for row in _read_rows(shard, ["id", "fingerprint", "error"]):
+            if row["id"] in done:
+                raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
+            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
+    return done
+
+
+def _refuse_foreign(folder: Path) -> None:
+    """Raise OutputError for a folder that holds other files than results."""
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    foreign = [name for name in names if name != EVALUATION_FOLDER]
+    if foreign and not find_shards(folder):
+        raise OutputError(f"{folder}: holds other files ({foreign[0]}) and no results; choose another -o")
 
 
 def write_table(table: pa.Table, path: Path) -> None:

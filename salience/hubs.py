@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from promptlight.salience.presets import (
     CONFIG,
@@ -37,7 +38,7 @@ def fetch_preset(address: str, name: str) -> Path:
 
     Raises ModelError, before anything large is fetched, for a configuration that would be refused.
     """
-    fetch = _from_hugging_face(address) if address.startswith(HUGGING_FACE) else _from_kaggle(address)
+    fetch = _find_hub(address)
     folder = Path(fetch(CONFIG)).parent
     of_keras = "registered_name" in check_config(folder, name)
     fetch(VOCABULARIES[0 if of_keras else 1])
@@ -50,9 +51,14 @@ def fetch_preset(address: str, name: str) -> Path:
     return folder
 
 
+def fetch_config(address: str, name: str) -> dict[str, Any]:
+    """A preset's config.json alone. Raises as ``fetch_preset`` does."""
+    return check_config(Path(_find_hub(address)(CONFIG)).parent, name)
+
+
 def fetch_tokenizer(address: str, name: str) -> Path:
     """The file of a preset's vocabulary."""
-    fetch = _from_hugging_face(address) if address.startswith(HUGGING_FACE) else _from_kaggle(address)
+    fetch = _find_hub(address)
     folder = Path(fetch(CONFIG)).parent
     return Path(fetch(VOCABULARIES[0 if "registered_name" in check_config(folder, name) else 1]))
 
@@ -65,6 +71,10 @@ def _is_there(fetch: Fetch, file: str) -> bool:
             return False
         raise
     return True
+
+
+def _find_hub(address: str) -> Fetch:
+    return _from_hugging_face(address) if address.startswith(HUGGING_FACE) else _from_kaggle(address)
 
 
 def _from_kaggle(address: str) -> Fetch:

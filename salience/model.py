@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import gc
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ import torch
 
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import ModelError
+from promptlight.salience.fitting import Room, count_parameters, find_quantisations
 from promptlight.salience.handles import (
     DEMO,
     DEMO_FOLDER,
@@ -28,8 +30,9 @@ from promptlight.salience.handles import (
     explain_loading_error,
     parse_handle,
 )
-from promptlight.salience.hubs import HUGGING_FACE, KAGGLE, fetch_preset, fetch_tokenizer
-from promptlight.salience.presets import check_preset
+from promptlight.salience.hubs import HUGGING_FACE, KAGGLE, fetch_config, fetch_preset, fetch_tokenizer
+from promptlight.salience.memory import free_bytes, is_out_of_memory
+from promptlight.salience.presets import check_config, check_preset
 from promptlight.salience.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
 
@@ -38,13 +41,15 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float64": torch
 # How many positions each family was made for; the bundled model was trained on shorter texts.
 CONTEXT_LENGTHS = {"GemmaBackbone": 8192, "Gemma3Backbone": 32768}
 DEMO_CONTEXT_LENGTH = 512
+QUANTISED = "int8"  # the one mode of Keras whose weights are read
 
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A loaded model: its decoder and tokenizer, and what a result must say about it.
 
-    ``backbone`` is the Keras model whose weights the decoder runs; ``config_hash`` is of its configuration.
+    ``backbone`` is the Keras model whose weights the decoder runs; ``config_hash`` is of its configuration. Of a preset
+    that was ``quantised``, copies of the weights are run, expanded to ``dtype``, and the backbone is gone (None).
     """
 
     name: str
@@ -54,6 +59,7 @@ class Model:
     backbone: Any
     context_length: int
     config_hash: str
+    quantised: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -78,7 +84,8 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     """Load a model for analysis; ``handles.py`` lists what ``handle`` may be.
 
     ``device``: auto, cpu, cuda or mps; auto takes CUDA where there is one. ``dtype``: auto, float32, bfloat16 or
-    float64; auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do.
+    float64; auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights are
+    larger than the memory that is free.
     """
     parsed = parse_handle(handle)
     place = choose_device(device)
@@ -88,18 +95,31 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         check_preset(Path(parsed.preset), parsed.preset)
     keras_nlp = import_keras_nlp()
     _check_preset_name(keras_nlp, parsed)
-    causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, precision)
-    backbone = causal_lm.backbone
-    return Model(
+    config = _find_config(keras_nlp, parsed)
+    quantised = _find_quantisation(parsed, config)
+    room = _measure_room(place, precision, quantised)
+    n_parameters = count_parameters(config)
+    if n_parameters and (refusal := room.refuse(parsed.preset, n_parameters)):
+        raise ModelError(refusal)
+    with _explaining_errors(parsed, room, n_parameters):
+        causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, None if quantised else precision)
+        backbone = causal_lm.backbone
+        decoder = borrow_decoder(backbone, precision if quantised else None)
+    model = Model(
         name=parsed.name,
         preset=DEMO if parsed.preset == str(DEMO_FOLDER) else parsed.preset,
         # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
-        decoder=convert_tensors(borrow_decoder(backbone), torch.Tensor.detach),
+        decoder=convert_tensors(decoder, torch.Tensor.detach),
         tokenizer=Tokenizer(tokenizer.proto),
-        backbone=backbone,
+        backbone=None if quantised else backbone,
         context_length=_context_length(parsed, backbone),
         config_hash=_hash_config(backbone),
+        quantised=quantised,
     )
+    if quantised:
+        del causal_lm, backbone
+        gc.collect()  # Keras's layers refer to each other, and their int8 weights would stay
+    return model
 
 
 def load_preset_tokenizer(handle: Handle) -> Tokenizer:
@@ -160,15 +180,49 @@ def _check_preset_name(keras_nlp: Any, handle: Handle) -> None:
     raise ModelError(f"{preset}: unknown model; {hint} a folder, kaggle://..., hf://... or demo also work")
 
 
-def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: torch.dtype) -> tuple[Any, Any]:
+def _find_config(keras_nlp: Any, handle: Handle) -> dict[str, Any]:
+    """The preset's configuration, before anything large is fetched."""
+    if handle.is_folder:
+        return check_config(Path(handle.preset), handle.preset)
+    with _explaining_errors(handle):
+        return fetch_config(_find_address(keras_nlp, handle), handle.preset)
+
+
+def _find_quantisation(handle: Handle, config: dict[str, Any]) -> str | None:
+    """Which of Keras's modes a preset was quantised in. Raises ModelError for all but int8."""
+    found = find_quantisations(config)
+    if found - {QUANTISED}:
+        how = ", ".join(sorted(found))
+        raise ModelError(
+            f"{handle.preset}: quantised ({how}), which is not covered: expected full weights, or Keras's int8, as"
+            " model.quantize('int8') makes it"
+        )
+    return QUANTISED if found else None
+
+
+def _measure_room(device: torch.device, dtype: torch.dtype, quantised: str | None) -> Room:
+    """The memory that is free now where the model shall lie."""
+    on_gpu = device.type == "cuda"
+    return Room(
+        device=f"CUDA ({torch.cuda.get_device_name(device)})" if on_gpu else device.type.upper(),
+        dtype=str(dtype).removeprefix("torch."),
+        weight_bytes=dtype.itemsize,
+        free=free_bytes(device),
+        free_on_cpu=free_bytes(torch.device("cpu")) if on_gpu else None,
+        quantised=quantised is not None,
+    )
+
+
+def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: torch.dtype | None) -> tuple[Any, Any]:
+    """The Keras model and its tokenizer; without a dtype, in the preset's own. Raises ModelError for other families."""
     import keras
 
-    name = str(dtype).removeprefix("torch.")
-    with _explaining_errors(handle):
-        source = str(_find_folder(keras_nlp, handle))
-        with keras.device("gpu:0" if device.type == "cuda" else f"{device.type}:0"):
-            causal_lm = keras_nlp.models.CausalLM.from_preset(source, dtype=name, preprocessor=None)
-            tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
+    source = str(_find_folder(keras_nlp, handle))
+    chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
+    # not cpu:0, which is another device to torch: each weight would be copied there, and int8 ones refused
+    with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")):
+        causal_lm = keras_nlp.models.CausalLM.from_preset(source, **chosen, preprocessor=None)
+        tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
     if type(causal_lm.backbone).__name__ not in CONTEXT_LENGTHS:
         family = type(causal_lm.backbone).__name__.removesuffix("Backbone")
         raise ModelError(f"{handle.preset}: {family} is not covered; covered are {FAMILIES}")
@@ -176,11 +230,16 @@ def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: to
 
 
 @contextlib.contextmanager
-def _explaining_errors(handle: Handle) -> Generator[None]:
+def _explaining_errors(handle: Handle, room: Room | None = None, n_parameters: int | None = None) -> Generator[None]:
     """Each library below has its own errors; ``explain_loading_error`` sorts them."""
     try:
         yield
+    except ModelError:
+        raise
     except Exception as error:
+        if room and is_out_of_memory(error):
+            ways = ", or ".join(room.list_ways(n_parameters)) if n_parameters else "take a smaller model"
+            raise ModelError(f"{handle.preset}: out of memory while it was loaded on {room.device}; {ways}") from error
         raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
 
 

@@ -133,15 +133,17 @@ def weight_bytes(decoder: Decoder) -> int:
     return decoder.embedding.nbytes + decoder.final_norm.nbytes + sum(map(layer_bytes, decoder.layers)) + fused
 
 
-def plan_memory(decoder: Decoder, needs: Sequence[Need], most: int, free: int | None = None) -> MemoryPlan:
-    """What a run over these prompts takes at most: the largest batch, and the longest text."""
+def plan_memory(
+    decoder: Decoder, completed: Sequence[Need], explained: Sequence[Need], most: int, free: int | None = None
+) -> MemoryPlan:
+    """What a run takes at most that completes and explains these prompts: the largest batch, and the longest text."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     generating = explaining = 0
-    for batch in plan_batches(decoder, needs, most, free):
-        longest = max(needs[number].n_prompt for number in batch)
-        slots = max(needs[number].n_prompt + needs[number].n_new for number in batch)
+    for batch in plan_batches(decoder, completed, most, free):
+        longest = max(completed[number].n_prompt for number in batch)
+        slots = max(completed[number].n_prompt + completed[number].n_new for number in batch)
         generating = max(generating, generation_bytes(decoder, len(batch), longest, slots))
-    if needs:
-        longest = max(needs, key=lambda need: need.n_prompt + need.n_new)
+    if explained:
+        longest = max(explained, key=lambda need: need.n_prompt + need.n_new)
         explaining = explanation_bytes(decoder, longest.n_prompt + longest.n_new - 1, longest.n_new, free)
     return MemoryPlan(weights=weight_bytes(decoder), generating=generating, explaining=explaining, free=free)

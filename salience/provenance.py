@@ -10,6 +10,7 @@ from typing import Any
 
 from promptlight.salience.model import Model
 from promptlight.salience.pipeline import AnalysisOptions
+from promptlight.salience.planning import weight_bytes
 
 PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
 
@@ -18,7 +19,8 @@ PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentence
 class ModelFacts:
     """What a result says of its model, where the model itself is loaded in another process.
 
-    ``n_bytes`` is the size of its weights, ``versions`` are those of that process.
+    ``n_bytes`` is the size of its weights, ``quantised`` how they were before they were expanded, ``versions`` are those
+    of that process.
     """
 
     name: str
@@ -28,6 +30,7 @@ class ModelFacts:
     config_hash: str
     n_bytes: int
     versions: Mapping[str, str]
+    quantised: str | None = None
 
 
 def describe_model(model: Model) -> ModelFacts:
@@ -38,8 +41,9 @@ def describe_model(model: Model) -> ModelFacts:
         dtype=model.dtype,
         device=str(model.device),
         config_hash=model.config_hash,
-        n_bytes=sum(weight.value.nbytes for weight in model.backbone.weights),
+        n_bytes=weight_bytes(model.decoder),
         versions=find_versions(),
+        quantised=model.quantised,
     )
 
 
@@ -65,6 +69,7 @@ def describe_settings(model: Model | ModelFacts, options: AnalysisOptions, *, ch
         **asdict(options.sampling),
         **options.method_options.describe(options.methods),
         **({"foil": options.foil} if options.foil else {}),
+        **({"quantised": model.quantised} if model.quantised else {}),
     }
 
 

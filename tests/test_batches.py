@@ -115,12 +115,12 @@ def test_the_most_that_go_together_are_the_devices_or_as_asked() -> None:
 
 def test_a_runs_peak_is_weights_and_the_larger_of_both_works(decoder: Decoder) -> None:
     needs = [Need(40, 8), Need(300, 8)]
-    plan = plan_memory(decoder, needs, 1, free=10**12)
+    plan = plan_memory(decoder, needs, needs, 1, free=10**12)
     assert plan.weights == weight_bytes(decoder)
     assert plan.generating == generation_bytes(decoder, 1, 300, 308)
     assert plan.explaining == explanation_bytes(decoder, 307, 8, 10**12)
     assert plan.peak == plan.weights + max(plan.generating, plan.explaining)
-    assert plan_memory(decoder, [], 1).peak == plan.weights
+    assert plan_memory(decoder, [], [], 1).peak == plan.weights
 
 
 # ---- windows -----------------------------------------------------------------------------------------------------

@@ -1,0 +1,265 @@
+"""What a run would take, said before it begins: prompts, tokens, memory, disk; with ``--dry-run``, time too.
+
+1. every record is read once, in little memory: which are done, which are to do, and an even sample of those;
+2. the sample is tokenised; memory and disk follow from the lengths (``planning.py``, ``io/sizes.py``);
+3. a dry run also tries a few prompts out, for the time and for how long completions become (``workload.py``).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from promptlight.io.sizes import Kept, estimate_files, estimate_row
+from promptlight.salience.types import Granularity, Prompt, SetAside
+
+if TYPE_CHECKING:
+    from promptlight.io.digits import Scores
+    from promptlight.io.prompts import PromptReader
+    from promptlight.io.store import Done
+    from promptlight.salience.model import Model
+    from promptlight.salience.options import AnalysisOptions
+    from promptlight.salience.planning import MemoryPlan
+    from promptlight.salience.provenance import ModelFacts
+    from promptlight.salience.workload import Sampled, Speed
+
+SAMPLE = 512  # prompts that are tokenised
+
+
+@dataclass(frozen=True, kw_only=True)
+class Survey:
+    """How many records there are of each kind, and some of those that are to do."""
+
+    n_to_do: int
+    n_done: int
+    n_set_aside: int  # by an earlier run, for good
+    n_unusable: int  # found broken now
+    sample: list[Prompt]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """From what it is if completions are as long as those that were tried, to what it is if all are as long as allowed;
+    both the same where nothing was tried, or where nothing is generated."""
+
+    expected: float
+    most: float
+
+    def spell(self, how: Callable[[float], str] = "{:,.0f}".format) -> str:
+        """``3 s to 5 s``, or ``at most 5 s``."""
+        low, high = how(self.expected), how(self.most)
+        return f"{low} to {high}" if low != high else f"at most {high}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Of a whole run: bytes, tokens, seconds. ``n_sampled`` prompts were tokenised; ``seconds`` None: not tried out."""
+
+    n_to_do: int
+    n_done: int
+    n_set_aside: int
+    n_unusable: int
+    n_too_long: int
+    n_sampled: int
+    n_prompt_tokens: int
+    longest: int
+    new_tokens: Range
+    memory: MemoryPlan
+    disk: Range
+    seconds: Range | None
+    speed: Speed | None
+
+
+def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done]) -> Survey:
+    """Look at every record once; the sample is drawn evenly, the same each time."""
+    generator = random.Random(0)
+    n_to_do = n_done = n_set_aside = n_unusable = 0
+    sample: list[Prompt] = []
+    for record in records:
+        known = done.get(record.id)
+        if known is not None and known.settles(record.fingerprint):
+            n_done, n_set_aside = n_done + (known.error is None), n_set_aside + (known.error is not None)
+        elif isinstance(record, SetAside):
+            n_unusable += 1
+        else:
+            n_to_do += 1
+            if len(sample) < SAMPLE:
+                sample.append(record)
+            elif (place := generator.randrange(n_to_do)) < SAMPLE:
+                sample[place] = record
+    return Survey(n_to_do=n_to_do, n_done=n_done, n_set_aside=n_set_aside, n_unusable=n_unusable, sample=sample)
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What the command line asks of a run, to be looked at before it begins."""
+
+    reader: PromptReader
+    options: AnalysisOptions
+    _: KW_ONLY
+    batch_size: int | None
+    scores: Scores
+    flush_every: int
+
+    def plan(self, model: Model | ModelFacts, done: Mapping[str, Done]) -> str:
+        """A line on what is to do; empty if nothing is, or if the model is loaded in another process."""
+        from promptlight.salience.provenance import ModelFacts
+
+        if isinstance(model, ModelFacts):
+            return ""
+        found = survey_records(self.reader.without_strictness(), done)
+        return spell_line(estimate_run(found, model, self)) if found.n_to_do else ""
+
+    def try_out(self, model: Model, output: Path, settings: dict[str, Any], *, as_json: bool) -> str:
+        """All that can be said when a few prompts are tried out, as text or JSON; ``output`` is left as it is."""
+        from promptlight.io.store import read_done
+
+        found = survey_records(self.reader.without_strictness(), read_done(output, settings))
+        estimate = estimate_run(found, model, self, tried=True)
+        return json.dumps(describe_estimate(estimate), indent=1) if as_json else spell_all(estimate)
+
+
+def estimate_run(survey: Survey, model: Model, run: Foresight, *, tried: bool = False) -> Estimate:
+    """All that can be said of a run before it begins; ``tried`` says whether a few prompts may be tried out."""
+    from promptlight.salience.planning import choose_batch_size, plan_memory
+    from promptlight.salience.workload import estimate_seconds, measure_texts, try_out
+
+    options = run.options
+    sampled = measure_texts(survey.sample, survey.n_to_do, model, options)
+    speed = try_out(sampled, model, options, run.batch_size) if tried else None
+    fill = speed.fill if speed and speed.fill is not None else 1.0
+    kept = Kept(
+        methods=options.methods, targets=list_kept_targets(options), scores=run.scores, flush_every=run.flush_every
+    )
+    most = choose_batch_size(model.device, run.batch_size)
+    needs = [text.need for text in sampled.texts]
+    to_write = [text.need for text in sampled.texts if not text.is_given]
+    return Estimate(
+        n_to_do=survey.n_to_do,
+        n_done=survey.n_done,
+        n_set_aside=survey.n_set_aside,
+        n_unusable=survey.n_unusable,
+        n_too_long=round(sampled.n_too_long * sampled.share),
+        n_sampled=len(survey.sample),
+        n_prompt_tokens=round(sum(need.n_prompt for need in needs) * sampled.share),
+        longest=max((need.n_prompt for need in needs), default=0),
+        new_tokens=Range(expected=count_new(sampled, fill), most=count_new(sampled, 1.0)),
+        memory=plan_memory(model.decoder, to_write, needs, most),
+        disk=Range(expected=measure_disk(sampled, kept, fill), most=measure_disk(sampled, kept, 1.0)),
+        seconds=speed
+        and Range(
+            expected=estimate_seconds(sampled, speed, options, fill),
+            most=estimate_seconds(sampled, speed, options, 1.0),
+        ),
+        speed=speed,
+    )
+
+
+def list_kept_targets(options: AnalysisOptions) -> tuple[Granularity, ...]:
+    """Of which targets scores are stored."""
+    return options.keep if options.targets is Granularity.TOKEN else (options.targets,)
+
+
+def count_new(sampled: Sampled, fill: float) -> int:
+    """Tokens of completions, if they take this part of what is allowed."""
+    return round(sum(text.n_new * (1 if text.is_given else fill) for text in sampled.texts) * sampled.share)
+
+
+def measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:
+    """Bytes of the results."""
+    rows = (
+        estimate_row(text.need.n_prompt, text.n_new * (1 if text.is_given else fill), sampled.spans_per_token, kept)
+        for text in sampled.texts
+    )
+    return sum(rows) * sampled.share + estimate_files(sampled.n_prompts, kept)
+
+
+def spell_line(estimate: Estimate) -> str:
+    """All of it in one line, with nothing that differs from one run of the same prompts to the next."""
+    about = "about " * (estimate.n_sampled < estimate.n_to_do)
+    tokens = f"{about}{estimate.n_prompt_tokens:,} tokens, {estimate.new_tokens.spell()} to write"
+    memory, free = estimate.memory.peak, estimate.memory.free + estimate.memory.weights
+    line = f"to do: {count(estimate.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory and"
+    line += f" {spell_bytes(estimate.disk.most)} on disk"
+    return line + (f"; only {spell_bytes(free)} of memory are there" if memory > free else "")
+
+
+def spell_all(estimate: Estimate) -> str:
+    """A line for each thing, and below what they rest on."""
+    memory, seconds = estimate.memory, estimate.seconds
+    rows = [
+        ("prompts", ", ".join(list_counts(estimate))),
+        (
+            "tokens",
+            f"{estimate.n_prompt_tokens:,} in prompts (the longest {estimate.longest:,}),"
+            f" {estimate.new_tokens.spell()} to write",
+        ),
+        (
+            "memory",
+            f"at most {spell_bytes(memory.peak)}: weights {spell_bytes(memory.weights)}, and"
+            f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
+            f" {spell_bytes(memory.free)} are free beside the weights",
+        ),
+        ("disk", estimate.disk.spell(spell_bytes)),
+        ("time", seconds.spell(spell_seconds) if seconds else "unknown: no prompt could be tried out"),
+    ]
+    return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *list_grounds(estimate)])
+
+
+def list_counts(estimate: Estimate) -> Iterator[str]:
+    """How many prompts there are of each kind, if there are any."""
+    yield f"{estimate.n_to_do:,} to do"
+    for n, what in (
+        (estimate.n_too_long, "of them too long for the model"),
+        (estimate.n_done, "done before"),
+        (estimate.n_set_aside, "set aside before"),
+        (estimate.n_unusable, "that can't be used"),
+    ):
+        if n:
+            yield f"{n:,} {what}"
+
+
+def list_grounds(estimate: Estimate) -> Iterator[str]:
+    """What the figures rest on."""
+    if estimate.n_sampled < estimate.n_to_do:
+        yield f"Tokens were counted in {estimate.n_sampled:,} prompts, drawn evenly."
+    if (speed := estimate.speed) is None:
+        return
+    tried = f"{count(speed.n_completed, 'prompt')} completed and {speed.n_explained:,} explained here"
+    if estimate.new_tokens.expected != estimate.new_tokens.most:
+        yield f"Lower figures: completions as long as those of {tried}, in {speed.spent:.0f} s."
+        yield "Upper ones: all as long as they may be."
+    else:
+        yield f"Time is that of {tried}, in {speed.spent:.0f} s; completions that end early make all less."
+
+
+def describe_estimate(estimate: Estimate) -> dict[str, Any]:
+    """All figures for ``--json``: bytes, tokens and seconds."""
+    described = asdict(estimate)
+    described["memory"] |= {"peak": estimate.memory.peak}
+    return described
+
+
+def count(n: int, what: str) -> str:
+    """``1 prompt``, ``1,200 prompts``."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def spell_bytes(n_bytes: float) -> str:
+    """Two digits or more in kB, MB, GB or TB, of a thousand each."""
+    units = ["kB", "MB", "GB", "TB"]
+    size = n_bytes / 1000
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.{1 if size < 10 else 0}f} {units[0]}"
+
+
+def spell_seconds(seconds: float) -> str:
+    """``12 s``, ``5 min``, ``3.2 h``."""
+    if seconds < 100:
+        return f"{seconds:.{1 if seconds < 10 else 0}f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
