@@ -19,8 +19,8 @@ PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentence
 class ModelFacts:
     """What a result says of its model, where the model itself is loaded in another process.
 
-    ``n_bytes`` is the size of its weights, ``quantised`` how they were before they were expanded, ``versions`` are those
-    of that process.
+    ``n_bytes`` is the size of its weights, ``quantised`` how they were before they were expanded, ``versions`` are
+    those of that process.
     """
 
     name: str
