@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,13 @@ from promptlight.io.sizes import Kept, estimate_files, estimate_row
 from promptlight.salience.types import Granularity, Prompt, SetAside
 
 if TYPE_CHECKING:
+    from promptlight.cli.workers import Workers
     from promptlight.io.digits import Scores
     from promptlight.io.prompts import PromptReader
     from promptlight.io.store import Done
     from promptlight.salience.model import Model
     from promptlight.salience.options import AnalysisOptions
     from promptlight.salience.planning import MemoryPlan
-    from promptlight.salience.provenance import ModelFacts
     from promptlight.salience.workload import Sampled, Speed
 
 SAMPLE = 512  # prompts that are tokenised
@@ -57,13 +58,17 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Of a whole run: bytes, tokens, seconds. ``n_sampled`` prompts were tokenised; ``seconds`` None: not tried out."""
+    """Of a whole run: bytes, tokens, seconds. ``n_sampled`` prompts were tokenised; ``seconds`` None: not tried out.
+
+    ``memory`` is that of each of the ``n_actors`` that have work, and ``seconds`` are from when these have started.
+    """
 
     n_to_do: int
     n_done: int
     n_set_aside: int
     n_unusable: int
     n_too_long: int
+    n_actors: int
     n_sampled: int
     n_prompt_tokens: int
     longest: int
@@ -94,48 +99,49 @@ def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done
     return Survey(n_to_do=n_to_do, n_done=n_done, n_set_aside=n_set_aside, n_unusable=n_unusable, sample=sample)
 
 
-@dataclass(frozen=True)
-class Foresight:
-    """What the command line asks of a run, to be looked at before it begins."""
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What the command line asks of a run, as far as it changes what the run takes."""
 
-    reader: PromptReader
     options: AnalysisOptions
-    _: KW_ONLY
     batch_size: int | None
     scores: Scores
     flush_every: int
 
-    def plan(self, model: Model | ModelFacts, done: Mapping[str, Done]) -> str:
-        """A line on what is to do; empty if nothing is, or if the model is loaded in another process."""
-        from promptlight.salience.provenance import ModelFacts
 
-        if isinstance(model, ModelFacts):
-            return ""
-        found = survey_records(self.reader.without_strictness(), done)
-        return spell_line(estimate_run(found, model, self)) if found.n_to_do else ""
-
-    def try_out(self, model: Model, output: Path, settings: dict[str, Any], *, as_json: bool) -> str:
-        """All that can be said when a few prompts are tried out, as text or JSON; ``output`` is left as it is."""
-        from promptlight.io.store import read_done
-
-        found = survey_records(self.reader.without_strictness(), read_done(output, settings))
-        estimate = estimate_run(found, model, self, tried=True)
-        return json.dumps(describe_estimate(estimate), indent=1) if as_json else spell_all(estimate)
+def plan_run(reader: PromptReader, asked: Asked, workers: Workers, done: Mapping[str, Done]) -> str:
+    """A line on what is to do; empty if nothing is."""
+    survey = survey_records(reader.without_strictness(), done)
+    if not survey.n_to_do:
+        return ""
+    return spell_line(workers.ask(partial(estimate_run, survey, asked, workers.n_actors)))
 
 
-def estimate_run(survey: Survey, model: Model, run: Foresight, *, tried: bool = False) -> Estimate:
+def try_run(
+    reader: PromptReader, asked: Asked, workers: Workers, output: Path, settings: dict[str, Any], *, as_json: bool
+) -> str:
+    """All that can be said when a few prompts are tried out, as text or JSON; ``output`` is left as it is."""
+    from promptlight.io.store import read_done
+
+    survey = survey_records(reader.without_strictness(), read_done(output, settings))
+    estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors, tried=True))
+    return json.dumps(describe_estimate(estimate), indent=1) if as_json else spell_all(estimate)
+
+
+def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> Estimate:
     """All that can be said of a run before it begins; ``tried`` says whether a few prompts may be tried out."""
     from promptlight.salience.planning import choose_batch_size, plan_memory
     from promptlight.salience.workload import estimate_seconds, measure_texts, try_out
 
-    options = run.options
+    options = asked.options
     sampled = measure_texts(survey.sample, survey.n_to_do, model, options)
-    speed = try_out(sampled, model, options, run.batch_size) if tried else None
+    speed = try_out(sampled, model, options, asked.batch_size) if tried else None
     fill = speed.fill if speed and speed.fill is not None else 1.0
     kept = Kept(
-        methods=options.methods, targets=list_kept_targets(options), scores=run.scores, flush_every=run.flush_every
+        methods=options.methods, targets=list_kept_targets(options), scores=asked.scores, flush_every=asked.flush_every
     )
-    most = choose_batch_size(model.device, run.batch_size)
+    most = choose_batch_size(model.device, asked.batch_size)
+    n_at_work = max(1, min(n_actors, -(-survey.n_to_do // most)))  # each takes a batch at a time
     needs = [text.need for text in sampled.texts]
     to_write = [text.need for text in sampled.texts if not text.is_given]
     return Estimate(
@@ -144,6 +150,7 @@ def estimate_run(survey: Survey, model: Model, run: Foresight, *, tried: bool = 
         n_set_aside=survey.n_set_aside,
         n_unusable=survey.n_unusable,
         n_too_long=round(sampled.n_too_long * sampled.share),
+        n_actors=n_at_work,
         n_sampled=len(survey.sample),
         n_prompt_tokens=round(sum(need.n_prompt for need in needs) * sampled.share),
         longest=max((need.n_prompt for need in needs), default=0),
@@ -152,8 +159,8 @@ def estimate_run(survey: Survey, model: Model, run: Foresight, *, tried: bool = 
         disk=Range(expected=measure_disk(sampled, kept, fill), most=measure_disk(sampled, kept, 1.0)),
         seconds=speed
         and Range(
-            expected=estimate_seconds(sampled, speed, options, fill),
-            most=estimate_seconds(sampled, speed, options, 1.0),
+            expected=estimate_seconds(sampled, speed, options, fill) / n_at_work,
+            most=estimate_seconds(sampled, speed, options, 1.0) / n_at_work,
         ),
         speed=speed,
     )
@@ -183,9 +190,14 @@ def spell_line(estimate: Estimate) -> str:
     about = "about " * (estimate.n_sampled < estimate.n_to_do)
     tokens = f"{about}{estimate.n_prompt_tokens:,} tokens, {estimate.new_tokens.spell()} to write"
     memory, free = estimate.memory.peak, estimate.memory.free + estimate.memory.weights
-    line = f"to do: {count(estimate.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory and"
-    line += f" {spell_bytes(estimate.disk.most)} on disk"
+    line = f"to do: {count(estimate.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory"
+    line += f"{spell_share(estimate)} and {spell_bytes(estimate.disk.most)} on disk"
     return line + (f"; only {spell_bytes(free)} of memory are there" if memory > free else "")
+
+
+def spell_share(estimate: Estimate) -> str:
+    """Whose figure it is, where several actors have one each."""
+    return f" in each of {estimate.n_actors} actors" if estimate.n_actors > 1 else ""
 
 
 def spell_all(estimate: Estimate) -> str:
@@ -200,7 +212,7 @@ def spell_all(estimate: Estimate) -> str:
         ),
         (
             "memory",
-            f"at most {spell_bytes(memory.peak)}: weights {spell_bytes(memory.weights)}, and"
+            f"at most {spell_bytes(memory.peak)}{spell_share(estimate)}: weights {spell_bytes(memory.weights)}, and"
             f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
             f" {spell_bytes(memory.free)} are free beside the weights",
         ),
@@ -235,6 +247,8 @@ def list_grounds(estimate: Estimate) -> Iterator[str]:
         yield "Upper ones: all as long as they may be."
     else:
         yield f"Time is that of {tried}, in {speed.spent:.0f} s; completions that end early make all less."
+    if estimate.n_actors > 1:
+        yield f"Time is for {estimate.n_actors} actors at work, from when they have loaded the model."
 
 
 def describe_estimate(estimate: Estimate) -> dict[str, Any]:

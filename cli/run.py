@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptlight.cli.estimate import Foresight
+from promptlight.cli.estimate import Asked, plan_run, try_run
 from promptlight.cli.explaining import Chance, Explaining, build_options
 from promptlight.cli.groups import with_groups
 from promptlight.cli.options import (
@@ -28,7 +28,7 @@ from promptlight.cli.options import (
 )
 from promptlight.cli.progress import Tally, show_progress
 from promptlight.cli.stopping import ending_in_order
-from promptlight.cli.workers import Analyze, Scaling, load_here, open_workers
+from promptlight.cli.workers import Analyze, Scaling, open_workers
 from promptlight.io.digits import Scores
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside
@@ -86,15 +86,16 @@ def run(
     reader = open_prompts(prompts, strict, {**names, "chat": chat}, template, chosen, where or ())
     tally = Tally(total=reader.count())  # also says at once if a file can't be read
     options = build_options(explaining, chance, max_new_tokens, seed)
-    ahead = Foresight(reader, options, batch_size=batch_size, scores=scores, flush_every=flush_every)
-    if dry_run:
-        loaded = load_here(scaling, model=model, device=device, dtype=dtype)
-        print(ahead.try_out(loaded, output, describe_run(loaded, options, chat, scores), as_json=as_json))
-        return
+    asked = Asked(options=options, batch_size=batch_size, scores=scores, flush_every=flush_every)
     opening = open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype)
+    if dry_run:
+        with opening as workers:
+            settings = describe_run(workers.model, options, chat, scores)
+            print(try_run(reader, asked, workers, output, settings, as_json=as_json))
+        return
     with ending_in_order(tally), opening as workers:
         writer = open_results(output, workers.model, describe_run(workers.model, options, chat, scores), flush_every)
-        with writer, show_progress(tally, workers.model, output, ahead.plan(workers.model, writer.done)):
+        with writer, show_progress(tally, workers.model, output, plan_run(reader, asked, workers, writer.done)):
             explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)

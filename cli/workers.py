@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.options import ActorsOption, EngineOption, GpusPerActorOption, RayAddressOption, RunEngine
 from promptlight.salience.errors import UsageError
@@ -43,22 +43,15 @@ class Scaling:
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who does the work: what their model is, and prompts to results, in order."""
+    """Who does the work: what their model is, and prompts to results, in order.
+
+    ``ask`` has a function look at the model where it is loaded, before the work begins.
+    """
 
     model: Model | ModelFacts
+    n_actors: int
+    ask: Callable[[Callable[[Model], Any]], Any]
     analyze: Analyze
-
-
-def load_here(scaling: Scaling, *, model: str, device: str, dtype: str) -> Model:
-    """The model in this process, to try prompts out. Raises UsageError where actors are to do the work."""
-    if scaling.engine is RunEngine.RAY:
-        raise UsageError(
-            "--dry-run: tries a few prompts out in this process, expected no --engine ray beside it; docs/scale.md says"
-            " how its time is carried over to actors"
-        )
-    from promptlight.salience.model import load_model
-
-    return load_model(model, device=device, dtype=dtype)
 
 
 @contextlib.contextmanager
@@ -70,10 +63,16 @@ def open_workers(
         with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
             yield workers
         return
+    from promptlight.salience.model import load_model
     from promptlight.salience.pipeline import analyze
 
-    loaded = load_here(scaling, model=model, device=device, dtype=dtype)
-    yield Workers(model=loaded, analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size))
+    loaded = load_model(model, device=device, dtype=dtype)
+    yield Workers(
+        model=loaded,
+        n_actors=1,
+        ask=lambda question: question(loaded),
+        analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size),
+    )
 
 
 @contextlib.contextmanager
@@ -94,7 +93,7 @@ def _open_actors(
             with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a machine died, it says it on stdout
                 yield from cluster.analyze(prompts, options, batch_size=batch_size)
 
-        yield Workers(model=cluster.model, analyze=analyze)
+        yield Workers(model=cluster.model, n_actors=cluster.pool.n_actors, ask=cluster.ask, analyze=analyze)
 
 
 def describe_pool(pool: Pool) -> str:

@@ -1,6 +1,7 @@
 """``analyze`` on a Ray cluster, or on all GPUs of one machine: prompts in, the same results out, in the same order.
 
-1. The model is loaded once on a worker, which says what it is (``ModelFacts``) and how big: so many actors fit.
+1. A scout loads the model on a worker and says what it is (``ModelFacts``) and how big: so many actors fit. It answers
+   other questions about it until the work begins.
 2. Prompts are read into a *window*: at most so many batches and bytes of them wait in Ray's memory.
 3. Ray Data maps the window on a pool of actors. Each has loaded the model once and calls ``pipeline.analyze`` with
    one batch at a time; a batch is a block, so nothing else is grouped or split.
@@ -20,14 +21,15 @@ import logging
 import os
 import pickle
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import pyarrow as pa
 import ray
 import ray.data
+import torch
 from ray.exceptions import RayActorError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -35,7 +37,7 @@ from promptlight.salience.batches import read_windows, set_aside
 from promptlight.salience.environment import VARIABLES, block_tensorflow
 from promptlight.salience.errors import OUT_OF_MEMORY, ModelError, PromptlightError, UsageError
 from promptlight.salience.handles import DEMO_FOLDER, parse_handle
-from promptlight.salience.model import load_model
+from promptlight.salience.model import Model, load_model
 from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.pipeline import analyze
 from promptlight.salience.planning import choose_batch_size
@@ -54,6 +56,7 @@ DEADLY = (
 )
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 PROCESS_BYTES = 2**30  # what a process takes beside the weights: torch, Keras, and the work itself
+Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +103,17 @@ class Cluster:
     pool: Pool
     loading: Loading
     loaded: ModelFacts  # as an actor sees it, with the folder's whole path
+    scout: Any  # a Ray actor, gone when the work begins
+
+    def ask(self, question: Callable[[Model], Answer]) -> Answer:
+        """What a function says of the model on a worker with as many CPUs as an actor has; before ``analyze``."""
+        return _ask(self.scout, question, self.pool.n_cpus)
 
     def analyze(
         self, prompts: Iterable[Prompt], options: AnalysisOptions | None = None, *, batch_size: int | None = None
     ) -> Iterator[Analysis | SetAside]:
         """``pipeline.analyze``. An error of ``prompts`` is raised when all those before it are done."""
+        ray.kill(self.scout)  # its CPU or GPU is for an actor
         blocks = pack_batches(prompts, choose_batch_size(self.loading.device, batch_size))
         error, n_done = None, 0
         while error is None:
@@ -143,6 +152,21 @@ class Cluster:
             for block in blocks:
                 for place, number in enumerate(block["number"].to_pylist()):
                     yield number, pickle.loads(block["result"][place].as_buffer())
+
+
+class Scout:
+    """What an actor does before the others start: the model, loaded once, and questions answered about it."""
+
+    def __init__(self, loading: Loading) -> None:
+        self._loading = loading
+        self._model: Model | None = None
+
+    def ask(self, question: Callable[[Model], Answer], n_threads: int) -> Answer:
+        """What the function says of the model."""
+        if self._model is None:  # not before: what goes wrong while an actor is made is harder to tell
+            self._model = _load_here(self._loading, n_threads)
+        torch.set_num_threads(n_threads)
+        return question(self._model)
 
 
 class Explainer:
@@ -186,10 +210,14 @@ def open_cluster(
         loading = Loading(
             handle=str(Path(named.preset).absolute()) if is_elsewhere else handle, device=place, dtype=dtype
         )
-        loaded = _describe_there(loading, Pool(n_actors=1, n_cpus=1, n_gpus=n_gpus))
-        pool = plan_pool(nodes, n_gpus, loaded.n_bytes, options.actors, can_grow=not is_ours)
-        model = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
-        yield Cluster(model=model, pool=pool, loading=loading, loaded=loaded)
+        scout = _send_scout(loading, n_gpus)
+        try:
+            loaded = _ask(scout, describe_model, 1)
+            pool = plan_pool(nodes, n_gpus, loaded.n_bytes, options.actors, can_grow=not is_ours)
+            model = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
+            yield Cluster(model=model, pool=pool, loading=loading, loaded=loaded, scout=scout)
+        finally:
+            ray.kill(scout)
 
 
 def choose_gpus(nodes: Sequence[Node], device: str, asked: float | None) -> float:
@@ -277,21 +305,18 @@ def _count_copies(node: Node, n_bytes: int) -> int:
     return min(int(node.cpus), int(node.memory // (n_bytes + PROCESS_BYTES)))
 
 
-def _describe_there(loading: Loading, share: Pool) -> ModelFacts:
-    """What the model is where the actors will run."""
-    ask = ray.remote(**_describe_share(share), max_retries=MOST_DEATHS)(_describe_here)
+def _send_scout(loading: Loading, n_gpus: float) -> Any:
+    share = _describe_share(Pool(n_actors=1, n_cpus=1, n_gpus=n_gpus))
+    return ray.remote(**share, max_restarts=MOST_DEATHS, max_task_retries=MOST_DEATHS)(Scout).remote(loading)
+
+
+def _ask(scout: Any, question: Callable[[Model], Answer], n_threads: int) -> Answer:
     with _explaining_errors():
-        return ray.get(ask.remote(loading, share.n_cpus))
+        return ray.get(scout.ask.remote(question, n_threads))
 
 
-def _describe_here(loading: Loading, n_threads: int) -> ModelFacts:
-    return describe_model(_load_here(loading, n_threads))
-
-
-def _load_here(loading: Loading, n_threads: int) -> Any:
+def _load_here(loading: Loading, n_threads: int) -> Model:
     """Load the model into a worker's process, which no command line has prepared."""
-    import torch
-
     block_tensorflow()
     torch.set_num_threads(n_threads)
     return load_model(loading.handle, device=loading.device, dtype=loading.dtype)

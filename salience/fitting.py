@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+from promptlight.salience.presets import find_objects
+
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
 MODELS = {  # billions of parameters, as keras-hub states them
@@ -89,13 +91,15 @@ def count_parameters(config: Mapping[str, Any]) -> int | None:
     return pieces * width + n_layers * width * ((2 * queries + 2 * keys) * head + 3 * inner // halves)
 
 
-def find_quantisations(config: Any) -> set[str]:
+def find_quantisations(config: Mapping[str, Any]) -> set[str]:
     """How a preset's weights are quantised, from its config.json: Keras's modes (int8), or a method of transformers."""
-    if isinstance(config, dict):
-        known = cast("dict[str, Any]", config)
-        if "quantization_config" in known:
-            return {str(known["quantization_config"].get("quant_method", "something of transformers' own"))}
-        mode = known.get("config", {}).get("mode") if isinstance(known.get("config"), dict) else None
-        own = {str(mode)} if mode and "DTypePolicy" in str(known.get("class_name")) else set[str]()
-        return own.union(*map(find_quantisations, known.values()))
-    return set()
+    found: set[str] = set()
+    for one in find_objects(config):
+        if (theirs := one.get("quantization_config")) is not None:
+            method = theirs.get("quant_method") if isinstance(theirs, dict) else None
+            found.add(str(method or "in a way of transformers' own"))
+        inner = one.get("config")
+        mode = inner.get("mode") if isinstance(inner, dict) else None
+        if mode and "DTypePolicy" in str(one.get("class_name")):
+            found.add(str(mode))
+    return found

@@ -22,13 +22,8 @@ from promptlight.salience.presets import (
 
 KAGGLE, HUGGING_FACE = "kaggle://", "hf://"
 KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
-NOT_THERE = (
-    *("404 Client Error", "is not present in the model files"),  # kagglehub's words
-    *(
-        "EntryNotFoundError",
-        "RemoteEntryNotFoundError",
-    ),  # huggingface_hub's errors; there is a third one for no network
-)
+NOT_THERE_WORDS = ("404 Client Error", "is not present in the model files")  # kagglehub's
+NOT_THERE_ERRORS = ("EntryNotFoundError", "RemoteEntryNotFoundError")  # huggingface_hub's; a third says: no network
 Fetch = Callable[[str], str]
 """A file's name in the preset -> where it lies now; what is in the cache is not fetched again."""
 
@@ -67,7 +62,7 @@ def _is_there(fetch: Fetch, file: str) -> bool:
     try:
         fetch(file)
     except Exception as error:
-        if type(error).__name__ in NOT_THERE or any(words in str(error) for words in NOT_THERE):
+        if type(error).__name__ in NOT_THERE_ERRORS or any(words in str(error) for words in NOT_THERE_WORDS):
             return False
         raise
     return True

@@ -107,9 +107,7 @@ def check_link(folder: Path, path: Path, name: str) -> None:
         root, target = folder.resolve(), path.resolve()
     except (OSError, RuntimeError) as error:  # a link to itself
         raise ModelError(f"{name}: {path.name} could not be followed ({error})") from error
-    cache = (
-        [root.parent.parent] if root.parent.name == "snapshots" else []
-    )  # huggingface_hub's files lie in ../../blobs
+    cache = [root.parent.parent] if root.parent.name == "snapshots" else []  # huggingface_hub's: ../../blobs
     if not any(target.is_relative_to(place) for place in (root, *cache)):
         inside = path.relative_to(folder)
         raise ModelError(f"{name}: {inside} is a link to {target}, out of the folder; put the file itself there")
@@ -129,7 +127,7 @@ def _find_weights(folder: Path) -> list[Path]:
 
 def _check_classes(value: object, place: str) -> None:
     """Raise ModelError for an object, at any depth, of a class that is not Gemma's own."""
-    for found in _find_objects(value):
+    for found in find_objects(value):
         if "class_name" not in found:
             continue
         kind, module, registered = (found.get(key) for key in ("class_name", "module", "registered_name"))
@@ -148,8 +146,8 @@ def _check_classes(value: object, place: str) -> None:
             raise ModelError(f"{place} holds a vocabulary; expected it in {VOCABULARIES[0]}")
 
 
-def _find_objects(value: object) -> Iterator[dict[str, Any]]:
-    """Every JSON object, at any depth."""
+def find_objects(value: object) -> Iterator[dict[str, Any]]:
+    """Every JSON object within a value, itself included, at any depth."""
     waiting = [value]
     while waiting:
         one = waiting.pop()
@@ -199,7 +197,7 @@ def _check_h5(path: Path, name: str) -> None:
 
 def _check_size(config: dict[str, Any], n_bytes: int, place: str) -> None:
     """Raise ModelError for a configuration that would fill the memory before a weight is read."""
-    for sizes in _find_objects(config):
+    for sizes in find_objects(config):
         vocabulary, width, n_layers = (
             next((sizes[key] for key in keys if isinstance(sizes.get(key), int)), 0) for keys in _SIZES
         )

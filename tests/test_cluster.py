@@ -38,6 +38,8 @@ from promptlight.salience.cluster import (
     take_window,
 )
 from promptlight.salience.errors import InputError, ModelError, UsageError
+from promptlight.salience.model import Model
+from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.provenance import ModelFacts
 from promptlight.salience.types import Analysis, Prompt, SetAside
 from tests.conftest import EXAMPLES, Command
@@ -295,6 +297,8 @@ def test_an_actor_gives_the_local_engines_results_and_either_goes_on_with_the_ot
     assert "5 explained, 1 set aside" in done.stdout
     assert done.stderr.splitlines()[0] == "Ray: 1 actor, 2 CPUs each"
     assert f"{path}:6: set aside: the prompt has 604 tokens" in done.stderr
+    (plan,) = [line for line in done.stderr.splitlines() if line.startswith("to do: ")]
+    assert plan.startswith("to do: 6 prompts, ")
     assert [shard.name for shard in find_shards(there)] == [shard.name for shard in find_shards(local)]
     assert_same_results(there, local)
     again = promptlight("run", path, "-o", there, *SHORT, *BATCHES)
@@ -370,7 +374,8 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
         said = run.stderr.read() if run.stderr else ""
     assert run.returncode == -signal.SIGKILL
     assert said.startswith("Ray: 1 actor, 2 CPUs each\ndemo in float32 on cpu\ndemo is a small demo model")
-    assert all("of 24 prompts, " in line for line in said.splitlines()[3:])  # nothing of Ray's
+    assert said.splitlines()[3].startswith("to do: 24 prompts, ")
+    assert all("of 24 prompts, " in line for line in said.splitlines()[4:])  # nothing of Ray's
     stored = ids_in(there)
     assert 0 < len(stored) < len(ids)
     assert stored == ids[: len(stored)]
@@ -406,6 +411,43 @@ def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_
     again = promptlight("run", path, "-o", out, *SHORT)
     assert (again.exit_code, sorted(ids_in(out))) == (0, ids)
     assert "2 explained, 3 done before" in again.stdout
+
+
+@pytest.mark.slow
+def test_a_dry_run_tries_prompts_out_on_a_worker_and_leaves_nothing(
+    promptlight: Command, tmp_path: Path, ray_address: str
+) -> None:
+    path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    write_prompts(path, 8)
+    arguments = ("run", path, "-o", out, *BATCHES, "--dry-run", "--json")
+    local, there = promptlight(*arguments, *SHORT), promptlight(*arguments, *RAY, "--actors", 2)
+    assert (there.exit_code, there.stderr) == (0, "Ray: 2 actors, 1 CPU each\n")
+    expected, found = json.loads(local.stdout), json.loads(there.stdout)
+    assert (expected["n_actors"], found["n_actors"]) == (1, 2)
+    for name in ("n_to_do", "n_prompt_tokens", "longest", "new_tokens", "disk"):
+        assert found[name] == expected[name]
+    assert found["memory"]["peak"] == expected["memory"]["peak"]
+    assert 0 < found["seconds"]["expected"] < found["speed"]["spent"] * 8
+    assert not out.exists()
+    wait_until(lambda: not find_processes("ray::Scout", ""))
+
+
+@pytest.mark.slow
+def test_a_killed_scout_starts_again_and_answers(tmp_path: Path, ray_address: str) -> None:
+    marker = tmp_path / "killed"
+
+    def die_once(model: Model) -> str:
+        if not marker.exists():
+            marker.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return model.name
+
+    with open_cluster("demo", device="cpu", options=ClusterOptions(actors=1)) as cluster:
+        assert cluster.ask(die_once) == "demo"
+        prompts = [Prompt(id=str(number), text="Naan") for number in range(2)]
+        for _ in range(2):  # the second time, the scout is gone already
+            assert len(list(cluster.analyze(prompts, AnalysisOptions(max_new_tokens=2)))) == 2
+    assert marker.exists()
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,15 @@ def test_the_count_is_kerass_own_but_for_norms(family: str) -> None:
     assert weight_bytes(decoder) == 4 * backbone.count_params() + fused
 
 
+def make_hollow_preset(folder: Path, config: dict[str, Any]) -> Path:
+    """A folder with weights as large as that config's, but hollow; to read them would be an error."""
+    folder.mkdir()
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / "model.safetensors").touch()
+    os.truncate(folder / "model.safetensors", 2 * N_2B)
+    return folder
+
+
 def test_what_does_not_fit_is_told_what_would() -> None:
     gpu = Room(device="CUDA (T4)", dtype="bfloat16", weight_bytes=2, free=int(14.6 * GIB), free_on_cpu=100 * GIB)
     assert gpu.refuse("x", N_2B) is None
@@ -86,10 +96,7 @@ def test_what_does_not_fit_is_told_what_would() -> None:
 def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    folder = tmp_path / "large"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps(TRANSFORMERS_2B), encoding="utf-8")
-    (folder / "model.safetensors").touch()  # read, it would be an error of another kind
+    folder = make_hollow_preset(tmp_path / "large", TRANSFORMERS_2B)
     monkeypatch.setattr("promptlight.salience.model.free_bytes", lambda _: 8 * GIB)
     refused = promptlight("show", "--prompt", "x", "--model", folder, "--device", "cpu")
     assert refused.exit_code == 4
@@ -194,13 +201,19 @@ def test_a_run_on_int8_says_so_and_is_not_gone_on_with_by_the_full_model(
 def test_other_ways_to_quantise_are_refused_by_name(full: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"int4: quantised \(int4/128\), which is not covered: expected full weights"):
         load_model(str(quantise(full, "int4")), device="cpu")
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
     config = TRANSFORMERS_2B | {"quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}
-    (theirs / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    (theirs / "model.safetensors").touch()
+    theirs = make_hollow_preset(tmp_path / "theirs", config)
     with pytest.raises(ModelError, match=r"theirs: quantised \(bitsandbytes\), which is not covered"):
         load_model(str(theirs), device="cpu")
+
+
+def test_what_a_config_says_of_quantisation_may_be_anything() -> None:
+    deep: dict[str, Any] = {"quantization_config": ["?"]}
+    for _ in range(10_000):
+        deep = {"config": deep}
+    assert find_quantisations(deep) == {"in a way of transformers' own"}
+    assert find_quantisations({"quantization_config": {}}) == {"in a way of transformers' own"}
+    assert find_quantisations({"class_name": "DTypePolicy", "config": {"name": "bfloat16"}}) == set()
 
 
 def test_full_presets_are_not_taken_for_quantised(tiny_preset: Path) -> None:
