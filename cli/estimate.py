@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlight.io.sizes import Kept, estimate_files, estimate_row
 from promptlight.salience.types import Granularity, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.cli.workers import Workers
     from promptlight.io.digits import Scores
     from promptlight.io.prompts import PromptReader
+    from promptlight.io.sizes import Kept
     from promptlight.io.store import Done
     from promptlight.salience.model import Model
     from promptlight.salience.options import AnalysisOptions
@@ -130,6 +130,7 @@ def try_run(
 
 def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> Estimate:
     """All that can be said of a run before it begins; ``tried`` says whether a few prompts may be tried out."""
+    from promptlight.io.sizes import Kept
     from promptlight.salience.planning import choose_batch_size, plan_memory
     from promptlight.salience.workload import estimate_seconds, measure_texts, try_out
 
@@ -178,6 +179,8 @@ def count_new(sampled: Sampled, fill: float) -> int:
 
 def measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:
     """Bytes of the results."""
+    from promptlight.io.sizes import estimate_files, estimate_row
+
     rows = (
         estimate_row(text.need.n_prompt, text.n_new * (1 if text.is_given else fill), sampled.spans_per_token, kept)
         for text in sampled.texts
