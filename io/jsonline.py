@@ -16,6 +16,7 @@ KINDS = {
     int: "a number",
     float: "a decimal number",
 }
+LONGEST_LINE = 2**24  # bytes; more is no prompt but a file without line ends, or one that unpacks to anything
 MAX_DEPTH = 100  # far below Python's recursion limit, so that whoever writes the fields again can
 # A line of an array or of an object that was spread over several lines.
 PART_OF_MORE = re.compile(r'\s*(?:[\[\]}]|\{$|"[^"]*"\s*:)|.*(?:,|\}\])$')
@@ -35,7 +36,10 @@ def spell_halves(text: str) -> str:
 
 
 def decode_line(line: bytes) -> str:
-    """One line as text. Raises RecordError, naming the byte that is none."""
+    """One line as text. Raises RecordError for one that is too long, or naming the byte that is none."""
+    if len(line) > LONGEST_LINE:
+        most = f"{LONGEST_LINE:,} bytes"
+        raise RecordError(f"expected lines of at most {most}, found a longer one; put each record on one")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from promptlight.io.jsonline import RecordError, decode_line, parse_object
+from promptlight.io.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
 from promptlight.io.sources import WHAT_IS_EXPECTED, Format, Source, explain
 from promptlight.salience.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
-LONGEST_CELL = 2**31 - 1
 BEYOND: Any = None  # what a table's cells beyond its last column are kept under: no column can be called that
 Row = bytes | dict[str, Any]
 """A line of JSON or text without its end, or a table's row by its columns; empty for a blank line."""
@@ -35,8 +34,8 @@ def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
                     yield from _read_csv(source, file)
             case _:
                 with _open(source, path) as file:
-                    for number, line in enumerate(file, 1):
-                        yield number, (line.removeprefix(BOM) if number == 1 else line).rstrip()
+                    for number, line in _read_lines(file):
+                        yield number, line.rstrip()
     except OSError as error:
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
 
@@ -58,9 +57,19 @@ def _open(source: Source, path: Path) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(open(path, "rb"), source.packing)))
 
 
+def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number; of one that is too long, no more than shows that it is."""
+    most, number = LONGEST_LINE + len(b"\r\n"), 0
+    while line := file.readline(most):
+        number += 1
+        yield number, line.removeprefix(BOM) if number == 1 else line
+        while len(line) == most and not line.endswith(b"\n"):
+            line = file.readline(most)
+
+
 def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Rows by the header's names; a cell may hold line feeds."""
-    csv.field_size_limit(LONGEST_CELL)  # the module's own is 131,072
+    csv.field_size_limit(LONGEST_LINE)  # the module's own is 131,072
     mark = "\t" if source.format is Format.TSV else ","
     table = csv.DictReader(_decode_lines(source, file), restkey=BEYOND, delimiter=mark, strict=True)
     try:
@@ -77,9 +86,9 @@ def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
 
 
 def _decode_lines(source: Source, file: BinaryIO) -> Iterator[str]:
-    for number, line in enumerate(file, 1):
+    for number, line in _read_lines(file):
         try:
-            yield decode_line(line.removeprefix(BOM) if number == 1 else line)
+            yield decode_line(line)
         except RecordError as error:
             raise InputError(source.path, number, str(error)) from error
 

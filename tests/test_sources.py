@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from promptlight.io import read_results
+from promptlight.io.jsonline import LONGEST_LINE
 from promptlight.io.prompts import PromptReader, Selection, read_prompts
 from promptlight.io.records import Reading
 from promptlight.io.sources import Format, Source, parse_source
@@ -150,6 +152,53 @@ def test_a_broken_file_says_so(tmp_path: Path, name: str, content: bytes, reason
         with pytest.raises(InputError, match=reason) as caught:
             read()
         assert (caught.value.path, caught.value.line) == (str(path), line)
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.txt"])
+def test_a_line_without_end_is_set_aside_and_the_next_one_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("promptlight.io.jsonline.LONGEST_LINE", 40)
+    monkeypatch.setattr("promptlight.io.rows.LONGEST_LINE", 40)
+    line = '{"prompt": "%s"}' if name == "p.jsonl" else "%s"
+    room = 40 - len(line % "")
+    path = tmp_path / name
+    lengths = (1, room, room + 1, room + 2, room + 3, 500, 1)
+    path.write_text("\r\n".join(line % ("x" * length) for length in lengths), encoding="utf-8", newline="")
+    records = list(PromptReader(path))
+    assert [record.line for record in records] == [1, 2, 3, 4, 5, 6, 7]
+    assert [len(record.text) for record in records if isinstance(record, Prompt)] == [1, room, 1]
+    assert {record.reason for record in records if isinstance(record, SetAside)} == {
+        "expected lines of at most 40 bytes, found a longer one; put each record on one"
+    }
+
+
+def test_a_cell_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlight.io.jsonline.LONGEST_LINE", 40)
+    monkeypatch.setattr("promptlight.io.rows.LONGEST_LINE", 40)
+    path = tmp_path / "p.csv"
+    path.write_text("prompt\nok\n" + "x" * 90 + "\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"expected lines of at most 40 bytes") as caught:
+        list(read_prompts(path))
+    assert caught.value.line == 3
+    path.write_text('prompt\n"' + "x" * 30 + "\n" + "x" * 30 + '"\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"found it broken: field larger than field limit \(40\)"):
+        list(read_prompts(path))
+
+
+def test_a_small_file_that_unpacks_to_much_takes_no_more_memory_than_a_few_lines(tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl.gz"
+    packed = gzip.compress(b"x" * 2**20)  # a MiB
+    with path.open("wb") as file:
+        file.write(gzip.compress(b'{"prompt": "a"}\n'))
+        file.writelines([packed] * 300)
+        file.write(gzip.compress(b'\n{"prompt": "b"}\n'))
+    tracemalloc.start()
+    records = list(PromptReader(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [type(record) for record in records] == [Prompt, SetAside, Prompt]
+    assert peak < 6 * LONGEST_LINE < 300 * 2**20
 
 
 # ---- several sources, and names for them ----------------------------------------------------------------------------
