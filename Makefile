@@ -5,6 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
 
+# A process for each CPU, up to four, takes one module after the other; more threads gain nothing with models so small.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
+
 # pip-audit has dependencies of its own, which may differ from ours.
 PIP_AUDIT := pip-audit==2.10.1
 AUDIT := .audit
@@ -38,10 +41,10 @@ format: setup ## format, and mend what lint can mend
 	@$(BIN)/ruff format .
 
 test: check ## check, and the quick tests: what CI runs
-	@$(BIN)/python -m pytest -q -m "not slow and not gpu and not network"
+	@$(PYTEST) -m "not slow and not gpu and not network"
 
 test-all: check ## check, and the slow tests too
-	@$(BIN)/python -m pytest -q -m "not gpu and not network"
+	@$(PYTEST) -m "not gpu and not network"
 
 test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.13 picks
 	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py
