@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
-from promptlight.salience.presets import find_objects
+from promptlight.salience.presets import find_objects, find_sizes
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
@@ -76,14 +76,14 @@ class Room:
 
 def count_parameters(config: Mapping[str, Any]) -> int | None:
     """By the formula above from a preset's config.json, Keras's or transformers'; None if it is neither."""
+    sizes = find_sizes(config)
     if "class_name" in config:
         names = ("vocabulary_size", "hidden_dim", "num_layers", "num_query_heads", "num_key_value_heads", "head_dim")
-        sizes, feed_forward = config.get("config", {}), "intermediate_dim"
+        feed_forward = "intermediate_dim"
         halves = 1 if "3" in str(config["class_name"]) else 2  # before Gemma 3, gate and up were counted together
     else:
         names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-        names, sizes = (*names, "head_dim"), config.get("text_config", config)
-        feed_forward, halves = "intermediate_size", 1
+        names, feed_forward, halves = (*names, "head_dim"), "intermediate_size", 1
     found = [sizes.get(name) for name in (*names, feed_forward)]
     if not all(isinstance(one, int) for one in found):
         return None

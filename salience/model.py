@@ -32,7 +32,7 @@ from promptlight.salience.handles import (
 )
 from promptlight.salience.hubs import HUGGING_FACE, KAGGLE, fetch_config, fetch_preset, fetch_tokenizer
 from promptlight.salience.memory import free_bytes, is_out_of_memory
-from promptlight.salience.presets import check_config, check_preset
+from promptlight.salience.presets import check_config, check_preset, find_sizes
 from promptlight.salience.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
 
@@ -112,7 +112,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         decoder=convert_tensors(decoder, torch.Tensor.detach),
         tokenizer=Tokenizer(tokenizer.proto),
         backbone=None if quantised else backbone,
-        context_length=_context_length(parsed, backbone),
+        context_length=_find_context_length(parsed, config, type(backbone).__name__),
         config_hash=_hash_config(backbone),
         quantised=quantised,
     )
@@ -259,14 +259,12 @@ def _find_address(keras_nlp: Any, handle: Handle) -> str:
     return keras_nlp.models.Backbone.presets[handle.preset]["kaggle_handle"]
 
 
-def _context_length(handle: Handle, backbone: Any) -> int:
+def _find_context_length(handle: Handle, config: dict[str, Any], family: str) -> int:
+    """What a config of transformers says; Keras's do not say it."""
     if handle.preset == str(DEMO_FOLDER):
         return DEMO_CONTEXT_LENGTH
-    family = CONTEXT_LENGTHS[type(backbone).__name__]
-    config = Path(handle.preset) / "config.json"
-    if handle.is_folder and config.is_file():  # a transformers folder says it; a Keras one does not
-        return int(json.loads(config.read_text(encoding="utf-8")).get("max_position_embeddings", family))
-    return family
+    length = find_sizes(config).get("max_position_embeddings")
+    return length if isinstance(length, int) else CONTEXT_LENGTHS[family]
 
 
 def _hash_config(backbone: Any) -> str:

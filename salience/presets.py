@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
@@ -70,6 +70,13 @@ def check_config(folder: Path, name: str) -> dict[str, Any]:
     if "registered_name" in config:
         _check_classes(config, f"{name}: {CONFIG}")
     return config
+
+
+def find_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Where a config.json has the sizes of the language model: Keras's within ``config``, transformers' within
+    ``text_config`` if it also reads images."""
+    inner = config.get("config" if "class_name" in config else "text_config")
+    return cast("dict[str, Any]", inner) if isinstance(inner, dict) else config
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:

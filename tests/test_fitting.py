@@ -55,6 +55,8 @@ N_2B = 2_614_341_888  # as keras-hub and Hugging Face state it
 def test_parameters_are_counted_from_a_config(config: dict[str, Any]) -> None:
     assert count_parameters(config) == pytest.approx(N_2B, rel=1e-4)
     assert count_parameters({}) is None
+    assert count_parameters({"text_config": 1}) is None
+    assert count_parameters({"class_name": "GemmaBackbone", "config": []}) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)

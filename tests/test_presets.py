@@ -23,8 +23,10 @@ from promptlight.salience.handles import DEMO_FOLDER
 from promptlight.salience.hubs import fetch_preset
 from promptlight.salience.model import load_model
 from promptlight.salience.presets import check_config, check_preset, read_index
+from promptlight.salience.tokenizer import Tokenizer
 from promptlight.salience.vocabulary import load_tokenizer
 from tests.conftest import Command, Offline
+from tests.test_families import VOCABULARY, build_transformers_model
 
 WEIGHTS = "model.weights.h5"
 
@@ -316,6 +318,17 @@ def test_a_cached_preset_of_hugging_face_is_loaded_and_looked_at(
     shutil.copy(preset / "tokenizer.json", snapshot)
     with pytest.raises(ModelError, match=r"^hf://me/gemma: tokenizer\.json asks for Lambda of keras\.layers"):
         load_model("hf://me/gemma")
+
+
+def test_a_transformers_preset_of_hugging_face_says_its_context_length(
+    no_network: Offline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    folder = tmp_path / "theirs"
+    build_transformers_model("gemma2", len(Tokenizer.from_file(VOCABULARY))).save_pretrained(folder)
+    shutil.copy(VOCABULARY, folder / "tokenizer.model")
+    lay_into_hugging_face_cache(folder, tmp_path / "hub")
+    assert load_model("hf://me/gemma").context_length == 128
 
 
 @pytest.mark.parametrize(
