@@ -54,6 +54,8 @@ DEADLY = (
     f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer --actors or a smaller "
     "--batch-size"
 )
+HTTP2_SETTINGS, HTTP2_FRAME = b"\x04", 9  # a frame's type, and the bytes of its header (RFC 9113, 3.4 and 4.1)
+HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0" + HTTP2_SETTINGS + bytes(5)
 LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 PROCESS_BYTES = 2**30  # what a process takes beside the weights: torch, Keras, and the work itself
 Answer = TypeVar("Answer")
@@ -397,13 +399,22 @@ def _connect(address: str | None) -> Iterator[bool]:
 
 
 def _check_address(address: str | None) -> None:
-    """Raise OSError where nobody listens, which Ray itself takes minutes to say."""
+    """Raise OSError where no Ray listens, which Ray itself takes minutes to say.
+
+    Its port speaks gRPC and so HTTP/2, whose servers answer a client's first words with a frame of settings.
+    """
     if address in (None, "auto", "local"):
         return
     host, _, port = address.rpartition(":")
     if not host or not port.isdecimal() or "://" in host:
         raise ValueError("expected HOST:PORT of a cluster that this machine is part of, such as 10.0.0.1:6379")
-    socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=10) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return
+        connection.sendall(HTTP2_HELLO)
+        answer = connection.recv(HTTP2_FRAME)
+    if answer[3:4] != HTTP2_SETTINGS:
+        raise OSError("something else than Ray listens there")
 
 
 @contextlib.contextmanager

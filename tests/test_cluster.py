@@ -6,6 +6,7 @@ The module's cluster is this machine, said to have two CPUs and two GPUs; what r
 from __future__ import annotations
 
 import contextlib
+import http.server
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -279,6 +281,19 @@ def test_an_address_where_no_cluster_is_is_refused_at_once(address: str) -> None
         open_cluster("demo", options=ClusterOptions(address=address)),
     ):
         pass
+
+
+def test_an_address_where_something_else_listens_is_refused_at_once() -> None:
+    if ray.is_initialized():
+        pytest.skip("connected already")
+    with http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        with (
+            pytest.raises(UsageError, match=r"can't connect \(something else than Ray listens there\)"),
+            open_cluster("demo", options=ClusterOptions(address=address)),
+        ):
+            pass
 
 
 # ---- the same results --------------------------------------------------------------------------------------------
