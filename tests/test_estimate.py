@@ -13,15 +13,8 @@ from typing import Any
 
 import pytest
 
-from promptlight.cli.estimate import (
-    SAMPLE,
-    Range,
-    Survey,
-    count,
-    spell_bytes,
-    spell_seconds,
-    survey_records,
-)
+from promptlight.cli.estimate import SAMPLE, Range, Survey, survey_records
+from promptlight.cli.views.estimate import count, spell_bytes, spell_seconds
 from promptlight.io import ResultsWriter, read_results
 from promptlight.io.digits import Scores
 from promptlight.io.sizes import Kept, estimate_files, estimate_row
