@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from promptlight.salience.pipeline import AnalysisOptions
     from promptlight.salience.provenance import ModelFacts
 
+ENDED_BY_RAY = "The actor is dead because it was killed by `ray.kill`"
 Analyze = Callable[[Iterable[Prompt]], Iterator[Analysis | SetAside]]
 
 
@@ -86,14 +88,47 @@ def _open_actors(
             raise
         raise UsageError("--engine ray: expected Ray, found none; pip install 'promptlight[ray]'") from error
     wanted = ClusterOptions(address=scaling.ray_address, actors=scaling.actors, gpus_per_actor=scaling.gpus_per_actor)
-    with open_cluster(model, device=device, dtype=dtype, options=wanted) as cluster:
+    opening = open_cluster(model, device=device, dtype=dtype, options=wanted)
+    with contextlib.ExitStack() as until_closed, contextlib.ExitStack() as opened:
+        with _hearing_ray(until_closed):
+            cluster = opened.enter_context(opening)
         print(describe_pool(cluster.pool), file=sys.stderr)
 
+        def ask(question: Callable[[Model], Any]) -> Any:
+            with _hearing_ray(until_closed):
+                return cluster.ask(question)
+
         def analyze(prompts: Iterable[Prompt]) -> Iterator[Analysis | SetAside]:
-            with contextlib.redirect_stdout(sys.stderr):  # where Ray says that a machine died, it says it on stdout
+            with _hearing_ray(until_closed):
                 yield from cluster.analyze(prompts, options, batch_size=batch_size)
 
-        yield Workers(model=cluster.model, n_actors=cluster.pool.n_actors, ask=cluster.ask, analyze=analyze)
+        yield Workers(model=cluster.model, n_actors=cluster.pool.n_actors, ask=ask, analyze=analyze)
+
+
+@contextlib.contextmanager
+def _hearing_ray(until_closed: contextlib.ExitStack) -> Iterator[None]:
+    """What Ray says on stdout, such as that a machine died, goes to stderr; nothing once it is only to be closed."""
+    try:
+        with contextlib.redirect_stdout(FromRay()):
+            yield
+    except BaseException:
+        until_closed.enter_context(contextlib.redirect_stdout(None))
+        raise
+
+
+class FromRay(io.TextIOBase):
+    """Takes what is printed to stderr, but for what Ray says of actors that it ended itself."""
+
+    _is_dropped = False
+
+    def write(self, text: str) -> int:
+        """Called by ``print``: with a message, then with its line feed."""
+        self._is_dropped = ENDED_BY_RAY in text or (self._is_dropped and text == "\n")
+        return len(text) if self._is_dropped else sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Called by ``print``."""
+        sys.stderr.flush()
 
 
 def describe_pool(pool: Pool) -> str:

@@ -20,7 +20,9 @@ import contextlib
 import logging
 import os
 import pickle
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -386,7 +388,7 @@ def _connect(address: str | None) -> Iterator[bool]:
     dashboard = False if address is None else None  # None: as the cluster has it
     try:
         _check_address(address)
-        with _no_backend_log():
+        with _no_backend_log(), _keeping_sigterm():
             ray.init(address or "local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
         where = f"--ray-address {address}" if address else "Ray on this machine"
@@ -415,6 +417,15 @@ def _check_address(address: str | None) -> None:
         answer = connection.recv(HTTP2_FRAME)
     if answer[3:4] != HTTP2_SETTINGS:
         raise OSError("something else than Ray listens there")
+
+
+@contextlib.contextmanager
+def _keeping_sigterm() -> Iterator[None]:
+    """Ray takes the signal for itself when it starts, in Python and in C++, and would end the process in the midst."""
+    handler = signal.getsignal(signal.SIGTERM)
+    yield
+    if handler is not None and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager

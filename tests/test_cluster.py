@@ -402,6 +402,36 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_writes_what_has_arrived_and_says_so_and_nothing_else(
+    tmp_path: Path, ray_address: str, number: signal.Signals
+) -> None:
+    path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    ids = write_prompts(path, 200)
+    arguments = ["run", str(path), "-o", str(out), *RAY, *BATCHES, "--ray-address", ray_address]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "promptlight.cli", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with run:
+        wait_until(lambda: run.poll() is not None or (out.is_dir() and bool(find_shards(out))))
+        run.send_signal(number)
+        printed, said = run.communicate(timeout=PATIENCE)
+    name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
+    stored = ids_in(out)
+    assert (run.returncode, printed) == (128 + number, "")
+    assert said.splitlines()[-1] == (
+        f"promptlight: stopped by {name} after {len(stored)} of 200 prompts, what was computed is kept;"
+        " run the same command again to go on"
+    )
+    assert "raylet" not in said
+    assert stored == ids[: len(stored)]
+    wait_until(lambda: not find_actors() and not find_processes("ray::Scout", ""))
+
+
+@pytest.mark.slow
 def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_the_next_run(
     promptlight: Command, tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
