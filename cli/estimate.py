@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.views.estimate import describe_estimate, spell_all, spell_line
+from promptlight.io.files import measure_free_space
 from promptlight.salience.types import Granularity, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -110,12 +111,13 @@ class Asked:
     flush_every: int
 
 
-def plan_run(reader: PromptReader, asked: Asked, workers: Workers, done: Mapping[str, Done]) -> str:
+def plan_run(reader: PromptReader, asked: Asked, workers: Workers, output: Path, done: Mapping[str, Done]) -> str:
     """A line on what is to do; empty if nothing is."""
     survey = survey_records(reader.without_strictness(), done)
     if not survey.n_to_do:
         return ""
-    return spell_line(workers.ask(partial(estimate_run, survey, asked, workers.n_actors)))
+    estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors))
+    return spell_line(estimate, measure_free_space(output))
 
 
 def try_run(
@@ -126,7 +128,8 @@ def try_run(
 
     survey = survey_records(reader.without_strictness(), read_done(output, settings))
     estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors, tried=True))
-    return json.dumps(describe_estimate(estimate), indent=1) if as_json else spell_all(estimate)
+    free = measure_free_space(output)
+    return json.dumps(describe_estimate(estimate, free), indent=1) if as_json else spell_all(estimate, free)
 
 
 def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> Estimate:

@@ -95,8 +95,10 @@ def run(
         return
     with ending_in_order(tally), opening as workers:
         writer = open_results(output, workers.model, describe_run(workers.model, options, chat, scores), flush_every)
-        with writer, show_progress(tally, workers.model, output, plan_run(reader, asked, workers, writer.done)):
-            explain_all(reader, writer, tally, workers.analyze)
+        with writer:
+            plan = plan_run(reader, asked, workers, output, writer.done)
+            with show_progress(tally, workers.model, output, plan):
+                explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
 

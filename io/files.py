@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
@@ -25,6 +27,14 @@ def writing(path: Path) -> Generator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def measure_free_space(folder: Path) -> int:
+    """Bytes that are free on the disk where a folder is, or will be."""
+    place = folder.absolute()
+    while not os.path.exists(place):
+        place = place.parent
+    return shutil.disk_usage(place).free
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from promptlight.cli.estimate import SAMPLE, Range, Survey, survey_records
 from promptlight.cli.views.estimate import count, spell_bytes, spell_seconds
 from promptlight.io import ResultsWriter, read_results
 from promptlight.io.digits import Scores
+from promptlight.io.files import measure_free_space
 from promptlight.io.sizes import Kept, estimate_files, estimate_row
 from promptlight.io.store import Done
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Granularity, Method, Model, Prompt, analyze
@@ -223,6 +225,20 @@ def test_a_run_says_in_one_line_what_is_to_do_and_nothing_if_nothing_is(promptli
     assert line.startswith("to do: 2 prompts, 9 tokens, at most 12 to write; at most ")
     assert line.endswith(" kB on disk")
     assert "to do" not in second.stderr
+
+
+def test_a_disk_that_is_too_small_is_said_before_the_run(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = write_prompts(tmp_path / "prompts.jsonl", "Onion soup"), tmp_path / "not" / "there"
+    assert measure_free_space(out) == pytest.approx(shutil.disk_usage(tmp_path).free, rel=0.05)
+    monkeypatch.setattr("promptlight.cli.estimate.measure_free_space", lambda _: 10_000)
+    done = promptlight("run", path, "-o", out, *SHORT)
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("to do: ")]
+    assert line.endswith(" kB on disk; only 10 kB of disk are free")
+    tried = promptlight("run", path, "-o", out.with_name("other"), "--dry-run", *SHORT)
+    (line,) = [line for line in tried.stdout.splitlines() if line.startswith("disk ")]
+    assert line.endswith(" kB; 10 kB are free")
 
 
 def test_json_is_of_a_dry_run_alone(promptlight: Command, tmp_path: Path) -> None:

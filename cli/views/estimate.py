@@ -10,14 +10,15 @@ if TYPE_CHECKING:
     from promptlight.cli.estimate import Estimate
 
 
-def spell_line(estimate: Estimate) -> str:
-    """All of it in one line, with nothing that differs from one run of the same prompts to the next."""
+def spell_line(estimate: Estimate, free_on_disk: int) -> str:
+    """All of it in one line; of what is free, of which so many bytes on disk, only what is less than that."""
     about = "about " * (estimate.n_sampled < estimate.n_to_do)
     tokens = f"{about}{estimate.n_prompt_tokens:,} tokens, {estimate.new_tokens.spell()} to write"
     memory, free = estimate.memory.peak, estimate.memory.free + estimate.memory.weights
     line = f"to do: {count(estimate.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory"
     line += f"{spell_share(estimate)} and {spell_bytes(estimate.disk.most)} on disk"
-    return line + (f"; only {spell_bytes(free)} of memory are there" if memory > free else "")
+    line += f"; only {spell_bytes(free)} of memory are there" if memory > free else ""
+    return line + (f"; only {spell_bytes(free_on_disk)} of disk are free" if estimate.disk.most > free_on_disk else "")
 
 
 def spell_share(estimate: Estimate) -> str:
@@ -25,9 +26,9 @@ def spell_share(estimate: Estimate) -> str:
     return f" in each of {estimate.n_actors} actors" if estimate.n_actors > 1 else ""
 
 
-def spell_all(estimate: Estimate) -> str:
+def spell_all(estimate: Estimate, free_on_disk: int) -> str:
     """A line for each thing, and below what they rest on."""
-    memory, seconds = estimate.memory, estimate.seconds
+    memory = estimate.memory
     rows = [
         ("prompts", ", ".join(list_counts(estimate))),
         (
@@ -41,10 +42,17 @@ def spell_all(estimate: Estimate) -> str:
             f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
             f" {spell_bytes(memory.free)} are free beside the weights",
         ),
-        ("disk", estimate.disk.spell(spell_bytes)),
-        ("time", seconds.spell(spell_seconds) if seconds else "unknown: no prompt could be tried out"),
+        ("disk", f"{estimate.disk.spell(spell_bytes)}; {spell_bytes(free_on_disk)} are free"),
+        ("time", spell_time(estimate)),
     ]
     return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *list_grounds(estimate)])
+
+
+def spell_time(estimate: Estimate) -> str:
+    """How long a run would take from when its model is loaded."""
+    if estimate.seconds is None:
+        return "unknown: no prompt could be tried out"
+    return f"{estimate.seconds.spell(spell_seconds)} once the model is loaded"
 
 
 def list_counts(estimate: Estimate) -> Iterator[str]:
@@ -73,13 +81,14 @@ def list_grounds(estimate: Estimate) -> Iterator[str]:
     else:
         yield f"Time is that of {tried}, in {speed.spent:.0f} s; completions that end early make all less."
     if estimate.n_actors > 1:
-        yield f"Time is for {estimate.n_actors} actors at work, from when they have loaded the model."
+        yield f"Time is for {estimate.n_actors} actors at work."
 
 
-def describe_estimate(estimate: Estimate) -> dict[str, Any]:
+def describe_estimate(estimate: Estimate, free_on_disk: int) -> dict[str, Any]:
     """All figures for ``--json``: bytes, tokens and seconds."""
     described = asdict(estimate)
     described["memory"] |= {"peak": estimate.memory.peak}
+    described["disk"] |= {"free": free_on_disk}
     return described
 
 
