@@ -14,6 +14,7 @@ Both are rough: they only have to carry a measured time from some texts to other
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,10 +27,11 @@ from promptlight.salience.options import AnalysisOptions
 from promptlight.salience.pipeline import explain_or_set_aside
 from promptlight.salience.planning import Need, choose_batch_size
 from promptlight.salience.spans import segment
-from promptlight.salience.types import Analysis, Completion, Granularity, Method, Prompt, StopReason
+from promptlight.salience.types import Analysis, Completion, Granularity, Method, Prompt, SetAside, StopReason
 
 FEW_TOKENS = 8  # of a completion, if a machine is slow
 SECONDS = 5.0  # for each of the two parts of trying out, about
+PATIENCE = 4  # times as long may a first look at a slow machine take
 N_CUT = 32  # prompts whose spans are counted
 
 
@@ -164,20 +166,27 @@ def try_out(sampled: Sampled, model: Model, options: AnalysisOptions, batch_size
 def _try_generation(
     prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
 ) -> tuple[list[Completion], float, int]:
-    """Completions of these prompts, the seconds that they took, and how many tokens were allowed: fewer than asked for
-    where it would take long. The first pass is there to get warm, and to see how long."""
+    """Completions of these prompts, the seconds that they took, and how many tokens were allowed: fewer prompts and
+    fewer tokens where it would take long. One prompt goes first, to get warm and to see how long."""
     allowed = min(FEW_TOKENS, options.max_new_tokens)
-    results = complete(prompts, model, replace(options, max_new_tokens=allowed))
-    start = time.monotonic()
-    results = complete(prompts, model, replace(options, max_new_tokens=allowed))
-    seconds = time.monotonic() - start
+    middle = len(prompts) // 2
+    _, seconds = _complete_in(prompts[middle : middle + 1], model, options, allowed)
+    chosen = prompts[:: math.ceil(len(prompts) * seconds / (PATIENCE * SECONDS)) or 1]
+    results, seconds = _complete_in(chosen, model, options, allowed)
     longer = min(options.max_new_tokens, int(allowed * SECONDS / max(seconds, 1e-9)))
     longer = options.max_new_tokens if 2 * longer >= options.max_new_tokens else longer  # many end before
     if longer > allowed:
-        start = time.monotonic()
-        results = complete(prompts, model, replace(options, max_new_tokens=longer))
-        seconds, allowed = time.monotonic() - start, longer
+        (results, seconds), allowed = _complete_in(chosen, model, options, longer), longer
     return [one for one in results if isinstance(one, Completion)], seconds, allowed
+
+
+def _complete_in(
+    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, n_new: int
+) -> tuple[list[Completion | SetAside], float]:
+    """What ``complete`` makes with so many new tokens, and the seconds that it takes."""
+    start = time.monotonic()
+    results = complete(prompts, model, replace(options, max_new_tokens=n_new))
+    return results, time.monotonic() - start
 
 
 def _try_explaining(

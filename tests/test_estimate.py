@@ -21,7 +21,18 @@ from promptlight.io.digits import Scores
 from promptlight.io.files import measure_free_space
 from promptlight.io.sizes import Kept, estimate_files, estimate_row
 from promptlight.io.store import Done
-from promptlight.salience import Analysis, AnalysisOptions, Explain, Granularity, Method, Model, Prompt, analyze
+from promptlight.salience import (
+    Analysis,
+    AnalysisOptions,
+    Explain,
+    Granularity,
+    Method,
+    Model,
+    Prompt,
+    analyze,
+    workload,
+)
+from promptlight.salience.batches import complete
 from promptlight.salience.errors import OUT_OF_MEMORY
 from promptlight.salience.methods import MethodOptions
 from promptlight.salience.provenance import describe_settings
@@ -157,6 +168,29 @@ def test_trying_out_completes_and_explains_and_says_how_much_of_the_limit_was_us
     assert speed.fill is not None
     assert 0 < speed.fill <= 1
     assert try_out(Sampled(texts=[], n_prompts=0), demo_model, options, None) is None
+
+
+def test_on_a_slow_machine_few_prompts_and_few_tokens_are_tried(
+    demo_model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock that goes on by ten seconds for each prompt: sixteen at once would take minutes, and ever longer."""
+    now = 0.0
+    tried: list[tuple[int, int]] = []
+
+    def complete_slowly(prompts: list[Prompt], model: Model, options: AnalysisOptions) -> Any:
+        nonlocal now
+        now += 10 * len(prompts)
+        tried.append((len(prompts), options.max_new_tokens))
+        return complete(prompts, model, options)
+
+    monkeypatch.setattr("promptlight.salience.workload.complete", complete_slowly)
+    monkeypatch.setattr(workload.time, "monotonic", lambda: now)
+    options = AnalysisOptions(max_new_tokens=100)
+    prompts = [Prompt(id=str(number), text="Naan " * number) for number in range(1, 17)]
+    speed = try_out(measure_texts(prompts, 16, demo_model, options), demo_model, options, None)
+    assert tried == [(1, workload.FEW_TOKENS), (2, workload.FEW_TOKENS)]
+    assert speed is not None
+    assert (speed.n_completed, speed.fill) == (2, None)
 
 
 def test_passes_grow_with_what_is_asked_for() -> None:
