@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from promptlight.salience.fitting import GIB, MODELS, WORKSPACE
+from promptlight.salience.fitting import GIB, MODELS
 
 NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
 
@@ -154,5 +154,8 @@ def inspect_machine() -> Machine:
 
 def find_fits(machine: Machine) -> list[Fit]:
     """Which of the usual models would fit there."""
-    needed = {name: int(size * 1e9) * machine.weight_bytes + WORKSPACE for name, size in MODELS.items()}
+    needed = {
+        name: size.bytes_to_work(machine.weight_bytes, on_cpu=machine.device.startswith("CPU"))
+        for name, size in MODELS.items()
+    }
     return [Fit(model=name, needed=size, fits=size <= machine.free) for name, size in needed.items()]

@@ -17,15 +17,35 @@ from promptlight.salience.presets import find_objects, find_sizes
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
-MODELS = {  # billions of parameters, as keras-hub states them
-    "gemma3_instruct_270m": 0.268,
-    "gemma3_instruct_1b": 1.000,
-    "gemma2_instruct_2b_en": 2.614,
-    "gemma3_instruct_4b_text": 3.880,
-    "gemma_1.1_instruct_7b_en": 8.538,
-    "gemma2_instruct_9b_en": 9.242,
-    "gemma3_instruct_12b_text": 11.766,
-    "gemma2_instruct_27b_en": 27.227,
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a model has, and how many of them are its embedding's, the largest matrix."""
+
+    n_parameters: int
+    n_embedding: int
+
+    @property
+    def loading_bytes(self) -> int:
+        """What keras-nlp takes on the CPU beside the weights while it loads them: two copies of the embedding in
+        float32, as was measured (docs/engine.md)."""
+        return 2 * 4 * self.n_embedding
+
+    def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
+        """Weights, and room to load them and to work."""
+        return self.n_parameters * weight_bytes + max(WORKSPACE, self.loading_bytes if on_cpu else 0)
+
+
+MODELS = {  # as keras-hub states them
+    "gemma3_instruct_270m": Size(268_000_000, 262_144 * 640),
+    "gemma3_instruct_1b": Size(1_000_000_000, 262_144 * 1152),
+    "gemma2_instruct_2b_en": Size(2_614_000_000, 256_000 * 2304),
+    "gemma3_instruct_4b_text": Size(3_880_000_000, 262_144 * 2560),
+    "gemma_1.1_instruct_7b_en": Size(8_538_000_000, 256_000 * 3072),
+    "gemma2_instruct_9b_en": Size(9_242_000_000, 256_000 * 3584),
+    "gemma3_instruct_12b_text": Size(11_766_000_000, 262_144 * 3840),
+    "gemma2_instruct_27b_en": Size(27_227_000_000, 256_000 * 4608),
 }
 
 
@@ -41,40 +61,51 @@ class Room:
     free_on_cpu: int | None = None
     quantised: bool = False
 
-    def bytes_of(self, n_parameters: float) -> int:
-        """What a model's weights take here."""
-        return int(n_parameters * (self.weight_bytes + self.quantised))
+    @property
+    def on_cpu(self) -> bool:
+        """Whether there is no GPU between."""
+        return self.free_on_cpu is None
 
-    def refuse(self, name: str, n_parameters: int) -> str | None:
+    def refuse(self, name: str, size: Size) -> str | None:
         """Why a model can't be loaded here, and what to do; None if it can."""
-        needed = self.bytes_of(n_parameters)
-        if needed <= self.free:
+        if self._bytes_to_load(size, self.weight_bytes) <= self.free:
             return None
-        beside = ", with the int8 preset beside them," if self.quantised else ""
-        found = f"its weights{beside} take {needed / GIB:.1f} GiB in {self.dtype}, {self.free / GIB:.1f} GiB are free"
-        return f"{name}: too large for {self.device}: {found}; {', or '.join(self.list_ways(n_parameters))}"
+        weights = f"{size.n_parameters * self.weight_bytes / GIB:.1f} GiB in {self.dtype}"
+        preset = f", the int8 preset beside them {size.n_parameters / GIB:.1f} GiB" if self.quantised else ""
+        loading = f", loading them {size.loading_bytes / GIB:.1f} GiB more" if self.on_cpu else ""
+        found = f"its weights take {weights}{preset}{loading}, and {self.free / GIB:.1f} GiB are free"
+        return f"{name}: too large for {self.device}: {found}; {', or '.join(self.list_ways(size))}"
 
-    def list_ways(self, n_parameters: int) -> Iterator[str]:
-        """What to do instead for a model of so many parameters, the nearest first."""
-        half = int(n_parameters * (2 + self.quantised))
+    def list_ways(self, size: Size) -> Iterator[str]:
+        """What to do instead for a model of that size, the nearest first."""
+        half = self._bytes_to_load(size, 2)
         if self.weight_bytes > 2 and half <= self.free:
             yield f"take --dtype bfloat16 ({half / GIB:.1f} GiB)"
         if self.free_on_cpu is not None:
-            for dtype, size in (("float32", 4), ("bfloat16", 2)):
-                if n_parameters * size + WORKSPACE <= self.free_on_cpu:
-                    yield f"take --device cpu --dtype {dtype} ({n_parameters * size / GIB:.1f} GiB, slower)"
+            for dtype, weight_bytes in (("float32", 4), ("bfloat16", 2)):
+                needed = size.bytes_to_work(weight_bytes, on_cpu=True)
+                if needed <= self.free_on_cpu:
+                    yield f"take --device cpu --dtype {dtype} ({needed / GIB:.1f} GiB, slower)"
                     break
-        smaller = [name for name, size in MODELS.items() if size * 1e9 * self.weight_bytes + WORKSPACE <= self.free]
-        if smaller and MODELS[smaller[-1]] * 1e9 < n_parameters:
+        smaller = [name for name, one in MODELS.items() if self._has_room_for(one)]
+        if smaller and MODELS[smaller[-1]].n_parameters < size.n_parameters:
             yield f"a smaller model such as {smaller[-1]}"
         yield (
             "free memory that other programs hold"
-            if self.free_on_cpu is None
-            else ("a GPU with more memory (a model is not split over several)")
+            if self.on_cpu
+            else "a GPU with more memory (a model is not split over several)"
         )
 
+    def _bytes_to_load(self, size: Size, weight_bytes: int) -> int:
+        """All that lies there at once until a model is loaded."""
+        loading = size.loading_bytes if self.on_cpu else 0
+        return size.n_parameters * (weight_bytes + self.quantised) + loading
 
-def count_parameters(config: Mapping[str, Any]) -> int | None:
+    def _has_room_for(self, size: Size) -> bool:
+        return size.bytes_to_work(self.weight_bytes, on_cpu=self.on_cpu) <= self.free
+
+
+def measure_model(config: Mapping[str, Any]) -> Size | None:
     """By the formula above from a preset's config.json, Keras's or transformers'; None if it is neither."""
     sizes = find_sizes(config)
     if "class_name" in config:
@@ -88,7 +119,8 @@ def count_parameters(config: Mapping[str, Any]) -> int | None:
     if not all(isinstance(one, int) for one in found):
         return None
     pieces, width, n_layers, queries, keys, head, inner = cast("list[int]", found)
-    return pieces * width + n_layers * width * ((2 * queries + 2 * keys) * head + 3 * inner // halves)
+    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // halves)
+    return Size(pieces * width + n_layers * layer, pieces * width)
 
 
 def find_quantisations(config: Mapping[str, Any]) -> set[str]:

@@ -20,7 +20,7 @@ import torch
 
 from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
 from promptlight.salience.errors import ModelError
-from promptlight.salience.fitting import Room, count_parameters, find_quantisations
+from promptlight.salience.fitting import Room, Size, find_quantisations, measure_model
 from promptlight.salience.handles import (
     DEMO,
     DEMO_FOLDER,
@@ -98,10 +98,10 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     config = _find_config(keras_nlp, parsed)
     quantised = _find_quantisation(parsed, config)
     room = _measure_room(place, precision, quantised)
-    n_parameters = count_parameters(config)
-    if n_parameters and (refusal := room.refuse(parsed.preset, n_parameters)):
+    size = measure_model(config)
+    if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal)
-    with _explaining_errors(parsed, room, n_parameters):
+    with _explaining_errors(parsed, room, size):
         causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, None if quantised else precision)
         backbone = causal_lm.backbone
         decoder = borrow_decoder(backbone, precision if quantised else None)
@@ -230,7 +230,7 @@ def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: to
 
 
 @contextlib.contextmanager
-def _explaining_errors(handle: Handle, room: Room | None = None, n_parameters: int | None = None) -> Generator[None]:
+def _explaining_errors(handle: Handle, room: Room | None = None, size: Size | None = None) -> Generator[None]:
     """Each library below has its own errors; ``explain_loading_error`` sorts them."""
     try:
         yield
@@ -238,7 +238,7 @@ def _explaining_errors(handle: Handle, room: Room | None = None, n_parameters: i
         raise
     except Exception as error:
         if room and is_out_of_memory(error):
-            ways = ", or ".join(room.list_ways(n_parameters)) if n_parameters else "take a smaller model"
+            ways = ", or ".join(room.list_ways(size)) if size else "take a smaller model"
             raise ModelError(f"{handle.preset}: out of memory while it was loaded on {room.device}; {ways}") from error
         raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
 

@@ -6,6 +6,7 @@ import gc
 import json
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from promptlight.io.store import read_settings
 from promptlight.salience import Analysis, load_model
 from promptlight.salience.decoder import borrow_decoder
 from promptlight.salience.errors import ModelError
-from promptlight.salience.fitting import GIB, Room, count_parameters, find_quantisations
+from promptlight.salience.fitting import GIB, MODELS, Room, find_quantisations, measure_model
 from promptlight.salience.handles import DEMO_FOLDER
 from promptlight.salience.planning import weight_bytes
 from tests.conftest import Command, save_tiny_preset
@@ -53,17 +54,22 @@ N_2B = 2_614_341_888  # as keras-hub and Hugging Face state it
 
 @pytest.mark.parametrize("config", [KERAS_2B, TRANSFORMERS_2B, {"text_config": TRANSFORMERS_2B}])
 def test_parameters_are_counted_from_a_config(config: dict[str, Any]) -> None:
-    assert count_parameters(config) == pytest.approx(N_2B, rel=1e-4)
-    assert count_parameters({}) is None
-    assert count_parameters({"text_config": 1}) is None
-    assert count_parameters({"class_name": "GemmaBackbone", "config": []}) is None
+    size = measure_model(config)
+    assert size is not None
+    assert size.n_parameters == pytest.approx(N_2B, rel=1e-4)
+    assert size.n_embedding == 256_000 * 2304
+    assert measure_model({}) is None
+    assert measure_model({"text_config": 1}) is None
+    assert measure_model({"class_name": "GemmaBackbone", "config": []}) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_count_is_kerass_own_but_for_norms(family: str) -> None:
     backbone = build_backbone(family, vocabulary_size=3000)
     config = {"class_name": type(backbone).__name__, "config": backbone.get_config()}
-    assert count_parameters(config) == pytest.approx(backbone.count_params(), rel=0.02)
+    size = measure_model(config)
+    assert size is not None
+    assert size.n_parameters == pytest.approx(backbone.count_params(), rel=0.02)
     decoder = borrow_decoder(backbone)
     fused = sum(layer.query_key_value.nbytes for layer in decoder.layers)
     assert weight_bytes(decoder) == 4 * backbone.count_params() + fused
@@ -79,32 +85,41 @@ def make_hollow_preset(folder: Path, config: dict[str, Any]) -> Path:
 
 
 def test_what_does_not_fit_is_told_what_would() -> None:
+    small, large = MODELS["gemma2_instruct_2b_en"], MODELS["gemma2_instruct_9b_en"]
     gpu = Room(device="CUDA (T4)", dtype="bfloat16", weight_bytes=2, free=int(14.6 * GIB), free_on_cpu=100 * GIB)
-    assert gpu.refuse("x", N_2B) is None
-    assert gpu.refuse("gemma2_instruct_9b_en", 9_242_000_000) == (
-        "gemma2_instruct_9b_en: too large for CUDA (T4): its weights take 17.2 GiB in bfloat16, 14.6 GiB are free; take"
-        " --device cpu --dtype float32 (34.4 GiB, slower), or a smaller model such as gemma3_instruct_4b_text, or a GPU"
-        " with more memory (a model is not split over several)"
+    assert gpu.refuse("x", small) is None
+    assert gpu.refuse("gemma2_instruct_9b_en", large) == (
+        "gemma2_instruct_9b_en: too large for CUDA (T4): its weights take 17.2 GiB in bfloat16, and 14.6 GiB are free;"
+        " take --device cpu --dtype float32 (41.3 GiB, slower), or a smaller model such as gemma3_instruct_4b_text, or"
+        " a GPU with more memory (a model is not split over several)"
     )
-    cpu = Room(device="CPU", dtype="float32", weight_bytes=4, free=8 * GIB)
-    assert str(cpu.refuse("x", N_2B)).endswith(
-        "take --dtype bfloat16 (4.9 GiB), or a smaller model such as gemma3_instruct_1b, or free memory that other"
-        " programs hold"
+    assert "take --device cpu --dtype bfloat16 (24.1 GiB, slower)" in str(
+        replace(gpu, free_on_cpu=40 * GIB).refuse("x", large)
     )
+    cpu = Room(device="CPU", dtype="float32", weight_bytes=4, free=12 * GIB)
+    assert str(cpu.refuse("x", small)).endswith(
+        "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; take --dtype bfloat16"
+        " (9.3 GiB), or a smaller model such as gemma3_instruct_1b, or free memory that other programs hold"
+    )
+    assert replace(cpu, free=15 * GIB).refuse("x", small) is None
     tight = Room(device="CPU", dtype="bfloat16", weight_bytes=2, free=1 * GIB)
-    assert str(tight.refuse("x", N_2B)).endswith("1.0 GiB are free; free memory that other programs hold")
+    assert str(tight.refuse("x", small)).endswith("1.0 GiB are free; free memory that other programs hold")
+    int8 = Room(device="CPU", dtype="bfloat16", weight_bytes=2, free=8 * GIB, quantised=True)
+    assert "take 4.9 GiB in bfloat16, the int8 preset beside them 2.4 GiB, loading" in str(int8.refuse("x", small))
 
 
 def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = make_hollow_preset(tmp_path / "large", TRANSFORMERS_2B)
-    monkeypatch.setattr("promptlight.salience.model.free_bytes", lambda _: 8 * GIB)
+    monkeypatch.setattr("promptlight.salience.model.free_bytes", lambda _: 12 * GIB)
     refused = promptlight("show", "--prompt", "x", "--model", folder, "--device", "cpu")
     assert refused.exit_code == 4
     (line,) = refused.stderr.splitlines()
-    assert line.startswith(f"promptlight: {folder}: too large for CPU: its weights take 9.7 GiB in float32, 8.0 GiB")
-    assert "take --dtype bfloat16 (4.9 GiB)" in line
+    assert line.startswith(
+        f"promptlight: {folder}: too large for CPU: its weights take 9.7 GiB in float32, loading them"
+    )
+    assert "take --dtype bfloat16 (9.3 GiB)" in line
 
 
 def test_memory_that_runs_out_while_loading_is_one_line(tiny_preset: Path) -> None:
