@@ -19,6 +19,11 @@ GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
 
 
+def count_loading_bytes(n_embedding: int) -> int:
+    """Two copies in float32 of so large an embedding, as was measured (docs/engine.md)."""
+    return 2 * 4 * n_embedding
+
+
 @dataclass(frozen=True)
 class Size:
     """How many parameters a model has, and how many of them are its embedding's, the largest matrix."""
@@ -28,9 +33,8 @@ class Size:
 
     @property
     def loading_bytes(self) -> int:
-        """What keras-nlp takes on the CPU beside the weights while it loads them: two copies of the embedding in
-        float32, as was measured (docs/engine.md)."""
-        return 2 * 4 * self.n_embedding
+        """What keras-nlp takes on the CPU beside the weights while it loads them."""
+        return count_loading_bytes(self.n_embedding)
 
     def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
         """Weights, and room to load them and to work."""

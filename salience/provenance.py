@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
+from promptlight.salience.fitting import count_loading_bytes
 from promptlight.salience.model import Model
 from promptlight.salience.pipeline import AnalysisOptions
 from promptlight.salience.planning import weight_bytes
@@ -19,8 +20,8 @@ PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentence
 class ModelFacts:
     """What a result says of its model, where the model itself is loaded in another process.
 
-    ``n_bytes`` is the size of its weights, ``quantised`` how they were before they were expanded, ``versions`` are
-    those of that process.
+    ``n_bytes`` is the most that its weights take while they are loaded, ``quantised`` how they were before they were
+    expanded, ``versions`` are those of that process.
     """
 
     name: str
@@ -41,7 +42,7 @@ def describe_model(model: Model) -> ModelFacts:
         dtype=model.dtype,
         device=str(model.device),
         config_hash=model.config_hash,
-        n_bytes=weight_bytes(model.decoder),
+        n_bytes=weight_bytes(model.decoder) + count_loading_bytes(model.decoder.embedding.numel()),
         versions=find_versions(),
         quantised=model.quantised,
     )
