@@ -41,7 +41,7 @@ class Machine:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Whether a model would fit: its weights and the room to work in, in bytes, against the memory that is free."""
+    """Whether a model would fit: bytes of its weights with room to load and to work, against those that are free."""
 
     model: str
     needed: int

@@ -59,7 +59,7 @@ def render_checks(checks: Sequence[Check], fits: Sequence[Fit], machine: Machine
         found.add_row(Text(*sign), Text(check.topic), Text(one_line(check.found)))
         if check.fix:
             found.add_row("", "", Text(one_line(check.fix), "dim"))
-    heading = f"What would fit into the memory that is free, in {machine.dtype} with 2 GiB to work in"
+    heading = f"What would fit into the memory that is free, in {machine.dtype} with room to load and to work"
     for fit in fits:
         sign = ("ok", "green") if fit.fits else ("no", "dim")
         models.add_row(Text(*sign), Text(fit.model), Text(f"{fit.needed / GIB:>6.1f} GiB"))
