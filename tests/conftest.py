@@ -26,6 +26,11 @@ settings.load_profile("promptlight")
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
+# As `python -m promptlight.cli` and the script do it, but that Ctrl-C counts even if the tests run in the background,
+# where a shell has it ignored.
+START = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); {}"
+START += "runpy.run_module('promptlight.cli', run_name='__main__', alter_sys=True)"
+
 
 @dataclass(frozen=True)
 class Outcome:

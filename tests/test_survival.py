@@ -34,7 +34,7 @@ from promptlight.io import store
 from promptlight.io.store import find_result, find_shards, read_results
 from promptlight.salience.errors import OutputError, StoppedError
 from promptlight.salience.types import Analysis
-from tests.conftest import EXAMPLES, Command
+from tests.conftest import EXAMPLES, START, Command
 from tests.handmade import assert_same_analysis
 from tests.test_store import analysis, ids_of, open_writer, set_aside, snapshot, write
 
@@ -481,10 +481,6 @@ def test_a_shard_that_may_not_be_read_is_named_and_the_others_are_read(public_fo
 
 # ---- the command itself ---------------------------------------------------------------------------------------------
 
-# As `python -m promptlight.cli` and the script do it, but that Ctrl-C counts even if the tests run in the background,
-# where a shell has it ignored.
-START = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); {}"
-START += "runpy.run_module('promptlight.cli', run_name='__main__', alter_sys=True)"
 SHORT = ["--max-new-tokens", "2", "--device", "cpu"]
 
 
