@@ -37,6 +37,7 @@ class Machine:
     free: int
     dtype: str
     weight_bytes: int
+    on_cpu: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,17 +146,14 @@ def inspect_machine() -> Machine:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         name = torch.cuda.get_device_name()
-        return Machine(device=f"CUDA ({name})", total=total, free=free, dtype="bfloat16", weight_bytes=2)
+        return Machine(device=f"CUDA ({name})", total=total, free=free, dtype="bfloat16", weight_bytes=2, on_cpu=False)
     device = f"CPU ({os.cpu_count()} cores)"
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else 0
     free = free_bytes(torch.device("cpu"))
-    return Machine(device=device, total=max(total, free), free=free, dtype="float32", weight_bytes=4)
+    return Machine(device=device, total=max(total, free), free=free, dtype="float32", weight_bytes=4, on_cpu=True)
 
 
 def find_fits(machine: Machine) -> list[Fit]:
     """Which of the usual models would fit there."""
-    needed = {
-        name: size.bytes_to_work(machine.weight_bytes, on_cpu=machine.device.startswith("CPU"))
-        for name, size in MODELS.items()
-    }
+    needed = {name: size.bytes_to_work(machine.weight_bytes, on_cpu=machine.on_cpu) for name, size in MODELS.items()}
     return [Fit(model=name, needed=size, fits=size <= machine.free) for name, size in needed.items()]

@@ -423,9 +423,11 @@ def _check_address(address: str | None) -> None:
 def _keeping_sigterm() -> Iterator[None]:
     """Ray takes the signal for itself when it starts, in Python and in C++, and would end the process in the midst."""
     handler = signal.getsignal(signal.SIGTERM)
-    yield
-    if handler is not None and threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, handler)
+    try:
+        yield
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
 
 
 @contextlib.contextmanager

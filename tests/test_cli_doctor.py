@@ -13,7 +13,7 @@ from promptlight.cli.checks import GIB, Check, Machine, check_device, find_fits
 from tests.conftest import Command, unbind_logs
 
 SECRET = "planted-secret-0123456789"
-SMALL = Machine(device="CPU (1 cores)", total=4 * GIB, free=3 * GIB, dtype="float32", weight_bytes=4)
+SMALL = Machine(device="CPU (1 cores)", total=4 * GIB, free=3 * GIB, dtype="float32", weight_bytes=4, on_cpu=True)
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_a_model_fits_if_its_weights_and_room_to_load_and_work_do() -> None:
     assert fits["gemma3_instruct_270m"].needed == 268_000_000 * 4 + 2 * GIB
     assert [fit.model for fit in fits.values() if fit.fits] == ["gemma3_instruct_270m"]
     assert fits["gemma2_instruct_2b_en"].needed == 2_614_000_000 * 4 + 2 * 4 * 256_000 * 2304
-    on_gpu = Machine(device="CUDA (x)", total=24 * GIB, free=20 * GIB, dtype="bfloat16", weight_bytes=2)
+    on_gpu = Machine(device="CUDA (x)", total=24 * GIB, free=20 * GIB, dtype="bfloat16", weight_bytes=2, on_cpu=False)
     fitting = [fit.model for fit in find_fits(on_gpu) if fit.fits]
     assert fitting[-1] == "gemma2_instruct_9b_en"
 
