@@ -50,7 +50,7 @@ test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.
 	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py
 
 audit: $(AUDIT)/.made ## ask for advisories about every pinned package
-	@$(AUDIT)/bin/python -m tests.audit $(AUDIT)/bin/pip-audit constraints-dev.txt
+	@$(AUDIT)/bin/python -m tests.support.audit $(AUDIT)/bin/pip-audit constraints-dev.txt
 
 bench: setup ## time promptlight against the others; BENCH="salience --quick" picks and shortens
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
@@ -63,10 +63,10 @@ fuzz: setup ## look for inputs that break it, on Linux; FUZZ="jsonl report --sec
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
 
 docs: setup ## write anew what the docs take from the code
-	@$(BIN)/python -m tests.generated
+	@$(BIN)/python -m tests.support.generated
 
 pictures: setup ## draw the docs' pictures anew; the page's needs Chromium
-	@$(BIN)/python -m tests.pictures
+	@$(BIN)/python -m tests.support.pictures
 
 clean: ## remove caches and build outputs; keeps .venv and results/
 	@rm -rf build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -10,10 +10,10 @@ import sys
 from io import TextIOWrapper
 from types import TracebackType
 
-from promptlight.salience.environment import VARIABLES, block_tensorflow
 from promptlight.salience.errors import PromptlightError
-from promptlight.salience.printable import one_line
-from promptlight.salience.secrets import hide_secrets
+from promptlight.salience.loading.environment import VARIABLES, block_tensorflow
+from promptlight.salience.text.printable import one_line
+from promptlight.salience.text.secrets import hide_secrets
 
 
 def main() -> None:

@@ -9,20 +9,20 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from promptlight.cli.attempt import attempt
-from promptlight.cli.compare import compare
+from promptlight.cli.commands.attempt import attempt
+from promptlight.cli.commands.compare import compare
+from promptlight.cli.commands.doctor import doctor
+from promptlight.cli.commands.evaluate import evaluate
+from promptlight.cli.commands.explore import explore
+from promptlight.cli.commands.export import export
+from promptlight.cli.commands.login import login
+from promptlight.cli.commands.report import report
+from promptlight.cli.commands.run import run
+from promptlight.cli.commands.segment import segment
+from promptlight.cli.commands.show import show
+from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.config import read_config
-from promptlight.cli.doctor import doctor
-from promptlight.cli.evaluate import evaluate
-from promptlight.cli.explore import explore
-from promptlight.cli.export import export
-from promptlight.cli.login import login
-from promptlight.cli.report import report
-from promptlight.cli.run import run
-from promptlight.cli.segment import segment
-from promptlight.cli.show import show
-from promptlight.cli.summarize import summarize
-from promptlight.salience.secrets import hide_secrets
+from promptlight.salience.text.secrets import hide_secrets
 
 
 class DiscreetGroup(TyperGroup):

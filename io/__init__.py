@@ -6,16 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlight.io.frames import to_frame
-    from promptlight.io.prompts import read_prompts
-    from promptlight.io.store import ResultsWriter, find_result, read_results
+    from promptlight.io.prompts.reader import read_prompts
+    from promptlight.io.results.store import ResultsWriter, find_result, read_results
+    from promptlight.io.tables.frames import to_frame
 
 _MODULES = {
-    "ResultsWriter": "store",
-    "find_result": "store",
-    "read_prompts": "prompts",
-    "read_results": "store",
-    "to_frame": "frames",
+    "ResultsWriter": "results.store",
+    "find_result": "results.store",
+    "read_prompts": "prompts.reader",
+    "read_results": "results.store",
+    "to_frame": "tables.frames",
 }
 
 __all__ = ["ResultsWriter", "find_result", "read_prompts", "read_results", "to_frame"]

@@ -18,25 +18,26 @@ from promptlight.salience.errors import InputError, ModelError, OutputError, Pro
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
 
 if TYPE_CHECKING:
-    from promptlight.salience.aggregation import build_span_table, choose_method
-    from promptlight.salience.methods import Baseline, MethodOptions
-    from promptlight.salience.model import Model, load_model
-    from promptlight.salience.pipeline import AnalysisOptions, analyze
-    from promptlight.salience.provenance import describe_provenance, describe_settings
-    from promptlight.salience.sampling import Sampling
+    from promptlight.salience.explain.span_scores import build_span_table, choose_method
+    from promptlight.salience.loading.load import load_model
+    from promptlight.salience.model import Model
+    from promptlight.salience.options.methods import Baseline, MethodOptions
+    from promptlight.salience.options.sampling import Sampling
+    from promptlight.salience.run.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.run.provenance import describe_provenance, describe_settings
 
 _MODULES = {
-    "AnalysisOptions": "pipeline",
-    "Sampling": "sampling",
-    "analyze": "pipeline",
-    "Baseline": "methods",
-    "MethodOptions": "methods",
+    "AnalysisOptions": "options.analysis",
+    "Sampling": "options.sampling",
+    "analyze": "run.pipeline",
+    "Baseline": "options.methods",
+    "MethodOptions": "options.methods",
     "Model": "model",
-    "load_model": "model",
-    "build_span_table": "aggregation",
-    "choose_method": "aggregation",
-    "describe_provenance": "provenance",
-    "describe_settings": "provenance",
+    "load_model": "loading.load",
+    "build_span_table": "explain.span_scores",
+    "choose_method": "explain.span_scores",
+    "describe_provenance": "run.provenance",
+    "describe_settings": "run.provenance",
 }
 
 __all__ = [

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from tests.support.paths import EXAMPLES
+
 if TYPE_CHECKING:
     from promptlight.salience import Model
 
@@ -24,7 +26,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does it; r
 settings.register_profile("promptlight", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("promptlight")
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # As `python -m promptlight.cli` and the script do it, but that Ctrl-C counts even if the tests run in the background,
 # where a shell has it ignored.
@@ -103,8 +104,8 @@ def tiny_preset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def save_tiny_preset(folder: Path, **options: Any) -> Path:
     import keras_nlp
 
-    from promptlight.salience.handles import DEMO_FOLDER
-    from promptlight.salience.tokenizer import Tokenizer
+    from promptlight.salience.loading.handles import DEMO_FOLDER
+    from promptlight.salience.text.tokenizer import Tokenizer
     from tests.oracles.tiny import build_backbone
 
     vocabulary = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"

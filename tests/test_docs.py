@@ -8,8 +8,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.generated import BLOCKS, DOCS, generate
-from tests.pictures import PICTURES, VIEWS, draw_view, make_results
+from tests.support.generated import BLOCKS, DOCS, generate
+from tests.support.pictures import PICTURES, VIEWS, draw_view, make_results
 
 ROOT = DOCS.parent
 PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])

@@ -6,16 +6,15 @@ import ast
 import re
 import unicodedata
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from promptlight.io.prompts import PromptReader, read_prompts
-from promptlight.io.records import Reading
-from promptlight.io.template import read_template
+from promptlight.io.prompts.reader import PromptReader, read_prompts
+from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.template import read_template
 from promptlight.salience.types import Prompt, SetAside
+from tests.support.paths import EXAMPLES
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 PRINCIPLES = [
     "* The analysis should be brief and to the point.",
     "* The analysis and recommendation should both be clear about the suitability for someone with a specified dietary"

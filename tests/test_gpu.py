@@ -10,14 +10,16 @@ import torch
 
 from promptlight.io import read_results
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
-from promptlight.salience.decoder import borrow_decoder, convert_tensors
-from promptlight.salience.generation import generate
-from promptlight.salience.gradients import compute_salience
-from promptlight.salience.memory import plan_chunk, target_bytes
-from promptlight.salience.sampling import Sampling
+from promptlight.salience.decoder.chunks import plan_chunk, target_bytes
+from promptlight.salience.decoder.decoder import convert_tensors
+from promptlight.salience.decoder.generate import generate
+from promptlight.salience.gradients.compute import compute_salience
+from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Method
-from tests.conftest import EXAMPLES, Command
+from tests.conftest import Command
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
+from tests.support.paths import EXAMPLES
 
 pytestmark = pytest.mark.gpu
 

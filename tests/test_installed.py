@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
+
 pytestmark = pytest.mark.network
 
-ROOT = Path(__file__).parent.parent
 PYTHON = os.environ.get("PROMPTLIGHT_TEST_PYTHON", sys.executable)
 IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "results")
 MORE_FILES = ("constraints.txt", "CHANGELOG.md", "SECURITY.md", "LICENSE", "README.md", "pyproject.toml")

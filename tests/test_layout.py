@@ -14,33 +14,30 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.support.paths import ROOT
+
 PACKAGES = ("cli", "salience", "io")
-PURE_MODULES = (
-    "types",
-    "errors",
-    "environment",
-    "chat",
-    "pieces",
-    "patterns",
-    "sections",
-    "lit",
-    "spans",
-    "targets",
-    "aggregation",
-    "contrast",
-    "methods",
-    "selection",
-    "explanation",
-    "printable",
-    "secrets",
-    "summary",
-    "coalitions",
-    "regression",
-    "estimators",
-    "faithfulness",
-    "trust",
-)
+HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, from the ground up
+    "salience": (
+        ("types", "errors", "statistics", "demo"),
+        ("text",),
+        ("options", "explain"),
+        ("decoder",),
+        ("model", "gradients", "ablation"),
+        ("loading", "faithfulness"),
+        ("run",),
+        ("benchmark",),
+    ),
+    "io": (("files",), ("prompts", "results"), ("tables", "page")),
+    "cli": (("views", "config"), ("options",), ("work",), ("explorer",), ("commands",), ("app",), ("__main__",)),
+}
+FLOORS = {
+    f"{house}.{room}": floor for house, floors in HOUSES.items() for floor, rooms in enumerate(floors) for room in rooms
+}
+BELOW = {"salience": (), "io": ("salience",), "cli": ("io", "salience")}  # whose rooms a house may use
+WITHOUT_TORCH = {  # the three lowest floors of the science, and all of the disk
+    room for room, floor in FLOORS.items() if room.startswith("io.") or (room.startswith("salience.") and floor < 3)
+}
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
 
@@ -111,30 +108,75 @@ def run_python(*arguments: str, cwd: Path) -> str:
 # Who may import whom
 
 
-def test_salience_knows_no_terminal_and_no_disk() -> None:
-    assert imports_within("salience", "promptlight.cli", "promptlight.io") == []
+def room_of(name: str) -> str | None:
+    """``salience.text`` for ``promptlight.salience.text.spans``; None for a house's own ``__init__``."""
+    house, _, rest = name.removeprefix("promptlight.").partition(".")
+    room = f"{house}.{rest.partition('.')[0]}"
+    return room if room in FLOORS else None
 
 
-def test_io_knows_only_the_types_and_errors_of_salience_and_what_a_prompt_is_made_of() -> None:
-    foreign = imports_within("io", "promptlight.cli", "promptlight.salience")
-    names = ("types", "errors", "chat", "sections", "selection", "printable", "secrets")
-    allowed = tuple(f"promptlight.salience.{name}" for name in names)
-    assert [(path, name) for path, name in foreign if not is_within(name, *allowed)] == []
-
-
-def test_pure_modules_import_no_torch_and_no_keras() -> None:
-    """Nor through another module: within promptlight they import each other only."""
-    pure = {module.name: module for module in modules_of("salience") if module.path.stem in PURE_MODULES}
-    assert sorted(pure) == sorted(f"promptlight.salience.{name}" for name in PURE_MODULES)
-    for module in pure.values():
+def find_arrows() -> Iterator[tuple[str, str, str, str]]:
+    """Every import within promptlight: the importing file and room, the imported name and room."""
+    for module in modules_of(*PACKAGES):
+        here = room_of(module.name)
         for name in module.imports():
-            assert not is_within(name, "torch", *KERAS), (module.path, name)
-            assert is_within(name, *pure) or not is_within(name, "promptlight"), (module.path, name)
+            there = room_of(name) if is_within(name, "promptlight") else None
+            if here is not None and there is not None and here != there:
+                yield str(module.path), here, name, there
 
 
-def test_keras_is_imported_in_one_module() -> None:
+def test_every_file_is_in_a_room() -> None:
+    outside = {str(module.path) for module in modules_of(*PACKAGES) if room_of(module.name) is None}
+    assert outside == {f"{house}/__init__.py" for house in PACKAGES}
+
+
+def test_a_room_imports_rooms_of_lower_floors_only() -> None:
+    wrong = [
+        (path, name)
+        for path, here, name, there in find_arrows()
+        if here.partition(".")[0] == there.partition(".")[0] and FLOORS[there] >= FLOORS[here]
+    ]
+    assert wrong == []
+
+
+def test_a_house_imports_the_houses_below_it_only() -> None:
+    wrong = [
+        (path, name)
+        for path, here, name, there in find_arrows()
+        if (house := here.partition(".")[0]) != (other := there.partition(".")[0]) and other not in BELOW[house]
+    ]
+    assert wrong == []
+
+
+def test_rooms_without_torch_import_none_and_no_room_that_does() -> None:
+    heavy = [
+        (str(module.path), name)
+        for module in modules_of(*PACKAGES)
+        if room_of(module.name) in WITHOUT_TORCH
+        for name in module.imports()
+        if is_within(name, "torch", *KERAS)
+    ]
+    assert heavy == []
+    assert [
+        (path, name)
+        for path, here, name, there in find_arrows()
+        if here in WITHOUT_TORCH and there not in WITHOUT_TORCH
+    ] == []
+
+
+def test_every_room_says_what_it_does_not_know() -> None:
+    silent = [
+        str(module.path)
+        for module in modules_of(*PACKAGES)
+        if module.path.name == "__init__.py" and len(module.path.parts) == 3 and module.path.parts[1] != "demo"
+        if "Does not know: " not in (ast.get_docstring(module.tree) or "")
+    ]
+    assert silent == []
+
+
+def test_keras_is_imported_in_one_room() -> None:
     importers = {path for folder in PACKAGES for path, _ in imports_within(folder, *KERAS)}
-    assert importers == {"salience/model.py"}
+    assert importers == {"salience/loading/load.py"}
 
 
 def test_nothing_is_imported_without_promptlight_in_front() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import tomllib
 from importlib.metadata import distributions
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +13,9 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.audit import judge
+from tests.support.audit import judge
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PIN = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*(; .+)?")  # with a marker, where there are wheels for some machines only
 OF_CUDA = re.compile(r"nvidia-.*|triton|cuda-.*")  # what builds of torch for CUDA bring; constraints.txt says so

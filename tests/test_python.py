@@ -11,7 +11,7 @@ import numpy as np
 from promptlight import io, salience
 from promptlight.io import find_result, read_results, to_frame
 from promptlight.salience import Analysis, Granularity, build_span_table
-from tests.conftest import EXAMPLES
+from tests.support.paths import EXAMPLES
 
 
 def test_the_quickstart_runs_and_tells_the_story(tmp_path: Path) -> None:

@@ -20,10 +20,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from promptlight.cli.login import keep_token
+from promptlight.cli.commands.login import keep_token
 from promptlight.salience.errors import ModelError
-from promptlight.salience.printable import printable_json
-from promptlight.salience.secrets import hide_secrets
+from promptlight.salience.text.printable import printable_json
+from promptlight.salience.text.secrets import hide_secrets
 from tests.conftest import Command, Outcome, unbind_logs
 from tests.test_layout import PACKAGES, ROOT, modules_of
 
@@ -286,10 +286,11 @@ def test_a_token_that_can_not_be_kept_is_not_quoted(tmp_path: Path) -> None:
 def test_a_traceback_quotes_no_secret(tmp_path: Path, command: str) -> None:
     """What a library raised may hold all that it was told; the rest of the traceback stays."""
     code = f"""
-import sys, getpass, kagglehub, promptlight.io.prompts, promptlight.cli.doctor
+import sys, getpass, kagglehub, promptlight.io.prompts.reader, promptlight.cli.commands.doctor
 def fail(*_, **__):
     raise ZeroDivisionError("https://user:{SECRET}@x.org/?token={SECRET} Bearer {SECRET}")
-kagglehub.login = promptlight.io.prompts.PromptReader.count = promptlight.cli.doctor.inspect_machine = fail
+kagglehub.login = promptlight.io.prompts.reader.PromptReader.count = fail
+promptlight.cli.commands.doctor.inspect_machine = fail
 from promptlight.cli.__main__ import main
 main()
 """
@@ -298,7 +299,7 @@ main()
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "ZeroDivisionError: https://***@x.org/?*** Bearer ***"
     assert "Traceback (most recent call last)" in done.stderr
-    assert f"cli/{command}.py" in done.stderr
+    assert f"cli/commands/{command}.py" in done.stderr
     assert_nowhere(done.stdout + done.stderr)
 
 
@@ -454,13 +455,17 @@ def test_our_code_runs_no_data() -> None:
     }
     used = {(str(module.path), name) for module in modules_of(*PACKAGES) for name in names_used(module.tree)}
     # Ray's own processes hand each other prompts and results, in Ray's memory: nothing from outside is unpickled
-    among_ourselves = {("salience/cluster.py", name) for name in ("pickle", "pickle.loads")}
+    among_ourselves = {
+        (f"salience/run/cluster/{name}.py", used)
+        for name in ("actors", "cluster", "transport")
+        for used in ("pickle", "pickle.loads")
+    }
     assert {(path, name) for path, name in used if name in forbidden} - among_ourselves == set()
 
 
 def test_only_an_editor_is_started() -> None:
     starting = [str(module.path) for module in modules_of(*PACKAGES) if "subprocess" in set(module.imports())]
-    assert starting == ["cli/editor.py"]
+    assert starting == ["cli/work/editor.py"]
 
 
 def test_the_page_runs_no_script_but_its_own(promptlight: Command, hostile: Path) -> None:

@@ -9,11 +9,11 @@ import pytest
 
 from promptlight.io import find_result
 from promptlight.salience import Analysis
-from promptlight.salience.aggregation import choose_method
-from promptlight.salience.comparison import compare_explanations
-from promptlight.salience.explanation import Explanation, Question, explain_target
+from promptlight.salience.explain.comparison import compare_explanations
+from promptlight.salience.explain.explanation import Explanation, Question, explain_target
+from promptlight.salience.explain.span_scores import choose_method
 from promptlight.salience.types import Granularity, Method
-from tests.tutorial import BLOCK, PAGE, TRANSLATION, read_commands, run_tutorial
+from tests.support.tutorial import BLOCK, PAGE, TRANSLATION, read_commands, run_tutorial
 
 LINES = Question(by=Granularity.LINE, target="Recommendation", target_by=Granularity.LINE)
 

@@ -9,8 +9,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from promptlight.cli.chosen import SectionNames
-from promptlight.cli.engine import Engine
 from promptlight.cli.explorer.asking import Asking
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
@@ -20,10 +18,12 @@ from promptlight.cli.explorer.running import Finished, change_said, find_said, s
 from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window, render_help
 from promptlight.cli.views.comparison import render_comparison
-from promptlight.io.listing import Listed
+from promptlight.cli.work.live_model import Engine
+from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError
-from promptlight.salience.explanation import Question
-from promptlight.salience.printable import one_line
+from promptlight.salience.explain.explanation import Question
+from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, SetAside
 
 

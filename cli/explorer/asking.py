@@ -13,9 +13,9 @@ from textual.binding import Binding, BindingType
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
 from promptlight.cli.explorer.view import View
-from promptlight.cli.taste import Marking, Spacing, Taste
+from promptlight.cli.views.look import Marking, Spacing, Taste
 from promptlight.cli.views.palette import Look
-from promptlight.salience.explanation import Question
+from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Cut
 
 INTENSITIES = 10  # steps from the least to the most

@@ -13,10 +13,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
-from promptlight.cli.editor import edit_text
 from promptlight.cli.explorer.editable import restore_text, show_text
+from promptlight.cli.work.editor import edit_text
 from promptlight.salience.errors import PromptlightError
-from promptlight.salience.printable import one_line
+from promptlight.salience.text.printable import one_line
 
 KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 

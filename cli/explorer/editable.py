@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from difflib import SequenceMatcher
 
-from promptlight.salience.printable import printable
+from promptlight.salience.text.printable import printable
 
 LINE_ENDS = {"\u2028": "⟨U+2028⟩", "\u2029": "⟨U+2029⟩"}  # an editor takes them for line feeds
 

@@ -20,8 +20,8 @@ from textual.timer import Timer
 from textual.widgets import Input
 
 from promptlight.cli.explorer.library import Library
-from promptlight.io.listing import Listed
-from promptlight.salience.printable import one_line
+from promptlight.io.results.listing import Listed
+from promptlight.salience.text.printable import one_line
 
 PAUSE = 0.15  # seconds without a key before a search begins: it reads the folder
 CURSOR, OPEN, ASIDE = Style(reverse=True), Style(bold=True), Style(dim=True)

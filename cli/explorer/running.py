@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from promptlight.cli.engine import Engine
-from promptlight.salience.editing import apply_edits, find_edits, said_in
+from promptlight.cli.work.live_model import Engine
 from promptlight.salience.errors import PromptlightError
+from promptlight.salience.text.editing import apply_edits, find_edits, said_in
 from promptlight.salience.types import Analysis, Prompt
 
 

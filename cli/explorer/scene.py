@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
-from promptlight.salience.aggregation import choose_method, choose_targets
-from promptlight.salience.explanation import Explanation, Question, explain_spans, find_targets
-from promptlight.salience.sections import sections_of
+from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
+from promptlight.salience.explain.span_scores import choose_method, choose_targets
+from promptlight.salience.text.sections import sections_of
 from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, Span
 
 Choice = TypeVar("Choice")

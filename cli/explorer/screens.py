@@ -17,8 +17,8 @@ from textual.widgets import Static
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page, lay_out
 from promptlight.cli.explorer.prompts import PromptList, Prompts
-from promptlight.io.listing import Listed
-from promptlight.salience.printable import one_line
+from promptlight.io.results.listing import Listed
+from promptlight.salience.text.printable import one_line
 
 Painter = Callable[[Console], RenderableType]
 BOLD = "bold"

@@ -15,7 +15,7 @@ from promptlight.cli.views.heatmap import render_heading, render_legend
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import render_strongest
 from promptlight.cli.views.text import render_page, render_text, wrap
-from promptlight.salience.printable import one_line, printable
+from promptlight.salience.text.printable import one_line, printable
 
 ROOM = {36: 8, 28: 5, 24: 3}  # from this many lines on, so many of the strongest sources are listed
 HINT = "click a piece of the prompt for its score, or one of the completion to ask about it"

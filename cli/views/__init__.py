@@ -1,1 +1,4 @@
-"""What is drawn on the terminal: a text with its salience, lists, matrices, comparisons. Knows no disk and no model."""
+"""What is drawn on the terminal: a text with its salience, lists, matrices, comparisons.
+
+Does not know: folders, models, options.
+"""

@@ -26,7 +26,7 @@ from promptlight.cli.views.heatmap import describe_scores, render_heading, rende
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE, MARGIN, render_text, wrap
-from promptlight.salience.comparison import (
+from promptlight.salience.explain.comparison import (
     Change,
     Pair,
     PairedSpan,
@@ -36,8 +36,8 @@ from promptlight.salience.comparison import (
     find_moved,
     name_change,
 )
-from promptlight.salience.explanation import Explanation
-from promptlight.salience.printable import one_line, printable
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.text.printable import one_line, printable
 
 SIDE_BY_SIDE = 100  # cells from which on both texts stand beside each other
 SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"}

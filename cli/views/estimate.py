@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlight.cli.estimate import Estimate
+    from promptlight.salience.run.estimate import Estimate
 
 
 def spell_line(estimate: Estimate, free_on_disk: int) -> str:

@@ -13,8 +13,9 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from promptlight.salience.printable import one_line
-from promptlight.salience.trust import Mean, MethodSummary, PromptEvaluation, describe_trust, name_unit
+from promptlight.cli.views.trust import describe_trust, name_unit
+from promptlight.salience.faithfulness.summaries import Mean, MethodSummary, PromptEvaluation
+from promptlight.salience.text.printable import one_line
 
 NAMES = {"drop_1": "drop 1", "drop_3": "drop 3", "drop_5": "drop 5"}
 

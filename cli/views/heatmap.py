@@ -24,14 +24,14 @@ from itertools import chain
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from promptlight.cli.taste import Marking
+from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.palette import SMALLEST_MARK, Look
 from promptlight.cli.views.remarks import describe_sum, name_foil
 from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
-from promptlight.salience.explanation import Explanation
-from promptlight.salience.printable import one_line, quote
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.text.printable import one_line, quote
 from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, StopReason
 
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)

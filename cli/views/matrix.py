@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.cli.taste import Marking
+from promptlight.cli.views.look import Marking
 from promptlight.cli.views.palette import Look, paint
 from promptlight.cli.views.text import ASIDE
-from promptlight.salience.aggregation import build_span_table
-from promptlight.salience.explanation import Explanation
-from promptlight.salience.printable import one_line
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import FloatArray, Role, Span
 
 WIDEST_LABEL = 32  # cells

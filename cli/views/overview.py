@@ -9,8 +9,8 @@ from rich.style import Style
 from rich.text import Text
 
 from promptlight.cli.views.comparison import show_share
-from promptlight.salience.comparison import Difference
-from promptlight.salience.printable import one_line
+from promptlight.salience.explain.comparison import Difference
+from promptlight.salience.text.printable import one_line
 
 BOLD = Style(bold=True)
 WIDEST_ID = 24  # cells

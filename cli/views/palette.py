@@ -22,8 +22,8 @@ from rich.color import Color
 from rich.color_triplet import ColorTriplet
 from rich.style import Style
 
-from promptlight.cli.taste import DEFAULT, NEUTRAL_INTENSITY, Marking, Taste
-from promptlight.cli.views.colours import PINK, TEAL, VIOLET, interpolate, luminance
+from promptlight.cli.views.look import DEFAULT, NEUTRAL_INTENSITY, Marking, Taste
+from promptlight.io.page.colours import PINK, TEAL, VIOLET, interpolate, luminance
 
 # chosen by hand: the nearest of the 256 turn to other hues on their way
 VIOLET_256 = (231, 189, 147, 141, 135, 99, 56, 55, 54)

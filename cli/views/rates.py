@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from promptlight.salience.benchmark import Rate, Scope
+from promptlight.salience.benchmark.rates import Rate, Scope
 from promptlight.salience.types import Benchmark
 
 QUESTIONS = {

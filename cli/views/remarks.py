@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptlight.salience.aggregation import find_foil_text, sum_up
-from promptlight.salience.contrast import AUTO
-from promptlight.salience.printable import quote
+from promptlight.salience.explain.span_scores import find_foil_text, sum_up
+from promptlight.salience.text.contrast import AUTO
+from promptlight.salience.text.printable import quote
 from promptlight.salience.types import Analysis, Cut, Span
 
 FOIL_WIDTH = 40

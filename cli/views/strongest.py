@@ -8,11 +8,11 @@ from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.cli.taste import Marking
+from promptlight.cli.views.look import Marking
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import join_pieces, split_span
-from promptlight.salience.explanation import Explanation
-from promptlight.salience.printable import one_line
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Cut, Granularity, Pattern, Span
 
 PLAIN_SOURCE = ("‹", "›")

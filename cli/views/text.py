@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.cli.taste import Marking, Spacing
+from promptlight.cli.views.look import Marking, Spacing
 from promptlight.cli.views.palette import LEVEL, Look
-from promptlight.salience.explanation import Explanation
-from promptlight.salience.printable import printable
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Cut, Granularity, Role, Span
 
 PLAIN_TARGET = ("»", "«")

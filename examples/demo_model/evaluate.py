@@ -22,8 +22,8 @@ from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
 from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
 from promptlight.salience.demo.recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
-from promptlight.salience.environment import block_tensorflow
-from promptlight.salience.summary import wilson_interval
+from promptlight.salience.loading.environment import block_tensorflow
+from promptlight.salience.statistics import wilson_interval
 
 SEED = "sealed, the third envelope"
 N = 200
@@ -70,7 +70,7 @@ class Judge:
 
     def answer(self, texts: Sequence[str]) -> list[tuple[str, str]]:
         """Analysis and recommendation for each prompt; a completion of another form gives empty texts."""
-        from promptlight.salience.batches import complete
+        from promptlight.salience.run.batches import complete
 
         answers: list[tuple[str, str]] = []
         for start in range(0, len(texts), 25):

@@ -28,8 +28,9 @@ import sentencepiece
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import Decoder, borrow_decoder
+from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.demo.recipes import draw_restaurant_prompt, draw_side_task
+from promptlight.salience.loading.keras import borrow_decoder
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 LABEL_WEIGHT, PROMPT_WEIGHT = 2.5, 0.1

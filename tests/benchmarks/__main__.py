@@ -17,7 +17,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from promptlight.salience.environment import block_tensorflow
+from promptlight.salience.loading.environment import block_tensorflow
 
 NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup")
 ON_GPU = ("salience", "generation")

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import Decoder, Layer
+from promptlight.salience.decoder.decoder import Decoder, Layer
 
 N_TOGETHER = 4
 

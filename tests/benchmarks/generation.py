@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from promptlight.salience.decoder import Decoder
-from promptlight.salience.generation import generate
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.generate import generate
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare, judge, median_ratio
 from tests.benchmarks.models import GEMMA_2_2B, SMALL, Shape, Trio, build_decoder, build_trio, draw_ids
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from promptlight.salience.decoder import Decoder
-from promptlight.salience.gradients import compute_salience
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.gradients.compute import compute_salience
 from tests.benchmarks.generation import through_decoder
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate
 from tests.benchmarks.memory import peak_bytes, settle

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import Decoder
+from promptlight.salience.decoder.decoder import Decoder
 
 
 def through_decoder(decoder: Decoder, ids: Sequence[int], places: Sequence[int]) -> Tensor:

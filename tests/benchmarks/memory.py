@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from promptlight.salience.gradients import compute_salience
+from promptlight.salience.gradients.compute import compute_salience
 from tests.benchmarks.loops import through_decoder, through_transformers
 from tests.benchmarks.measure import Settings, Table, judge
 from tests.benchmarks.models import BIG_VOCABULARY, build_decoder, build_keras, build_transformers, draw_ids

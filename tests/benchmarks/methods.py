@@ -12,13 +12,13 @@ from pathlib import Path
 
 from promptlight.io import read_prompts
 from promptlight.salience import load_model
-from promptlight.salience.batches import complete
-from promptlight.salience.gradients import compute_salience
-from promptlight.salience.methods import Ablate
+from promptlight.salience.ablation.scores import PerturbationOptions, ShapleySampling, compute_perturbation
+from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.model import Model
-from promptlight.salience.options import AnalysisOptions
-from promptlight.salience.perturbation import PerturbationOptions, ShapleySampling, compute_perturbation
-from promptlight.salience.spans import segment
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.options.methods import Ablate
+from promptlight.salience.run.batches import complete
+from promptlight.salience.text.spans import segment
 from promptlight.salience.types import Completion, Granularity, Method, Prompt
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from promptlight.salience.decoder import Decoder, borrow_decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.loading.keras import borrow_decoder
 
 BOS = 2
 

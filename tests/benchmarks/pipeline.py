@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from promptlight.io.store import ResultsWriter
-from promptlight.salience.handles import DEMO_FOLDER
+from promptlight.io.results.store import ResultsWriter
+from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.model import Model
-from promptlight.salience.pipeline import AnalysisOptions, analyze
-from promptlight.salience.tokenizer import Tokenizer
+from promptlight.salience.run.pipeline import AnalysisOptions, analyze
+from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Analysis, Method, Prompt
 from tests.benchmarks.generation import through_keras
 from tests.benchmarks.measure import Settings, Table, judge, measure_seconds, median_ratio

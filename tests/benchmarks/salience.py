@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import Decoder
-from promptlight.salience.gradients import compute_salience
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.types import Granularity, Method, Segmentation
 from tests.benchmarks.floor import count_layer_weights, multiply_all, n_repeats, share_of_need
 from tests.benchmarks.loops import (

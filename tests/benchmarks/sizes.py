@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.io import ResultsWriter
-from promptlight.io.digits import Scores
+from promptlight.io.results.digits import Scores
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Granularity, Model, Prompt, analyze, load_model
-from promptlight.salience.provenance import describe_settings
+from promptlight.salience.run.provenance import describe_settings
 from tests.benchmarks.measure import Settings, Table, judge
 from tests.benchmarks.models import DEMO_SIZED, build_transformers, draw_ids
 from tests.benchmarks.peers import build_tokenizer, spell
-from tests.conftest import EXAMPLES, save_tiny_preset
+from tests.conftest import save_tiny_preset
+from tests.support.paths import EXAMPLES
 
 TOKEN, WORD, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.LINE
 KEPT: dict[str, tuple[Granularity, ...]] = {

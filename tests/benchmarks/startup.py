@@ -14,7 +14,7 @@ from tests.benchmarks.measure import Settings, Table
 from tests.benchmarks.pipeline import EXAMPLES
 
 COMMAND = (sys.executable, "-m", "promptlight.cli")
-LOAD = "from promptlight.salience.environment import block_tensorflow; block_tensorflow(); {}"
+LOAD = "from promptlight.salience.loading.environment import block_tensorflow; block_tensorflow(); {}"
 
 
 def run(settings: Settings) -> list[Table]:

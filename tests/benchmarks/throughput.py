@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from promptlight.io.prompts import PromptReader
-from promptlight.io.store import ResultsWriter
+from promptlight.io.prompts.reader import PromptReader
+from promptlight.io.results.store import ResultsWriter
 from promptlight.salience import Analysis, AnalysisOptions, Prompt, analyze, describe_settings, load_model
 from tests.benchmarks.measure import Settings, Table, judge
 

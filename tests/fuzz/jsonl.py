@@ -10,10 +10,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from promptlight.io.prompts import PromptReader
-from promptlight.io.records import Reading
-from promptlight.io.rows import BOM
-from promptlight.io.template import Template
+from promptlight.io.prompts.reader import PromptReader
+from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.rows import BOM
+from promptlight.io.prompts.template import Template
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside
 from tests.fuzz.surface import TEXTS, Surface, assert_says, assert_storable

@@ -13,16 +13,16 @@ from unittest.mock import patch
 
 from hypothesis import strategies as st
 
-from promptlight.io.sections import read_section_patterns
-from promptlight.salience import patterns
+from promptlight.io.prompts.sections import read_section_patterns
 from promptlight.salience.errors import InputError, UsageError
-from promptlight.salience.patterns import find_matches
-from promptlight.salience.sections import find_sections
-from promptlight.salience.spans import describe_spans, parse_cut, segment
-from promptlight.salience.targets import find_target_spans
+from promptlight.salience.text import patterns
+from promptlight.salience.text.patterns import find_matches
+from promptlight.salience.text.sections import find_sections
+from promptlight.salience.text.spans import describe_spans, parse_cut, segment
+from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Compat, Granularity, Role
 from tests.fuzz.surface import WHOLE_TEXTS, Surface, assert_says, split_whole_texts
-from tests.span_cases import build_completion
+from tests.support.span_cases import build_completion
 
 SECONDS = 0.02
 FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")

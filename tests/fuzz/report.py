@@ -12,14 +12,14 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from promptlight.io.report import ReportEntry, write_report
-from promptlight.salience.aggregation import find_segmentation
-from promptlight.salience.printable import printable
-from promptlight.salience.spans import describe_spans
+from promptlight.io.page.write import ReportEntry, write_report
+from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.salience.text.printable import printable
+from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import Foil, Granularity, Prompt, Section
 from tests.fuzz.surface import HALVES, TEXTS, WHOLE_TEXTS, Surface, split_texts
-from tests.handmade import make_analysis
-from tests.span_cases import build_completion
+from tests.support.handmade import make_analysis
+from tests.support.span_cases import build_completion
 
 FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
 RAMPS = {"light": {"violet": [(0, 0, 0)]}}

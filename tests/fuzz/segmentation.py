@@ -8,12 +8,12 @@ from itertools import pairwise
 
 from hypothesis import strategies as st
 
-from promptlight.salience.completion import build_completion, encode_prompt
 from promptlight.salience.errors import UsageError
-from promptlight.salience.handles import DEMO_FOLDER
-from promptlight.salience.sections import find_sections
-from promptlight.salience.spans import describe_spans, segment
-from promptlight.salience.tokenizer import Tokenizer
+from promptlight.salience.loading.handles import DEMO_FOLDER
+from promptlight.salience.text.completion import build_completion, encode_prompt
+from promptlight.salience.text.sections import find_sections
+from promptlight.salience.text.spans import describe_spans, segment
+from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Compat, Completion, Granularity, Pattern, Prompt, Role, StopReason
 from tests.fuzz.surface import WHOLE_TEXTS, Surface, assert_says, split_whole_texts
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from promptlight.io.jsonline import RecordError
-from promptlight.io.template import Template
+from promptlight.io.prompts.jsonline import RecordError
+from promptlight.io.prompts.template import Template
 from promptlight.salience.errors import InputError
 from tests.fuzz.surface import HALVES, TEXTS, WHOLE_TEXTS, Surface, assert_says, split_texts
 

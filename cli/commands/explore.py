@@ -1,0 +1,56 @@
+"""``promptlight explore``: a results folder as an app in the terminal."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.question import Asking
+from promptlight.cli.options.shared import Device, DeviceOption, Dtype
+from promptlight.cli.work.live_model import read_engine
+from promptlight.cli.work.stored_results import SectionNames
+from promptlight.salience.errors import UsageError
+
+AS_STORED = "default: the folder's own"
+
+
+@with_groups
+def explore(
+    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
+    id: Annotated[str | None, typer.Option("--id", help="Which prompt is open at first (default: the first).")] = None,
+    *,
+    asking: Asking,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help=f"Runs changed prompts; as in run ({AS_STORED}).")
+    ] = None,
+    device: DeviceOption = Device.AUTO,
+    dtype: Annotated[Dtype | None, typer.Option(help=f"The weights' precision ({AS_STORED}).")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(min=1, help=f"Longest completion ({AS_STORED}).")] = None,
+) -> None:
+    """Look around in a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
+
+    Everything is read from the folder; only a changed prompt needs a model. Press ? for all keys.
+    """
+    question, names = asking.question(), SectionNames(asking.sections)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
+    from promptlight.cli.explorer.app import Explorer
+    from promptlight.cli.explorer.library import Library
+    from promptlight.io.results.store import read_settings
+
+    library = Library(results)
+    if id is not None and all(one.id != id for one in library.listed):
+        raise UsageError(f"{results}: no result with id {id!r}; leave --id out to see all")
+    chosen = {"model": model, "device": device, "dtype": dtype, "max_new_tokens": max_new_tokens}
+    engine = read_engine(read_settings(results), **chosen)
+    app = Explorer(library, question=question, engine=engine, names=names, id=id)
+    app.run()
+    if app.running:
+        # a model can't be stopped in the middle of a step, and a thread in torch would tear the interpreter's end
+        sys.stdout.flush()
+        os._exit(0)

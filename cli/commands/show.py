@@ -1,0 +1,89 @@
+"""``promptlight show``: one prompt as coloured text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from promptlight.cli.options.drawing import Drawing
+from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.question import Asking
+from promptlight.cli.options.shared import (
+    ChatOption,
+    CompatOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    MaxNewTokensOption,
+    ModelOption,
+    ShownMethodOption,
+    TopOption,
+)
+from promptlight.cli.work.live_model import LONGEST, Engine
+from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.salience.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from promptlight.cli.views.palette import Look
+
+
+@with_groups
+def show(
+    results: Annotated[Path | None, typer.Argument(help="A results folder that `promptlight run` made.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Which prompt, by its id.")] = None,
+    row: Annotated[
+        int | None, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last (default: the first).")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
+    *,
+    asking: Asking,
+    method: ShownMethodOption = None,
+    matrix: Annotated[bool, typer.Option("--matrix", help="A row per target and a column per source.")] = False,
+    top: TopOption = 8,
+    drawing: Drawing,
+    model: ModelOption = "demo",
+    device: DeviceOption = Device.AUTO,
+    dtype: DtypeOption = Dtype.AUTO,
+    max_new_tokens: MaxNewTokensOption = LONGEST,
+    chat: ChatOption = False,
+    compat: CompatOption = None,
+) -> None:
+    """Show why a completion was written: its prompt, shaded by how much each piece mattered.
+
+    Stored results need no model. With --prompt, the model options say what completes the text.
+    """
+    from promptlight.io.prompts.reader import prompt_from_text
+    from promptlight.salience.explain.explanation import explain_target
+
+    if (results is None) == (prompt is None):
+        raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
+    question, names = asking.question(), SectionNames(asking.sections)  # before a model is paid for
+    drawing.check()
+    if results is not None:
+        if compat:
+            raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
+        analysis = find_stored(results, id=id, row=row, method=method)
+    else:
+        limits = {"device": device, "dtype": dtype, "max_new_tokens": max_new_tokens}
+        engine = Engine(model=model, method=method, compat=compat, **limits)
+        (analysis,) = engine.explain(prompt_from_text(prompt or "", chat=chat))
+    explanation = explain_target(names.give(analysis, question.by), question)
+    trust = StoredTrust(results).describe(analysis, explanation.targets)
+
+    def paint(console: Console, look: Look) -> RenderableType:
+        from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
+
+        return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top, trust=trust)
+
+    def describe() -> Any:
+        from promptlight.cli.views.as_json import describe_explanation
+
+        return describe_explanation(explanation, top) | {"trust": trust or None}
+
+    drawing.draw(paint, describe, signed=analysis.salience.method.is_signed, title="promptlight show")

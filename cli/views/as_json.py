@@ -1,0 +1,79 @@
+"""What the views show, as plain data for ``--json``: texts as they are, numbers in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from promptlight.salience.explain.comparison import Difference, PairedSpan, compare_explanations, find_moved
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.types import Span
+
+
+def describe_explanation(explanation: Explanation, n_top: int | None = None) -> dict[str, Any]:
+    """The question, and the strongest sources (all that score where ``n_top`` is None), the strongest first."""
+    analysis, salience = explanation.analysis, explanation.analysis.salience
+    sources = explanation.strongest(len(explanation.spans) if n_top is None else n_top)
+    return {
+        "id": analysis.completion.prompt.id,
+        "completion": analysis.completion.completion_text,
+        "target": explanation.target_text,
+        "probability": explanation.target_probability,
+        "method": salience.method.value,
+        "objective": salience.objective.value,
+        "by": str(explanation.by),
+        "exact": explanation.exact,
+        "sources": [describe_source(explanation, source) for source in sources],
+    }
+
+
+def describe_source(explanation: Explanation, source: Span) -> dict[str, Any]:
+    """A source with its share and score; ``error`` is the score's standard error, null where that is not known."""
+    errors = explanation.errors
+    return {
+        "line": source.line,
+        "section": source.section,
+        "text": source.text,
+        "share": float(explanation.shares[source.number]),
+        "score": float(explanation.scores[source.number]),
+        "error": None if errors is None else float(errors[source.number]),
+    }
+
+
+def describe_comparison(before: Explanation, after: Explanation, n_top: int) -> dict[str, Any]:
+    """Both questions, how much moved, and every part of the texts with its shares, in order."""
+    paired = compare_explanations(before, after)
+    return {
+        "before": describe_explanation(before, n_top),
+        "after": describe_explanation(after, n_top),
+        "moved": find_moved(paired),
+        "parts": [describe_pair(pair) for pair in paired],
+    }
+
+
+def describe_pair(pair: PairedSpan) -> dict[str, Any]:
+    """What became of a part; null is a part that is not there, or a share of what is part of the target."""
+    return {
+        "change": pair.change.value,
+        "before": pair.before and pair.before.text,
+        "after": pair.after and pair.after.text,
+        "share_before": pair.share_before,
+        "share_after": pair.share_after,
+        "moved": pair.moved,
+    }
+
+
+def describe_differences(differences: Sequence[Difference], n_missing: int) -> dict[str, Any]:
+    """All prompts of two folders."""
+    return {
+        "n_missing": n_missing,
+        "prompts": [
+            {
+                "id": one.id,
+                "same_completion": one.same_completion,
+                "moved": one.moved,
+                "most": one.most and describe_pair(one.most),
+            }
+            for one in differences
+        ],
+    }

@@ -1,0 +1,159 @@
+"""What `promptlight doctor` looks at. Each check says what it found and, where something is wrong, what to do.
+
+Secrets are looked for, never read out: a check says whether there is a login, not which.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from promptlight.salience.loading.model_size import GIB, MODELS
+
+NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One finding; ``fix`` is what to do, None where nothing is wrong."""
+
+    topic: str
+    found: str
+    fix: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where models would run by default: memory in bytes, and the bytes of a weight."""
+
+    device: str
+    total: int
+    free: int
+    dtype: str
+    weight_bytes: int
+    on_cpu: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """Whether a model would fit: bytes of its weights with room to load and to work, against those that are free."""
+
+    model: str
+    needed: int
+    fits: bool
+
+
+def check_all(machine: Machine) -> Iterator[Check]:
+    """All checks, in the order in which a newcomer needs them."""
+    yield from check_packages()
+    yield from check_backend()
+    yield check_device(machine)
+    yield check_kaggle()
+    yield check_hugging_face()
+    yield check_cache()
+
+
+def check_packages() -> Iterator[Check]:
+    """Python, and each package that promptlight can't do without."""
+    yield Check(topic="Python", found=f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    found: list[str] = []
+    for name in NEEDED:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            yield Check(topic="package", found=f"{name} is missing", fix=f"pip install {name}, or promptlight again")
+    yield Check(topic="packages", found=", ".join(found))
+
+
+def check_backend() -> Iterator[Check]:
+    """Keras has to run on PyTorch."""
+    chosen = os.environ.get("KERAS_BACKEND", "torch")
+    fix = None if chosen == "torch" else "unset KERAS_BACKEND, or set it to torch"
+    yield Check(topic="Keras backend", found=chosen, fix=fix)
+
+
+def check_device(machine: Machine) -> Check:
+    """Where models run, and whether a GPU lies idle."""
+    found = f"{machine.device}: {machine.free / GIB:.1f} of {machine.total / GIB:.1f} GiB free, {machine.dtype}"
+    idle = machine.device.startswith("CPU") and shutil.which("nvidia-smi") is not None
+    fix = "a GPU is there, but this torch is built without CUDA: see pytorch.org/get-started" if idle else None
+    return Check(topic="device", found=found, fix=fix)
+
+
+def check_kaggle() -> Check:
+    """Whether Kaggle's models can be fetched."""
+    from promptlight.salience.loading.handles import KAGGLE_LOGIN
+
+    try:
+        from kagglehub.config import get_kaggle_credentials
+
+        there = get_kaggle_credentials() is not None
+    except ValueError:
+        return Check(topic="Kaggle login", found="its file can't be read", fix=KAGGLE_LOGIN)
+    except ImportError as error:
+        return Check(topic="Kaggle login", found=f"unknown ({error.name} is missing)", fix="pip install kagglehub")
+    fix = None if there else f"only needed for Gemma from Kaggle: {KAGGLE_LOGIN}"
+    return Check(topic="Kaggle login", found="present" if there else "none", fix=fix)
+
+
+def check_hugging_face() -> Check:
+    """Whether gated models on Hugging Face can be fetched."""
+    try:
+        from huggingface_hub import get_token
+    except ImportError:
+        return Check(topic="Hugging Face login", found="unknown", fix="pip install huggingface-hub")
+    there = get_token() is not None
+    fix = None if there else "only needed for Gemma from Hugging Face: `hf auth login`, or set HF_TOKEN"
+    return Check(topic="Hugging Face login", found="present" if there else "none", fix=fix)
+
+
+def check_cache() -> Check:
+    """Which models need no download any more."""
+    names = [*find_kaggle_models(), *find_hugging_face_models()]
+    return Check(topic="models on disk", found=", ".join(["demo", *sorted(names)]))
+
+
+def find_kaggle_models() -> Iterator[str]:
+    """Handles of the presets in kagglehub's cache."""
+    from kagglehub.config import get_cache_folder
+
+    root = Path(get_cache_folder()) / "models"
+    for config in root.glob("*/*/*/*/*/config.json"):
+        yield f"kaggle://{config.parent.relative_to(root).as_posix()}"
+
+
+def find_hugging_face_models() -> Iterator[str]:
+    """Handles of the models in Hugging Face's cache that are called a Gemma."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    for folder in Path(HF_HUB_CACHE).glob("models--*gemma*"):
+        if any(folder.glob("snapshots/*/config.json")):
+            yield f"hf://{folder.name.removeprefix('models--').replace('--', '/')}"
+
+
+def inspect_machine() -> Machine:
+    """The device that --device auto takes."""
+    import torch
+
+    from promptlight.salience.decoder.free_memory import free_bytes
+
+    if torch.cuda.is_available():
+        free, total = torch.cuda.mem_get_info()
+        name = torch.cuda.get_device_name()
+        return Machine(device=f"CUDA ({name})", total=total, free=free, dtype="bfloat16", weight_bytes=2, on_cpu=False)
+    device = f"CPU ({os.cpu_count()} cores)"
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else 0
+    free = free_bytes(torch.device("cpu"))
+    return Machine(device=device, total=max(total, free), free=free, dtype="float32", weight_bytes=4, on_cpu=True)
+
+
+def find_fits(machine: Machine) -> list[Fit]:
+    """Which of the usual models would fit there."""
+    needed = {name: size.bytes_to_work(machine.weight_bytes, on_cpu=machine.on_cpu) for name, size in MODELS.items()}
+    return [Fit(model=name, needed=size, fits=size <= machine.free) for name, size in needed.items()]

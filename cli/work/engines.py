@@ -1,0 +1,118 @@
+"""Where the work of ``run`` is done: in this process, or by actors on a Ray cluster."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from promptlight.cli.options.scaling import Scaling
+from promptlight.cli.options.shared import RunEngine
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Analysis, Prompt, SetAside
+
+if TYPE_CHECKING:
+    from promptlight.salience.model import Model, ModelFacts
+    from promptlight.salience.run.cluster.pool import Pool
+    from promptlight.salience.run.pipeline import AnalysisOptions
+
+
+ENDED_BY_RAY = "The actor is dead because it was killed by `ray.kill`"
+Analyze = Callable[[Iterable[Prompt]], Iterator[Analysis | SetAside]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Who does the work: what their model is, and prompts to results, in order.
+
+    ``ask`` has a function look at the model where it is loaded, before the work begins.
+    """
+
+    model: Model | ModelFacts
+    n_actors: int
+    ask: Callable[[Callable[[Model], Any]], Any]
+    analyze: Analyze
+
+
+@contextlib.contextmanager
+def open_workers(
+    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
+) -> Iterator[Workers]:
+    """The engine that was asked for, with the model loaded. Raises UsageError where Ray is wanted and not installed."""
+    if scaling.engine is RunEngine.RAY:
+        with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
+            yield workers
+        return
+    from promptlight.salience.loading.load import load_model
+    from promptlight.salience.run.pipeline import analyze
+
+    loaded = load_model(model, device=device, dtype=dtype)
+    yield Workers(
+        model=loaded,
+        n_actors=1,
+        ask=lambda question: question(loaded),
+        analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size),
+    )
+
+
+@contextlib.contextmanager
+def _open_actors(
+    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
+) -> Iterator[Workers]:
+    try:
+        from promptlight.salience.run.cluster.cluster import ClusterOptions, open_cluster
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] != "ray":
+            raise
+        raise UsageError("--engine ray: expected Ray, found none; pip install 'promptlight[ray]'") from error
+    wanted = ClusterOptions(address=scaling.ray_address, actors=scaling.actors, gpus_per_actor=scaling.gpus_per_actor)
+    opening = open_cluster(model, device=device, dtype=dtype, options=wanted)
+    with contextlib.ExitStack() as until_closed, contextlib.ExitStack() as opened:
+        with _hearing_ray(until_closed):
+            cluster = opened.enter_context(opening)
+        print(describe_pool(cluster.pool), file=sys.stderr)
+
+        def ask(question: Callable[[Model], Any]) -> Any:
+            with _hearing_ray(until_closed):
+                return cluster.ask(question)
+
+        def analyze(prompts: Iterable[Prompt]) -> Iterator[Analysis | SetAside]:
+            with _hearing_ray(until_closed):
+                yield from cluster.analyze(prompts, options, batch_size=batch_size)
+
+        yield Workers(model=cluster.model, n_actors=cluster.pool.n_actors, ask=ask, analyze=analyze)
+
+
+@contextlib.contextmanager
+def _hearing_ray(until_closed: contextlib.ExitStack) -> Iterator[None]:
+    """What Ray says on stdout, such as that a machine died, goes to stderr; nothing once it is only to be closed."""
+    try:
+        with contextlib.redirect_stdout(FromRay()):
+            yield
+    except BaseException:
+        until_closed.enter_context(contextlib.redirect_stdout(None))
+        raise
+
+
+class FromRay(io.TextIOBase):
+    """Takes what is printed to stderr, but for what Ray says of actors that it ended itself."""
+
+    _is_dropped = False
+
+    def write(self, text: str) -> int:
+        """Called by ``print``: with a message, then with its line feed."""
+        self._is_dropped = ENDED_BY_RAY in text or (self._is_dropped and text == "\n")
+        return len(text) if self._is_dropped else sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Called by ``print``."""
+        sys.stderr.flush()
+
+
+def describe_pool(pool: Pool) -> str:
+    """The actors in a line."""
+    has = f"{pool.n_gpus:g} GPU" if pool.n_gpus else f"{pool.n_cpus} CPU{'s' * (pool.n_cpus > 1)}"
+    return f"Ray: {pool.n_actors} actor{'s' * (pool.n_actors > 1)}, {has} each"

@@ -1,0 +1,83 @@
+"""Which stored results a command works on: ``--id``, ``--where``, ``--sections``, and what of a folder can be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from promptlight.salience.errors import OutputError, UsageError
+from promptlight.salience.types import Analysis, Cut, Granularity, Method, SetAside
+
+
+def find_stored(
+    results: Path, *, id: str | None = None, row: int | None = None, method: Method | None = None
+) -> Analysis:
+    """One result of a folder; the first where nothing is said. Raises UsageError if it was set aside."""
+    from promptlight.io.results.store import find_result
+    from promptlight.salience.explain.span_scores import choose_method
+
+    if id is not None and row is not None:
+        raise UsageError("expected either --id or --row, found both: leave one out")
+    result = find_result(results, id=id, row=row or 0)
+    if isinstance(result, SetAside):
+        raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
+    return choose_method(result, method) if method else result
+
+
+class SectionNames:
+    """What ``--sections`` names in each prompt; nothing without it. Raises at once what is wrong with the file."""
+
+    def __init__(self, path: Path | None) -> None:
+        from promptlight.io.prompts.sections import read_section_patterns
+
+        self._patterns = read_section_patterns(path) if path else None
+
+    def give(self, analysis: Analysis, *cuts: Cut | None) -> Analysis:
+        """The analysis with its sections. Raises UsageError if one of the cuts asks for some and there are none."""
+        from promptlight.salience.text.sections import name_sections, sections_of
+
+        named = name_sections(analysis, self._patterns) if self._patterns else analysis
+        if Granularity.SECTION in cuts and not sections_of(named.completion.prompt):
+            reason = "expected a prompt with sections, found none: give its record `sections`, or say --sections FILE"
+            raise UsageError(f"{named.completion.prompt.id}: {reason}")
+        return named
+
+
+class ChosenResults:
+    """The results of a folder that were asked for, read anew by each loop over them.
+
+    Damaged shards are left out; ``raise_damage`` says so when all else is done. Raises what is wrong with a condition
+    or with a file of sections at once, and UsageError behind the last result if none was found.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        ids: Sequence[str] | None,
+        where: Sequence[str] | None,
+        sections: Path | None,
+        method: Method | None = None,
+    ) -> None:
+        from promptlight.io.prompts.selection import parse_condition
+
+        self.folder = folder
+        self._ids = ids or ()
+        self._conditions = [parse_condition(condition) for condition in where or ()]
+        self._names, self._method = SectionNames(sections), method
+        self._problems: list[str] = []
+
+    def __iter__(self) -> Iterator[Analysis]:
+        from promptlight.io.prompts.selection import select_results
+        from promptlight.io.results.store import read_results
+        from promptlight.salience.explain.span_scores import choose_method
+
+        self._problems.clear()
+        for analysis in select_results(read_results(self.folder, self._problems), self._ids, self._conditions):
+            named = self._names.give(analysis)
+            yield choose_method(named, self._method) if self._method else named
+
+    def raise_damage(self) -> None:
+        """Raise OutputError if the latest loop could not read all."""
+        if self._problems:
+            raise OutputError(f"{'; '.join(self._problems)}; all other results were read")

@@ -1,0 +1,4 @@
+"""The page that ``report`` writes, and its colours.
+
+Does not know: how results are stored.
+"""

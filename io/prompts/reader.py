@@ -1,0 +1,170 @@
+"""Reading prompts: one record at a time from one source after the other, every fault named with its line.
+
+``records.py`` says what a record is. One that can't be used becomes a ``SetAside`` with the reason; with ``strict`` it
+raises InputError instead.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from promptlight.io.prompts.jsonline import HALF_CHARACTER
+from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
+from promptlight.io.prompts.rows import read_rows
+from promptlight.io.prompts.selection import matches
+from promptlight.io.prompts.sources import Source, copy_source, parse_source
+from promptlight.salience.errors import InputError, UsageError
+from promptlight.salience.text.chat import USER, Message, format_turns
+from promptlight.salience.types import Prompt, SetAside
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which records are taken: with one of these ids, with all of these values in their fields, a sample of those."""
+
+    ids: Sequence[str] = ()
+    conditions: Sequence[tuple[str, str]] = ()
+    sample: int | None = None
+    seed: int = 0
+    limit: int | None = None  # before all else: only the first records are looked at
+
+
+class PromptReader:
+    """The records of some sources in order, read anew by each loop over it, one in memory at a time.
+
+    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
+    blank lines that the latest loop has skipped so far. No two records have the same id: the second one is set aside
+    under another. Iterating raises InputError for a source that can't be read or that has no records, and with
+    ``strict`` for the first record that can't be used.
+    """
+
+    def __init__(
+        self,
+        sources: str | Path | Sequence[str | Path],
+        *,
+        strict: bool = False,
+        reading: Reading | None = None,
+        selection: Selection | None = None,
+    ) -> None:
+        given = [sources] if isinstance(sources, str | Path) else sources
+        self.sources = [parse_source(source) for source in given]
+        self.strict = strict
+        self.reading = reading or Reading()
+        self.selection = selection or Selection()
+        self.n_blank = 0
+
+    @cached_property
+    def _folder(self) -> Path:
+        """For copies of what is no file; it goes with the reader."""
+        folder = tempfile.mkdtemp(prefix="promptlight-")
+        weakref.finalize(self, shutil.rmtree, folder)
+        return Path(folder)
+
+    @cached_property
+    def _paths(self) -> list[tuple[Source, Path]]:
+        """Each source with its file."""
+        return [
+            (source, Path(source.path) if source.is_file else copy_source(source, self._folder))
+            for source in self.sources
+        ]
+
+    def __iter__(self) -> Iterator[Prompt | SetAside]:
+        chosen = filter(self._is_wanted, self._read())
+        yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
+
+    def without_strictness(self) -> PromptReader:
+        """A reader of the same records that sets aside what can't be used, for a look at them beforehand."""
+        lenient = copy.copy(self)  # on the same files: what was fetched is fetched once
+        lenient.strict = False
+        return lenient
+
+    def count(self) -> int:
+        """How many records there are. Raises InputError as iterating does, or if a wanted id or value is not there."""
+        wanted = self.selection
+        if not (wanted.ids or wanted.conditions):
+            counts = [sum(1 for _, row in read_rows(source, path) if row) for source, path in self._paths]
+            if 0 in counts:
+                raise _no_prompts(self.sources[counts.index(0)])
+            return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
+        ids = {record.id for record in filter(self._is_wanted, self._read())}
+        if missing := [id for id in wanted.ids if id not in ids]:
+            found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
+            raise InputError(_name(self.sources), None, f"{found}; check --id and --where")
+        if not ids:
+            asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
+            raise InputError(_name(self.sources), None, f"expected records with {asked}, found none; check --where")
+        return min(len(ids), wanted.sample or len(ids))
+
+    def _read(self) -> Iterator[Prompt | SetAside]:
+        """All records up to the limit."""
+        self.n_blank = 0
+        places: Places = {}
+        for source, path in self._paths:
+            n_before = len(places)
+            for number, row in read_rows(source, path):
+                if len(places) == self.selection.limit:
+                    return
+                if not row:
+                    self.n_blank += 1
+                    continue
+                record = read_record(row, source, number, places, self.reading)
+                if self.strict and isinstance(record, SetAside):
+                    raise InputError(source.path, number, record.reason)
+                places[record.id] = (source.path, number)
+                yield record
+            if len(places) == n_before:
+                raise _no_prompts(source)
+
+    def _is_wanted(self, record: Prompt | SetAside) -> bool:
+        """What can't be used is wanted too, unless it is another record that was asked for."""
+        if isinstance(record, SetAside):
+            return not self.selection.ids or record.id in self.selection.ids
+        return matches(record, self.selection.ids, self.selection.conditions)
+
+    def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
+        """So many of them, each as likely as any other, in their order."""
+        generator = random.Random(self.selection.seed)
+        drawn: list[tuple[int, Prompt | SetAside]] = []
+        for number, record in enumerate(records):
+            place = number if number < n_wanted else generator.randrange(number + 1)
+            if place < n_wanted:
+                drawn[place : place + 1] = [(number, record)]
+        for _, record in sorted(drawn, key=lambda pair: pair[0]):
+            yield record
+
+
+def read_prompts(
+    sources: str | Path | Sequence[str | Path], *, strict: bool = False, chat: bool = False
+) -> Iterator[Prompt | SetAside]:
+    """One pass over a ``PromptReader``.
+
+    A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``.
+    """
+    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat)))
+
+
+def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
+    """A prompt that was typed on the command line, for ``chat`` as the user's turn of a chat."""
+    if not text.strip():
+        raise UsageError("--prompt: expected some text, found none; write it between quotes")
+    if HALF_CHARACTER.search(text):  # how Python passes on bytes that are not of the terminal's encoding
+        raise UsageError("--prompt: expected text in UTF-8, found other bytes; set the terminal to UTF-8")
+    shown, turns = format_turns([Message(USER, text)]) if chat else (text, ())
+    return Prompt(id="prompt", text=shown, turns=turns, fingerprint=fingerprint(text.encode()))
+
+
+def _name(sources: Sequence[Source]) -> str:
+    return ", ".join(source.path for source in sources)
+
+
+def _no_prompts(source: Source) -> InputError:
+    what = "no prompts in it; expected one JSON object per line, each with a `prompt`"
+    return InputError(source.path, None, what)

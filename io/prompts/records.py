@@ -1,0 +1,239 @@
+"""One row of a prompt file as a ``Prompt``, or as a ``SetAside`` that says what is wrong with it.
+
+A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
+optionally ``id``, ``source`` (a label), ``target`` (a completion of its own), ``sections`` (named parts of the prompt,
+each by its text or its range of characters) and any other fields, which are kept. A chat that ends with the model's
+message brings that along as its target.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, cast
+
+from promptlight.io.prompts.jsonline import (
+    HALF_CHARACTER,
+    RecordError,
+    check_characters,
+    check_value,
+    kind_of,
+    spell_halves,
+)
+from promptlight.io.prompts.rows import Row, to_record
+from promptlight.io.prompts.sources import Source
+from promptlight.io.prompts.template import Template
+from promptlight.salience.text.chat import MODEL, ROLES, USER, Message, format_turns
+from promptlight.salience.text.sections import count_blanks, locate_section, order_sections
+from promptlight.salience.types import Prompt, Section, SetAside, Turn
+
+OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How rows become prompts: which fields hold what, and what is made of a plain prompt."""
+
+    prompt_field: str = "prompt"
+    target_field: str = "target"
+    id_field: str = "id"
+    template: Template | None = None  # makes the prompt of the record's fields
+    chat: bool = False  # makes a plain prompt the user's turn of a chat
+
+
+Places = dict[str, tuple[str, int]]
+"""Where each id was seen first: the file's path, and the row's number."""
+
+
+def read_record(row: Row, source: Source, number: int, places: Places, reading: Reading) -> Prompt | SetAside:
+    """One row as a prompt, or what is readable of it; ``places`` has the ids before it."""
+    own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
+    record: dict[str, Any] = {}
+    try:
+        record = _rename(to_record(source.format, row), reading)
+        for name, value in record.items():
+            check_characters("a field's name", name)
+            check_value(f"`{name}`", value)
+        id = _read_id(record) or own_id
+        if id in places:
+            path, line = places[id]
+            place = f"line {line}" if path == source.path else f"{path}:{line}"
+            raise RecordError(f"expected an id of its own, found {id!r}, which {place} has; give this one another")
+        return _build_prompt(record, id, shown_path, number, reading)
+    except RecordError as error:
+        return SetAside(
+            id=_choose_free_id(record, own_id, places),
+            path=shown_path,
+            line=number,
+            reason=str(error),
+            source=_readable(record.get("source")),
+            prompt=_readable(record.get("prompt")),
+            fingerprint=fingerprint(row if isinstance(row, bytes) else repr(row).encode()),
+        )
+
+
+def _rename(record: dict[str, Any], reading: Reading) -> dict[str, Any]:
+    """The record with its fields under our names, and with the prompt that a template makes of them."""
+    wanted = {reading.prompt_field: "prompt", reading.target_field: "target", reading.id_field: "id"}
+    for name, own in wanted.items():
+        if name != own and name in record and own in record:
+            raise RecordError(f"expected `{name}` to be the {own}, found `{own}` too; rename one of them")
+    renamed = {wanted.get(name, name): value for name, value in record.items()}
+    if reading.template is None:
+        return renamed
+    if "messages" in renamed:
+        raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
+    return renamed | {"prompt": reading.template.fill(record)}
+
+
+def _read_id(record: dict[str, Any]) -> str | None:
+    id = record.get("id")
+    if id is None or id == "":
+        return None
+    if isinstance(id, bool) or not isinstance(id, str | int):
+        raise RecordError(f"expected `id` to be text or a whole number, found {kind_of(id)}; write it in quotes")
+    check_characters("`id`", str(id))
+    return str(id)
+
+
+def _choose_free_id(record: dict[str, Any], own_id: str, taken: Places) -> str:
+    """An id to file an unusable record under: its own if it can be read and no other record has it."""
+    try:
+        id = _read_id(record)
+    except RecordError:
+        id = None
+    if id is not None and id not in taken:
+        return id
+    return own_id if own_id not in taken else next(id for n in count(2) if (id := f"{own_id}-{n}") not in taken)
+
+
+def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading: Reading) -> Prompt:
+    if ("prompt" in record) == ("messages" in record):
+        raise RecordError(f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}")
+    target = _read_text(record, "target") or None
+    _read_text(record, "foil")  # which stays among the fields
+    if "messages" in record:
+        messages = _read_messages(record["messages"])
+        if messages[-1].role == MODEL:
+            if target is not None:
+                raise RecordError("expected one target, found `target` and a last message of the model's; keep one")
+            target = messages.pop().text
+    else:
+        messages = [Message(USER, _require_prompt(record))]
+    try:
+        text, turns = format_turns(messages) if reading.chat or "messages" in record else (messages[0].text, ())
+    except ValueError as error:
+        raise RecordError(f"{error}; mend `messages`") from error
+    return Prompt(
+        id=id,
+        text=text,
+        turns=turns,
+        sections=_read_sections(record, text, turns),
+        target=target,
+        source=_read_text(record, "source"),
+        fields={name: value for name, value in record.items() if name not in OWN_FIELDS},
+        path=path,
+        line=line,
+        fingerprint=fingerprint(json.dumps(record, sort_keys=True).encode()),
+    )
+
+
+def _list_fields(record: dict[str, Any]) -> str:
+    if "prompt" in record:
+        return "both; keep one"
+    names = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
+    return f"{names}; give the prompt that name, or say --prompt-field"
+
+
+def _require_prompt(record: dict[str, Any]) -> str:
+    text = _read_text(record, "prompt")
+    if text is None:
+        raise RecordError("expected `prompt` to be text, found null; fill it in or remove the line")
+    if not text.strip():
+        raise RecordError("expected `prompt` to be text, found it empty; fill it in or remove the line")
+    return text
+
+
+def _read_messages(value: Any) -> list[Message]:
+    """At least one message, each of a known role and not empty."""
+    if not isinstance(value, list) or not value:
+        found = "it empty" if value == [] else kind_of(value)
+        raise RecordError(f'expected `messages` to be an array of {{"role": ..., "content": ...}}, found {found}')
+    return [_read_message(message, number) for number, message in enumerate(cast("list[Any]", value), 1)]
+
+
+def _read_message(value: Any, number: int) -> Message:
+    place = f"message {number}"
+    message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    role, content = message.get("role"), message.get("content")
+    if not isinstance(role, str) or role not in ROLES:
+        found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
+        raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
+    if isinstance(content, list):  # parts, as some interfaces have them
+        parts = cast("list[Any]", content)
+        texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
+        if len(texts) == len(parts) and all(isinstance(text, str) for text in texts):
+            content = "".join(map(str, texts))
+    if not isinstance(content, str) or not content.strip():
+        found = "it empty" if isinstance(content, str) else kind_of(content)
+        raise RecordError(f"expected `content` of {place} to be text, found {found}; fill it in")
+    return Message(ROLES[role], content)
+
+
+def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -> tuple[Section, ...]:
+    """The named parts of a prompt, in order; ranges count characters of the field ``prompt``."""
+    wanted = record.get("sections")
+    if wanted is None:
+        return ()
+    if not isinstance(wanted, dict):
+        raise RecordError(f"expected `sections` to be an object of names and texts, found {kind_of(wanted)}")
+    sections: list[Section] = []
+    try:
+        for name, value in cast("dict[str, Any]", wanted).items():
+            if not isinstance(value, str):
+                start, stop = _read_range(name, value, record)
+                if turns:  # the prompt stands there without its outer blanks
+                    shift = turns[0].start - count_blanks(record["prompt"])
+                    start, stop = max(start + shift, turns[0].start), min(stop + shift, turns[0].stop)
+                sections.append(Section(name=name, start=start, stop=stop))
+            else:
+                sections.append(locate_section(name, value, text))
+        return order_sections(sections)
+    except ValueError as error:
+        raise RecordError(str(error)) from error
+
+
+def _read_range(name: str, value: Any, record: dict[str, Any]) -> tuple[int, int]:
+    """[start, stop] with some text between them."""
+    numbers = cast("list[Any]", value) if isinstance(value, list) else []
+    if len(numbers) != 2 or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
+        raise ValueError(f"expected section {name!r} to be text or [start, stop], found {kind_of(value)}")
+    start, stop = numbers
+    prompt = record.get("prompt")
+    if not isinstance(prompt, str):
+        raise ValueError(f"expected section {name!r} of a chat to be text, found a range; copy the text")
+    if not 0 <= start < stop <= len(prompt) or not prompt[start:stop].strip():
+        raise ValueError(
+            f"expected section {name!r} to be some text from 0 to {len(prompt)}, found [{start}, {stop}]; count "
+            "characters of `prompt`"
+        )
+    return start, stop
+
+
+def _read_text(record: dict[str, Any], name: str) -> str | None:
+    value = record.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RecordError(f"expected `{name}` to be text, found {kind_of(value)}; write it in quotes")
+    return value
+
+
+def _readable(value: Any) -> str | None:
+    """Text that can be stored, or None."""
+    return value if isinstance(value, str) and not HALF_CHARACTER.search(value) else None
+
+
+def fingerprint(data: bytes) -> str:
+    """Changes when the data does."""
+    return hashlib.sha256(data).hexdigest()[:16]

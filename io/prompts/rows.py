@@ -1,0 +1,129 @@
+"""The rows of a prompt file, whatever its format, one at a time and with their numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
+from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Format, Source, explain
+from promptlight.salience.errors import InputError
+
+BOM = b"\xef\xbb\xbf"
+BEYOND: Any = None  # what a table's cells beyond its last column are kept under: no column can be called that
+Row = bytes | dict[str, Any]
+"""A line of JSON or text without its end, or a table's row by its columns; empty for a blank line."""
+
+
+def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
+    """Each row with its number from 1: a line's, in CSV its first line's, in Parquet the row's own.
+
+    Raises InputError for a file that can't be read.
+    """
+    try:
+        match source.format:
+            case Format.PARQUET:
+                yield from _read_parquet(path)
+            case Format.CSV | Format.TSV:
+                with _open(source, path) as file:
+                    yield from _read_csv(source, file)
+            case _:
+                with _open(source, path) as file:
+                    for number, line in _read_lines(file):
+                        yield number, line.rstrip()
+    except OSError as error:
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
+
+
+def to_record(format: Format, row: Row) -> dict[str, Any]:
+    """A row as a record's fields. Raises RecordError with the reason."""
+    if isinstance(row, dict):
+        if BEYOND in row:
+            raise RecordError(f"expected as many cells as columns, found {len(row[BEYOND])} more; put text into quotes")
+        return row
+    return {"prompt": decode_line(row)} if format is Format.TEXT else parse_object(row)
+
+
+def _open(source: Source, path: Path) -> BinaryIO:
+    if source.packing is None:
+        return open(path, "rb")
+    import pyarrow as pa
+
+    return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(open(path, "rb"), source.packing)))
+
+
+def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each line with its number; of one that is too long, no more than shows that it is."""
+    most, number = LONGEST_LINE + len(b"\r\n"), 0
+    while line := file.readline(most):
+        number += 1
+        yield number, line.removeprefix(BOM) if number == 1 else line
+        while len(line) == most and not line.endswith(b"\n"):
+            line = file.readline(most)
+
+
+def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
+    """Rows by the header's names; a cell may hold line feeds."""
+    csv.field_size_limit(LONGEST_LINE)  # the module's own is 131,072
+    mark = "\t" if source.format is Format.TSV else ","
+    table = csv.DictReader(_decode_lines(source, file), restkey=BEYOND, delimiter=mark, strict=True)
+    try:
+        names = table.fieldnames or []
+        if len(set(names)) < len(names):
+            raise InputError(source.path, 1, "expected each column once in the header; rename one")
+        before = table.reader.line_num
+        for row in table:
+            yield before + 1, row
+            before = table.reader.line_num
+    except csv.Error as error:
+        reason = f"expected CSV with a header, found it broken: {error}; mend it there"
+        raise InputError(source.path, table.reader.line_num, reason) from error
+
+
+def _decode_lines(source: Source, file: BinaryIO) -> Iterator[str]:
+    for number, line in _read_lines(file):
+        try:
+            yield decode_line(line)
+        except RecordError as error:
+            raise InputError(source.path, number, str(error)) from error
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(pa.OSFile(os.fsencode(path))) as file:
+            if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
+                raise InputError(str(path), None, "expected each column once; rename one")
+            number = 0
+            for batch in file.iter_batches(batch_size=64):
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, _as_json(row)
+    except pa.ArrowInvalid as error:
+        raise InputError(str(path), None, f"expected Parquet, found something else ({error})") from error
+    except UnicodeDecodeError as error:  # whoever wrote the file may put any bytes into a column of text
+        raise InputError(
+            str(path), None, f"expected text in UTF-8, found other bytes ({error}); write it anew"
+        ) from error
+
+
+def _as_json(value: Any) -> Any:
+    """A value of a table as JSON could spell it: dates and the like as text, what is no number as null."""
+    match value:
+        case dict():
+            return {str(name): _as_json(item) for name, item in cast("dict[Any, Any]", value).items()}
+        case list():
+            return [_as_json(item) for item in cast("list[Any]", value)]
+        case float() if not math.isfinite(value):
+            return None
+        case str() | bool() | int() | float() | None:
+            return value
+        case _:
+            return str(value)

@@ -1,0 +1,134 @@
+"""Where prompts come from: files of several formats, packed or not, standard input, addresses, the bundled samples.
+
+What does not lie on this disk as a file is copied to a folder first: it can then be counted, and read again.
+An address may hold a password or a signature: it is known outside of here by a name without them.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import IO, cast
+
+from promptlight.salience.errors import InputError
+from promptlight.salience.text.secrets import hide_secrets
+
+SAMPLE_PROMPTS = "sample_prompts"
+STDIN = "-"
+WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
+_NAMED = re.compile(r"([A-Za-z][\w-]+):(?!//)(.+)")  # one letter would be a Windows drive
+_PACKED = {".gz": "gzip", ".zst": "zstd"}
+_WEB = ("http", "https")
+_SCHEMES = (*_WEB, "hf", "s3", "gs", "file")
+
+
+class Format(StrEnum):
+    """How a file holds its records."""
+
+    JSONL = "jsonl"
+    TEXT = "txt"  # a prompt a line
+    CSV = "csv"
+    TSV = "tsv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True)
+class Source:
+    """One place that prompts come from; records without an id are called after its name.
+
+    ``path`` is what messages and results say; where it is an address, ``address`` is the whole of it.
+    """
+
+    name: str
+    path: str
+    format: Format
+    packing: str | None = None  # as pyarrow calls it
+    address: str | None = field(default=None, repr=False)
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it has to be fetched."""
+        return self.address is not None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it can be counted and then read, which uses a pipe up."""
+        return not self.is_remote and self.path != STDIN and not Path(self.path).is_fifo()
+
+
+def parse_source(text: str | Path) -> Source:
+    """``path``, ``name:path``, ``-``, ``https://...`` or ``sample_prompts``; the ending says the format, or JSONL."""
+    path, name = str(text), None
+    if path == SAMPLE_PROMPTS and not Path(path).exists():
+        return Source(path, str(Path(__file__).with_name(f"{SAMPLE_PROMPTS}.jsonl")), Format.JSONL)
+    if (named := _NAMED.fullmatch(path)) and not Path(path).exists():
+        name, path = named.groups()
+    if path == STDIN:
+        return Source(name or "stdin", path, Format.JSONL)
+    address = path if "://" in path else None
+    path = hide_secrets(address) if address else path
+    file = PurePosixPath(re.sub(r"[?#].*", "", path)) if address else Path(path)
+    packing = _PACKED.get(file.suffix.lower())
+    file = file.with_suffix("") if packing else file
+    ending = file.suffix.lower().removeprefix(".")
+    format = Format(ending) if ending in set(Format) else Format.JSONL
+    return Source(name or file.stem, path, format, packing, address)
+
+
+def copy_source(source: Source, folder: Path) -> Path:
+    """What is no file on this disk, copied into the folder. Raises InputError if it can't be reached."""
+    copied = folder / f"{len(list(folder.iterdir()))}"
+    try:
+        if source.address is not None:
+            _fetch(source.address, source.path, copied)
+        else:
+            is_stdin = source.path == STDIN
+            with open(0 if is_stdin else source.path, "rb", closefd=not is_stdin) as pipe, copied.open("wb") as file:
+                shutil.copyfileobj(pipe, file)
+    except OSError as error:
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
+    return copied
+
+
+def _fetch(address: str, shown: str, copied: Path) -> None:
+    """Copy a remote file. Each of fsspec's file systems has its own errors; those of a missing package say which."""
+    scheme = address.partition("://")[0].lower()
+    if scheme not in _SCHEMES or (scheme not in _WEB and "::" in address):  # fsspec reads a chain of addresses there
+        known = ", ".join(f"{one}://" for one in _SCHEMES)
+        raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, at an address that begins with one of {known}")
+    try:
+        if scheme in _WEB:
+            from promptlight.io.prompts.web import fetch_web
+
+            fetch_web(address, copied)
+            return
+        import fsspec
+
+        open_file = cast("Callable[[str, str], IO[bytes]]", fsspec.open)  # pyright: ignore[reportUnknownMemberType]
+        with open_file(address, "rb") as remote, copied.open("wb") as file:
+            shutil.copyfileobj(remote, file)
+    except FileNotFoundError as error:
+        raise InputError(
+            shown, None, f"{WHAT_IS_EXPECTED}, found nothing at that address; check it and the network"
+        ) from error
+    except Exception as error:
+        reason = hide_secrets((str(error) or type(error).__name__).replace(address, shown))
+        hint = "install that package" if isinstance(error, ImportError) else "check the address and the network"
+        raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, but it can't be fetched: {reason}; {hint}") from error
+
+
+def explain(error: OSError) -> str:
+    """What was found instead of a file, and what to do."""
+    match error:
+        case FileNotFoundError():
+            return "found no such file; check its name"
+        case IsADirectoryError():
+            return "found a folder; name a file in it"
+        case PermissionError():
+            return "found one that you have no permission to read; change that or copy it"
+        case _:
+            return f"but it can't be read: {error.strerror or error}"

@@ -1,0 +1,62 @@
+"""A prompt template: text with ``{placeholders}``, filled from each record's fields; ``{{`` and ``}}`` are braces."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from promptlight.io.prompts.jsonline import RecordError, kind_of
+from promptlight.salience.errors import InputError
+
+WHAT_IS_EXPECTED = "expected a template with {placeholders}"
+_BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")  # Python's own format strings know more: attributes, indices
+
+
+class Template:
+    """Its text in parts: what stands before each placeholder, and the placeholder's name or None at the end."""
+
+    def __init__(self, text: str, path: str = "<template>") -> None:
+        """Raises InputError for a text without placeholders or with a broken one."""
+        self._parts: list[tuple[str, str | None]] = []
+        place = 0
+        for found in _BRACES.finditer(text):
+            before, braces = text[place : found.start()], found[0]
+            place = found.end()
+            if braces in ("{{", "}}"):
+                self._parts.append((before + braces[0], None))
+            elif len(braces) == 1 or not braces[1:-1].strip() or set(braces) & {"!", ":"}:
+                reason = f"{braces!r}, where only a field's name stands between braces; write {{{{ for a brace"
+                raise InputError(path, None, f"{WHAT_IS_EXPECTED}, found {reason}")
+            else:
+                self._parts.append((before, braces[1:-1].strip()))
+        self._parts.append((text[place:], None))
+        if not self.names:
+            raise InputError(path, None, f"{WHAT_IS_EXPECTED}, found none; write for example {{question}}")
+
+    @property
+    def names(self) -> list[str]:
+        """The placeholders, each once, in order."""
+        return list(dict.fromkeys(name for _, name in self._parts if name))
+
+    def fill(self, record: Mapping[str, Any]) -> str:
+        """The prompt for one record. Raises RecordError, naming the placeholders that it has no text for."""
+        missing = [name for name in self.names if record.get(name) is None]
+        if missing:
+            wanted, fields = (", ".join(f"`{name}`" for name in names) for names in (missing, record))
+            raise RecordError(f"expected a field {wanted} for the template, found {fields or 'no fields'}; add it")
+        for name in self.names:
+            if not isinstance(record[name], str | int | float) or isinstance(record[name], bool):
+                raise RecordError(f"expected `{name}` to be text for the template, found {kind_of(record[name])}")
+        return "".join(before + (str(record[name]) if name else "") for before, name in self._parts)
+
+
+def read_template(path: str | Path) -> Template:
+    """A template from a file; one line feed at its very end is not part of it. Raises InputError."""
+    try:
+        text = Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = f"found no readable file ({error.strerror if isinstance(error, OSError) else 'not UTF-8'})"
+        raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, {reason}") from error
+    return Template(text.removesuffix("\n"), str(path))

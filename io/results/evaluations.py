@@ -1,0 +1,125 @@
+"""What ``evaluate`` keeps: one Parquet file beside the results, ``_evaluation/evaluation.parquet``.
+
+pandas and pyarrow leave folders out whose names begin with an underscore, and so does ``store.py``; DuckDB and Polars
+do not look into folders for ``results/*.parquet``. The file's metadata holds the settings it was made with, those of
+the results among them: what was measured of other results than are there now counts as not measured.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptlight.io.files import writing
+from promptlight.io.results.schema import column
+from promptlight.io.results.store import EVALUATION_FOLDER, read_settings
+from promptlight.salience.errors import OutputError
+
+EVALUATION = Path(EVALUATION_FOLDER) / "evaluation.parquet"
+METADATA_KEY = b"promptlight_evaluation"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvaluation:
+    """A row per prompt and method, with the columns of ``evaluation_schema``, and how they were made."""
+
+    rows: list[dict[str, Any]]
+    settings: Mapping[str, Any]
+
+    def find(self, id: str, method: str, fingerprint: str) -> dict[str, Any] | None:
+        """What was measured of one prompt's method; None if nothing was, or its record has changed since."""
+        return self._by_key.get((id, method, fingerprint))
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str, str], dict[str, Any]]:
+        return {(row["id"], row["method"], row["fingerprint"]): row for row in self.rows}
+
+
+def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
+    """The evaluation of a folder's results; None where there is none. Raises OutputError for a damaged file."""
+    path = Path(folder) / EVALUATION
+    if not path.exists():
+        return None
+    try:
+        with pq.ParquetFile(path) as file:
+            table = file.read()
+        settings = json.loads((table.schema.metadata or {})[METADATA_KEY])
+        if not table.schema.equals(evaluation_schema()):
+            raise ValueError("its columns are not those that promptlight writes")
+    except (OSError, pa.ArrowException, ValueError, KeyError) as error:
+        raise OutputError(f"{path}: not readable ({error}); delete it and run `promptlight evaluate` again") from error
+    if settings["results"] != json.loads(json.dumps(read_settings(folder))):
+        return None
+    return StoredEvaluation(rows=table.to_pylist(), settings=settings)
+
+
+def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]) -> Path:
+    """Keep rows beside a folder's results; returns the file. What was made with the same settings stays beside them.
+
+    ``settings`` are the evaluation's own. A damaged file is replaced.
+    """
+    described = json.loads(json.dumps(dict(settings) | {"results": read_settings(folder)}))
+    try:
+        before = read_evaluation(folder)
+    except OutputError:
+        before = None
+    kept = before.rows if before and before.settings == described else []
+    together = {(row["id"], row["method"]): dict(row) for row in [*kept, *rows]}
+    metadata = {METADATA_KEY: json.dumps(described)}
+    table = pa.Table.from_pylist(list(together.values()), schema=evaluation_schema().with_metadata(metadata))
+    path = Path(folder) / EVALUATION
+    with writing(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+    return path
+
+
+def evaluation_schema() -> pa.Schema:
+    """Columns of an evaluation."""
+    text, number, whole = pa.string(), pa.float64(), pa.int32()
+    rivals = {
+        "": "by the method's order",
+        "random_": "the mean of `n_random` random orders",
+        "nearest_": "with the nearest source first",
+        "last_line_": "with the prompt's last line first, then all others from the top",
+    }
+    figures = {
+        "deletion": "area under the deletion curve, in nats",
+        "insertion": "area under the insertion curve, in nats",
+        **{f"drop_{k}": f"what taking the first {k} away costs, in nats; empty if there are fewer" for k in (1, 3, 5)},
+    }
+    return pa.schema(
+        [
+            column("id", text, "the prompt's id"),
+            column("source", text, "the record's label; empty if it has none"),
+            column("fingerprint", text, "changes when the record's content does"),
+            column("method", text, "whose order was tried out"),
+            column("by", text, "how the sources are cut"),
+            column("target", text, "what was explained, as asked for; empty for the whole completion"),
+            column("target_by", text, "how the target is cut"),
+            column("target_text", text, "its text"),
+            column("target_start", whole, "its first token, from 0, in prompt and completion"),
+            column("target_stop", whole, "behind its last token"),
+            column("n_sources", whole, "how many sources are before it"),
+            column("log_prob", number, "its log-probability with all of them, in nats"),
+            column("empty_log_prob", number, "with none of them"),
+            *(
+                column(f"{rival}{name}", number, f"{meaning}: {whose}")
+                for rival, whose in rivals.items()
+                for name, meaning in figures.items()
+            ),
+            column("n_random", whole, "how many random orders were tried"),
+            column("n_beaten", whole, "how many of them have a higher deletion area than the method"),
+            column("n_beaten_insertion", whole, "how many of them have a lower insertion area"),
+            column(
+                "noise_correlation", number, "rank correlation with scores at noisy embeddings; empty if not measured"
+            ),
+            column("agreement", number, "mean rank correlation with the run's other methods; empty if there are none"),
+        ]
+    )

@@ -1,0 +1,48 @@
+"""What a list of a results folder shows, read from light columns alone: no tokens, no scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from promptlight.io.results.store import read_columns
+
+START_LENGTH = 120  # characters of a prompt that are kept for a list
+SEARCHED = ("id", "source", "prompt", "completion", "error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listed:
+    """One result as a list shows it. ``shard`` and ``place`` are where it is; no shard: it is in memory only."""
+
+    id: str
+    label: str | None
+    start: str  # of the prompt
+    reason: str | None  # why it was set aside
+    shard: Path | None
+    place: int
+
+
+def list_results(folder: str | Path, problems: list[str]) -> Iterator[Listed]:
+    """All results of a folder in the order in which they were written; damaged shards are named in ``problems``."""
+    columns = ["id", "source", "prompt", "error"]
+    for shard, table in read_columns(folder, columns, problems):
+        starts = pc.call_function("utf8_slice_codeunits", [table["prompt"]], pc.SliceOptions(0, START_LENGTH))
+        values = (column.to_pylist() for column in (table["id"], table["source"], starts, table["error"]))
+        for place, (id, label, start, reason) in enumerate(zip(*values, strict=True)):
+            yield Listed(id=id, label=label, start=start or "", reason=reason, shard=shard, place=place)
+
+
+def search_results(folder: str | Path, wanted: str) -> Iterator[tuple[Path, int]]:
+    """Where the results are whose id, label, prompt, completion or reason holds a text, in upper or lower case."""
+    options = pc.MatchSubstringOptions(wanted, ignore_case=True)
+    for shard, table in read_columns(folder, list(SEARCHED), []):
+        found = pa.array([False] * table.num_rows)
+        for column in table.columns:
+            matches = pc.call_function("match_substring", [column], options)
+            found = pc.call_function("or_kleene", [found, matches])
+        yield from ((shard, place) for place, hit in enumerate(found.to_pylist()) if hit)

@@ -1,0 +1,252 @@
+"""Tables for other programs, streamed to Parquet, CSV, JSON lines or Arrow: what ``export`` and ``summarize`` write.
+
+A tidy table has one row per target span and source span. docs/tables.md is made from the schemas here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from promptlight.io.files import check_free, writing
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Analysis, Role, SpanTable
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WRITE_BYTES = 16 * 2**20  # Parquet and Arrow are slow to read in pieces as small as one prompt
+
+
+class TableFormat(StrEnum):
+    """What a table is written as."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    JSONL = "jsonl"
+    ARROW = "arrow"
+
+
+def tidy_schema() -> pa.Schema:
+    """Columns of a tidy table."""
+    import pyarrow as pa
+
+    from promptlight.io.results.schema import column
+
+    return pa.schema(
+        [
+            column("id", pa.string(), "the prompt's id"),
+            column("source", pa.string(), "the record's label; empty if it has none"),
+            column("method", pa.string(), "how salience was computed: the run's first method, such as `grad_l2`"),
+            column("target_number", pa.int32(), "which target, from 1, in the completion"),
+            column("target_start", pa.int32(), "its first token, from 0, in prompt and completion"),
+            column("target_stop", pa.int32(), "behind its last token"),
+            column("target_text", pa.string(), "its text, with its blanks and line feeds"),
+            column("source_number", pa.int32(), "which source, from 1, among all spans of prompt and completion"),
+            column("source_start", pa.int32(), "its first token, from 0"),
+            column("source_stop", pa.int32(), "behind its last token"),
+            column(
+                "source_text", pa.string(), "its text, with its blanks and line feeds; `<bos>` and the like as such"
+            ),
+            column("source_role", pa.string(), "`prompt`, `completion`, or `special`: `<bos>` and what a chat adds"),
+            column("source_line", pa.int32(), "the line of the text in which it begins, from 1"),
+            column("source_section", pa.string(), "the named part of the prompt in which it begins; empty if in none"),
+            column(
+                "score",
+                pa.float32(),
+                "salience of the source for the target; not comparable between targets, use `share` for that",
+            ),
+            column(
+                "share",
+                pa.float32(),
+                "the score's part of the sizes of all visible sources' scores, -1 to 1; 0 if special",
+            ),
+            column("exact", pa.bool_(), "from the whole target's gradient, not added up from its tokens' scores"),
+        ]
+    )
+
+
+def summary_schema() -> pa.Schema:
+    """Columns of a summary."""
+    import pyarrow as pa
+
+    from promptlight.io.results.schema import column
+
+    return pa.schema(
+        [
+            column("name", pa.string(), "what its spans have in common: their text, line, section or role"),
+            column("n_prompts", pa.int32(), "in how many of the prompts with the target it occurs"),
+            column(
+                "mean_share",
+                pa.float64(),
+                "its spans' part of all visible scores in a prompt, averaged over those prompts",
+            ),
+            column("share_low", pa.float64(), "lower end of the mean's 95% interval; empty for a single prompt"),
+            column("share_high", pa.float64(), "upper end"),
+            column("n_top", pa.int32(), "in how many prompts its share is the largest"),
+            column(
+                "top_words",
+                pa.string(),
+                "its strongest words, the strongest first, with a blank between; at most three",
+            ),
+        ]
+    )
+
+
+def write_tidy_table(
+    path: Path,
+    tables: Iterable[tuple[Analysis, SpanTable]],
+    *,
+    top: int | None = None,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write all tables to one file; returns the number of rows.
+
+    Sources at or after a target have no row. Rows are written by the 16 MiB, and what they were made from is let go of.
+    """
+    rows = (to_tidy(analysis, table, top=top) for analysis, table in tables)
+    return write_tables(path, tidy_schema(), rows, format=format, overwrite=overwrite)
+
+
+def write_summary(
+    path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
+) -> int:
+    """Write the rows of a summary, a value for each column; returns how many they are."""
+    return write_rows(path, summary_schema(), rows, format=format, overwrite=overwrite)
+
+
+def write_rows(
+    path: Path,
+    schema: pa.Schema,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write rows that are all there already, a value for each column; returns how many they are."""
+    import pyarrow as pa
+
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    return write_tables(path, table.schema, [table], format=format, overwrite=overwrite)
+
+
+def write_tables(
+    path: Path,
+    schema: pa.Schema,
+    tables: Iterable[pa.Table],
+    *,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
+) -> int:
+    """Write tables one below the other; returns the number of rows. The file appears whole or not at all."""
+    format = check_output(path, format, overwrite=overwrite)
+    n_rows = 0
+    with writing(path) as temporary, open_writer(temporary, format, schema) as write:
+        for table in join_small(tables):
+            n_rows += table.num_rows
+            write(table)
+    return n_rows
+
+
+def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bool = False) -> TableFormat:
+    """The format in which a file would be written; raises before anything is computed for one that can't be."""
+    format = format or guess_format(path)
+    check_free(path, overwrite=overwrite)
+    return format
+
+
+def guess_format(path: Path) -> TableFormat:
+    """The format that a file's ending asks for."""
+    try:
+        return TableFormat(path.suffix.removeprefix(".").lower())
+    except ValueError:
+        known = ", ".join(f".{name.value}" for name in TableFormat)
+        raise UsageError(f"{path}: expected a file ending in {known}, or --format") from None
+
+
+def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> pa.Table:
+    """One prompt's rows; with ``top`` only those of each target's strongest visible sources, by size of the score."""
+    import pyarrow as pa
+
+    targets, sources = table.targets, table.sources
+    earlier = [[source.stop <= target.start for source in sources] for target in targets]
+    kept = np.array(earlier, dtype=bool).reshape(table.scores.shape)
+    visible = np.array([source.role is not Role.SPECIAL for source in sources])
+    if top is not None:
+        kept = keep_strongest(table.scores, kept & visible, top)
+    totals = np.abs(table.scores[:, visible]).sum(axis=1, keepdims=True)
+    shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
+    rows, columns = np.nonzero(kept)
+    of_all = [analysis.completion.prompt.id, analysis.completion.prompt.source, analysis.salience.method.value]
+    of_targets = [[number, t.start, t.stop, t.text] for number, t in enumerate(targets, 1)]
+    of_sources = [[s.number + 1, s.start, s.stop, s.text, s.role.value, s.line, s.section] for s in sources]
+    data = [
+        *([value] * len(rows) for value in of_all),
+        *([of_targets[row][place] for row in rows] for place in range(4)),
+        *([of_sources[column][place] for column in columns] for place in range(7)),
+        table.scores[rows, columns],
+        shares[rows, columns],
+        [table.exact] * len(rows),
+    ]
+    schema = tidy_schema()
+    return pa.table(
+        [pa.array(column, type=field.type) for column, field in zip(data, schema, strict=True)], schema=schema
+    )
+
+
+def keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> np.ndarray:
+    """Which of the candidates are among the strongest of their row; of equal ones the first. All [targets, sources]."""
+    order = np.argsort(-np.where(candidates, np.abs(scores), -1), axis=1, kind="stable")
+    kept = np.zeros_like(candidates)
+    np.put_along_axis(kept, order[:, :n_kept], values=True, axis=1)
+    return kept & candidates
+
+
+def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in larger tables: a file of 100,000 prompts must not fall into as many pieces."""
+    import pyarrow as pa
+
+    waiting: list[pa.Table] = []
+    n_bytes = 0
+    for table in tables:
+        waiting.append(table)
+        n_bytes += table.nbytes
+        if n_bytes >= WRITE_BYTES:
+            yield pa.concat_tables(waiting).combine_chunks()
+            waiting, n_bytes = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
+
+
+@contextlib.contextmanager
+def open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+    """A function that appends a table to the file."""
+    match format:
+        case TableFormat.PARQUET:
+            import pyarrow.parquet as pq
+
+            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+                yield writer.write_table
+        case TableFormat.CSV:
+            import pyarrow.csv
+
+            with pyarrow.csv.CSVWriter(path, schema) as writer:
+                yield writer.write_table
+        case TableFormat.JSONL:
+            import json
+
+            with path.open("w", encoding="utf-8") as file:
+                yield lambda table: file.writelines(
+                    json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()
+                )
+        case TableFormat.ARROW:
+            import pyarrow as pa
+
+            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
+                yield writer.write_table

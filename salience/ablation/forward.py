@@ -1,0 +1,274 @@
+"""What the model makes of a text with parts taken away: the objective of every target, for many ablations at once.
+
+An ablation keeps some source spans and removes the others. How a span is removed is a choice (``Ablate``). A target is
+scored as it was written: its own tokens are never removed, nor is anything from the start of the source span that it
+begins in, for only sources that lie wholly before a target are its sources.
+
+One forward scores one ablation for all targets, though each target needs another part of the text intact. The method:
+ 1. *Streams.* Stream 0 holds the text with the spans removed. For each place at which targets begin to be intact (their
+    *origin*) there is one more stream: the intact tokens from there to the end of the longest such target.
+ 2. All streams lie behind each other in one row. A token of an intact stream sees stream 0 before its origin, and its
+    own stream up to itself; its position is the one that it would have behind what is left of stream 0.
+ 3. With ``drop``, removed tokens leave the row; rows of one batch are filled up on the right, and nothing sees that.
+ 4. Logits are computed at the rows that predict a target's token, and nowhere else.
+
+Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removable spans, and as in ``decoder.py``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from promptlight.salience.decoder.chunks import CPU_BYTES, GPU_CHUNK, naming_lack_of_memory, run_in_chunks, target_bytes
+from promptlight.salience.decoder.decoder import (
+    QUERY_BLOCK,
+    Decoder,
+    Layer,
+    at_least_float32,
+    attention_weights,
+    finish_layer,
+    mix_values,
+    project_heads,
+    rms_norm,
+)
+from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.decoder.objectives import objective_value
+from promptlight.salience.options.methods import Ablate
+from promptlight.salience.types import Objective
+
+PAD_ID = 0  # in every Gemma vocabulary
+CPU_ROWS = 8  # beyond these a CPU gains nothing
+FILLING = -1  # the stream of what fills a row up
+
+Ranges = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The row that every ablation is made of, before anything is removed (L entries), and what is read off it."""
+
+    tokens: Tensor  # [L] number of the token in the text
+    streams: Tensor  # [L] 0: with spans removed, from 1: intact
+    origins: Tensor  # [L] where an entry's intact stream begins; 0 in stream 0
+    rows: Tensor  # [R] entries that predict a target's token
+    next_tokens: Tensor  # [R] number of the token that they predict
+    members: NDArray[np.float64]  # [targets, R] 1 where a row predicts a token of the target
+
+
+def lay_out_streams(bounds: Sequence[int], targets: Ranges, device: torch.device) -> Layout:
+    """Streams for these targets; ``bounds`` are those of the source segmentation.
+
+    Sources are words 'a' 'bc' 'de', the targets are 'e' and 'bc'. 'e' begins in the middle of a word, 'bc' is one:
+
+        token      0 1 2   1   3        of 'e', 'd' has to be intact, and of 'bc', 'b'
+        text       a b c   b   d
+        stream     0 0 0   1   2
+        predicts   b       c   e
+    """
+    # only what stands before the last token of a target has to be read
+    ends: dict[int, int] = {}
+    for start, stop in targets:
+        origin = _origin_of(bounds, start)
+        ends[origin] = max(ends.get(origin, 0), stop - 1)
+    entries = [(token, 0, 0) for token in range(max(ends))]
+    places: dict[tuple[int, int], int] = {}
+    for stream, (origin, stop) in enumerate(sorted(ends.items()), 1):
+        places[origin, origin] = origin - 1
+        for token in range(origin, stop):
+            places[origin, token + 1] = len(entries)
+            entries.append((token, stream, origin))
+    wanted = sorted({(_origin_of(bounds, start), token) for start, stop in targets for token in range(start, stop)})
+    numbers = {row: number for number, row in enumerate(wanted)}
+    members = np.zeros((len(targets), len(wanted)))
+    for member, (start, stop) in zip(members, targets, strict=True):
+        member[[numbers[_origin_of(bounds, start), token] for token in range(start, stop)]] = 1
+    tokens, streams, origins = torch.tensor(entries, device=device).T
+    return Layout(
+        tokens=tokens,
+        streams=streams,
+        origins=origins,
+        rows=torch.tensor([places[row] for row in wanted], device=device),
+        next_tokens=torch.tensor([token for _, token in wanted], device=device),
+        members=members,
+    )
+
+
+def _origin_of(bounds: Sequence[int], start: int) -> int:
+    """Where the source span begins that holds a target's first token; the first token of all is never part of one."""
+    return max(1, max(bound for bound in bounds if bound <= start))
+
+
+@naming_lack_of_memory("an ablation")
+@torch.no_grad()
+def score_ablations(
+    decoder: Decoder,
+    ids: Sequence[int],
+    layout: Layout,
+    removable: NDArray[np.bool_],
+    kept: NDArray[np.bool_],
+    *,
+    ablate: Ablate,
+    objective: Objective = Objective.LOGPROB,
+    batch: int | None = None,
+) -> NDArray[np.float64]:
+    """The summed objective of each target under each ablation: [n, targets], in nats (logits for LOGIT and MARGIN).
+
+    ``removable`` [S, T] says which tokens each span consists of, ``kept`` [n, S] which spans an ablation keeps. The
+    first token must be in no span: something has to predict what follows. ``batch`` overrides the planned number of
+    ablations that go together; it changes rounding alone.
+    """
+    device = decoder.embedding.device
+    removed = ~kept @ removable  # [n, T]
+    assert not removed[:, 0].any()
+    order = np.argsort(removed.sum(axis=1), kind="stable")  # of a like length, for drop
+    sequence = torch.tensor(ids, device=device)
+    entries = decoder.embed(sequence[layout.tokens])
+    filler = _filler(decoder, ablate)
+    values = np.zeros((len(kept), len(layout.members)))
+
+    def work(start: int, stop: int) -> NDArray[np.float64]:
+        chosen = torch.from_numpy(removed[order[start:stop]]).to(device)[:, layout.tokens] & (layout.streams == 0)
+        if filler is None:
+            x, rows = _drop(layout, entries, chosen)
+        else:
+            x = torch.where(chosen[..., None], filler, entries)
+            rows = _Rows.of(layout, torch.ones_like(chosen[:1]))
+        logits = decoder.logits(_run(decoder, x, rows)).flatten(0, 1)
+        logits = logits.to(at_least_float32(logits.dtype))
+        scores = objective_value(objective, logits, sequence[layout.next_tokens].repeat(stop - start))
+        return scores.double().cpu().numpy().reshape(stop - start, -1) @ layout.members.T
+
+    size = batch or plan_batch(decoder, len(layout.tokens), len(layout.rows), len(kept))
+    for start, result in run_in_chunks(work, len(kept), size, "ablation"):
+        values[order[start : start + len(result)]] = result
+    return values
+
+
+def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:
+    """Ablations per forward: as many as fit in half of the free memory (``memory.py`` has the formula), at least one.
+
+    A forward needs less than the backward that the formula is for, but for the logits, those of all rows at once, and
+    for who sees whom: a byte for each two entries, twice where some layers have a window.
+    """
+    device = decoder.embedding.device
+    budget = (free_bytes(device) if free is None else free) // 2
+    on_gpu = device.type == "cuda"
+    logits = 6 * decoder.embedding.shape[0] * at_least_float32(decoder.embedding.dtype).itemsize
+    each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers) + (n_rows - 1) * logits
+    each += 2 * n_entries**2
+    fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
+    return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
+
+
+def _filler(decoder: Decoder, ablate: Ablate) -> Tensor | None:
+    """The embedding [D] that takes a removed token's place."""
+    match ablate:
+        case Ablate.MASK_EMBEDDING:
+            wide = at_least_float32(decoder.embedding.dtype)
+            return decoder.embedding.mean(dim=0, dtype=wide).to(decoder.embedding.dtype)
+        case Ablate.PAD:
+            return decoder.embedding[PAD_ID]
+        case Ablate.DROP:
+            return None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Who sees whom in a batch of rows, [B, L] each, and where the logits are read [B, R]; B is 1 if rows are alike."""
+
+    tokens: Tensor
+    streams: Tensor
+    origins: Tensor
+    positions: Tensor
+    read: Tensor
+
+    @classmethod
+    def of(cls, layout: Layout, present: Tensor) -> _Rows:
+        """Before anything leaves the rows: ``present`` [B, L] says what will stay."""
+        left = present.cumsum(dim=1)
+        before = torch.cat([torch.zeros_like(left[:, :1]), left], dim=1)  # how much is left before each entry
+        intact = layout.streams > 0
+        positions = torch.where(intact, before[:, layout.origins] + layout.tokens - layout.origins, before[:, :-1])
+        shape = present.shape
+        return cls(
+            layout.tokens.expand(shape),
+            layout.streams.expand(shape),
+            layout.origins.expand(shape),
+            positions,
+            # what predicts the first token behind a span that is gone is the last that is left before it
+            left[:, layout.rows] - 1,
+        )
+
+    def take(self, places: Tensor) -> _Rows:
+        """The entries at these places [B, L'] of each row."""
+        return _Rows(
+            self.tokens.gather(1, places),
+            self.streams.gather(1, places),
+            self.origins.gather(1, places),
+            self.positions.gather(1, places),
+            self.read,
+        )
+
+    def see(self, keys: _Rows, window: int | None) -> Tensor:
+        """Which keys each entry sees, bool [B, L, keys]."""
+        token, stream, origin, position = (
+            part[:, :, None] for part in (self.tokens, self.streams, self.origins, self.positions)
+        )
+        key_token, key_stream, key_position = (part[:, None] for part in (keys.tokens, keys.streams, keys.positions))
+        visible = (key_stream == stream) & (key_token <= token) | (key_stream == 0) & (key_token < origin)
+        return visible if window is None else visible & (position - key_position < window)
+
+
+def _drop(layout: Layout, entries: Tensor, removed: Tensor) -> tuple[Tensor, _Rows]:
+    """Take removed entries [B, L] out of the rows: embeddings [B, L', D] and who sees whom."""
+    present = ~removed
+    lengths = present.sum(dim=1)
+    # a stable sort by what is gone moves what is left to the front, in order
+    places = removed.to(torch.int8).argsort(dim=1, stable=True)[:, : int(lengths.max())]
+    rows = _Rows.of(layout, present).take(places)
+    beyond = torch.arange(places.shape[1], device=places.device) >= lengths[:, None]
+    streams, origins = rows.streams.masked_fill(beyond, FILLING), rows.origins.masked_fill(beyond, 0)
+    return entries[places], dataclasses.replace(rows, streams=streams, origins=origins)
+
+
+def _run(decoder: Decoder, embeddings: Tensor, rows: _Rows) -> Tensor:
+    """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output where it is read [B, R, D]."""
+    angles = {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(rows.positions).items()}
+    *lower, top = decoder.layers
+    visible = {window: rows.see(rows, window) for window in {layer.window for layer in lower}}
+    x = decoder.scale_embeddings(embeddings)
+    for layer in lower:
+        query, key, value = project_heads(
+            layer, rms_norm(x, layer.pre_attention_norm, layer.epsilon), angles[layer.rope]
+        )
+        x = finish_layer(layer, x, _attend(layer, query, key, value, visible[layer.window]))
+    del visible
+    read = rows.read.expand(len(x), -1)
+    query, key, value = project_heads(top, rms_norm(x, top.pre_attention_norm, top.epsilon), angles[top.rope])
+    query = query.gather(2, read[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3]))
+    attended = _attend(top, query, key, value, rows.take(rows.read).see(rows, top.window), in_order=False)
+    return finish_layer(top, x.gather(1, read[..., None].expand(-1, -1, x.shape[2])), attended)
+
+
+def _attend(
+    layer: Layer, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, *, in_order: bool = True
+) -> Tensor:
+    """Attention in blocks of queries: query [B, N, L', H], key and value [B, K, L, H], visible [B or 1, L', L].
+
+    ``in_order`` says that queries are the row's entries, of which none sees what stands behind it.
+    """
+    blocks: list[Tensor] = []
+    for start in range(0, query.shape[2], QUERY_BLOCK):
+        stop = min(start + QUERY_BLOCK, query.shape[2])
+        seen = slice(stop if in_order else None)
+        mask = visible[:, None, None, start:stop, seen]
+        weights = attention_weights(layer, query[:, :, start:stop], key[:, :, seen], mask)
+        blocks.append(mix_values(layer, weights, value[:, :, seen]))
+    return torch.cat(blocks, dim=1)

@@ -1,0 +1,163 @@
+"""Perturbation methods: the salience of a source span is what changes when it is taken away.
+
+The method in steps:
+ 1. players are the source spans that hold a token that may be removed and lie before some target (``find_players``);
+ 2. a game values coalitions of kept players by the objective of each target (``ablation.py``);
+ 3. an estimator asks for coalitions and turns their values into scores (``estimators.py``).
+
+Special tokens, <bos> and a chat's marks, are never removed, nor is the text's first token, before which nothing could
+predict what follows. A span's score is positive if the span raised the target. ``docs/perturbation.md`` has what each
+method costs and when to take it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from promptlight.salience.ablation.coalitions import start_stream
+from promptlight.salience.ablation.estimators import (
+    Estimate,
+    Game,
+    estimate_lime,
+    estimate_occlusion,
+    estimate_shapley_by_kernel,
+    estimate_shapley_by_orders,
+    estimate_surrogate,
+)
+from promptlight.salience.ablation.forward import lay_out_streams, score_ablations
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.errors import UsageError
+from promptlight.salience.options.methods import PERTURBATION_METHODS, PerturbationOptions, ShapleySampling
+from promptlight.salience.statistics import BoolArray, WideArray
+from promptlight.salience.types import Completion, FloatArray, Method, Role, Segmentation
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerturbationResult:
+    """Salience of S source spans for targets: rows are targets, columns are all spans of the source segmentation.
+
+    ``scores`` and ``standard_errors`` are in the objective's unit, nats for log-probabilities. A source that can't be
+    removed, or does not lie wholly before the target, scores 0. ``standard_errors`` is None for ``occlusion``, which
+    draws nothing, and 0 for Shapley values from all coalitions. ``n_forwards`` counts the ablations that were scored.
+    """
+
+    scores: FloatArray  # [targets, S]
+    standard_errors: FloatArray | None  # [targets, S]
+    full_value: FloatArray  # [targets] the objective with all sources
+    empty_value: FloatArray  # [targets] with none that can be removed
+    n_forwards: int
+
+
+def compute_perturbation(
+    decoder: Decoder,
+    completion: Completion,
+    sources: Segmentation,
+    targets: Sequence[tuple[int, int]],
+    method: Method,
+    options: PerturbationOptions | None = None,
+    *,
+    batch: int | None = None,
+) -> PerturbationResult:
+    """Score every source span for every target, a range of tokens; one forward per ablation serves all targets.
+
+    ``batch`` overrides the planned number of ablations that go together; it changes speed and memory. What is drawn
+    depends on the seed and the prompt's id alone. Raises UsageError for methods of another family, for targets that
+    are empty, begin the text or leave it, and for too few samples.
+    """
+    options = options or PerturbationOptions()
+    if method not in PERTURBATION_METHODS:
+        raise UsageError(f"expected a method that removes spans ({', '.join(PERTURBATION_METHODS)}), found {method}")
+    check_targets(completion, targets)
+    removable = find_removable(completion, sources)  # [S, T]
+    earlier = np.array(sources.bounds[1:]) <= np.array([start for start, _ in targets])[:, None]  # [targets, S]
+    players = np.flatnonzero(removable.any(axis=1) & earlier.any(axis=0))
+    layout = lay_out_streams(sources.bounds, targets, decoder.embedding.device)
+
+    def value_of(kept: BoolArray) -> WideArray:
+        values = score_ablations(
+            decoder,
+            completion.ids,
+            layout,
+            removable[players],
+            kept,
+            ablate=options.ablate,
+            objective=options.objective,
+            batch=batch,
+        )
+        return log_odds(values) if options.log_odds else values
+
+    lengths = np.array([stop - start for start, stop in targets], dtype=np.float64)
+    stream = start_stream(options.seed, completion.prompt.id)
+    estimate = _estimate(Game(value_of, earlier[:, players]), method, options, lengths, stream)
+    return _spread_players(estimate, players, len(sources))
+
+
+def find_removable(completion: Completion, sources: Segmentation) -> BoolArray:
+    """Which tokens go when a span does, [S, T]: all of its own but special ones and the text's first."""
+    places = np.arange(len(completion.tokens))
+    may_go = np.array([token.role is not Role.SPECIAL for token in completion.tokens]) & (places > 0)
+    bounds = np.array(sources.bounds)
+    return (bounds[:-1, None] <= places) & (places < bounds[1:, None]) & may_go
+
+
+def check_targets(completion: Completion, targets: Sequence[tuple[int, int]]) -> None:
+    """Raise UsageError unless each target is a range of tokens with one before it."""
+    n_tokens = len(completion.tokens)
+    if not targets:
+        raise UsageError("expected a target, found none: there is nothing to explain")
+    for start, stop in targets:
+        if not 1 <= start < stop <= n_tokens:
+            raise UsageError(f"expected targets within tokens 1 to {n_tokens}, found {start} to {stop}")
+
+
+def log_odds(log_probs: WideArray) -> WideArray:
+    """log(p / (1 - p)) of log p; certainty counts as 1 - p = 1e-12."""
+    return log_probs - np.log(np.maximum(-np.expm1(log_probs), 1e-12))
+
+
+def spread_over_tokens(scores: FloatArray, sources: Segmentation, n_tokens: int) -> FloatArray:
+    """Each source span's score in equal parts over its tokens: [targets, S] -> [targets, T].
+
+    Added up over a span again it is the span's score; over finer spans it says no more than the span's did.
+    """
+    widths = np.diff(sources.bounds)
+    assert widths.sum() == n_tokens
+    return np.repeat(scores / widths, widths, axis=1).astype(np.float32)
+
+
+def _estimate(
+    game: Game, method: Method, options: PerturbationOptions, lengths: WideArray, stream: np.random.Generator
+) -> Estimate:
+    """Let the method's estimator play the game; with no players there is nothing to draw."""
+    if game.n_spans == 0:
+        nothing = np.zeros(game.sources.shape)
+        return game.estimate(nothing, None if method is Method.OCCLUSION else nothing)
+    if method is Method.OCCLUSION:
+        return estimate_occlusion(game)
+    if method is Method.LIME:
+        return estimate_lime(game, options.samples, stream, ridge=options.ridge)
+    if method is Method.SURROGATE:
+        return estimate_surrogate(game, options.samples, stream, options.lasso * lengths)
+    if options.shapley is ShapleySampling.KERNEL:
+        return estimate_shapley_by_kernel(game, options.samples, stream)
+    return estimate_shapley_by_orders(game, options.samples, stream)
+
+
+def _spread_players(estimate: Estimate, players: np.ndarray, n_spans: int) -> PerturbationResult:
+    """Back from players to all spans of the segmentation."""
+
+    def widen(values: WideArray) -> FloatArray:
+        wide = np.zeros((len(values), n_spans), dtype=np.float32)
+        wide[:, players] = values
+        return wide
+
+    return PerturbationResult(
+        scores=widen(estimate.scores),
+        standard_errors=None if estimate.errors is None else widen(estimate.errors),
+        full_value=estimate.full.astype(np.float32),
+        empty_value=estimate.empty.astype(np.float32),
+        n_forwards=estimate.n_values,
+    )

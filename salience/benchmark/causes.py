@@ -1,0 +1,218 @@
+"""Prompts for the demo model of which it is known, by editing, which lines its answer depends on.
+
+Four kinds of cause, each found the same way: a line is edited, the model answers anew, and the line is a cause if the
+recommendation changes. All prompts are drawn by ``demo/recipes.py`` from a seed, of dishes and dislikes that training
+held out. The target is the recommendation's own words, without its label.
+
+ - RECOMMENDATIONS: the recommendation is copied from an example. Candidates are the examples' Recommendation lines,
+   each edited to a phrase that the prompt has not; kept are prompts in which exactly one changes the answer, and no
+   other example has the same words.
+ - TWINS: the same where another example has the same words, but changing it changes nothing: which of two equal lines
+   was read can't be told by what it says.
+ - PRINCIPLES: the answer takes two lines together, the principle about dietary restrictions and the guest's "Can't
+   eat". Kept are prompts in which editing either changes the answer.
+ - HOPS: the guest's dislike decides what the model's own analysis says, and the analysis decides the recommendation.
+   Kept are prompts in which another dislike, of nothing in the dish, changes the answer. Salience is computed with the
+   analysis as it was written, so that it can see the second hop only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from promptlight.salience.demo.menu import (
+    BAD,
+    DISHES,
+    INGREDIENTS,
+    NOT_SUITABLE,
+    OTHER_PRINCIPLES,
+    RECOMMENDATIONS,
+    RESTRICTION_PRINCIPLES,
+)
+from promptlight.salience.demo.recipes import Case, HeldOut, RestaurantPrompt, draw_restaurant_prompt
+from promptlight.salience.errors import UsageError
+from promptlight.salience.model import Model
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.batches import complete
+from promptlight.salience.text.spans import describe_spans, segment
+from promptlight.salience.types import Benchmark, Completion, Granularity, Prompt, Span
+
+LABEL = "Recommendation:"
+DISLIKES = "Taste-dislikes:"
+AT_ONCE = 25  # prompts that are completed together
+MOST_DRAWN = 20  # prompts per case that is wanted, before it is given up
+
+
+TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownCause:
+    """A completion, its target as a range of tokens, and line numbers: those that might be causes, and those that are.
+
+    Numbers are those of the completion's LINE segmentation.
+    """
+
+    completion: Completion
+    target: tuple[int, int]
+    candidates: tuple[int, ...]
+    causes: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Edit:
+    """An edited prompt, and where the line stands in the unedited text that the edit is of."""
+
+    place: int
+    prompt: RestaurantPrompt
+
+
+def find_known_causes(model: Model, benchmark: Benchmark, n_prompts: int, *, seed: int = 0) -> Iterator[KnownCause]:
+    """``n_prompts`` cases, always the same for a seed. Raises UsageError if the model answers too few as it should."""
+    rng = random.Random(f"{benchmark} {seed}")
+    n_found = n_drawn = 0
+    while n_found < n_prompts:
+        if n_drawn >= MOST_DRAWN * n_prompts:
+            raise UsageError(
+                f"expected a model that answers the demo's prompts, found {n_found} cases in {n_drawn} prompts: "
+                "the benchmark is of the bundled demo model"
+            )
+        drawn = [_draw(rng, benchmark) for _ in range(AT_ONCE)]
+        n_drawn += len(drawn)
+        for case in _check_batch(model, benchmark, drawn, rng):
+            if n_found < n_prompts:
+                n_found += 1
+                yield case
+
+
+def _draw(rng: random.Random, benchmark: Benchmark) -> RestaurantPrompt:
+    restricted = benchmark is Benchmark.PRINCIPLES
+    return draw_restaurant_prompt(rng, query_kind=BAD, held_out=HeldOut.LINE, restricted=restricted)
+
+
+def _check_batch(
+    model: Model, benchmark: Benchmark, prompts: Sequence[RestaurantPrompt], rng: random.Random
+) -> Iterator[KnownCause]:
+    """The cases among some prompts: all are answered, then all their edits."""
+    answers = answer_all(model, [prompt.text() for prompt in prompts])
+    edits = [list(_list_edits(prompt, benchmark, rng)) for prompt in prompts]
+    edited = iter(answer_all(model, [edit.prompt.text() for some in edits for edit in some]))
+    for completion, some in zip(answers, edits, strict=True):
+        given = read_recommendation(completion)
+        changed = [edit.place for edit in some if read_recommendation(next(edited)) not in (given, None)]
+        wanted = 2 if benchmark is Benchmark.PRINCIPLES else 1
+        if given is None or len(changed) != wanted:
+            continue
+        if benchmark is Benchmark.PRINCIPLES and given != NOT_SUITABLE:
+            continue
+        case = build_case(completion, [edit.place for edit in some], changed)
+        if benchmark not in TWINS_MATTER or has_twin(case) == (benchmark is Benchmark.TWINS):
+            yield case
+
+
+def has_twin(case: KnownCause) -> bool:
+    """Whether another candidate has the same words as the cause."""
+    lines = describe_spans(case.completion, segment(case.completion, Granularity.LINE))
+    texts = [lines[number].text.strip() for number in case.candidates]
+    return texts.count(lines[case.causes[0]].text.strip()) > 1
+
+
+def answer_all(model: Model, texts: Sequence[str]) -> list[Completion]:
+    """What the model writes after each text."""
+    answers: list[Completion] = []
+    for start in range(0, len(texts), AT_ONCE):
+        batch = [Prompt(id=str(number), text=text) for number, text in enumerate(texts[start : start + AT_ONCE])]
+        for result in complete(batch, model, AnalysisOptions()):
+            if not isinstance(result, Completion):
+                raise UsageError(f"expected a model that reads the demo's prompts: {result.reason}")
+            answers.append(result)
+    return answers
+
+
+def read_recommendation(completion: Completion) -> str | None:
+    """The recommendation that was written; None for a completion of another form."""
+    _, label, words = completion.completion_text.partition(f"\n{LABEL} ")
+    return words.strip() or None if label else None
+
+
+def build_case(completion: Completion, candidates: Sequence[int], causes: Sequence[int]) -> KnownCause:
+    """A case from the places, in characters, of the lines."""
+    lines = describe_spans(completion, segment(completion, Granularity.LINE))
+    start = completion.text.rindex(f"{LABEL} ") + len(LABEL)
+    first = next(at for at, token in enumerate(completion.tokens) if token.start >= start and token.stop > token.start)
+    last = max(at for at, token in enumerate(completion.tokens) if token.start < token.stop)
+    return KnownCause(
+        completion=completion,
+        target=(first, last + 1),
+        candidates=tuple(sorted({_find_line(completion, lines, place) for place in candidates})),
+        causes=tuple(sorted({_find_line(completion, lines, place) for place in causes})),
+    )
+
+
+def _find_line(completion: Completion, lines: Sequence[Span], place: int) -> int:
+    token = max(at for at, token in enumerate(completion.tokens) if token.start <= place and token.start < token.stop)
+    return next(line.number for line in lines if line.start <= token < line.stop)
+
+
+# ---- edits ----------------------------------------------------------------------------------------------------------
+
+
+def _list_edits(prompt: RestaurantPrompt, benchmark: Benchmark, rng: random.Random) -> Iterator[Edit]:
+    match benchmark:
+        case Benchmark.RECOMMENDATIONS | Benchmark.TWINS:
+            yield from _edit_recommendations(prompt, rng)
+        case Benchmark.PRINCIPLES:
+            yield from _edit_principle(prompt, rng)
+            yield from _edit_restriction(prompt)
+        case Benchmark.HOPS:
+            yield _edit_dislike(prompt, rng)
+
+
+def _edit_recommendations(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Edit]:
+    """Each example's recommendation, one after the other, becomes a phrase that the prompt has not."""
+    text, place = prompt.text(), 0
+    known = sorted({phrase for phrases in RECOMMENDATIONS.values() for phrase in phrases})
+    for number, shot in enumerate(prompt.shots):
+        place = text.index(f"{LABEL} {shot.recommendation}", place) + 1
+        other = rng.choice([phrase for phrase in known if phrase not in text])
+        changed = dataclasses.replace(shot, recommendation=other)
+        yield Edit(place=place - 1, prompt=_with_shot(prompt, number, changed))
+
+
+def _with_shot(prompt: RestaurantPrompt, number: int, shot: Case) -> RestaurantPrompt:
+    shots = (*prompt.shots[:number], shot, *prompt.shots[number + 1 :])
+    return dataclasses.replace(prompt, shots=shots)
+
+
+def _edit_principle(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Edit]:
+    """The principle about restrictions becomes one about something else."""
+    for number, line in enumerate(prompt.principles):
+        if line in RESTRICTION_PRINCIPLES:
+            other = rng.choice([one for one in OTHER_PRINCIPLES if one not in prompt.principles])
+            principles = (*prompt.principles[:number], other, *prompt.principles[number + 1 :])
+            changed = dataclasses.replace(prompt, principles=principles)
+            yield Edit(place=prompt.text().index(line), prompt=changed)
+
+
+def _edit_restriction(prompt: RestaurantPrompt) -> Iterator[Edit]:
+    """The guest who can't eat something only doesn't like it."""
+    if prompt.query.cannot_eat:
+        dislikes = prompt.query.dislikes.replace("Can't eat", "Don't like")
+        yield _with_dislikes(prompt, dislikes)
+
+
+def _edit_dislike(prompt: RestaurantPrompt, rng: random.Random) -> Edit:
+    """The guest dislikes something that is not in the dish."""
+    others = [name for name in INGREDIENTS if name not in DISHES[prompt.query.dish][0]]
+    verb = " ".join(prompt.query.dislikes.split(" ")[:2])
+    return _with_dislikes(prompt, f"{verb} {rng.choice(others)}")
+
+
+def _with_dislikes(prompt: RestaurantPrompt, dislikes: str) -> Edit:
+    place = prompt.text().rindex(f"{DISLIKES} ")
+    return Edit(
+        place=place, prompt=dataclasses.replace(prompt, query=dataclasses.replace(prompt.query, dislikes=dislikes))
+    )

@@ -1,0 +1,139 @@
+"""How many targets go through the decoder together, planned from the memory that is free.
+
+The plan, for L positions and one target, in bytes, with w the bytes of the wide dtype (4, or 8 in float64) and b
+those of the weights' dtype:
+
+    residual stream      8 D w L              the gradient, its branches and norms' temporaries
+    feed-forward half    2.5 F b L
+    attention heads      3 (N + 2K) H w L
+    attention block      4 N q min(L, window + q) b, for a block of q = 128 queries
+    logits               6 V w
+
+A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
+the chunk is halved and the work goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TypeVar
+
+import torch
+
+from promptlight.salience.decoder.decoder import QUERY_BLOCK, Decoder, Layer, at_least_float32
+from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Beyond a few targets a CPU gains nothing, so it takes no more, and only as many as need little memory.
+CPU_CHUNK, CPU_BYTES = 4, 200_000_000
+GPU_CHUNK = 128
+
+WHAT_HELPS = "shorten the prompt, take --dtype bfloat16 or more memory"
+# what is said by torch on a CPU, on Apple's GPUs and where CUDA itself has none, by C++, and by CUDA's matrix products
+NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc_failed")
+
+
+def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
+    """Targets per pass: as many as fit in half of the free memory, at least one."""
+    device = decoder.embedding.device
+    budget = (free_bytes(device) if free is None else free) // 2
+    on_gpu = device.type == "cuda"
+    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+    fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
+    return int(max(1, min(n_units, GPU_CHUNK if on_gpu else CPU_CHUNK, fitting)))
+
+
+def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:
+    """Whether all layers' activations fit in a quarter of the free memory; if not, they are computed again."""
+    available = free_bytes(decoder.embedding.device) if free is None else free
+    return activation_bytes(decoder, n_positions) <= available // 4
+
+
+def activation_bytes(decoder: Decoder, n_positions: int) -> int:
+    """What ``backward.forward`` keeps per layer and position: 4 D of residual stream, at most 2 (N + 2K) H, and 2 F."""
+    per_position = sum(
+        4 * layer.gate.shape[0] + 2 * layer.query_key_value.shape[1] + 2 * layer.gate.shape[1]
+        for layer in decoder.layers
+    )
+    return n_positions * per_position * decoder.embedding.dtype.itemsize
+
+
+def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
+    """The formula above for one layer."""
+    narrow = decoder.embedding.dtype.itemsize
+    wide = at_least_float32(decoder.embedding.dtype).itemsize
+    width, fused = layer.query_key_value.shape
+    block = min(QUERY_BLOCK, n_positions)
+    keys = n_positions if layer.window is None else min(n_positions, layer.window + block)
+    per_position = 8 * width * wide + 2.5 * layer.gate.shape[1] * narrow + 3 * fused * wide
+    attention = 4 * layer.n_query_heads * block * keys * narrow
+    return int(n_positions * per_position + attention + 6 * decoder.embedding.shape[0] * wide)
+
+
+def run_in_chunks(
+    work: Callable[[int, int], Result], n_units: int, size: int, unit: str = "target"
+) -> Iterator[tuple[int, Result]]:
+    """Call ``work(start, stop)`` over 0..n_units in order; out of memory halves the chunk and tries again.
+
+    Raises OutOfMemoryError when a single unit does not fit.
+    """
+    start = 0
+    while start < n_units:
+        try:
+            result = work(start, min(start + size, n_units))
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            if size == 1:
+                raise OutOfMemoryError(f"{OUT_OF_MEMORY} with a single {unit}: {WHAT_HELPS}") from error
+            size = max(1, size // 2)
+            continue
+        yield start, result
+        start = min(start + size, n_units)
+        del result
+
+
+def run_in_halves(
+    work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
+) -> Iterator[tuple[Item, Result | None]]:
+    """Each item with its result by ``work`` on all of them; out of memory tries the halves, each by itself.
+
+    None is the result of an item that does not fit even alone.
+    """
+    try:
+        results = work(items) if items else []
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        results = None  # and the error goes, with all tensors that its frames hold
+    if results is not None:
+        yield from zip(items, results, strict=True)
+    elif len(items) == 1:
+        yield items[0], None
+    else:
+        half = len(items) // 2
+        yield from run_in_halves(work, items[:half])
+        yield from run_in_halves(work, items[half:])
+
+
+@contextlib.contextmanager
+def naming_lack_of_memory(what: str) -> Generator[None]:
+    """Raise OutOfMemoryError for whatever torch, numpy or Python raise when memory runs out in ``what``."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {WHAT_HELPS}") from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an exception says that memory ran out, on a GPU or on the CPU."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    text = str(error).lower()
+    return isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)

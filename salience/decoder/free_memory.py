@@ -1,0 +1,35 @@
+"""How much memory is free on a device."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import torch
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that is free now on a device; on a CPU no more than the container's limit leaves."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            available = next(line for line in lines if line.startswith("MemAvailable:"))
+        return min([int(available.split()[1]) * 1024, *_container_bytes()])
+    except (OSError, StopIteration):  # not Linux: half of what is built in
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+
+
+def _container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What the control group's limit leaves, if there is one: /proc/meminfo knows of the whole machine alone.
+
+    Files that were read are counted as used there, but go when memory is asked for.
+    """
+    try:
+        limit = int((root / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
+        used = int((root / "memory.current").read_text(encoding="ascii"))
+        counts = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
+        return [max(0, limit - used + int(counts["inactive_file"]))]
+    except (OSError, ValueError, KeyError):
+        return []

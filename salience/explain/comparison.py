@@ -1,0 +1,181 @@
+"""Two explanations side by side: which parts of the texts belong together, and how their shares moved.
+
+Parts with the same text are partners, as a diff finds them (Ratcliff and Obershelp's matching, as in ``difflib``).
+Where one run of parts stands in the place of another, the parts in it that have most words in common are partners too,
+in order: they are *edited*. What has no partner is *gone* or *new*.
+
+    before          after                         before   after
+    Analyze.        Analyze.           same          2%      3%
+    You must try.   You must not try.  edited       12%     31%
+                    Be brief.          new                   4%
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from enum import StrEnum
+
+import numpy as np
+
+from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.types import Granularity, Role, Span
+
+Pair = tuple[int | None, int | None]
+LARGEST_BLOCK = 40_000  # pairs of parts that are weighed against each other; beyond, they are paired as they come
+UNLIKE = 1e-3  # what two parts with no word in common are worth as partners
+
+
+class Change(StrEnum):
+    """What became of a part of a text."""
+
+    SAME = "same"
+    EDITED = "edited"
+    GONE = "gone"
+    NEW = "new"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairedSpan:
+    """A source before and after; None where it is not there. A share is None where it is part of the target."""
+
+    change: Change
+    before: Span | None
+    after: Span | None
+    share_before: float | None
+    share_after: float | None
+
+    @property
+    def moved(self) -> float:
+        """How much of all scores it gained, -1 to 1; what is not there has none."""
+        return (self.share_after or 0.0) - (self.share_before or 0.0)
+
+
+def compare_explanations(before: Explanation, after: Explanation) -> list[PairedSpan]:
+    """All sources of both up to their targets' ends, in the order of the texts."""
+    spans, others = ([span for span in one.spans if _is_shown(one, span)] for one in (before, after))
+    keys = [[_name_span(before, span) for span in side] for side in (spans, others)]
+    paired: list[PairedSpan] = []
+    for left, right in align(*keys):
+        one, other = (None if left is None else spans[left]), (None if right is None else others[right])
+        change = name_change(one and one.text.strip(), other and other.text.strip())
+        shares = _find_share(before, one), _find_share(after, other)
+        paired.append(PairedSpan(change=change, before=one, after=other, share_before=shares[0], share_after=shares[1]))
+    return paired
+
+
+def find_moved(paired: Sequence[PairedSpan]) -> float:
+    """How much of all scores went elsewhere, 0 to 1: half the sum of all moves (the total variation distance)."""
+    return sum(abs(pair.moved) for pair in paired) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """What a comparison comes to: did the completion change, how much moved, and what moved most (None: nothing)."""
+
+    id: str
+    same_completion: bool
+    moved: float
+    most: PairedSpan | None
+
+
+def summarize_comparison(before: Explanation, after: Explanation) -> Difference:
+    """One line about a comparison."""
+    paired = compare_explanations(before, after)
+    most = max(paired, key=lambda pair: abs(pair.moved), default=None)
+    one, two = (explanation.analysis.completion for explanation in (before, after))
+    return Difference(
+        id=one.prompt.id,
+        same_completion=one.completion_text == two.completion_text,
+        moved=find_moved(paired),
+        most=most if most and most.moved else None,
+    )
+
+
+def _name_span(explanation: Explanation, span: Span) -> str:
+    """What makes two spans the same: a section's name, else the text."""
+    return (span.section if explanation.by is Granularity.SECTION else None) or span.text.strip()
+
+
+def _is_shown(explanation: Explanation, span: Span) -> bool:
+    return span.role is not Role.SPECIAL and span.start < explanation.targets[-1].stop
+
+
+def _find_share(explanation: Explanation, span: Span | None) -> float | None:
+    if span is None or not explanation.visible[span.number]:
+        return None
+    return float(explanation.shares[span.number])
+
+
+def name_change(before: str | None, after: str | None) -> Change:
+    """What became of a part with this text."""
+    if before is None or after is None:
+        return Change.NEW if before is None else Change.GONE
+    return Change.SAME if before == after else Change.EDITED
+
+
+# ---- which parts belong together ------------------------------------------------------------------------------------
+
+
+def align(before: Sequence[str], after: Sequence[str]) -> list[Pair]:
+    """Numbers of the parts that are partners, None where a part has none; each part once, in order on both sides."""
+    pairs: list[Pair] = []
+    for kind, left, left_stop, right, right_stop in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+        if kind == "equal":
+            pairs += zip(range(left, left_stop), range(right, right_stop), strict=True)
+        else:
+            block = pair_likest(before[left:left_stop], after[right:right_stop])
+            pairs += [(None if i is None else left + i, None if j is None else right + j) for i, j in block]
+    return pairs
+
+
+def pair_likest(before: Sequence[str], after: Sequence[str]) -> Iterator[Pair]:
+    """Partners in order, chosen so that they have as many words in common as possible."""
+    if len(before) * len(after) > LARGEST_BLOCK:
+        worth = np.eye(len(before), len(after))
+    else:
+        words = [[Counter(part.split()) for part in side] for side in (before, after)]
+        worth = np.array([[find_likeness(one, other) for other in words[1]] for one in words[0]])
+        worth = worth.reshape(len(before), len(after)) + UNLIKE
+    best = np.zeros((len(before) + 1, len(after) + 1))  # [i, j]: the most that the parts from i and j on are worth
+    for i in reversed(range(len(before))):
+        for j in reversed(range(len(after))):
+            best[i, j] = max(worth[i, j] + best[i + 1, j + 1], best[i + 1, j], best[i, j + 1])
+    i = j = 0
+    while i < len(before) or j < len(after):
+        if i < len(before) and j < len(after) and best[i, j] == worth[i, j] + best[i + 1, j + 1]:
+            yield i, j
+            i, j = i + 1, j + 1
+        elif j == len(after) or (i < len(before) and best[i, j] == best[i + 1, j]):
+            yield i, None
+            i += 1
+        else:
+            yield None, j
+            j += 1
+
+
+def find_likeness(one: Counter[str], other: Counter[str]) -> float:
+    """Dice's coefficient of two bags of words, 0 to 1."""
+    n_words = one.total() + other.total()
+    return 2 * (one & other).total() / n_words if n_words else 1.0
+
+
+# ---- word by word ---------------------------------------------------------------------------------------------------
+
+
+def diff_words(before: str, after: str) -> list[tuple[Change, str]]:
+    """Pieces that two texts share, that went, that came: without NEW they make the first, without GONE the second."""
+    sides = [re.findall(r"\s+|\w+(?:['’]\w+)*|[^\w\s]", text) for text in (before, after)]
+    pieces: list[tuple[Change, str]] = []
+    for kind, left, left_stop, right, right_stop in SequenceMatcher(None, *sides, autojunk=False).get_opcodes():
+        if kind == "equal":
+            pieces.append((Change.SAME, "".join(sides[0][left:left_stop])))
+            continue
+        if left < left_stop:
+            pieces.append((Change.GONE, "".join(sides[0][left:left_stop])))
+        if right < right_stop:
+            pieces.append((Change.NEW, "".join(sides[1][right:right_stop])))
+    return pieces

@@ -1,0 +1,184 @@
+"""From token scores to span scores: rows for target spans, and pooling over the tokens of source spans.
+
+The row of a target span is the salience of its whole, from the gradient of its summed objective, where that was stored
+(*exact*). Else the rows of its tokens are added up (*pooled*): for ``grad_l2`` that is a sum of norms, never less than
+the norm of the sum. A source span's column is always pooled from its tokens. Self-salience is hidden: a source that
+reaches into the target scores zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptlight.salience.errors import UsageError
+from promptlight.salience.text.spans import describe_spans, segment
+from promptlight.salience.types import (
+    Analysis,
+    Cut,
+    FloatArray,
+    Granularity,
+    Method,
+    Pooling,
+    Role,
+    Segmentation,
+    Span,
+    SpanTable,
+)
+
+
+def pool_sources(scores: FloatArray, segmentation: Segmentation, pooling: Pooling = Pooling.SUM) -> FloatArray:
+    """Pool each source span's tokens: [rows, T] -> [rows, S]. MAX takes the score of largest size, with its sign."""
+    starts = list(segmentation.bounds[:-1])
+    if pooling is Pooling.MAX:
+        highest, lowest = (pool.reduceat(scores, starts, axis=1) for pool in (np.maximum, np.minimum))
+        return np.where(highest >= -lowest, highest, lowest)
+    sums = np.add.reduceat(scores, starts, axis=1, dtype=np.float64)
+    return (sums if pooling is Pooling.SUM else sums / np.diff(segmentation.bounds)).astype(np.float32)
+
+
+def build_span_table(analysis: Analysis, *, targets: Cut, sources: Cut, pooling: Pooling = Pooling.SUM) -> SpanTable:
+    """Rows for all target spans of one granularity (special tokens left out), columns for all spans of another.
+
+    A row is zero for sources that reach into its own target span or lie after it. Raises UsageError if the analysis
+    does not hold what is asked for.
+    """
+    completion, columns = analysis.completion, find_segmentation(analysis, sources)
+    rows = describe_spans(completion, find_segmentation(analysis, targets))
+    rows = [span for span in rows if span.role is Role.COMPLETION]
+    scores, exact = _stored_rows(analysis, targets, rows)
+    starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(columns.bounds[1:])
+    earlier = stops <= starts[:, None]  # [rows, S]
+    pooled = np.where(earlier, pool_sources(scores, columns, pooling), np.float32(0))
+    return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
+
+
+def choose_method(analysis: Analysis, method: Method) -> Analysis:
+    """The same analysis with that method's map first. Raises UsageError if it was not computed."""
+    chosen = [found for found in analysis.maps if found.method is method]
+    if not chosen:
+        stored = ", ".join(found.method for found in analysis.maps)
+        raise UsageError(f"expected scores by {method}, found {stored}: compute them with --method {method}")
+    others = (found for found in analysis.maps if found.method is not method)
+    return replace(analysis, maps=(*chosen, *others))
+
+
+def choose_targets(analysis: Analysis, wanted: Cut) -> Cut:
+    """``wanted`` where an analysis has scores for such targets, else the finest granularity that it has them for."""
+    salience = analysis.salience
+    if salience.scores is not None or (isinstance(wanted, Granularity) and wanted in salience.span_scores):
+        return wanted
+    return next((name for name in Granularity if name in salience.span_scores), wanted)
+
+
+def combine_targets(
+    analysis: Analysis,
+    targets: Sequence[Span],
+    *,
+    granularity: Cut,
+    sources: Cut,
+    pooling: Pooling = Pooling.SUM,
+) -> tuple[FloatArray, bool]:
+    """Scores [S] of all source spans for a selection of target spans of one granularity, and whether they are exact.
+
+    One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
+    where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
+    """
+    columns = find_segmentation(analysis, sources)
+    rows, exact = _stored_rows(analysis, granularity, targets)
+    if len(targets) > 1 and analysis.salience.scores is not None:
+        rows = _token_rows(analysis, analysis.salience.scores, targets)
+    total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
+    inside = find_touched(columns, targets)
+    return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+
+
+def sum_up(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> tuple[float, float] | None:
+    """What the scores of all sources add up to for these targets, and what they should; None if that is not known.
+
+    They should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
+    """
+    errors = analysis.salience.completeness_error
+    first = analysis.completion.n_prompt_tokens
+    if isinstance(granularity, Granularity) and granularity in errors and granularity is not Granularity.TOKEN:
+        offset = find_segmentation(analysis, granularity).spans_from(first).start
+        missed = sum(float(errors[granularity][target.number - offset]) for target in targets)
+    elif Granularity.TOKEN in errors:
+        of_tokens = errors[Granularity.TOKEN]
+        missed = sum(float(of_tokens[target.start - first : target.stop - first].sum()) for target in targets)
+    else:
+        return None
+    total = float(_stored_rows(analysis, granularity, targets)[0].sum(dtype=np.float64))
+    return total, total - missed
+
+
+def find_errors(analysis: Analysis, targets: Sequence[Span], granularity: Cut, sources: Cut) -> FloatArray | None:
+    """Standard errors [S] of the sources' scores; None where they are not known.
+
+    They are known for one target that was stored, of the sources for which the method has scores: those that it took
+    away, or single tokens. Errors of sums of sources depend on how those vary together, which is not kept.
+    """
+    salience = analysis.salience
+    stored = salience.standard_errors.get(granularity) if isinstance(granularity, Granularity) else None
+    if stored is None or len(targets) != 1 or sources is not (salience.sources or Granularity.TOKEN):
+        return None
+    first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+    errors = pool_sources(stored[[targets[0].number - first]], find_segmentation(analysis, sources))[0]
+    return np.where(find_touched(find_segmentation(analysis, sources), targets), np.float32(0), errors)
+
+
+def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
+    """What stands against the tokens of these targets, token by token; nothing where nothing does."""
+    if analysis.foil is None:
+        return []
+    first, tokens = analysis.completion.n_prompt_tokens, analysis.foil.tokens
+    places = (place - first for span in targets for place in range(span.start, span.stop))
+    return [text for place in places if place >= 0 and (text := tokens[place])]
+
+
+def find_touched(segmentation: Segmentation, targets: Sequence[Span]) -> NDArray[np.bool_]:
+    """Which spans of a segmentation share a token with one of the targets, [S]."""
+    chosen = np.zeros(segmentation.bounds[-1], dtype=bool)
+    for span in targets:
+        chosen[span.start : span.stop] = True
+    return np.logical_or.reduceat(chosen, list(segmentation.bounds[:-1]))
+
+
+def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
+    """Each visible source's part of the whole, -1 to 1: scores [S] over the sum of their sizes; 0 where all are 0."""
+    shown = np.where(visible, scores, 0).astype(np.float64)
+    total = np.abs(shown).sum()
+    return (shown / total if total > 0 else shown).astype(np.float32)
+
+
+def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
+    """The stored one, or else one that is cut now: that takes the text alone."""
+    if isinstance(cut, Granularity) and cut in analysis.segmentations:
+        return analysis.segmentations[cut]
+    return segment(analysis.completion, cut, analysis.compat)
+
+
+def _stored_rows(analysis: Analysis, granularity: Cut, targets: Sequence[Span]) -> tuple[FloatArray, bool]:
+    """Token-level scores [targets, T], and whether they come from whole-span gradients."""
+    salience = analysis.salience
+    stored = salience.span_scores.get(granularity) if isinstance(granularity, Granularity) else None
+    if stored is not None:
+        first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+        return stored[np.array([target.number - first for target in targets], dtype=np.intp)], True
+    if salience.scores is None:
+        held = ", ".join(salience.span_scores) or "none"
+        wanted = " or ".join(dict.fromkeys([str(granularity), Granularity.TOKEN.value]))
+        raise UsageError(f"expected scores by {wanted}, found {held}: compute them with that granularity")
+    return _token_rows(analysis, salience.scores, targets), all(span.stop - span.start == 1 for span in targets)
+
+
+def _token_rows(analysis: Analysis, scores: FloatArray, targets: Sequence[Span]) -> FloatArray:
+    """The sum of each target's token rows: [G, T] -> [targets, T]."""
+    first = analysis.completion.n_prompt_tokens
+    rows = np.zeros((len(targets), scores.shape[1]), dtype=np.float64)
+    for row, target in zip(rows, targets, strict=True):
+        row += scores[target.start - first : target.stop - first].sum(axis=0, dtype=np.float64)
+    return rows.astype(np.float32)

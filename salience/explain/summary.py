@@ -1,0 +1,175 @@
+"""Which source spans matter over many prompts: shares of groups of spans, averaged over prompts, with an interval.
+
+1. In each prompt the *target* is found, as ``show`` finds it; a prompt that has none is skipped. *Sources* are the
+   spans before its end that are neither special nor touched by it.
+2. A source's share is its score's part of the sizes of all the prompt's sources' scores. A *group's* share is the sum
+   over its spans; the group whose share is of the largest size is the prompt's *top*.
+3. A group's *mean share* is the mean over the prompts in which it occurs. Its 95% interval is from the 2.5th to the
+   97.5th percentile of that mean over 1,000 draws, with replacement, of as many of these prompts (the percentile
+   bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+4. A word's share is taken alike, of the same whole: the words of a group of lines, say, add up to the group's share.
+
+Of each prompt only the shares are kept.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+import numpy as np
+
+from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.explanation import Question, explain_spans, find_targets
+from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.salience.statistics import bootstrap_interval
+from promptlight.salience.types import Analysis, Cut, Granularity, Role, Span
+
+N_TOP_WORDS = 3
+BLANK, COMPLETION, NO_SECTION = "(blank)", "(completion)", "(no section)"
+
+
+class Grouping(StrEnum):
+    """What spans of one group have in common."""
+
+    TEXT = "text"
+    LINE = "line"
+    SECTION = "section"
+    ROLE = "role"
+
+    def name_of(self, span: Span) -> str:
+        """The group of a source. Lines and sections are the prompt's: what the model wrote is one group beside them."""
+        if self is Grouping.TEXT:
+            return span.text.strip() or BLANK
+        if self is Grouping.ROLE:
+            return span.role.value
+        if span.role is Role.COMPLETION:
+            return COMPLETION
+        return str(span.line) if self is Grouping.LINE else span.section or NO_SECTION
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupQuestion(Question):
+    """What is asked of every prompt, and which of its sources count as one."""
+
+    by: Cut = Granularity.LINE
+    group: Grouping = Grouping.TEXT
+
+    @property
+    def has_words(self) -> bool:
+        """Whether the words of a group say more than its name."""
+        return not (self.group is Grouping.TEXT and self.by in (Granularity.TOKEN, Granularity.WORD))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PromptShares:
+    """One prompt's answer: each group's share, -1 to 1, and those of the words in it."""
+
+    groups: Mapping[str, float]
+    words: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupSummary:
+    """A group over all prompts in which it occurs; a single prompt gives no interval."""
+
+    name: str
+    n_prompts: int
+    mean_share: float
+    share_low: float | None
+    share_high: float | None
+    n_top: int
+    top_words: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """All groups, the largest mean share first, and in how many prompts the target was found and was not."""
+
+    groups: Sequence[GroupSummary]
+    n_prompts: int
+    n_skipped: int
+
+
+def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, seed: int = 0) -> Summary:
+    """The answer over all prompts. Raises UsageError if none of them has the target, or no sections where asked."""
+    collected: dict[str, _Group] = {}
+    reason, n_prompts, n_skipped = "", 0, 0
+    for analysis in analyses:
+        try:
+            targets = find_targets(analysis, question)
+        except UsageError as error:
+            reason = reason or f"; {analysis.completion.prompt.id}: {error}"
+            n_skipped += 1
+            continue
+        n_prompts += 1
+        _collect(share_out(analysis, question, targets), collected)
+    if not n_prompts:
+        raise UsageError(f"expected prompts with the target, found none among {n_skipped} that were explained{reason}")
+    if question.group is Grouping.SECTION and not collected.keys() - {COMPLETION, NO_SECTION}:
+        raise UsageError(
+            "expected prompts with sections, found none: give their records `sections`, or say --sections FILE"
+        )
+    groups = [_summarize_group(name, group, seed) for name, group in collected.items()]
+    groups.sort(key=lambda group: -abs(group.mean_share))
+    return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped)
+
+
+def share_out(analysis: Analysis, question: GroupQuestion, targets: Sequence[Span]) -> PromptShares:
+    """Each group's part in one prompt's target, and that of the words in it."""
+    explanation = explain_spans(analysis, question, targets)
+    names = {
+        span.number: question.group.name_of(span)
+        for span in explanation.spans
+        if explanation.visible[span.number] and span.start < targets[-1].start
+    }
+    total = float(np.abs(explanation.scores[list(names)]).sum(dtype=np.float64)) or 1.0
+    groups: dict[str, float] = dict.fromkeys(names.values(), 0.0)
+    for number, name in names.items():
+        groups[name] += float(explanation.scores[number]) / total
+    words: dict[str, dict[str, float]] = {name: defaultdict(float) for name in groups}
+    if question.has_words:
+        bounds = find_segmentation(analysis, question.by).bounds
+        in_words = replace(question, by=Granularity.WORD, target_by=explanation.target_by)
+        scored = explain_spans(analysis, in_words, targets)
+        for word in scored.spans:
+            name = names.get(bisect_right(bounds, word.start) - 1)
+            if name is not None and word.text.strip():
+                words[name][word.text.strip()] += float(scored.scores[word.number]) / total
+    return PromptShares(groups=groups, words=words)
+
+
+@dataclass
+class _Group:
+    """What is kept of a group while prompts go by."""
+
+    shares: list[float] = field(default_factory=list[float])  # one per prompt in which it occurs
+    n_top: int = 0
+    words: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))  # summed over those prompts
+
+
+def _collect(prompt: PromptShares, collected: dict[str, _Group]) -> None:
+    for name, share in prompt.groups.items():
+        group = collected.setdefault(name, _Group())
+        group.shares.append(share)
+        for word, part in prompt.words[name].items():
+            group.words[word] += part
+    if any(prompt.groups.values()):
+        collected[max(prompt.groups, key=lambda name: abs(prompt.groups[name]))].n_top += 1
+
+
+def _summarize_group(name: str, group: _Group, seed: int) -> GroupSummary:
+    low, high = bootstrap_interval(group.shares, seed=seed) or (None, None)
+    strongest = sorted(group.words, key=lambda word: -abs(group.words[word]))[:N_TOP_WORDS]
+    return GroupSummary(
+        name=name,
+        n_prompts=len(group.shares),
+        mean_share=float(np.mean(group.shares)),
+        share_low=low,
+        share_high=high,
+        n_top=group.n_top,
+        top_words=tuple(word for word in strongest if group.words[word]),
+    )

@@ -1,0 +1,227 @@
+"""Gradient salience: from token ids to scores.
+
+For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unscaled embedding e_i of an earlier token:
+ - ``grad_l2``: the L2 norm of dF_t/de_i. It has no sign. For log p it is also the norm of the loss's gradient, which is
+   what LIT's "Grad L2 Norm" shows.
+ - ``grad_dot_input``: e_i . dF_t/de_i. Positive raises the objective.
+ - ``integrated_gradients`` (``integrated.py``) and ``smoothgrad`` (``smooth.py``): gradients at many other embeddings.
+For whole target spans, gradients are summed as vectors first (``sums.py``).
+
+The method in steps:
+ 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``inquiry.py``);
+ 2. for each chunk of targets: logits at their rows, the objective's gradient by them, back to the embeddings;
+ 3. reduce [L, C, D] to scores [C, L], for single tokens and for spans.
+All methods share the first forward; those that look at other embeddings do the same there. Memory is planned:
+``memory.plan_chunk`` says how many targets go together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder.chunks import naming_lack_of_memory
+from promptlight.salience.decoder.decoder import Decoder, at_least_float32
+from promptlight.salience.errors import UsageError
+from promptlight.salience.gradients.forward_pass import Ranges, Steps
+from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
+from promptlight.salience.gradients.problem import Answer, Inquiry, read_without_prompt
+from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
+from promptlight.salience.gradients.span_sums import Reduction, Scores, reduce_spans, take_norm, take_product
+from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.text.contrast import Contrast
+from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
+
+GRADIENT_METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What else a text's gradients depend on.
+
+    ``special`` says of each token whether it is none of the text's own: baselines and noise leave it as it is (None:
+    the first one is). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
+    ``name`` is mixed into the seed of what is drawn. ``shift`` is a noise on the embeddings, relative to the standard
+    deviation of their entries: how far do scores move if the text does, a little (``evaluation.py``)?
+    """
+
+    objective: Objective = Objective.LOGPROB
+    options: MethodOptions = field(default_factory=MethodOptions)
+    special: Sequence[bool] | None = None
+    pad_id: int = 0
+    contrast: Contrast | None = None
+    runner_up: bool = False
+    name: str = ""
+    shift: float = 0.0
+
+    def __post_init__(self) -> None:
+        if (self.contrast or self.runner_up) and self.objective is not Objective.LOGPROB:
+            raise UsageError(
+                f"expected the objective logprob with a foil, found {self.objective}: a foil makes it a difference"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SalienceResult:
+    """Natural-log probability of each of the G targets, a map per method, and the runner-ups where they are foils."""
+
+    log_probs: list[float]
+    maps: Mapping[Method, SalienceMap]
+    runner_ups: list[int] | None = None
+
+
+@naming_lack_of_memory("an explanation")
+@torch.no_grad()
+def compute_salience(
+    decoder: Decoder,
+    ids: Sequence[int],
+    n_prompt_tokens: int,
+    segmentations: Mapping[Granularity, Segmentation],
+    *,
+    methods: Sequence[Method] = (Method.GRAD_L2,),
+    setting: Setting | None = None,
+    unit: Granularity = Granularity.TOKEN,
+    chunk: int | None = None,
+    keep: bool | None = None,
+) -> SalienceResult:
+    """Scores of every earlier token for every target, and for every target span of each segmentation.
+
+    ``ids`` are the T tokens, the last G = T - ``n_prompt_tokens`` of them targets. Target spans are those that hold
+    targets; one that begins in the prompt, as LIT's can, is explained as a whole, but for the first token, which
+    nothing predicts. ``unit`` other than TOKEN takes one backward per target span of that granularity instead of one
+    per token, and gives those spans' scores alone. ``chunk`` overrides the planned number of backwards that go
+    together, ``keep`` whether activations are kept for them. Raises OutOfMemoryError where a single one does not fit.
+    """
+    setting = setting or Setting()
+    first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
+    sequence = torch.tensor(ids, device=decoder.embedding.device)
+    special = setting.special or [place == 0 for place in range(len(ids))]
+    inquiry = Inquiry(
+        decoder=decoder,
+        ids=sequence,
+        first=first,
+        units=units,
+        steps=_plan_steps(decoder, sequence, first, special, setting),
+        contrast=setting.contrast,
+        chunk=chunk,
+        keep=keep,
+    )
+    if setting.shift:
+        wide = inquiry.embeddings.to(at_least_float32(inquiry.embeddings.dtype))
+        inquiry = dataclasses.replace(inquiry, shift=start_noise(wide, special, setting.shift, setting.name)())
+    plain = inquiry.ask(inquiry.embeddings)
+    if setting.runner_up:
+        plain = plain.with_runner_ups()
+    log_probs, values = plain.read()
+    work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values))
+    rivals = plain.inquiry.steps.rivals
+    return SalienceResult(
+        log_probs=log_probs[n_prompt_tokens - first :],
+        maps=work.explain(methods),
+        runner_ups=None if rivals is None else rivals[n_prompt_tokens - first :].tolist(),
+    )
+
+
+def _plan_units(
+    segmentations: Mapping[Granularity, Segmentation], n_prompt_tokens: int, n_tokens: int, unit: Granularity
+) -> tuple[int, Ranges, dict[Granularity, Ranges]]:
+    """The first token to explain, the backwards as ranges of tokens behind it, the target spans as ranges of those."""
+    spans = {
+        name: [cut.ranges()[number] for number in cut.spans_from(n_prompt_tokens)]
+        for name, cut in segmentations.items()
+    }
+    spans[Granularity.TOKEN] = [(token, token + 1) for token in range(n_prompt_tokens, n_tokens)]
+    wanted = spans if unit is Granularity.TOKEN else {unit: spans[unit]}
+    first = max(1, min((ranges[0][0] for ranges in wanted.values() if ranges), default=n_prompt_tokens))
+    behind = {name: [(max(start - first, 0), stop - first) for start, stop in wanted[name]] for name in wanted}
+    if unit is Granularity.TOKEN:
+        return first, [(row, row + 1) for row in range(n_tokens - first)], behind
+    return first, behind[unit], {unit: [(number, number + 1) for number in range(len(behind[unit]))]}
+
+
+def _plan_steps(decoder: Decoder, ids: Tensor, first: int, special: Sequence[bool], setting: Setting) -> Steps:
+    """What is asked of each target, from the first one on."""
+    contrast = setting.contrast
+    return Steps(
+        ids=ids[first:],
+        objective=setting.objective,
+        counted=(contrast.shared - first, contrast.stop - first) if contrast else (0, len(ids) - first),
+        reference=read_without_prompt(decoder, ids, special, first) if setting.objective is Objective.KL else None,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """The first forward's answer, and what the methods make of it and of others.
+
+    ``wanted`` are target spans as ranges of units, ``values`` each target's objective.
+    """
+
+    plain: Answer
+    wanted: dict[Granularity, Ranges]
+    special: Sequence[bool]
+    setting: Setting
+    values: np.ndarray
+
+    def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
+        """A map for each method, in the order asked for."""
+        x = self.plain.inquiry.embeddings
+        x = x.to(at_least_float32(x.dtype))
+        reductions = {Method.GRAD_L2: take_norm, Method.GRAD_DOT_INPUT: take_product(x)}
+        first = [method for method in methods if method in reductions]
+        reduced = self._reduce(self.plain, [reductions[method] for method in first]) if first else []
+        maps = {method: self._build_map(method, scores) for method, scores in zip(first, reduced, strict=True)}
+        for method in methods:
+            if method is Method.INTEGRATED_GRADIENTS:
+                maps[method] = self._integrate(x)
+            elif method is Method.SMOOTHGRAD:
+                maps[method] = self._smooth(x)
+        return {method: maps[method] for method in methods}
+
+    def _integrate(self, x: Tensor) -> SalienceMap:
+        inquiry, options = self.plain.inquiry, self.setting.options
+        baseline = make_baseline(inquiry.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
+        probed = [inquiry.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
+        values = np.array([*probed, self.values])
+        scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
+        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in inquiry.units])
+        errors = {
+            name: rows.sum(axis=1) - np.array([change[start:stop].sum() for start, stop in self.wanted[name]])
+            for name, rows in scores.items()
+        }
+        return self._build_map(Method.INTEGRATED_GRADIENTS, scores, completeness_error=_narrow(errors))
+
+    def _smooth(self, x: Tensor) -> SalienceMap:
+        options = self.setting.options
+        scores, errors = smooth_gradients(
+            self._score_at,
+            x,
+            self.special,
+            n_samples=options.smoothgrad_samples,
+            noise=options.smoothgrad_noise,
+            seed=f"{options.seed} {self.setting.name}",
+        )
+        return self._build_map(Method.SMOOTHGRAD, scores, standard_errors=_narrow(errors))
+
+    def _score_at(self, embeddings: Tensor, reduce: Reduction) -> Scores:
+        (scores,) = self._reduce(self.plain.inquiry.ask(embeddings), [reduce])
+        return scores
+
+    def _reduce(self, answer: Answer, reductions: Sequence[Reduction]) -> list[Scores]:
+        return reduce_spans(answer.pull(), self.wanted, len(answer.inquiry.ids), reductions)
+
+    def _build_map(self, method: Method, scores: Scores, **errors: Any) -> SalienceMap:
+        narrow = _narrow(scores)
+        token_scores = narrow.pop(Granularity.TOKEN, None)
+        objective = self.setting.objective
+        return SalienceMap(method=method, objective=objective, scores=token_scores, span_scores=narrow, **errors)
+
+
+def _narrow(numbers: Mapping[Granularity, np.ndarray]) -> dict[Granularity, FloatArray]:
+    return {name: rows.astype(np.float32) for name, rows in numbers.items()}

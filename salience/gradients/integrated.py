@@ -1,0 +1,82 @@
+"""Integrated gradients (Sundararajan, Taly and Yan 2017, arXiv:1703.01365).
+
+With x the embeddings, b a baseline and F the objective, source i's score is
+
+    (x_i - b_i) . integral over s from 0 to 1 of dF/dx_i at b + s (x - b)
+
+ 1. the baseline keeps the embeddings of special tokens (<bos> and what a chat's format adds) and has another vector in
+    the place of all others, the completion's own earlier tokens included; as a decoder looks back only, one path
+    serves all targets;
+ 2. the path is walked by forwards alone, at ``N_PROBES`` places: a decoder's norms make the objectives change all
+    along a logarithmic scale, much of it where the embeddings have hardly begun to grow;
+ 3. the path is cut into n pieces of equal change, on average over the targets; the integral over a piece is its length
+    times the gradient at its middle: one forward and the targets' backwards for each piece;
+ 4. positive raises the objective. All scores of a target add up to F(x) - F(b) (*completeness*) but for the rule's
+    error, which is stored for each target.
+From zero on the demo model, 64 Gauss-Legendre nodes miss a third of F(x) - F(b), these pieces a hundredth.
+A dot product is linear, so scores of whole target spans are as exact as those of tokens.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from promptlight.salience.decoder.decoder import Decoder, at_least_float32
+from promptlight.salience.gradients.span_sums import Reduction, Scores, take_product
+from promptlight.salience.options.methods import Baseline
+
+N_PROBES, PROBE_POWER, EVEN_PART = 64, 4, 0.1
+
+ScoreAt = Callable[[Tensor, Reduction], Scores]
+"""Embeddings [L, D] and what makes a score of a gradient -> scores by the gradients there."""
+
+
+def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Baseline, pad_id: int) -> Tensor:
+    """Where the path begins, [L, D]: embeddings ``x`` of special tokens, and the baseline's vector elsewhere."""
+    wide = at_least_float32(decoder.embedding.dtype)
+    match kind:
+        case Baseline.ZERO:
+            vector = torch.zeros_like(x[0])
+        case Baseline.MEAN:
+            vector = decoder.embedding.mean(dim=0, dtype=wide)
+        case Baseline.PAD:
+            vector = decoder.embedding[pad_id]
+    kept = torch.tensor(list(special[: len(x)]), device=x.device)
+    return torch.where(kept[:, None], x, vector.to(x.dtype))
+
+
+def place_probes() -> NDArray[np.float64]:
+    """Where the path is looked at first: from 0 to 1, close together near the baseline, [N_PROBES + 1]."""
+    return np.linspace(0, 1, N_PROBES + 1) ** PROBE_POWER
+
+
+def cut_path(values: NDArray[np.float64], n_pieces: int) -> NDArray[np.float64]:
+    """Bounds of pieces in which the objectives change alike, [n_pieces + 1]: values at the probes [probes, units].
+
+    A tenth of the pieces is spread evenly over the probes, so that none is longer than the probes can vouch for.
+    """
+    probes = place_probes()
+    changes = np.abs(np.diff(values, axis=0)).mean(axis=1)
+    even = np.full(N_PROBES, 1 / N_PROBES)
+    total = changes.sum()
+    weights = (1 - EVEN_PART) * changes / total + EVEN_PART * even if total > 0 else even
+    heights = np.concatenate([[0], np.cumsum(weights)])
+    places = np.interp(np.linspace(0, heights[-1], n_pieces + 1), heights, probes ** (1 / PROBE_POWER))
+    return places**PROBE_POWER
+
+
+def integrate_gradients(score_at: ScoreAt, x: Tensor, baseline: Tensor, bounds: NDArray[np.float64]) -> Scores:
+    """Scores by the formula above, by the middles of the path's pieces."""
+    reduce = take_product(x - baseline)
+    total: Scores = {}
+    for start, stop in itertools.pairwise(bounds.tolist()):
+        at = baseline + (start + stop) / 2 * (x - baseline)
+        for name, scores in score_at(at, reduce).items():
+            total[name] = total.get(name, 0) + (stop - start) * scores
+    return total

@@ -1,0 +1,140 @@
+"""What is explained: a sequence, its targets, and the objective of each, perhaps against a foil.
+
+``Inquiry.ask`` runs the model at some embeddings, the text's own or others, and ``Answer`` has what came of it: chunk
+by chunk, log-probabilities, objectives and gradients. With a foil a second sequence is run: its gradients by what both
+sequences share are subtracted, vector by vector, and its own tokens are no sources.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder import trace as backward
+from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk, run_in_chunks
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.errors import UsageError
+from promptlight.salience.gradients.forward_pass import Pass, Ranges, Steps
+from promptlight.salience.text.contrast import Contrast
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inquiry:
+    """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
+
+    ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one. ``chunk`` and ``keep``
+    override what ``memory.py`` plans.
+    """
+
+    decoder: Decoder
+    ids: Tensor
+    first: int
+    units: Ranges
+    steps: Steps
+    contrast: Contrast | None = None
+    chunk: int | None = None
+    keep: bool | None = None
+    shift: Tensor | None = None
+
+    @property
+    def embeddings(self) -> Tensor:
+        """Of all tokens that are read, [L, D] with L = T - 1: nothing depends on the last one."""
+        embeddings = self.decoder.embed(self.ids[:-1])
+        return embeddings if self.shift is None else embeddings + self.shift  # as precise as the shift is
+
+    def ask(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
+        """Run the model at these embeddings [L, D]; ``pulls`` keeps what gradients need, where memory allows."""
+        target = self._run(embeddings, self.first, self.steps, pulls)
+        foil = None
+        if self.contrast is not None and self.contrast.shared < len(self.contrast.ids):
+            d, ids = self.contrast.shared, torch.tensor(self.contrast.ids, device=self.ids.device)
+            steps = Steps(ids=ids[d:], objective=self.steps.objective, counted=(0, len(ids) - d))
+            others = self.decoder.embed(ids[d:-1]).to(embeddings.dtype)
+            foil = self._run(torch.cat([embeddings[:d], others]), d, steps, pulls)
+        return Answer(inquiry=self, target=target, foil=foil)
+
+    def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
+        rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
+        keep = keeps_activations(self.decoder, len(embeddings)) if self.keep is None else self.keep
+        trace = backward.forward(self.decoder, embeddings, rows, keep=keep and pulls)
+        return Pass(decoder=self.decoder, trace=trace, steps=steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the model did at some embeddings, ready to be read and pulled back."""
+
+    inquiry: Inquiry
+    target: Pass
+    foil: Pass | None
+
+    def read(self) -> tuple[list[float], list[float]]:
+        """The log-probability and the objective of each of the targets."""
+        log_probs: list[float] = []
+        values: list[float] = []
+        for _, (chunk_log_probs, chunk_values) in self._in_chunks(self._read_chunk, self._each_target()):
+            log_probs += chunk_log_probs
+            values += chunk_values
+        return log_probs, values
+
+    def pull(self) -> Iterator[tuple[int, Tensor]]:
+        """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
+        return self._in_chunks(self._pull_chunk, self.inquiry.units)
+
+    def with_runner_ups(self) -> Answer:
+        """The same, with each target contrasted with the likeliest other token that the model saw there."""
+        rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
+        steps = dataclasses.replace(self.inquiry.steps, rivals=rivals)
+        inquiry = dataclasses.replace(self.inquiry, steps=steps)
+        return Answer(inquiry=inquiry, target=dataclasses.replace(self.target, steps=steps), foil=None)
+
+    def _each_target(self) -> Ranges:
+        return [(row, row + 1) for row in range(len(self.inquiry.steps.ids))]
+
+    def _in_chunks(self, work: Callable[[Ranges], Result], units: Ranges) -> Iterator[tuple[int, Result]]:
+        inquiry = self.inquiry
+        size = inquiry.chunk or plan_chunk(inquiry.decoder, len(inquiry.ids) - 1, len(units))
+        return run_in_chunks(lambda start, stop: work(units[start:stop]), len(units), size)
+
+    def _read_chunk(self, units: Ranges) -> tuple[list[float], list[float]]:
+        log_probs, values = self.target.read(units)
+        numbers, against = self._against(units)
+        if self.foil is not None and against:
+            values = values.clone()
+            values[numbers] -= self.foil.read(against)[1].to(values.dtype)
+        return log_probs.tolist(), values.tolist()
+
+    def _pull_chunk(self, units: Ranges) -> Tensor:
+        gradient = self.target.pull(units)
+        numbers, against = self._against(units)
+        if self.foil is not None and against and self.inquiry.contrast is not None:
+            shared = self.inquiry.contrast.shared
+            gradient[:shared, numbers] -= self.foil.pull(against)[:shared]
+        return gradient
+
+    def _against(self, units: Ranges) -> tuple[list[int], Ranges]:
+        """Which of the units a foil's tokens stand against, and those tokens, counted from the first of them."""
+        contrast, first = self.inquiry.contrast, self.inquiry.first
+        if contrast is None:
+            return [], []
+        found = [contrast.against(first + start, first + stop) for start, stop in units]
+        numbers = [number for number, (start, stop) in enumerate(found) if start < stop]
+        return numbers, [(found[n][0] - contrast.shared, found[n][1] - contrast.shared) for n in numbers]
+
+
+def read_without_prompt(decoder: Decoder, ids: Tensor, special: Sequence[bool], first: int) -> Tensor:
+    """What the last layer makes of the targets when of all before them only the special tokens are there, [R, D]."""
+    n_kept = sum(special[:first])
+    if not n_kept:
+        raise UsageError("expected a prompt with <bos> or the like to compare with no prompt, found no special token")
+    kept = torch.tensor([place >= first or special[place] for place in range(len(ids))], device=ids.device)
+    left = ids[kept]
+    rows = torch.arange(n_kept - 1, len(left) - 1, device=ids.device)
+    return backward.forward(decoder, decoder.embed(left[:-1]), rows, keep=False).output

@@ -1,0 +1,86 @@
+"""Fetching a preset from Kaggle or Hugging Face: all of what will be read, so that it can be looked at first.
+
+keras-nlp itself fetches a file at a time while it loads, and takes any failure for "not there": it would need the
+network for a model that is all here, and hide why one can't be fetched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from promptlight.salience.loading.presets import (
+    CONFIG,
+    KERAS_INDEX,
+    SAFETENSORS_INDEX,
+    TOKENIZER,
+    VOCABULARIES,
+    check_config,
+    read_index,
+)
+
+KAGGLE, HUGGING_FACE = "kaggle://", "hf://"
+KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
+NOT_THERE_WORDS = ("404 Client Error", "is not present in the model files")  # kagglehub's
+NOT_THERE_ERRORS = ("EntryNotFoundError", "RemoteEntryNotFoundError")  # huggingface_hub's; a third says: no network
+Fetch = Callable[[str], str]
+"""A file's name in the preset -> where it lies now; what is in the cache is not fetched again."""
+
+
+def fetch_preset(address: str, name: str) -> Path:
+    """The folder of a preset from ``kaggle://...`` or ``hf://...``. Raises what the hub's own library raises.
+
+    Raises ModelError, before anything large is fetched, for a configuration that would be refused.
+    """
+    fetch = _find_hub(address)
+    folder = Path(fetch(CONFIG)).parent
+    of_keras = "registered_name" in check_config(folder, name)
+    fetch(VOCABULARIES[0 if of_keras else 1])
+    if of_keras:
+        fetch(TOKENIZER)
+    single, index = (KERAS_WEIGHTS, KERAS_INDEX) if of_keras else (SAFETENSORS, SAFETENSORS_INDEX)
+    if (folder / index).is_file() or not _is_there(fetch, single):
+        for weights in read_index(Path(fetch(index)), name):
+            fetch(weights)
+    return folder
+
+
+def fetch_config(address: str, name: str) -> dict[str, Any]:
+    """A preset's config.json alone. Raises as ``fetch_preset`` does."""
+    return check_config(Path(_find_hub(address)(CONFIG)).parent, name)
+
+
+def fetch_tokenizer(address: str, name: str) -> Path:
+    """The file of a preset's vocabulary."""
+    fetch = _find_hub(address)
+    folder = Path(fetch(CONFIG)).parent
+    return Path(fetch(VOCABULARIES[0 if "registered_name" in check_config(folder, name) else 1]))
+
+
+def _is_there(fetch: Fetch, file: str) -> bool:
+    try:
+        fetch(file)
+    except Exception as error:
+        if type(error).__name__ in NOT_THERE_ERRORS or any(words in str(error) for words in NOT_THERE_WORDS):
+            return False
+        raise
+    return True
+
+
+def _find_hub(address: str) -> Fetch:
+    return _from_hugging_face(address) if address.startswith(HUGGING_FACE) else _from_kaggle(address)
+
+
+def _from_kaggle(address: str) -> Fetch:
+    import kagglehub
+
+    handle = address.removeprefix(KAGGLE)
+    return lambda file: kagglehub.model_download(handle, file)
+
+
+def _from_hugging_face(address: str) -> Fetch:
+    import huggingface_hub
+
+    handle = address.removeprefix(HUGGING_FACE)
+    return lambda file: huggingface_hub.hf_hub_download(handle, file)

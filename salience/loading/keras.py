@@ -1,0 +1,94 @@
+"""A decoder on the weights of a Keras backbone, which are used where they lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder.decoder import Decoder, Layer, Rope, convert_tensors
+
+
+def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:
+    """A decoder on the weights of a Keras ``GemmaBackbone`` or ``Gemma3Backbone`` (text).
+
+    Weights are the Keras variables' own tensors or views of them; only query, key and value are copied, into one
+    matrix. Gradients flow back to the Keras variables where those ask for them. ``dtype`` is for a backbone that was
+    quantised to int8: there all weights are copied, expanded to this.
+    """
+    embedding = backbone.token_embedding
+    decoder = Decoder(
+        embedding=_expand(embedding, _tensor(embedding.embeddings), "embeddings_scale", dtype),
+        layers=tuple(_borrow_layer(block, dtype) for block in backbone.transformer_layers),
+        final_norm=_tensor(backbone.layer_norm.scale),
+        final_soft_cap=embedding.logit_soft_cap,
+        epsilon=backbone.layer_norm.epsilon,
+    )
+    return decoder if dtype is None else convert_tensors(decoder, lambda tensor: tensor.to(dtype))
+
+
+def _borrow_layer(block: Any, dtype: torch.dtype | None) -> Layer:
+    attention = block.attention
+    normalised_width = (
+        attention.head_dim if attention.query_head_dim_normalize else attention.hidden_dim // attention.num_query_heads
+    )
+    rope = attention.rope_layer
+    return Layer(
+        pre_attention_norm=_tensor(block.pre_attention_norm.scale),
+        query_key_value=_fuse([attention.query_dense, attention.key_dense, attention.value_dense], dtype),
+        query_norm=_norm_scale(attention, "query_norm"),
+        key_norm=_norm_scale(attention, "key_norm"),
+        attention_output=_kernel(attention.output_dense, dtype).flatten(0, 1),
+        post_attention_norm=_norm_scale(block, "post_attention_norm"),
+        pre_feedforward_norm=_tensor(block.pre_ffw_norm.scale),
+        gate=_kernel(block.gating_ffw, dtype),
+        up=_kernel(block.gating_ffw_2, dtype),
+        down=_kernel(block.ffw_linear, dtype),
+        post_feedforward_norm=_norm_scale(block, "post_ffw_norm"),
+        n_query_heads=attention.num_query_heads,
+        n_key_value_heads=attention.num_key_value_heads,
+        head_dim=attention.head_dim,
+        query_scale=1 / math.sqrt(normalised_width),
+        soft_cap=attention.logit_soft_cap,
+        window=attention.sliding_window_size if attention.use_sliding_window_attention else None,
+        rope=Rope(attention.head_dim, float(rope.max_wavelength), float(rope.scaling_factor)),
+        epsilon=block.layer_norm_epsilon,
+    )
+
+
+def _fuse(denses: Sequence[Any], dtype: torch.dtype | None) -> Tensor:
+    """Kernels [heads, D, H] side by side as one [D, all heads x H]."""
+    return torch.cat([_kernel(dense, dtype).transpose(0, 1).flatten(1) for dense in denses], dim=1).contiguous()
+
+
+def _kernel(dense: Any, dtype: torch.dtype | None) -> Tensor:
+    """A dense layer's kernel; its last axis is always one of the outputs."""
+    return _expand(dense, _tensor(dense.kernel), "kernel_scale", dtype)
+
+
+def _expand(owner: Any, stored: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:
+    """Weights as they are used: what Keras quantised to int8 is the weight times a scale, one for each output.
+
+    Stored [V, D] has scales [V], [heads, D, H] has [1, 1, heads, H], all else one for each entry of the last axis.
+    """
+    if stored.dtype is not torch.int8:
+        return stored
+    scale = _tensor(getattr(owner, name))
+    if scale.ndim == 1:
+        scale = scale[:, None]
+    else:
+        scale = scale.flatten(0, 1).transpose(0, 1) if scale.ndim == 4 else scale.flatten()
+    return (stored.to(scale.dtype) / scale).to(dtype or scale.dtype)
+
+
+def _norm_scale(owner: Any, name: str) -> Tensor | None:
+    norm = getattr(owner, name, None)
+    return None if norm is None else _tensor(norm.scale)
+
+
+def _tensor(variable: Any) -> Tensor:
+    """The torch tensor inside a Keras variable (not a copy)."""
+    return variable.value

@@ -1,0 +1,141 @@
+"""Whether a model would fit: what its weights take, known before they are read, against the memory that is free.
+
+Parameters of a Gemma decoder, with V pieces, width D, feed-forward width F, N and K query and key heads of width H:
+
+    V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (norms, some thousandths of that, are left out)
+
+A model has to fit one device as a whole: it is not split over several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from promptlight.salience.loading.presets import find_objects, find_sizes
+
+GIB = 2**30
+WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
+
+
+def count_loading_bytes(n_embedding: int) -> int:
+    """Two copies in float32 of so large an embedding, as was measured (docs/engine.md)."""
+    return 2 * 4 * n_embedding
+
+
+@dataclass(frozen=True)
+class Size:
+    """How many parameters a model has, and how many of them are its embedding's, the largest matrix."""
+
+    n_parameters: int
+    n_embedding: int
+
+    @property
+    def loading_bytes(self) -> int:
+        """What keras-nlp takes on the CPU beside the weights while it loads them."""
+        return count_loading_bytes(self.n_embedding)
+
+    def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
+        """Weights, and room to load them and to work."""
+        return self.n_parameters * weight_bytes + max(WORKSPACE, self.loading_bytes if on_cpu else 0)
+
+
+MODELS = {  # as keras-hub states them
+    "gemma3_instruct_270m": Size(268_000_000, 262_144 * 640),
+    "gemma3_instruct_1b": Size(1_000_000_000, 262_144 * 1152),
+    "gemma2_instruct_2b_en": Size(2_614_000_000, 256_000 * 2304),
+    "gemma3_instruct_4b_text": Size(3_880_000_000, 262_144 * 2560),
+    "gemma_1.1_instruct_7b_en": Size(8_538_000_000, 256_000 * 3072),
+    "gemma2_instruct_9b_en": Size(9_242_000_000, 256_000 * 3584),
+    "gemma3_instruct_12b_text": Size(11_766_000_000, 262_144 * 3840),
+    "gemma2_instruct_27b_en": Size(27_227_000_000, 256_000 * 4608),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Room:
+    """Where a model is to be loaded: bytes of a weight there, and memory that is free there and, beside a GPU, on the
+    CPU (None: it is the CPU). A quantised preset lies beside its weights until those are expanded."""
+
+    device: str
+    dtype: str
+    weight_bytes: int
+    free: int
+    free_on_cpu: int | None = None
+    quantised: bool = False
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether there is no GPU between."""
+        return self.free_on_cpu is None
+
+    def refuse(self, name: str, size: Size) -> str | None:
+        """Why a model can't be loaded here, and what to do; None if it can."""
+        if self._bytes_to_load(size, self.weight_bytes) <= self.free:
+            return None
+        weights = f"{size.n_parameters * self.weight_bytes / GIB:.1f} GiB in {self.dtype}"
+        preset = f", the int8 preset beside them {size.n_parameters / GIB:.1f} GiB" if self.quantised else ""
+        loading = f", loading them {size.loading_bytes / GIB:.1f} GiB more" if self.on_cpu else ""
+        found = f"its weights take {weights}{preset}{loading}, and {self.free / GIB:.1f} GiB are free"
+        return f"{name}: too large for {self.device}: {found}; {', or '.join(self.list_ways(size))}"
+
+    def list_ways(self, size: Size) -> Iterator[str]:
+        """What to do instead for a model of that size, the nearest first."""
+        half = self._bytes_to_load(size, 2)
+        if self.weight_bytes > 2 and half <= self.free:
+            yield f"take --dtype bfloat16 ({half / GIB:.1f} GiB)"
+        if self.free_on_cpu is not None:
+            for dtype, weight_bytes in (("float32", 4), ("bfloat16", 2)):
+                needed = size.bytes_to_work(weight_bytes, on_cpu=True)
+                if needed <= self.free_on_cpu:
+                    yield f"take --device cpu --dtype {dtype} ({needed / GIB:.1f} GiB, slower)"
+                    break
+        smaller = [name for name, one in MODELS.items() if self._has_room_for(one)]
+        if smaller and MODELS[smaller[-1]].n_parameters < size.n_parameters:
+            yield f"a smaller model such as {smaller[-1]}"
+        yield (
+            "free memory that other programs hold"
+            if self.on_cpu
+            else "a GPU with more memory (a model is not split over several)"
+        )
+
+    def _bytes_to_load(self, size: Size, weight_bytes: int) -> int:
+        """All that lies there at once until a model is loaded."""
+        loading = size.loading_bytes if self.on_cpu else 0
+        return size.n_parameters * (weight_bytes + self.quantised) + loading
+
+    def _has_room_for(self, size: Size) -> bool:
+        return size.bytes_to_work(self.weight_bytes, on_cpu=self.on_cpu) <= self.free
+
+
+def measure_model(config: Mapping[str, Any]) -> Size | None:
+    """By the formula above from a preset's config.json, Keras's or transformers'; None if it is neither."""
+    sizes = find_sizes(config)
+    if "class_name" in config:
+        names = ("vocabulary_size", "hidden_dim", "num_layers", "num_query_heads", "num_key_value_heads", "head_dim")
+        feed_forward = "intermediate_dim"
+        halves = 1 if "3" in str(config["class_name"]) else 2  # before Gemma 3, gate and up were counted together
+    else:
+        names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
+        names, feed_forward, halves = (*names, "head_dim"), "intermediate_size", 1
+    found = [sizes.get(name) for name in (*names, feed_forward)]
+    if not all(isinstance(one, int) for one in found):
+        return None
+    pieces, width, n_layers, queries, keys, head, inner = cast("list[int]", found)
+    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // halves)
+    return Size(pieces * width + n_layers * layer, pieces * width)
+
+
+def find_quantisations(config: Mapping[str, Any]) -> set[str]:
+    """How a preset's weights are quantised, from its config.json: Keras's modes (int8), or a method of transformers."""
+    found: set[str] = set()
+    for one in find_objects(config):
+        if (theirs := one.get("quantization_config")) is not None:
+            method = theirs.get("quant_method") if isinstance(theirs, dict) else None
+            found.add(str(method or "in a way of transformers' own"))
+        inner = one.get("config")
+        mode = inner.get("mode") if isinstance(inner, dict) else None
+        if mode and "DTypePolicy" in str(one.get("class_name")):
+            found.add(str(mode))
+    return found

@@ -1,0 +1,140 @@
+"""From prompts to completions: a window of prompts is read, cut into batches of like length, and completed in order.
+
+ 1. read a window: four times as many prompts as may be generated together (``read_windows``);
+ 2. tokenise them; plan batches of like length that fit into memory (``planning.plan_batches``);
+ 3. go through the window in its own order; a batch is generated when the first of its prompts is due, so that results
+    come, and are stored, as they are made, and in the order of the input;
+ 4. a batch that does not fit all the same is halved, down to a single prompt, which is set aside.
+What is written for a prompt does not depend on the batch that it is in (``generation.py``, ``sampling.py``).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+from promptlight.salience.decoder.batch_plan import Need, choose_batch_size, plan_batches
+from promptlight.salience.decoder.chunks import WHAT_HELPS, run_in_halves
+from promptlight.salience.decoder.generate import Generated, generate
+from promptlight.salience.decoder.sampling import choose_tokens
+from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLongError
+from promptlight.salience.model import Model
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
+from promptlight.salience.types import Completion, Explain, Prompt, SetAside, StopReason
+
+WINDOW = 4  # batches: enough to find prompts of like length, few enough to hold in memory
+Numbered = tuple[int, EncodedPrompt]  # a prompt's number in its window, and its tokens
+
+
+def read_windows(prompts: Iterable[Prompt], size: int) -> Iterator[list[Prompt]]:
+    """Cut prompts into lists of ``size``. What was read before a fault of the input comes before the fault."""
+    remaining = iter(prompts)
+    fault = None
+    while fault is None:
+        window: list[Prompt] = []
+        try:
+            for prompt in itertools.islice(remaining, size):
+                window.append(prompt)  # one by one: what is there when the next one fails stays
+        except InputError as error:
+            fault = error
+        if window:
+            yield window
+        elif fault is None:
+            return
+    raise fault
+
+
+def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> list[Completion | SetAside]:
+    """Take each record's target where that is asked for, and generate for the others, as many together as fit."""
+    return list(complete_in_order(prompts, model, options, len(prompts)))
+
+
+def complete_in_order(
+    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, batch_size: int | None = None
+) -> Iterator[Completion | SetAside]:
+    """``complete`` for a window, one after the other."""
+    results: dict[int, Completion | SetAside] = {}
+    waiting: list[Numbered] = []
+    for number, prompt in enumerate(prompts):
+        taken = take_prompt(prompt, model, options)
+        if isinstance(taken, EncodedPrompt):
+            waiting.append((number, taken))
+        else:
+            results[number] = taken
+    needs = [count_tokens(encoded, model, options.max_new_tokens) for _, encoded in waiting]
+    batches = plan_batches(model.decoder, needs, choose_batch_size(model.device, batch_size))
+    batch_of = {waiting[place][0]: [waiting[one] for one in sorted(batch)] for batch in batches for place in batch}
+    for number in range(len(prompts)):
+        if number not in results:
+            results.update(complete_batch(batch_of[number], prompts, model, options))
+        yield results.pop(number)
+
+
+def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> EncodedPrompt | Completion | SetAside:
+    """Tokenise a prompt; with a target of its own that is to be explained, it is complete already."""
+    encoded = encode_prompt(model.tokenizer, prompt)
+    target = prompt.target if options.explain is Explain.TARGET else None
+    target_ids = [] if target is None else model.tokenizer.encode(target)
+    try:
+        check_length(prompt, len(encoded.ids), len(target_ids), model)
+    except PromptTooLongError as error:
+        return set_aside(prompt, error.reason)
+    if target is None:
+        return encoded
+    return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
+
+
+def count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
+    """What memory has to hold for a prompt."""
+    n_prompt = len(encoded.ids)
+    return Need(n_prompt, min(max_new_tokens, model.context_length - n_prompt))
+
+
+def complete_batch(
+    batch: Sequence[Numbered], prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
+) -> Iterator[tuple[int, Completion | SetAside]]:
+    """Generate for some of the window's prompts together, or for as many as memory holds."""
+
+    def write(rows: Sequence[Numbered]) -> list[Generated]:
+        return generate(
+            model.decoder,
+            [encoded.ids for _, encoded in rows],
+            max_new_tokens=options.max_new_tokens,
+            context_length=model.context_length,
+            stops=model.stops,
+            choose=choose_tokens(options.sampling, [prompts[number].id for number, _ in rows]),
+        )
+
+    for (number, encoded), new in run_in_halves(write, batch):
+        prompt = prompts[number]
+        if new is None:
+            yield number, set_aside(prompt, f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}")
+        else:
+            yield number, build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
+
+
+def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
+    """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit into the model's context."""
+    needed = n_prompt_tokens + max(n_target_tokens, 1)
+    if needed > model.context_length:
+        what = "prompt and target have" if n_target_tokens else "the prompt has"
+        raise PromptTooLongError(
+            prompt.path,
+            prompt.line,
+            f"{what} {n_prompt_tokens + n_target_tokens:,} tokens, but {model.name} reads {model.context_length:,} with"
+            " what it writes: shorten it, or use a model with a longer context",
+        )
+
+
+def set_aside(prompt: Prompt, reason: str) -> SetAside:
+    """A record that could not be analysed, and why."""
+    return SetAside(
+        id=prompt.id,
+        path=prompt.path,
+        line=prompt.line,
+        reason=reason,
+        source=prompt.source,
+        prompt=prompt.text,
+        fingerprint=prompt.fingerprint,
+    )

@@ -1,0 +1,127 @@
+"""The workers: one that answers questions about the model, and those that explain batches."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import ray.data
+import torch
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from promptlight.salience.errors import OUT_OF_MEMORY, ModelError
+from promptlight.salience.loading.environment import VARIABLES, block_tensorflow
+from promptlight.salience.loading.load import load_model
+from promptlight.salience.model import Model, ModelFacts
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.batches import set_aside
+from promptlight.salience.run.cluster.pool import Pool
+from promptlight.salience.run.cluster.transport import pack_table
+from promptlight.salience.run.pipeline import analyze
+from promptlight.salience.run.provenance import describe_model
+
+Answer = TypeVar("Answer")
+
+MOST_DEATHS = 3  # of actors over one batch; after that its prompts are set aside, and the next run tries them again
+DEADLY = (
+    f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer --actors or a smaller "
+    "--batch-size"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """What ``load_model`` is called with, wherever that is."""
+
+    handle: str
+    device: str
+    dtype: str
+
+
+class Scout:
+    """What an actor does before the others start: the model, loaded once, and questions answered about it."""
+
+    def __init__(self, loading: Loading) -> None:
+        self._loading = loading
+        self._model: Model | None = None
+
+    def ask(self, question: Callable[[Model], Answer], n_threads: int) -> Answer:
+        """What the function says of the model."""
+        if self._model is None:  # not before: what goes wrong while an actor is made is harder to tell
+            self._model = _load_here(self._loading, n_threads)
+        torch.set_num_threads(n_threads)
+        return question(self._model)
+
+
+class Explainer:
+    """What an actor does: the model, loaded once, and batches explained with it."""
+
+    def __init__(
+        self, loading: Loading, expected: ModelFacts, options: AnalysisOptions, n_threads: int, ledger: Any
+    ) -> None:
+        self._model = _load_here(loading, n_threads)
+        self._options = options
+        self._ledger = ledger
+        check_same(describe_model(self._model), expected)
+
+    def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+        """A row with each prompt's result."""
+        prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
+        n_deaths: Any = ray.get(self._ledger.begin.remote(batch["number"][0].as_py()))
+        if n_deaths < MOST_DEATHS:
+            results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
+        else:
+            results = (set_aside(prompt, DEADLY) for prompt in prompts)
+        for number, result in zip(batch["number"].to_pylist(), results, strict=True):
+            yield pack_table({"number": [number], "result": [pickle.dumps(result, protocol=5)]})
+
+
+def check_same(found: ModelFacts, expected: ModelFacts) -> None:
+    """Raise ModelError if an actor would compute with another model or other packages than the others."""
+    here, there = (asdict(facts) | {"versions": dict(facts.versions)} for facts in (found, expected))
+    here |= here.pop("versions")
+    there |= there.pop("versions")
+    different = [f"{name} {here.get(name)}, not {there[name]}" for name in there if here.get(name) != there[name]]
+    if different:
+        raise ModelError(f"a worker of the cluster differs from the others: {'; '.join(different)}; make them alike")
+
+
+def send_scout(loading: Loading, n_gpus: float) -> Any:
+    share = describe_share(Pool(n_actors=1, n_cpus=1, n_gpus=n_gpus))
+    return ray.remote(**share, max_restarts=MOST_DEATHS, max_task_retries=MOST_DEATHS)(Scout).remote(loading)
+
+
+def _load_here(loading: Loading, n_threads: int) -> Model:
+    """Load the model into a worker's process, which no command line has prepared."""
+    block_tensorflow()
+    torch.set_num_threads(n_threads)
+    return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
+
+
+def start_ledger() -> Any:
+    """An actor beside the driver that counts how often each batch was begun.
+
+    Ray's own count of attempts also has those that no actor was there for, as when a whole machine died.
+    """
+
+    class Ledger:  # sent to its process as code: to import this module would load torch for two lines
+        def __init__(self) -> None:
+            self._begun: dict[int, int] = {}
+
+        def begin(self, batch: int) -> int:
+            """How often this one was begun before."""
+            n_before = self._begun.get(batch, 0)
+            self._begun[batch] = n_before + 1
+            return n_before
+
+    here: Any = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    return ray.remote(num_cpus=0, scheduling_strategy=here)(Ledger).remote()
+
+
+def describe_share(pool: Pool) -> dict[str, Any]:
+    """What Ray is told of each actor's needs."""
+    variables = VARIABLES | {"KERAS_BACKEND": "torch"}
+    return {"num_cpus": pool.n_cpus, "num_gpus": pool.n_gpus, "runtime_env": {"env_vars": variables}}

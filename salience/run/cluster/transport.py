@@ -1,0 +1,45 @@
+"""Prompts on their way to the actors: packed in batches, a window of them at a time."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.run.batches import read_windows
+from promptlight.salience.types import Prompt
+
+# A window ends at so many batches or bytes. A batch costs the driver some 20 kB; but each window has its own actors,
+# which load the model anew, so it should keep them at work for long.
+WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 1_024
+WINDOW_BYTES = 2**29
+
+
+def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Table]:
+    """Batches as Ray carries them: a row per prompt, with its number."""
+    n_before = 0
+    for batch in read_windows(prompts, batch_size):
+        numbers = range(n_before, n_before + len(batch))
+        yield pack_table({"number": numbers, "prompt": [pickle.dumps(prompt, protocol=5) for prompt in batch]})
+        n_before += len(batch)
+
+
+def take_window(blocks: Iterator[pa.Table], most: int) -> tuple[list[pa.Table], PromptlightError | None]:
+    """The next blocks, up to so many or ``WINDOW_BYTES``, and the error that ended them."""
+    window: list[pa.Table] = []
+    n_bytes = 0
+    try:
+        while len(window) < most and n_bytes < WINDOW_BYTES and (block := next(blocks, None)) is not None:
+            window.append(block)
+            n_bytes += block.nbytes
+    except PromptlightError as error:
+        return window, error
+    return window, None
+
+
+def pack_table(columns: dict[str, Any]) -> pa.Table:
+    types = {"number": pa.int64(), "prompt": pa.large_binary(), "result": pa.large_binary()}
+    return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

@@ -1,0 +1,220 @@
+"""What a run will have to do, known before it begins: tokens, and the time that they take on this machine.
+
+ 1. prompts are tokenised, all or a sample (``measure_text``);
+ 2. a few of them, short and long, are completed together and some of those explained (``try_out``): as many new tokens
+    and as many prompts as some seconds allow;
+ 3. what that took is carried over to all prompts: generation by new tokens, explanation by ``count_passes``, which
+    says how often each method sends a text of T tokens forth or back through the layers:
+
+    gradients       T (2 + backwards) at each of their embeddings: at one, or ig_steps (and 64 T), or smoothgrad_samples
+    taking spans    T for each ablation
+
+Both are rough: they only have to carry a measured time from some texts to others that are much like them.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from promptlight.salience.decoder.batch_plan import Need, choose_batch_size
+from promptlight.salience.gradients.integrated import N_PROBES
+from promptlight.salience.model import Model
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.batches import complete, take_prompt
+from promptlight.salience.run.pipeline import explain_or_set_aside
+from promptlight.salience.text.completion import EncodedPrompt, build_completion
+from promptlight.salience.text.spans import segment
+from promptlight.salience.types import Analysis, Completion, Granularity, Method, Prompt, SetAside, StopReason
+
+FEW_TOKENS = 8  # of a completion, if a machine is slow
+SECONDS = 5.0  # for each of the two parts of trying out, about
+PATIENCE = 4  # times as long may a first look at a slow machine take
+N_CUT = 32  # prompts whose spans are counted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """A prompt's tokens and how many may follow: the record's own target's, or as many as are allowed."""
+
+    prompt: Prompt
+    completion: Completion  # without what is yet to be generated
+    n_new: int
+
+    @property
+    def need(self) -> Need:
+        """What memory has to hold."""
+        return Need(self.completion.n_prompt_tokens, self.n_new)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether nothing has to be generated."""
+        return self.completion.n_targets > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed:
+    """What was found when a few prompts were tried out.
+
+    Seconds for a new token of a batch, and for a pass of one token through the layers; ``fill`` is the part of the
+    allowed tokens that completions took (None: they were cut off before that could be seen). ``spent`` are seconds.
+    """
+
+    per_token: float
+    per_pass: float
+    fill: float | None
+    n_completed: int
+    n_explained: int
+    spent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampled:
+    """Texts that stand for ``n_prompts``; ``n_too_long`` more of the sampled prompts are beyond the model's context."""
+
+    texts: Sequence[Text]
+    n_prompts: int
+    n_too_long: int = 0
+    spans_per_token: Mapping[Granularity, float] = field(default_factory=dict[Granularity, float])
+
+    @property
+    def share(self) -> float:
+        """How many prompts each text stands for."""
+        return self.n_prompts / max(1, len(self.texts) + self.n_too_long)
+
+    @property
+    def is_all(self) -> bool:
+        """Whether every prompt was tokenised."""
+        return self.n_prompts == len(self.texts) + self.n_too_long
+
+
+def measure_texts(prompts: Sequence[Prompt], n_prompts: int, model: Model, options: AnalysisOptions) -> Sampled:
+    """Tokenise prompts that stand for ``n_prompts``, and count the spans of some."""
+    found = [measure_text(prompt, model, options) for prompt in prompts]
+    texts = [text for text in found if text is not None]
+    return Sampled(
+        texts=texts,
+        n_prompts=n_prompts,
+        n_too_long=len(found) - len(texts),
+        spans_per_token=count_spans_per_token(texts[:: max(1, len(texts) // N_CUT)], options),
+    )
+
+
+def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text | None:
+    """A prompt's tokens; None if it is too long for the model."""
+    taken = take_prompt(prompt, model, options)
+    if isinstance(taken, Completion):
+        return Text(prompt=prompt, completion=taken, n_new=taken.n_targets)
+    if not isinstance(taken, EncodedPrompt):
+        return None
+    n_new = min(options.max_new_tokens, model.context_length - len(taken.ids))
+    completion = build_completion(model.tokenizer, prompt, taken, [], StopReason.GIVEN)
+    return Text(prompt=prompt, completion=completion, n_new=n_new)
+
+
+def count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> dict[Granularity, float]:
+    """How finely texts are cut: what is yet to be written is taken to be like what is there."""
+    n_tokens = max(1, sum(len(text.completion.tokens) for text in texts))
+    return {
+        name: sum(len(segment(text.completion, name, options.compat)) for text in texts) / n_tokens
+        for name in Granularity
+        if name is not Granularity.TOKEN
+    } | {Granularity.TOKEN: 1.0}
+
+
+def count_passes(
+    n_prompt: int, n_new: float, spans_per_token: Mapping[Granularity, float], how: AnalysisOptions
+) -> float:
+    """Token passes through the layers that explaining takes; see above."""
+    n_backwards = max(1.0, n_new * spans_per_token.get(how.targets, 1.0))
+    of = how.method_options
+    n_lines = max(1.0, (n_prompt + n_new) * spans_per_token.get(of.sources, 1.0))
+    embeddings = {Method.INTEGRATED_GRADIENTS: of.ig_steps, Method.SMOOTHGRAD: of.smoothgrad_samples}
+    passes = 0.0
+    for method in how.methods:
+        if method.takes_spans:
+            passes += n_lines if method is Method.OCCLUSION else of.samples
+        else:
+            passes += embeddings.get(method, 1) * (2 + n_backwards)
+            passes += N_PROBES * (method is Method.INTEGRATED_GRADIENTS)
+    return (n_prompt + n_new) * passes
+
+
+def try_out(sampled: Sampled, model: Model, options: AnalysisOptions, batch_size: int | None) -> Speed | None:
+    """Complete and explain a few of the texts, short and long; None if none could be explained."""
+    started = time.monotonic()
+    texts = sorted(sampled.texts, key=lambda text: text.need.n_prompt)
+    chosen = texts[:: -(-len(texts) // choose_batch_size(model.device, batch_size)) or 1]
+    completions, seconds, n_allowed = _try_generation([text.prompt for text in chosen], model, options)
+    made = [one for one in completions if one.stop_reason is not StopReason.GIVEN]
+    n_new = sum(completion.n_targets for completion in made)
+    per_pass, n_explained = _try_explaining(completions, sampled, model, options)
+    if not n_explained:
+        return None
+    return Speed(
+        per_token=seconds / max(1, n_new),
+        per_pass=per_pass,
+        fill=n_new / max(1, len(made) * n_allowed) if n_allowed == options.max_new_tokens and made else None,
+        n_completed=len(completions),
+        n_explained=n_explained,
+        spent=time.monotonic() - started,
+    )
+
+
+def _try_generation(
+    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
+) -> tuple[list[Completion], float, int]:
+    """Completions of these prompts, the seconds that they took, and how many tokens were allowed: fewer prompts and
+    fewer tokens where it would take long. One prompt goes first, to get warm and to see how long."""
+    allowed = min(FEW_TOKENS, options.max_new_tokens)
+    middle = len(prompts) // 2
+    _, seconds = _complete_in(prompts[middle : middle + 1], model, options, allowed)
+    chosen = prompts[:: math.ceil(len(prompts) * seconds / (PATIENCE * SECONDS)) or 1]
+    results, seconds = _complete_in(chosen, model, options, allowed)
+    longer = min(options.max_new_tokens, int(allowed * SECONDS / max(seconds, 1e-9)))
+    longer = options.max_new_tokens if 2 * longer >= options.max_new_tokens else longer  # many end before
+    if longer > allowed:
+        (results, seconds), allowed = _complete_in(chosen, model, options, longer), longer
+    return [one for one in results if isinstance(one, Completion)], seconds, allowed
+
+
+def _complete_in(
+    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, n_new: int
+) -> tuple[list[Completion | SetAside], float]:
+    """What ``complete`` makes with so many new tokens, and the seconds that it takes."""
+    start = time.monotonic()
+    results = complete(prompts, model, replace(options, max_new_tokens=n_new))
+    return results, time.monotonic() - start
+
+
+def _try_explaining(
+    completions: Sequence[Completion], sampled: Sampled, model: Model, options: AnalysisOptions
+) -> tuple[float, int]:
+    """Seconds a pass, and how many were explained: from the middle outwards, until it takes too long."""
+    order = sorted(range(len(completions)), key=lambda place: abs(place - (len(completions) - 1) / 2))
+    seconds = passes = 0.0
+    n_explained = 0
+    for place in order:
+        completion = completions[place]
+        start = time.monotonic()
+        result = explain_or_set_aside(completion.prompt, completion, model, options)
+        if isinstance(result, Analysis):
+            n_explained += 1
+            seconds += time.monotonic() - start
+            size = completion.n_prompt_tokens, completion.n_targets
+            passes += count_passes(*size, sampled.spans_per_token, options)
+        if seconds > SECONDS:
+            break
+    return seconds / max(1.0, passes), n_explained
+
+
+def estimate_seconds(sampled: Sampled, speed: Speed, options: AnalysisOptions, fill: float) -> float:
+    """What all prompts take if completions take this part of the tokens that they may."""
+    seconds = 0.0
+    for text in sampled.texts:
+        n_new = text.n_new if text.is_given else text.n_new * fill
+        seconds += 0 if text.is_given else n_new * speed.per_token
+        seconds += speed.per_pass * count_passes(text.need.n_prompt, n_new, sampled.spans_per_token, options)
+    return seconds * sampled.share

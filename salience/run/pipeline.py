@@ -1,0 +1,119 @@
+"""The whole way for many prompts: complete (``batches.py``), cut into spans, explain (``gradients.py`` and others)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+
+from promptlight.salience.ablation.maps import explain_by_removal
+from promptlight.salience.decoder.batch_plan import choose_batch_size
+from promptlight.salience.errors import FoilError, OutOfMemoryError, SamplesError
+from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
+from promptlight.salience.model import Model
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.options.methods import PERTURBATION_METHODS
+from promptlight.salience.run.batches import WINDOW, complete_in_order, read_windows, set_aside
+from promptlight.salience.text.completion import with_log_probs
+from promptlight.salience.text.contrast import AUTO
+from promptlight.salience.text.foils import describe_foil, find_contrast
+from promptlight.salience.text.spans import segment
+from promptlight.salience.types import (
+    Analysis,
+    Completion,
+    Granularity,
+    Objective,
+    Prompt,
+    Role,
+    SalienceMap,
+    SetAside,
+)
+
+
+def analyze(
+    prompts: Iterable[Prompt], model: Model, options: AnalysisOptions | None = None, *, batch_size: int | None = None
+) -> Iterator[Analysis | SetAside]:
+    """Explain each prompt, in order; one that does not fit the model or the memory is set aside with the reason.
+
+    At most ``batch_size`` prompts are generated together (None: as many as are worth it); it changes speed and memory,
+    not results.
+    """
+    options = options or AnalysisOptions()
+    for window in read_windows(prompts, WINDOW * choose_batch_size(model.device, batch_size)):
+        completions = complete_in_order(window, model, options, batch_size)
+        for prompt, completion in zip(window, completions, strict=True):
+            yield explain_or_set_aside(prompt, completion, model, options)
+
+
+def explain_or_set_aside(
+    prompt: Prompt, completion: Completion | SetAside, model: Model, options: AnalysisOptions
+) -> Analysis | SetAside:
+    """``explain``; where memory runs out, once more with as little of it as can be."""
+    if isinstance(completion, SetAside):
+        return completion
+    for thrifty in (False, True):
+        try:
+            return explain(completion, model, options, thrifty=thrifty)
+        except OutOfMemoryError as error:
+            reason = str(error)  # the error itself goes, with all tensors that its frames hold
+        except (FoilError, SamplesError) as error:
+            return set_aside(prompt, str(error))
+    return set_aside(prompt, reason)
+
+
+def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:
+    """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
+    cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
+    request = completion.prompt.foil or options.foil
+    by_gradient = [method for method in options.methods if method in GRADIENT_METHODS]
+    if request and options.objective is not Objective.LOGPROB:
+        raise FoilError(f"foil {request!r}: expected the objective logprob, found {options.objective}; leave one out")
+    if request and len(by_gradient) < len(options.methods):
+        raise FoilError(f"foil {request!r}: expected gradient methods alone, found {', '.join(options.methods)}")
+    contrast = None
+    if request and request != AUTO:
+        contrast = find_contrast(completion, request, model.tokenizer, model.context_length)
+    setting = Setting(
+        objective=options.objective,
+        options=options.method_options,
+        special=[token.role is Role.SPECIAL for token in completion.tokens],
+        pad_id=model.tokenizer.pad_id,
+        contrast=contrast,
+        runner_up=request == AUTO,
+        name=completion.prompt.id,
+    )
+    result = compute_salience(
+        model.decoder,
+        completion.ids,
+        completion.n_prompt_tokens,
+        cuts,
+        methods=by_gradient,
+        setting=setting,
+        unit=options.targets,
+        chunk=1 if thrifty else None,
+        keep=False if thrifty else None,
+    )
+    maps = dict(result.maps)
+    for method in options.methods:
+        if method in PERTURBATION_METHODS:
+            objective, how = options.objective, options.method_options
+            maps[method] = explain_by_removal(
+                model.decoder, completion, cuts, method, objective, how, unit=options.targets
+            )
+    return Analysis(
+        completion=with_log_probs(completion, result.log_probs),
+        segmentations=cuts,
+        maps=tuple(keep_granularities(maps[method], options.keep) for method in options.methods),
+        compat=options.compat,
+        foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
+    )
+
+
+def keep_granularities(found: SalienceMap, keep: Sequence[Granularity]) -> SalienceMap:
+    """The same map without tokens' scores if those are not to be kept; all others were not computed."""
+    if Granularity.TOKEN in keep:
+        return found
+    errors = {
+        name: {granularity: rows for granularity, rows in getattr(found, name).items() if granularity in keep}
+        for name in ("standard_errors", "completeness_error")
+    }
+    return dataclasses.replace(found, scores=None, **errors)

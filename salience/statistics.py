@@ -1,0 +1,57 @@
+"""Intervals, rank correlations, and the array types that go with them. Knows no model and no text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+BoolArray = NDArray[np.bool_]
+WideArray = NDArray[np.float64]
+
+N_RESAMPLES = 1000
+N_DRAWN_AT_ONCE = 2**20
+
+
+def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
+    """The 95% percentile interval of a mean; None for a single value, which says nothing of how values differ."""
+    if len(values) < 2:
+        return None
+    generator, observed = np.random.default_rng(seed), np.array(values)
+    n_at_once = max(1, N_DRAWN_AT_ONCE // len(values))
+    means = [
+        observed[generator.integers(len(values), size=(min(n_at_once, N_RESAMPLES - n_drawn), len(values)))].mean(
+            axis=1
+        )
+        for n_drawn in range(0, N_RESAMPLES, n_at_once)
+    ]
+    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a rate (Journal of the American Statistical Association 22, 1927)."""
+    z, rate = 1.959964, n_hits / n
+    centre, spread = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
+    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+
+
+def correlate_ranks(one: ArrayLike, other: ArrayLike) -> float | None:
+    """Spearman's rank correlation of two lists of numbers, -1 to 1; equal numbers share the mean of their ranks.
+
+    It is Pearson's correlation of the ranks (Kendall and Gibbons, Rank Correlation Methods, 1990, chapter 3). None
+    where all numbers of a list are equal: nothing is ranked.
+    """
+    ranks = [share_ranks(np.asarray(values, dtype=np.float64)) for values in (one, other)]
+    centred = [values - values.mean() for values in ranks]
+    size = float(np.sqrt((centred[0] ** 2).sum() * (centred[1] ** 2).sum()))
+    return float(np.clip((centred[0] * centred[1]).sum() / size, -1, 1)) if size else None
+
+
+def share_ranks(values: WideArray) -> WideArray:
+    """Ranks from 1, the smallest first; equal values all have the mean of their ranks."""
+    _, numbers, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[numbers.ravel()]

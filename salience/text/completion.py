@@ -1,0 +1,92 @@
+"""From token ids to a ``Completion``: pieces, roles and exact character ranges, never re-tokenised from text."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptlight.salience.errors import ModelError
+from promptlight.salience.text.pieces import Layout, align, lay_out
+from promptlight.salience.text.tokenizer import Tokenizer
+from promptlight.salience.types import Completion, Prompt, Role, StopReason, Token
+
+
+@dataclass(frozen=True)
+class EncodedPrompt:
+    """The P token ids of a prompt, and which of them the model's format has put there."""
+
+    ids: list[int]
+    from_format: list[bool]
+
+
+def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+    """Token ids as the model reads them: <bos>, then the text, or a chat's turns between their marks.
+
+    Each turn is tokenised by itself, which changes nothing: no piece reaches over a mark or over a turn's line feed.
+    """
+    parts: list[tuple[bool, list[int]]] = [(True, [tokenizer.bos_id])]
+    if not prompt.turns:
+        parts.append((False, tokenizer.encode(prompt.text)))
+    else:
+        opening, closing = tokenizer.turn_marks
+        place = 0
+        for turn in prompt.turns:
+            name = tokenizer.encode(prompt.text[place : turn.start])
+            parts += [(True, [opening, *name]), (False, tokenizer.encode(prompt.text[turn.start : turn.stop]))]
+            parts.append((True, [closing, *tokenizer.encode("\n")]))
+            place = turn.stop + 1
+        parts.append((True, [opening, *tokenizer.encode(prompt.text[place:])]))
+    return EncodedPrompt(
+        ids=[id for _, ids in parts for id in ids], from_format=[from_format for from_format, ids in parts for _ in ids]
+    )
+
+
+def build_completion(
+    tokenizer: Tokenizer, prompt: Prompt, encoded: EncodedPrompt, target_ids: Sequence[int], stop_reason: StopReason
+) -> Completion:
+    """Put a prompt and what follows it together. Marks of a turn that stand in the prompt's own text stay prompt
+    text."""
+    prompt_marks = [
+        from_format and tokenizer.is_special(id)
+        for id, from_format in zip(encoded.ids, encoded.from_format, strict=True)
+    ]
+    target_marks = [tokenizer.is_special(id) for id in target_ids]
+    prompt_pieces, target_pieces = tokenizer.pieces(encoded.ids), tokenizer.pieces(list(target_ids))
+    prompt_layout = lay_out(prompt_pieces, prompt_marks)
+    try:
+        prompt_layout = align(prompt_layout, prompt.text)
+    except ValueError as error:
+        raise ModelError(f"a tokenizer that changes the text it reads is not covered: {error}") from error
+    target_layout = lay_out(target_pieces, target_marks)
+    prompt_stop = len(prompt.text)
+    return Completion(
+        prompt=prompt,
+        tokens=(
+            *_build_tokens(encoded.ids, prompt_pieces, encoded.from_format, prompt_layout, 0, Role.PROMPT),
+            *_build_tokens(target_ids, target_pieces, target_marks, target_layout, prompt_stop, Role.COMPLETION),
+        ),
+        n_prompt_tokens=len(encoded.ids),
+        text=prompt.text + target_layout.text,
+        prompt_stop=prompt_stop,
+        stop_reason=stop_reason,
+    )
+
+
+def with_log_probs(completion: Completion, log_probs: Sequence[float]) -> Completion:
+    """The same completion with the G targets' log-probabilities filled in."""
+    first = completion.n_prompt_tokens
+    targets = (
+        dataclasses.replace(token, log_prob=log_prob)
+        for token, log_prob in zip(completion.tokens[first:], log_probs, strict=True)
+    )
+    return dataclasses.replace(completion, tokens=(*completion.tokens[:first], *targets))
+
+
+def _build_tokens(
+    ids: Sequence[int], pieces: Sequence[str], special: Sequence[bool], layout: Layout, offset: int, role: Role
+) -> list[Token]:
+    return [
+        Token(id=id, piece=piece, start=offset + start, stop=offset + stop, role=Role.SPECIAL if is_special else role)
+        for id, piece, is_special, (start, stop) in zip(ids, pieces, special, layout.ranges, strict=True)
+    ]

@@ -1,0 +1,252 @@
+"""How a text is cut: tokens, words, sentences, lines, paragraphs, named sections, or wherever a pattern matches.
+
+Two steps. *Where* a text may be cut is a question about text alone: a finder returns the character positions at which a
+new span starts. *Which tokens* then belong together is a question about tokens: a token belongs to the span in
+which its first visible character lies, so one that straddles a cut moves as a whole. Spans tile all tokens; a
+special token is a span of its own, and nothing crosses the border between prompt and completion. ``lit.py`` has the
+other rules that can be asked for.
+
+A space belongs to the word that follows it, line feeds to the line, sentence or word that they end (at the start of a
+text they are on their own), and punctuation to the word that it touches:
+
+    text    'Buy eggs, (sweet) milk.\n\nIt’s 好吃的！'
+    words   'Buy' ' eggs,' ' (sweet)' ' milk.\n\n' 'It’s' ' 好' '吃' '的！'
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Sequence
+from importlib import import_module
+from itertools import pairwise
+from typing import cast
+
+import regex
+
+from promptlight.salience.errors import UsageError
+from promptlight.salience.text.lit import find_bounds
+from promptlight.salience.text.patterns import find_matches
+from promptlight.salience.text.sections import count_blanks, sections_of
+from promptlight.salience.types import (
+    Compat,
+    Completion,
+    Cut,
+    Granularity,
+    Pattern,
+    Role,
+    Segmentation,
+    Span,
+    Token,
+)
+
+CutFinder = Callable[[str], list[int]]
+"""A text -> the increasing character positions, neither 0 nor the text's end, at which a new span starts."""
+
+
+def parse_cut(text: str) -> Cut:
+    """``token``, ``word``, ... or ``regex:PATTERN``. Raises UsageError for anything else."""
+    if text.startswith("regex:"):
+        return compile_pattern(Pattern(text.removeprefix("regex:")))
+    try:
+        return Granularity(text)
+    except ValueError:
+        raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}") from None
+
+
+def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> Segmentation:
+    """Cut T tokens into spans; prompt and completion are cut each by itself.
+
+    TOKEN is one span per token, except that the byte tokens of one character make one span: parted, they show nothing.
+    SECTION leaves a completion whole. With ``compat`` LIT, its rules decide, but for sections, which it has none of.
+    """
+    tokens, text, border = completion.tokens, completion.text, completion.prompt_stop
+    if compat is Compat.LIT and cut is not Granularity.SECTION:
+        return Segmentation(granularity=cut, bounds=find_bounds([token.piece for token in tokens], cut))
+    if cut is Granularity.TOKEN:
+        cuts = [token.start for token in tokens if token.start < token.stop]
+    elif cut is Granularity.SECTION:
+        sections = sections_of(completion.prompt)
+        cuts = sorted({border, *(place for section in sections for place in (section.start, section.stop))})
+    else:
+        find = pattern_finder(cut) if isinstance(cut, Pattern) else _FINDERS[cut]
+        cuts = [*find(text[:border]), border, *(border + place for place in find(text[border:]))]
+        if cut is Granularity.WORD:
+            cuts = _without_shared(cuts, tokens, text)
+    return Segmentation(granularity=cut, bounds=group_tokens(tokens, completion.n_prompt_tokens, text, cuts))
+
+
+def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts: Sequence[int]) -> tuple[int, ...]:
+    """The bounds of the spans that T tokens make when a text is cut at these increasing positions: 0, ..., T.
+
+    A cut inside a token, past its first visible character, takes effect at the next token.
+    """
+    starts: list[int] = []
+    piece: int | None = None  # number of the piece of text that the token before belongs to; None: it is special
+    for position, token in enumerate(tokens):
+        before = None if position == n_prompt_tokens else piece
+        if token.role is Role.SPECIAL:
+            piece = None
+        elif before is None or token.start < token.stop:  # else a further byte of the character before
+            piece = bisect_right(cuts, _anchor(token, text))
+        if piece is None or piece != before:
+            starts.append(position)
+    return (*starts, len(tokens))
+
+
+def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> list[int]:
+    """Leave out cuts inside a token that begins the next word too: what follows then goes on with both words."""
+    shared = {
+        place
+        for token in tokens
+        for place in range(_anchor(token, text) + 1, token.stop)
+        if _WORD_BEGUN.search(text, place, token.stop)
+    }
+    return [cut for cut in cuts if cut not in shared]
+
+
+def _anchor(token: Token, text: str) -> int:
+    """Where a token's first visible character is; where it starts if it has none."""
+    return token.start + _find_visible(text[token.start : token.stop])
+
+
+def _find_visible(text: str) -> int:
+    """How many characters stand before the first visible one; 0 if there is none."""
+    n_blanks = count_blanks(text)
+    return n_blanks if n_blanks < len(text) else 0
+
+
+# ---- where a text may be cut ----------------------------------------------------------------------------------------
+
+
+def find_lines(text: str) -> list[int]:
+    """Lines start after a run of line feeds; blank lines in the run belong to it."""
+    return _find_ends(_LINE_BREAKS, text)
+
+
+def find_paragraphs(text: str) -> list[int]:
+    """Paragraphs start after at least one blank line, which belongs to the paragraph before it."""
+    return _find_ends(_BLANK_LINES, text)
+
+
+def _find_ends(breaks: regex.Pattern[str], text: str) -> list[int]:
+    """Where each break ends, but for one that ends the text."""
+    return [found.end() for found in breaks.finditer(text) if found.end() < len(text)]
+
+
+def pattern_finder(pattern: Pattern) -> CutFinder:
+    """Spans start where the pattern's matches do. Raises UsageError for one that fails or takes too long."""
+
+    def find(text: str) -> list[int]:
+        matches = find_matches(pattern.expression, text, f"{pattern}: expected a regular expression")
+        return sorted({start for start, _ in matches} - {0, len(text)})
+
+    return find
+
+
+def compile_pattern(pattern: Pattern) -> Pattern:
+    """The pattern itself, once it is known to be one."""
+    pattern_finder(pattern)("")
+    return pattern
+
+
+def find_sentences(text: str) -> list[int]:
+    """Sentences by ``sentencex``'s rules for English, which know ``e.g.`` and ``。``; never across a line feed.
+
+    The number of a list item stays with the item, a closing bracket or quote with what it closes.
+    """
+    # loaded only here: it is a compiled library, and untyped
+    split = cast("Callable[[str, str], list[str]]", import_module("sentencex").segment)
+    lines = find_lines(text)
+    cuts = set(lines)
+    for start, stop in pairwise([0, *lines, len(text)]):
+        # sentencex 1.0.32 panics at blanks that are not ASCII, as in "B\xa0."
+        place, before = start, ""
+        for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop].rstrip())):
+            closing = _CLOSING.match(sentence) if before and not before[-1].isspace() else None
+            if not _LIST_NUMBER.fullmatch(before):
+                cuts.add(place + (closing.end() if closing else 0))
+            place, before = place + len(sentence), sentence
+    return sorted(cuts - {0, len(text)})
+
+
+def find_words(text: str) -> list[int]:
+    """What stands between blanks, cut further in scripts that have no blanks, and after a dash that parts words.
+
+    Between letters such cuts are at Unicode's word boundaries (UAX 29): every Chinese character may start a word, and
+    the tokenizer's own pieces, which are never cut, decide which of them do.
+    """
+    cuts: list[int] = []
+    for found in _BLANKS_AND_REST.finditer(text):
+        line_feed = found.group(1).rfind("\n")
+        cuts += [found.start() + line_feed + 1, *(found.start(2) + cut for cut in _parts_of(found.group(2)))]
+    return [cut for cut in cuts if cut > 0]
+
+
+def _parts_of(chunk: str) -> Iterator[int]:
+    """Where to cut a text without blanks.
+
+    Two words that touch are cut; so are two with punctuation between, if that or one of the words is of a kind that
+    needs no blanks. Punctuation goes with the word before it, from an opening bracket on with the word after.
+    """
+    words = [(start, stop) for start, stop in _parted_by_unicode(chunk) if _LETTER.search(chunk, start, stop)]
+    for (start, stop), (next_start, next_stop) in pairwise(words):
+        if stop == next_start:
+            yield next_start
+        elif _NEEDS_NO_BLANK.search(chunk, start, next_stop):
+            opening = _OPENING.search(chunk, stop, next_start)
+            yield opening.start() if opening else next_start
+
+
+def _parted_by_unicode(chunk: str) -> Iterator[tuple[int, int]]:
+    return pairwise(mark.start() for mark in _WORD_BOUNDARY.finditer(chunk))
+
+
+_LINE_FEED = regex.compile(r"\n")
+_LINE_BREAKS = regex.compile(r"\r?\n(?:[^\S\n]*\n)*(?:\s+\Z)?")
+_BLANK_LINES = regex.compile(r"\r?\n(?:[^\S\n]*\n)+(?:\s+\Z)?")
+_BLANKS_AND_REST = regex.compile(r"(\s*)(\S+)")
+_WIDE_BLANK = regex.compile(r"[^\S\x00-\x7F]")
+_CLOSING = regex.compile(r"""[\p{Pe}\p{Pf}"'*_]+(?:\s+|$)|[\p{Pe}\p{Pf}]+""")
+_LIST_NUMBER = regex.compile(r"[\s#>*_(-]*(?:\d+(?:\.\d+)*|[A-Za-z]|[ivxIVX]+)[.)][*_]*\s*")
+_WORD_BOUNDARY = regex.compile(r"\b", regex.WORD)
+_LETTER = regex.compile(r"[\p{L}\p{Nl}\p{Nd}]")
+_OPENING = regex.compile(r"[\p{Ps}\p{Pi}]")
+_WORD_BEGUN = regex.compile(r"[^\s\p{Ps}\p{Pi}]")
+_NEEDS_NO_BLANK = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}—…"
+    r"\p{Block=CJK_Symbols_And_Punctuation}\p{Block=Halfwidth_And_Fullwidth_Forms}]"
+)
+_FINDERS: dict[Granularity, CutFinder] = {
+    Granularity.WORD: find_words,
+    Granularity.SENTENCE: find_sentences,
+    Granularity.LINE: find_lines,
+    Granularity.PARAGRAPH: find_paragraphs,
+}
+
+
+# ---- spans as text --------------------------------------------------------------------------------------------------
+
+
+def describe_spans(completion: Completion, segmentation: Segmentation) -> list[Span]:
+    """Each span with its exact text; a token that is no text shows its piece."""
+    line_feeds = [found.start() for found in _LINE_FEED.finditer(completion.text)]
+    sections = sections_of(completion.prompt)
+    section_starts = [section.start for section in sections]
+    spans: list[Span] = []
+    for number, (start, stop) in enumerate(segmentation.ranges()):
+        tokens = completion.tokens[start:stop]
+        text = completion.text[tokens[0].start : tokens[-1].stop]
+        seen = tokens[0].start + _find_visible(text)
+        at = bisect_right(section_starts, seen) - 1
+        role = max((token.role for token in tokens), key=list(Role).index)
+        span = Span(
+            number=number,
+            start=start,
+            stop=stop,
+            text=tokens[0].piece if not text and role is Role.SPECIAL else text,
+            role=role,
+            line=bisect_left(line_feeds, seen) + 1,
+            section=sections[at].name if at >= 0 and seen < sections[at].stop and role is Role.PROMPT else None,
+        )
+        spans.append(span)
+    return spans

@@ -1,0 +1,105 @@
+"""``promptlight doctor``: it sees what is there and what is wrong, and never shows a secret."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptlight.cli.commands import doctor
+from promptlight.cli.views import checks
+from promptlight.cli.views.checks import GIB, Check, Machine, check_device, find_fits
+from tests.conftest import Command, unbind_logs
+
+SECRET = "planted-secret-0123456789"
+SMALL = Machine(device="CPU (1 cores)", total=4 * GIB, free=3 * GIB, dtype="float32", weight_bytes=4, on_cpu=True)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty home: no login, no cache."""
+    for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / ".kaggle"))
+    monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "token"))
+    yield tmp_path
+    unbind_logs()
+
+
+def find(found: list[dict[str, str | None]], topic: str) -> dict[str, str | None]:
+    (check,) = [one for one in found if one["topic"] == topic]
+    return check
+
+
+def test_a_bare_machine_is_told_what_is_optional(promptlight: Command) -> None:
+    shown = promptlight("doctor")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    for part in ("Python", "torch", "Kaggle login", "Hugging Face login", "demo", "gemma2_instruct_2b_en", "GiB"):
+        assert part in shown.stdout
+    found = json.loads(promptlight("doctor", "--json").stdout)
+    assert find(found["checks"], "Kaggle login")["found"] == "none"
+    assert "promptlight login" in str(find(found["checks"], "Kaggle login")["fix"])
+    assert find(found["checks"], "models on disk")["found"] == "demo"
+    assert {model["model"] for model in found["models"]} == set(checks.MODELS)
+
+
+def test_logins_are_seen_and_never_shown(promptlight: Command, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    monkeypatch.setenv("KAGGLE_USERNAME", "someone")
+    monkeypatch.setenv("KAGGLE_KEY", SECRET)
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    for arguments in (("doctor",), ("doctor", "--json")):
+        shown = promptlight(*arguments)
+        assert shown.stdout.count("present") == 2
+        assert SECRET not in shown.stdout + shown.stderr
+        assert "someone" not in shown.stdout + shown.stderr
+
+
+def test_models_on_disk_are_listed_by_their_handles(promptlight: Command, home: Path) -> None:
+    for folder in (
+        home / "kagglehub/models/keras/gemma2/keras/gemma2_instruct_2b_en/2",
+        home / "hub/models--google--gemma-2-2b-it/snapshots/abc",
+    ):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}", encoding="utf-8")
+    (home / "hub/models--other--thing/snapshots/abc").mkdir(parents=True)
+    found = json.loads(promptlight("doctor", "--json").stdout)
+    expected = "demo, hf://google/gemma-2-2b-it, kaggle://keras/gemma2/keras/gemma2_instruct_2b_en/2"
+    assert find(found["checks"], "models on disk")["found"] == expected
+
+
+def test_what_stops_promptlight_gives_exit_code_one(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    shown = promptlight("doctor")
+    assert shown.exit_code == 1
+    assert "unset KERAS_BACKEND, or set it to torch" in shown.stdout
+    monkeypatch.delenv("KERAS_BACKEND")
+    monkeypatch.setattr(checks, "NEEDED", (*checks.NEEDED, "no-such-package"))
+    missing = promptlight("doctor")
+    assert missing.exit_code == 1
+    assert "no-such-package is missing" in missing.stdout
+
+
+def test_a_model_fits_if_its_weights_and_room_to_load_and_work_do() -> None:
+    fits = {fit.model: fit for fit in find_fits(SMALL)}
+    assert fits["gemma3_instruct_270m"].needed == 268_000_000 * 4 + 2 * GIB
+    assert [fit.model for fit in fits.values() if fit.fits] == ["gemma3_instruct_270m"]
+    assert fits["gemma2_instruct_2b_en"].needed == 2_614_000_000 * 4 + 2 * 4 * 256_000 * 2304
+    on_gpu = Machine(device="CUDA (x)", total=24 * GIB, free=20 * GIB, dtype="bfloat16", weight_bytes=2, on_cpu=False)
+    fitting = [fit.model for fit in find_fits(on_gpu) if fit.fits]
+    assert fitting[-1] == "gemma2_instruct_9b_en"
+
+
+def test_an_idle_gpu_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert check_device(SMALL).fix is None
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    assert "built without CUDA" in str(check_device(SMALL).fix)
+
+
+def test_only_what_is_needed_counts_as_wrong() -> None:
+    assert doctor.is_optional(Check(topic="Kaggle login", found="none", fix="log in"))
+    assert not doctor.is_optional(Check(topic="package", found="x is missing", fix="install it"))

@@ -1,0 +1,159 @@
+"""``promptlight export`` from outside: one tidy table that common tools read, and never a file lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from promptlight.io import read_results
+from promptlight.io.tables.tidy import tidy_schema
+from promptlight.salience import Analysis
+from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.types import Granularity
+from tests.conftest import Command
+
+READERS: dict[str, Any] = {
+    "parquet": pd.read_parquet,
+    "csv": lambda path: pd.read_csv(path, keep_default_na=False),
+    "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"target_text": str, "source_text": str}),
+    "arrow": pd.read_feather,
+}
+
+
+@pytest.fixture(scope="module")
+def analyses(demo_results: Path) -> dict[str, Analysis]:
+    return {one.completion.prompt.id: one for one in read_results(demo_results) if isinstance(one, Analysis)}
+
+
+@pytest.mark.parametrize("by", list(Granularity))
+def test_a_row_is_a_target_span_and_an_earlier_source_span(
+    promptlight: Command, demo_results: Path, tmp_path: Path, analyses: dict[str, Analysis], by: Granularity
+) -> None:
+    path = tmp_path / "spans.parquet"
+    done = promptlight("export", demo_results, "-o", path, "--by", by)
+    frame = pd.read_parquet(path)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, f"{len(frame):,} rows in {path}\n", "")
+    assert list(frame.columns) == tidy_schema().names
+    assert set(frame["id"]) == set(analyses)  # what was set aside has no rows
+    for id, analysis in analyses.items():
+        table = build_span_table(analysis, targets=by, sources=by)
+        own = frame[frame["id"] == id]
+        earlier = [source.stop <= target.start for target in table.targets for source in table.sources]
+        assert len(own) == sum(earlier)
+        assert own["score"].tolist() == table.scores.ravel()[earlier].tolist()
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "arrow"])
+def test_every_format_holds_the_same_texts_and_numbers(
+    promptlight: Command, demo_results: Path, tmp_path: Path, format: str
+) -> None:
+    frames: list[pd.DataFrame] = []
+    for name in ("parquet", format):
+        assert promptlight("export", demo_results, "-o", tmp_path / f"spans.{name}").exit_code == 0
+        frames.append(READERS[name](tmp_path / f"spans.{name}"))
+    parquet, other = frames
+    for column in ("id", "target_text", "source_text", "source_role", "target_number", "source_number"):
+        assert other[column].tolist() == parquet[column].tolist()
+    for column in ("score", "share"):
+        assert other[column].tolist() == pytest.approx(parquet[column].tolist(), rel=1e-6)
+
+
+def test_words_are_the_default_and_a_format_can_be_named(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    named, plain = tmp_path / "spans.txt", tmp_path / "spans.csv"
+    assert promptlight("export", demo_results, "-o", named, "--format", "csv", "--by", "word").exit_code == 0
+    assert promptlight("export", demo_results, "-o", plain).exit_code == 0
+    assert named.read_bytes() == plain.read_bytes()
+
+
+def test_an_existing_file_is_replaced_only_where_asked(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "spans.csv"
+    path.write_text("mine")
+    refused = promptlight("export", demo_results, "-o", path)
+    assert (refused.exit_code, refused.stdout) == (5, "")
+    assert refused.stderr == f"promptlight: {path}: exists already; choose another file, or say --overwrite\n"
+    assert path.read_text() == "mine"
+    assert promptlight("export", demo_results, "-o", path, "--overwrite").exit_code == 0
+    assert path.read_text() != "mine"
+
+
+def test_what_cannot_be_exported_leaves_no_file(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    for folder, name, exit_code, says in (
+        (demo_results, "spans.xlsx", 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or --format"),
+        (tmp_path / "nowhere", "spans.csv", 5, "no such results folder"),
+    ):
+        refused = promptlight("export", folder, "-o", tmp_path / name)
+        assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (exit_code, "", 1)
+        assert says in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "ids"),
+    [
+        (["--id", "chinese"], {"chinese"}),
+        (["--id", "chinese", "--id", "dish-fixed"], {"chinese", "dish-fixed"}),
+        (["--where", "source=fewshot-fixed"], {"dish-fixed"}),
+        (["--where", "id=dish-mistake"], {"dish-mistake"}),
+        (["--where", "note=the first example recommends what the guest does not like"], {"dish-mistake"}),
+        (["--id", "dish-mistake", "--id", "dish-fixed", "--where", "source=fewshot-fixed"], {"dish-fixed"}),
+    ],
+)
+def test_only_what_is_asked_for_is_exported(
+    promptlight: Command, demo_results: Path, tmp_path: Path, options: list[str], ids: set[str]
+) -> None:
+    everything, some = tmp_path / "all.parquet", tmp_path / "some.parquet"
+    assert promptlight("export", demo_results, "-o", everything, "--by", "line").exit_code == 0
+    assert promptlight("export", demo_results, "-o", some, "--by", "line", *options).exit_code == 0
+    frame = pd.read_parquet(everything)
+    expected = frame.loc[frame["id"].isin(list(ids))].reset_index(drop=True)
+    assert set(expected["id"]) == ids
+    pd.testing.assert_frame_equal(pd.read_parquet(some), expected)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (
+            ["--id", "dish-mended"],
+            "expected results with id=dish-mended, found none; id could be dish-mistake, dish-fi",
+        ),
+        (["--where", "source=soup"], "with source=soup, found none; source could be fewshot-mistake, "),
+        (["--where", "nose=1"], "no result has a field 'nose': it could be "),
+        (
+            ["--id", "chinese", "--where", "source=fewshot-fixed"],
+            "with id=chinese and source=fewshot-fixed, found none",
+        ),
+        (["--id", "null-prompt"], "null-prompt was set aside: "),
+        (["--where", "source"], "expected a condition such as source=fewshot-mistake, found 'source'"),
+    ],
+)
+def test_where_nothing_matches_it_is_said_what_there_is(
+    promptlight: Command, demo_results: Path, tmp_path: Path, options: list[str], says: str
+) -> None:
+    refused = promptlight("export", demo_results, "-o", tmp_path / "spans.csv", *options)
+    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+    assert says in refused.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_top_keeps_so_many_sources_of_each_target(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    everything, some = tmp_path / "all.parquet", tmp_path / "some.parquet"
+    assert promptlight("export", demo_results, "-o", everything).exit_code == 0
+    assert promptlight("export", demo_results, "-o", some, "--top", "2").exit_code == 0
+    scores: dict[tuple[str, int], list[float]] = {}
+    for row in pd.read_parquet(everything).to_dict("records"):
+        if row["source_role"] != "special":
+            scores.setdefault((row["id"], row["target_number"]), []).append(row["score"])
+    kept: dict[tuple[str, int], list[float]] = {}
+    for row in pd.read_parquet(some).to_dict("records"):
+        kept.setdefault((row["id"], row["target_number"]), []).append(row["score"])
+    assert {place: sorted(found) for place, found in kept.items()} == {
+        place: sorted(sorted(found)[-2:]) for place, found in scores.items()
+    }

@@ -1,0 +1,738 @@
+"""``promptlight explore``, driven by keys and clicks as a person would."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Static, TextArea
+
+from promptlight.cli.explorer.app import Explorer, list_bindings, name_key
+from promptlight.cli.explorer.edit import EditWindow
+from promptlight.cli.explorer.editable import restore_text, show_text
+from promptlight.cli.explorer.library import Library
+from promptlight.cli.explorer.page import Page, find_token
+from promptlight.cli.explorer.prompts import Prompts
+from promptlight.cli.explorer.scene import carry_target, open_scene
+from promptlight.cli.explorer.screens import Picker, Window
+from promptlight.cli.options.question import Asking
+from promptlight.cli.views.look import Marking, Spacing
+from promptlight.cli.views.palette import Look
+from promptlight.cli.views.text import render_page, render_text
+from promptlight.cli.work.live_model import Engine
+from promptlight.io.results.store import ResultsWriter, find_result
+from promptlight.salience.errors import ModelError
+from promptlight.salience.explain.explanation import Question, explain_target
+from promptlight.salience.types import Analysis, Granularity, Method, Pooling, Prompt, Section, SetAside, Turn
+from tests.conftest import Command
+from tests.support.generated import DOCS
+from tests.support.handmade import make_analysis, make_completion
+from tests.support.pictures import PICTURES, draw_explorer
+from tests.test_docs import read_picture
+
+ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+SETTINGS = {"methods": ["grad_l2"], "objective": "logprob", "compat": None, "model": "demo"}
+Steps = Callable[[Explorer, Pilot[None]], Awaitable[None]]
+
+
+def explore(
+    folder: Path,
+    steps: Steps,
+    *,
+    size: tuple[int, int] = (120, 40),
+    by: str = "word",
+    target_by: str | None = None,
+    colours: str | None = "truecolor",
+    **options: Any,
+) -> Explorer:
+    """Open a folder, do what ``steps`` says, and close it."""
+    engine = Engine(model="demo", device="cpu", dtype="float32", max_new_tokens=16)
+    question = Asking(by=by, target_by=target_by).question()
+    app = Explorer(Library(folder), question=question, engine=engine, color_system=colours, **options)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await steps(app, pilot)
+
+    asyncio.run(run())
+    return app
+
+
+def write_results(folder: Path, *results: Analysis | SetAside) -> Path:
+    with ResultsWriter(folder, SETTINGS, {}) as writer:
+        for result in results:
+            writer.add(result)
+    return folder
+
+
+def look_at(app: Explorer) -> str:
+    """All that is on the screen."""
+    return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
+
+
+def read_page(page: Page) -> str:
+    return "\n".join(line.plain.rstrip() for line in page.lines)
+
+
+def chosen_text(app: Explorer) -> str:
+    assert app.scene is not None
+    return app.scene.explanation.target_text
+
+
+async def wait_for(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        await pilot.pause(0.05)
+        if condition():
+            return
+    raise AssertionError("it did not happen within a minute")
+
+
+def find_place(app: Explorer, word: str, *, last: bool = False) -> tuple[int, int]:
+    """Where a word stands on the page, in cells of the page's window."""
+    rows = [row for row, line in enumerate(app.view.page.lines) if word in line.plain]
+    row = rows[-1 if last else 0]
+    return app.view.page.lines[row].plain.index(word) + 1, row - app.view.page.scroll_offset.y
+
+
+# The list
+
+
+def test_all_prompts_are_listed_and_those_set_aside_say_why(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        shown = look_at(app)
+        assert "▸ dish-mistake  fewshot-mistake" in shown
+        assert "null-prompt  expected `prompt`" in shown
+        assert len(app.prompts.list.listed) == 18
+
+    explore(demo_results, steps)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"), [("DISH-F", {"dish-fixed"}), ("不", {"chinese"}), ("fewshot-fixed", {"dish-fixed"})]
+)
+def test_a_search_looks_at_id_label_and_texts(demo_results: Path, wanted: str, found: set[str]) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("slash", *wanted, "enter")
+        assert {one.id for one in app.prompts.list.listed} == found
+        await pilot.press("enter")
+        assert app.scene is not None
+        assert {app.scene.analysis.completion.prompt.id} == found
+
+    explore(demo_results, steps)
+
+
+def test_a_search_finds_completions_after_a_pause_and_says_when_nothing_is_found(tmp_path: Path) -> None:
+    one = make_analysis(make_completion(["▁a"], ["▁Zebra"], prompt=Prompt(id="one", text="a")))
+    two = make_analysis(make_completion(["▁b"], ["▁b"], prompt=Prompt(id="two", text="b")))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("slash", *"zebra")
+        await wait_for(pilot, lambda: len(app.prompts.list.listed) == 1)
+        assert app.prompts.list.listed[0].id == "one"
+        await pilot.press(*"xx", "enter")
+        assert app.prompts.list.listed == []
+        assert "nothing found" in look_at(app)
+
+    explore(write_results(tmp_path / "out", one, two), steps)
+
+
+def test_n_and_the_list_open_other_prompts(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("n")
+        assert app.scene is not None
+        assert app.scene.analysis.completion.prompt.id == "dish-fixed"
+        await pilot.press("N")
+        assert app.scene.analysis.completion.prompt.id == "dish-mistake"
+        await pilot.press("l", "down", "down", "enter")
+        assert app.scene.analysis.completion.prompt.id == "dish-constitution"
+        await pilot.click("PromptList", offset=(4, 1))
+        assert app.scene.analysis.completion.prompt.id == "dish-fixed"
+        await pilot.press("slash", *"null-prompt", "enter", "enter")
+        assert app.scene is None
+        assert "was set aside" in read_page(app.view.page)
+        await pilot.press("slash", *["backspace"] * 11, "enter", "home", "enter", "right")
+        assert app.scene is not None
+
+    explore(demo_results, steps)
+
+
+def test_ten_thousand_prompts_are_listed_without_their_scores(tmp_path: Path) -> None:
+    pieces = [f"▁word{number}" for number in range(10)]
+    analysis = make_analysis(make_completion(pieces, pieces))
+    with ResultsWriter(tmp_path / "out", SETTINGS, {}, flush_every=2000) as writer:
+        for number in range(10_000):
+            renamed = Prompt(id=f"prompt-{number}", text=analysis.completion.prompt.text)
+            writer.add(replace(analysis, completion=make_completion(pieces, pieces, prompt=renamed)))
+    library = Library(tmp_path / "out")
+    assert len(library.listed) == 10_000
+    assert [one.id for one in library.search("prompt-9999")] == ["prompt-9999"]
+    assert library.load(library.listed[4321]).completion.prompt.id == "prompt-4321"  # type: ignore[union-attr]
+
+
+def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
+    completion = make_completion(["a\n", "b\n", "c\n"], ["d", "▁e", "."])
+    maps = tuple(make_analysis(completion, method=one).salience for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    settings = {**SETTINGS, "methods": ["grad_l2", "grad_dot_input"]}
+    with ResultsWriter(tmp_path / "out", settings, {}) as writer:
+        writer.add(replace(make_analysis(completion), maps=maps))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "right")
+        assert app.scene
+        chosen = app.scene.chosen
+        assert not app.look.signed
+        await pilot.press("m")
+        assert app.scene.analysis.salience.method is Method.GRAD_DOT_INPUT
+        assert app.look.signed
+        assert app.scene.chosen == chosen
+        assert "grad_dot_input" in str(app.view.status.content)
+        await pilot.press("m")
+        assert app.scene.analysis.salience.method is Method.GRAD_L2
+
+    explore(tmp_path / "out", steps)
+
+
+# The target
+
+
+def test_moving_and_extending_the_target(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        scene = app.scene
+        assert scene is not None
+        words = [span.text for span in scene.targets]
+        everything = "".join(words)
+        assert chosen_text(app) == everything
+        for keys, first, stop in (
+            (("right",), 0, 1),
+            (("right",), 1, 2),
+            (("shift+right", "shift+right"), 1, 4),
+            (("shift+left",), 1, 3),
+            (("left",), 1, 2),
+            (("shift+left",), 0, 2),
+            (("end",), len(words) - 1, len(words)),
+            (("right",), len(words) - 1, len(words)),
+            (("home",), 0, 1),
+            (("left",), 0, 1),
+            (("a",), 0, len(words)),
+            (("left",), len(words) - 1, len(words)),
+        ):
+            await pilot.press(*keys)
+            assert chosen_text(app) == "".join(words[first:stop]), keys
+
+    explore(demo_results, steps)
+
+
+def test_the_text_is_what_show_draws(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right")
+        analysis = find_result(demo_results)
+        assert isinstance(analysis, Analysis)
+        explanation = explain_target(analysis, Question(by=Granularity.WORD, target="1"))
+        console = app.view.page.console("truecolor")
+        look = Look(color_system="truecolor")
+        expected = list(render_page(render_text(explanation, look), console, look))
+        assert read_page(app.view.page) == "\n".join(line.plain.rstrip() for line in expected)
+        drawn = [[(one.text, one.style) for one in line.render(console)] for line in app.view.page.lines]
+        painted = {(text.strip(), style.bgcolor) for line in drawn for text, style in line if style and style.bgcolor}
+        others = (one for line in expected for one in line.render(console))
+        assert painted == {(one.text.strip(), one.style.bgcolor) for one in others if one.style and one.style.bgcolor}
+
+    explore(demo_results, steps)
+
+
+def test_a_click_on_what_was_written_chooses_it_and_shift_extends(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("ctrl+end")
+        await pilot.pause()
+        await pilot.click("#text", offset=find_place(app, "cooked", last=True))
+        assert chosen_text(app).strip() == "cooked"
+        await pilot.click("#text", offset=find_place(app, "eggs", last=True), shift=True)
+        assert chosen_text(app).strip() == "cooked eggs"
+
+    explore(demo_results, steps)
+
+
+def test_a_click_on_the_prompt_says_line_share_and_score(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right")
+        await pilot.click("#text", offset=find_place(app, "restaurant"))
+        scene = app.scene
+        assert scene is not None
+        (span,) = (one for one in scene.explanation.spans if one.text.strip() == "restaurant.")
+        share, score = scene.explanation.shares[span.number], scene.explanation.scores[span.number]
+        assert f"line 1, share {share:.1%}, score {score:.3g}: restaurant." in look_at(app)
+        await pilot.press("right")  # the piece stays, its numbers are those of the new target
+        share = app.scene.explanation.shares[span.number]  # type: ignore[union-attr]
+        assert f"line 1, share {share:.1%}" in look_at(app)
+
+    explore(demo_results, steps)
+
+
+def test_a_target_that_leaves_the_sight_is_followed(tmp_path: Path) -> None:
+    analysis = make_analysis(make_completion(["▁a"], ["▁b", "\n"] * 60))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        page = app.view.page
+        await pilot.press("home")
+        assert page.scroll_offset.y == 0
+        await pilot.press("end")
+        await pilot.pause()
+        assert page.scroll_offset.y > 20
+        await pilot.press("ctrl+home", "left")  # now the prompt is read, and stays in sight
+        await pilot.pause()
+        assert page.scroll_offset.y == 0
+
+    explore(write_results(tmp_path / "out", analysis), steps)
+
+
+def test_targets_can_be_told_apart_within_one_source(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "ctrl+end")
+        await pilot.pause()
+        await pilot.click("#text", offset=find_place(app, "eggs", last=True))
+        assert chosen_text(app).strip() == "eggs"
+
+    explore(demo_results, steps, by="line", target_by="word")
+
+
+# How it is cut and drawn
+
+
+def test_every_key_of_the_question_and_of_the_drawing(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        def scene() -> tuple[Any, Any, Pooling]:
+            assert app.scene is not None
+            return app.scene.by, app.scene.target_by, app.scene.pooling
+
+        assert scene() == ("word", "word", Pooling.SUM)
+        for key, expected in (
+            ("g", ("sentence", "word", "sum")),
+            ("G", ("word", "word", "sum")),
+            ("G", ("token", "word", "sum")),
+            ("G", ("paragraph", "word", "sum")),  # around the end; this prompt names no sections
+            ("t", ("paragraph", "sentence", "sum")),
+            ("T", ("paragraph", "word", "sum")),
+            ("p", ("paragraph", "word", "mean")),
+            ("p", ("paragraph", "word", "max")),
+        ):
+            await pilot.press(key)
+            assert scene() == expected, key
+        status = str(app.view.status.content)
+        assert "by paragraph · target word all of" in status
+        assert "max · grad_l2 · intensity 0.4 · highlight · dense" in status
+        await pilot.press("plus", "plus", "minus", "u", "s")
+        assert (app.taste.intensity, app.taste.marking, app.taste.spacing) == (0.5, Marking.UNDERLINE, Spacing.AIRY)
+        assert "intensity 0.5 · underline · airy" in look_at(app)
+        await pilot.press("m")
+        await pilot.pause()
+        assert "grad_l2 is the only method" in " ".join(note.message for note in app._notifications)
+        await pilot.press("n")  # how it is cut stays
+        assert scene() == ("paragraph", "word", "max")
+
+    explore(demo_results, steps)
+
+
+def test_sections_are_a_cut_where_there_are_some_and_a_pattern_where_it_was_asked_for(tmp_path: Path) -> None:
+    prompt = Prompt(id="one", text="a b", sections=(Section(name="first", start=0, stop=1),))
+    analysis = make_analysis(make_completion(["▁a", "▁b"], ["▁c"], prompt=prompt))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        cuts: list[str] = []
+        for _ in range(7):
+            await pilot.press("g")
+            cuts.append(str(app.scene.by if app.scene else None))
+        assert cuts == ["token", "word", "sentence", "line", "paragraph", "section", "regex:b"]
+
+    explore(write_results(tmp_path / "out", analysis), steps, by="regex:b")
+
+
+def test_only_targets_with_scores_are_offered() -> None:
+    completion = make_completion(["▁a", "▁b"], ["▁c", "\n", "▁d"])
+    analysis = make_analysis(completion, exact=(Granularity.LINE,), with_tokens=False)
+    scene = open_scene(analysis, by=Granularity.WORD, target_by=None, pooling=Pooling.SUM)
+    assert scene.target_by is Granularity.LINE
+    assert scene.cut_targets(1, Granularity.WORD).target_by is Granularity.LINE
+
+
+def test_other_targets_hold_what_was_chosen(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("end", "t", "t")
+        assert chosen_text(app).strip() == "Recommendation: You have to try it."
+        await pilot.press("T", "T", "T")
+        assert chosen_text(app).strip() == "Recommendation: You have to try it."
+
+    explore(demo_results, steps)
+
+
+def test_without_colours_numbers_and_marks_stand_for_them(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right")
+        page = read_page(app.view.page)
+        assert "¹⁰⁰" in page
+        assert "»it«" in page
+        assert not any(
+            one.style and one.style.bgcolor for line in app.view.page.lines for one in line.render(app.console)
+        )
+
+    explore(demo_results, steps, colours=None)
+
+
+def test_no_color_is_obeyed_and_nothing_in_it_asks_for_nothing(
+    demo_results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right")
+
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert explore(demo_results, steps, colours="auto").color_system is None
+    monkeypatch.setenv("NO_COLOR", "")
+    assert not explore(demo_results, steps, colours="auto").no_color
+
+
+# Two prompts
+
+
+def test_compare_shows_two_prompts_side_by_side(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("c", "slash", *"dish-fixed", "enter", "enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Window)
+        page = read_page(app.screen.page)
+        for part in ("before  dish-mistake", "after   dish-fixed", "What the model wrote, before and after", "moved"):
+            assert part in page
+        await pilot.press("escape")
+        assert not isinstance(app.screen, Window)
+        await pilot.press("right")
+        assert app.scene is not None
+
+    explore(demo_results, steps)
+
+
+def test_what_was_set_aside_cannot_be_compared(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("c", "slash", *"null-prompt", "enter", "enter")
+        assert isinstance(app.screen, Picker)
+        await pilot.press("escape")
+        assert app.scene is not None
+
+    explore(demo_results, steps)
+
+
+def test_a_target_is_carried_to_the_same_text_or_else_to_the_same_place() -> None:
+    first, second = (
+        make_analysis(make_completion(["▁a"], pieces)) for pieces in (["▁so", "▁try", "▁it"], ["▁so", "▁do", "▁try"])
+    )
+    scene = open_scene(first, by=Granularity.WORD, target_by=None, pooling=Pooling.SUM)
+    assert carry_target(scene, second).takes_all
+    texts = [carry_target(scene.choose(number), second).explanation.target_text.strip() for number in range(3)]
+    assert texts == ["so", "try", "try"]
+
+
+# A change
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A run waits until it is set."""
+    opened, explain = threading.Event(), Engine.explain
+
+    def wait_and_explain(engine: Engine, *prompts: Prompt) -> list[Analysis]:
+        assert opened.wait(60)
+        return explain(engine, *prompts)
+
+    monkeypatch.setattr(Engine, "explain", wait_and_explain)
+    return opened
+
+
+def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path, gate: threading.Event) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        assert isinstance(app.screen, EditWindow)
+        await pilot.press("ctrl+r")
+        assert "nothing is changed yet" in look_at(app)
+        app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("ctrl+r")
+        await pilot.pause(0.3)
+        assert "running the prompt before and after" in look_at(app)  # and the app answers
+        gate.set()
+        await wait_for(pilot, lambda: isinstance(app.screen, Window))
+        await pilot.pause()
+        page = read_page(app.screen.page)  # type: ignore[attr-defined]
+        assert "after   dish-mistake (changed)" in page
+        assert "Be brief. Analyze" in page
+        await pilot.press("escape", "l", "end", "enter")
+        assert app.scene is not None
+        assert app.scene.analysis.completion.prompt.text.startswith("Be brief. Analyze")
+        assert "in memory only" in [note.message for note in app._notifications][-1]
+        assert app.running is None
+        await pilot.press("slash", *"be brief. analyze", "enter")
+        assert [one.id for one in app.prompts.list.listed] == ["dish-mistake (changed)"]
+
+    explore(demo_results, steps)
+    assert all("changed" not in one.id for one in Library(demo_results).listed)
+
+
+def test_a_run_that_fails_keeps_the_text(demo_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> Any:
+        raise ModelError("no [bold red]such\x1b[31m model")
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        window = app.screen
+        assert isinstance(window, EditWindow)
+        window.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("ctrl+r")
+        await wait_for(pilot, lambda: app.running is None)
+        await pilot.pause()
+        assert "no [bold red]such␛[31m model; the text above is kept" in look_at(app)
+        assert window.text.startswith("Be brief. Analyze")
+        await pilot.press("escape")
+        assert app.scene is not None
+        await pilot.press("e")  # and here it is again
+        assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
+
+    monkeypatch.setattr(Engine, "explain", fail)
+    explore(demo_results, steps)
+
+
+def test_a_run_goes_on_when_its_window_is_left(demo_results: Path, gate: threading.Event) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("ctrl+r", "escape", "right")
+        assert app.running is not None
+        assert app.try_change("another text") == "another run is not over yet: wait for it"
+        gate.set()
+        await wait_for(pilot, lambda: app.running is None)
+        assert app.library.listed[-1].id == "dish-mistake (changed)"
+        assert "in memory only" in " ".join(note.message for note in app._notifications)
+
+    explore(demo_results, steps)
+
+
+def test_in_a_chat_the_last_turn_is_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "<start_of_turn>user\nHello\n<end_of_turn>"
+    prompt = Prompt(id="chat", text=text, turns=(Turn(role="user", start=20, stop=25),))
+    analysis = make_analysis(make_completion(["▁Hello"], ["▁you"], prompt=prompt))
+    tried: list[Prompt] = []
+
+    def fail(_: Engine, *prompts: Prompt) -> Any:
+        tried.extend(prompts)
+        raise ModelError("enough")
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        assert app.screen.query_one(TextArea).text == "Hello"
+        await pilot.press(*"Oh ", "ctrl+r")
+        await wait_for(pilot, lambda: app.running is None)
+
+    monkeypatch.setattr(Engine, "explain", fail)
+    explore(write_results(tmp_path / "out", analysis), steps)
+    before, after = tried
+    assert before == find_result(tmp_path / "out").completion.prompt  # type: ignore[union-attr]
+    assert after.text == "<start_of_turn>user\nOh Hello\n<end_of_turn>"
+
+
+def test_without_a_terminal_an_editor_cannot_be_opened_and_that_is_said(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e", "ctrl+e")
+        await pilot.pause()
+        assert "can't hand over to an editor" in look_at(app)
+        await pilot.press("escape")
+
+    explore(demo_results, steps)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\x1b[1mb\nc\r\nd\tе", "␛ stands here\n\x1b", "one\u2028two\u2029\x0bthree\n\n", "", "日本\n👩‍👩‍👧"]
+)
+def test_editing_leaves_every_other_character_as_it_was(text: str) -> None:
+    shown = show_text(text)
+    assert not ORDERS.search(shown)
+    assert shown.split("\n") == shown.splitlines() + [""] * (shown.endswith("\n") or not shown)
+    assert restore_text(shown, text) == text
+    assert restore_text(f"new\n{shown}", text) == f"new\n{text}"
+    if "␛" not in text:
+        assert restore_text(f"new {shown}", text) == f"new {text}"
+
+
+# Any text, any terminal
+
+
+@pytest.mark.parametrize("size", [(120, 40), (80, 24), (40, 20)])
+@pytest.mark.parametrize("id", ["chinese", "arabic", "emoji", "escapes", "markup", "long-word"])
+def test_hostile_prompts_are_text(demo_results: Path, id: str, size: tuple[int, int]) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "e")
+        assert not ORDERS.search(look_at(app).replace("\n", ""))
+        await pilot.press("escape", "l")
+        shown = look_at(app)
+        assert not ORDERS.search(shown.replace("\n", ""))
+        assert id in shown
+        page = read_page(app.view.page)
+        if id == "markup" and size[0] > 40:
+            assert "[bold red]Not markup[/bold red]" in page
+        if id == "escapes":
+            assert "␛" in page
+
+    explore(demo_results, steps, size=size, id=id)
+
+
+def test_hostile_ids_labels_and_reasons_are_text(tmp_path: Path) -> None:
+    bad = "\x1b[31m[bold red]x[/]\n\u202e"
+    prompt = Prompt(id=f"id{bad}", text="a", source=f"label{bad}")
+    analysis = make_analysis(make_completion(["▁a"], ["▁b"], prompt=prompt))
+    aside = SetAside(id=f"other{bad}", path="x", line=1, reason=f"because{bad}", prompt=bad)
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        shown = look_at(app)
+        assert "id␛[31m[bold red]x[/]↵" in shown
+        await pilot.press("e", "escape", "c", "end", "enter", "escape", "n")
+        shown += look_at(app)
+        assert "because␛[31m" in shown
+        assert not ORDERS.search(shown.replace("\n", ""))
+
+    explore(write_results(tmp_path / "out", analysis, aside), steps)
+
+
+def test_a_narrow_terminal_shows_the_list_or_the_text(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert not app.prompts.region
+        assert app.view.page.size.width >= 38
+        assert app.view.page.size.height >= 10
+        await pilot.press("l")
+        await pilot.pause()
+        assert app.prompts.region.width >= 38
+        assert not app.view.region
+        await pilot.press("down", "enter")
+        await pilot.pause()
+        assert not app.prompts.region
+        assert app.scene is not None
+        assert app.scene.analysis.completion.prompt.id == "dish-fixed"
+
+    explore(demo_results, steps, size=(40, 20))
+
+
+def test_when_all_is_set_aside_every_key_is_harmless(tmp_path: Path) -> None:
+    aside = SetAside(id="one", path="prompts.jsonl", line=1, reason="expected `prompt`, found none")
+    folder = write_results(tmp_path / "out", aside)
+    keys = [part for binding in Explorer._merged_bindings.key_to_bindings if (part := binding) != "q"]  # type: ignore[union-attr]
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert "one was set aside: expected `prompt`, found none" in read_page(app.view.page)
+        for key in keys:
+            await pilot.press(key, "escape")
+        assert app.scene is None
+        assert "was set aside" in read_page(app.view.page)
+
+    explore(folder, steps)
+
+
+def test_an_empty_completion_says_so_and_shows_the_prompt(tmp_path: Path) -> None:
+    analysis = make_analysis(make_completion(["▁a", "▁b"], ["<eos>"]))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        page = " ".join(read_page(app.view.page).split())
+        assert "expected a target in the completion" in page
+        assert "a b" in page
+
+    explore(write_results(tmp_path / "out", analysis), steps)
+
+
+def test_help_names_every_key_and_what_colours_do_not_mean(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        assert isinstance(app.screen, Window)
+        page = " ".join(read_page(app.screen.page).split())
+        for binding in list_bindings():
+            assert f"{name_key(binding.key)} {binding.description}" in page
+        assert "no proof of a cause" in page
+        await pilot.press("q")
+        assert not isinstance(app.screen, Window)
+
+    explore(demo_results, steps)
+
+
+def test_a_page_of_a_thousand_tokens_answers_every_key(tmp_path: Path) -> None:
+    pieces = ["▁dish", "▁soup", ",", "▁onion", "s", ".", "\n"]
+    completion = make_completion([pieces[at % 7] for at in range(1000)], [pieces[at % 5] for at in range(200)])
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        for _ in range(8):
+            await pilot.press("right")
+        assert app.scene is not None
+        assert app.scene.cursor == 7
+
+    explore(write_results(tmp_path / "out", make_analysis(completion)), steps, by="token")
+
+
+def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        x, y = find_place(app, "menu")
+        style = app.screen.get_style_at(app.view.page.region.x + x, app.view.page.region.y + y)
+        token = find_token(style)
+        assert app.scene is not None
+        completion = app.scene.analysis.completion
+        assert completion.text[completion.tokens[token].start :].lstrip().startswith("menu")
+
+    explore(demo_results, steps)
+
+
+# The command
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "says"),
+    [
+        (("--by", "letter"), 2, "letter"),
+        ((), 2, "expected a terminal to draw on"),
+    ],
+)
+def test_what_cannot_be_explored_is_said_on_stderr(
+    promptlight: Command, demo_results: Path, arguments: tuple[str, ...], exit_code: int, says: str
+) -> None:
+    done = promptlight("explore", demo_results, *arguments)
+    assert (done.exit_code, done.stdout) == (exit_code, "")
+    assert says in done.stderr
+
+
+def test_every_key_stands_in_the_docs() -> None:
+    text = (DOCS / "views.md").read_text(encoding="utf-8")
+    table = text[text.index("`promptlight explore`") :]
+    for binding in list_bindings():
+        keys = ", ".join(f"`{key}`" for key in name_key(binding.key).split(", "))
+        assert f"| {keys} | {binding.description} |" in table
+
+
+def test_the_picture_in_the_docs_asks_no_server_for_a_font(demo_results: Path, tmp_path: Path) -> None:
+    draw_explorer(demo_results, tmp_path / "new.svg")
+    shown = read_picture(tmp_path / "new.svg")
+    assert "@font-face" not in (tmp_path / "new.svg").read_text(encoding="utf-8")
+    text = read_picture(PICTURES / "explore.svg")
+    for part in (
+        "▸dish-mistake",
+        "Whydidthemodelwrite“Recommendation:Youhavetotryit.”?",
+        "share.%,score",
+        "byword·target",
+    ):
+        assert part in shown
+        assert part in text
+
+
+def test_the_prompts_field_is_there(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert app.query_one(Prompts).field.placeholder == "/ search 18 prompts"
+        assert app.query_one("#legend", Static).region
+        assert app.scene is not None
+        assert app.scene.analysis.salience.method is Method.GRAD_L2
+
+    explore(demo_results, steps)

@@ -1,0 +1,70 @@
+"""The memory plan: the formula by hand, its limits, and that what it plans for is not exceeded."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from promptlight.salience.decoder.chunks import (
+    CPU_BYTES,
+    CPU_CHUNK,
+    activation_bytes,
+    keeps_activations,
+    plan_chunk,
+    target_bytes,
+)
+from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.gradients.compute import compute_salience
+from promptlight.salience.loading.keras import borrow_decoder
+from tests.oracles.tiny import build_backbone, draw_ids
+
+
+@pytest.fixture(scope="module")
+def decoder() -> Decoder:
+    """3 layers of width 32, 4 query and 2 key heads of 16, feed-forward 32, window 16, 300 pieces; float32."""
+    return convert_tensors(borrow_decoder(build_backbone("gemma2")), torch.Tensor.detach)
+
+
+def test_a_target_needs_what_the_formula_says(decoder: Decoder) -> None:
+    layer = decoder.layers[0]
+    length, block = 1000, 128
+    by_position = 8 * 32 * 4 + 2.5 * 32 * 4 + 3 * (4 + 2 * 2) * 16 * 4
+    attention = 4 * 4 * block * (16 + block) * 4
+    logits = 6 * 300 * 4
+    assert layer.window == 16
+    assert target_bytes(layer, length, decoder) == length * by_position + attention + logits
+    everywhere = replace(layer, window=None)
+    assert target_bytes(everywhere, length, decoder) - target_bytes(layer, length, decoder) == (
+        4 * 4 * block * (length - 16 - block) * 4
+    )
+
+
+@pytest.mark.parametrize(("n_fitting", "planned"), [(0, 1), (1, 1), (3, 3), (1000, CPU_CHUNK)])
+def test_as_many_targets_as_fit_into_half_of_what_is_free(decoder: Decoder, n_fitting: int, planned: int) -> None:
+    each = max(target_bytes(layer, 100, decoder) for layer in decoder.layers)
+    assert plan_chunk(decoder, 100, 64, free=2 * n_fitting * each) == planned
+    assert plan_chunk(decoder, 100, 2, free=2 * 1000 * each) == 2  # no more than there are
+    for n_positions in (10_000, 20_000, 200_000):  # whatever is free, a CPU takes little
+        each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+        planned = plan_chunk(decoder, n_positions, 64, free=10**15)
+        assert planned == max(1, min(CPU_CHUNK, CPU_BYTES // each))
+
+
+def test_activations_are_kept_while_they_fit_into_a_quarter(decoder: Decoder) -> None:
+    needed = activation_bytes(decoder, 500)
+    assert keeps_activations(decoder, 500, free=4 * needed)
+    assert not keeps_activations(decoder, 500, free=4 * needed - 4)
+    assert activation_bytes(decoder, 1000) == 2 * needed
+
+
+def test_scores_are_the_same_where_activations_are_computed_again(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = draw_ids(40)
+    kept = compute_salience(decoder, ids, 30, {})
+    monkeypatch.setattr("promptlight.salience.gradients.problem.keeps_activations", lambda *_: False)
+    again = compute_salience(decoder, ids, 30, {})
+    for method, expected in kept.maps.items():
+        assert again.maps[method].scores == pytest.approx(expected.scores, rel=1e-5)

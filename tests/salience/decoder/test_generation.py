@@ -1,0 +1,81 @@
+"""Generation writes what Keras and transformers write, whatever the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras_nlp
+import pytest
+import torch
+
+from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.generate import Generated, generate
+from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.types import StopReason
+from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
+
+LENGTHS = (5, 23, 17, 1, 40)
+PROMPTS = [[2, *draw_ids(length, seed=length)] for length in LENGTHS]
+EOS = {1: StopReason.END_OF_TEXT}
+
+
+def frozen(backbone: Any) -> Decoder:
+    return convert_tensors(borrow_decoder(backbone), torch.Tensor.detach)
+
+
+def write(decoder: Decoder, prompts: list[list[int]], **options: Any) -> list[Generated]:
+    return generate(decoder, prompts, **{"max_new_tokens": 24, "context_length": 512, "stops": {}} | options)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_greedy_ids_equal_keras_generate(family: str) -> None:
+    backbone = build_backbone(family)
+    task = {"gemma": "Gemma", "gemma2": "Gemma", "gemma3": "Gemma3"}[family]
+    causal_lm = getattr(keras_nlp.models, f"{task}CausalLM")(backbone=backbone, preprocessor=None)
+    causal_lm.compile(sampler="greedy")
+    for prompt, ours in zip(PROMPTS, write(frozen(backbone), PROMPTS, max_new_tokens=12), strict=True):
+        room = torch.zeros(1, len(prompt) + 12, dtype=torch.int32)
+        room[0, : len(prompt)] = torch.tensor(prompt)
+        mask = (torch.arange(room.shape[1]) < len(prompt))[None]
+        with torch.no_grad():
+            theirs = causal_lm.generate_step({"token_ids": room, "padding_mask": mask}, stop_token_ids=None)
+        assert list(ours.ids) == theirs["token_ids"][0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_batch_of_many_equals_batches_of_one(family: str) -> None:
+    decoder = frozen(build_backbone(family))
+    together = write(decoder, PROMPTS)
+    assert together == [write(decoder, [prompt])[0] for prompt in PROMPTS]
+    assert len({generated.ids for generated in together}) > 1  # the prompts matter
+
+
+def test_each_row_stops_by_itself() -> None:
+    decoder = frozen(build_backbone("gemma2"))
+    free = write(decoder, PROMPTS)
+    stop = free[1].ids[3]  # a token that some rows write and some don't
+    stopped = write(decoder, PROMPTS, stops={stop: StopReason.END_OF_TEXT})
+    assert stopped[1].stop_reason is StopReason.END_OF_TEXT
+    for one, whole in zip(stopped, free, strict=True):
+        cut = whole.ids.index(stop) + 1 if stop in whole.ids else len(whole.ids)
+        assert one.ids == whole.ids[:cut]
+        assert one.stop_reason is (StopReason.END_OF_TEXT if stop in whole.ids else StopReason.TOKEN_LIMIT)
+
+
+def test_a_row_stops_where_the_context_ends_and_the_others_go_on() -> None:
+    decoder = frozen(build_backbone("gemma2"))
+    free = write(decoder, PROMPTS)
+    bound = write(decoder, PROMPTS, context_length=45)
+    assert [len(one.ids) for one in bound] == [24, 21, 24, 24, 4]
+    assert [one.stop_reason for one in bound] == [
+        StopReason.TOKEN_LIMIT,
+        StopReason.CONTEXT_FULL,
+        StopReason.TOKEN_LIMIT,
+        StopReason.TOKEN_LIMIT,
+        StopReason.CONTEXT_FULL,
+    ]
+    assert all(short.ids == whole.ids[: len(short.ids)] for short, whole in zip(bound, free, strict=True))
+
+
+def test_no_prompts_give_no_completions() -> None:
+    assert write(frozen(build_backbone("gemma")), []) == []

@@ -1,0 +1,163 @@
+"""What measurements say in words and over many prompts, on numbers that are made up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from promptlight.cli.views.trust import describe_trust, name_target
+from promptlight.salience.faithfulness.curves import OrderFigures
+from promptlight.salience.faithfulness.summaries import PromptEvaluation, summarize_methods
+
+
+def figures(deletion: float, drop: float, **others: float | None) -> OrderFigures:
+    return replace(OrderFigures(deletion=deletion, insertion=-1.0, drop_1=drop, drop_3=drop, drop_5=drop), **others)
+
+
+ROW = PromptEvaluation(
+    id="a",
+    source="s",
+    fingerprint="f",
+    method="grad_l2",
+    by="line",
+    target=None,
+    target_by="line",
+    target_text="No egg.",
+    target_start=12,
+    target_stop=16,
+    n_sources=9,
+    log_prob=-0.5,
+    empty_log_prob=-30.0,
+    order=figures(-20, 5.2),
+    random=figures(-10, 0.84),
+    nearest=figures(-15, 2),
+    last_line=figures(-14, 1),
+    n_random=20,
+    n_beaten=19,
+    n_beaten_insertion=20,
+    noise_correlation=0.984,
+    agreement=0.3,
+)
+
+
+def test_the_best_case() -> None:
+    assert describe_trust(ROW) == (
+        "taking away the 3 strongest lines lowers the log-probability by 5.2; 3 lines at random by 0.84. "
+        "The order beats 19 of 20 random orders. With a little noise it hardly changes (rank correlation 0.98)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("n_random", "n_beaten", "says"),
+    [
+        (20, 20, " The order beats 20 of 20 random orders."),
+        (20, 19, " The order beats 19 of 20 random orders."),  # p = 2/21
+        (20, 18, " The order beats 18 of 20 random orders, which may still be chance."),  # 3/21
+        (20, 16, " The order beats 16 of 20 random orders, which may still be chance."),  # 5/21
+        (20, 15, " No better than chance here: the order beats 15 of 20 random orders."),  # 6/21
+        (20, 0, " No better than chance here: the order beats 0 of 20 random orders."),
+        (9, 9, " The order beats 9 of 9 random orders."),  # 1/10
+        (8, 8, " The order beats 8 of 8 random orders, which may still be chance."),
+        (2, 2, " No better than chance here: the order beats 2 of 2 random orders."),
+    ],
+)
+def test_chance_is_told_by_the_rank_among_random_orders(n_random: int, n_beaten: int, says: str) -> None:
+    assert says + " With" in describe_trust(replace(ROW, n_random=n_random, n_beaten=n_beaten))
+
+
+@pytest.mark.parametrize(
+    ("correlation", "says"),
+    [
+        (0.9, "With a little noise it hardly changes (rank correlation 0.90)."),
+        (0.89, "With a little noise it changes in part (rank correlation 0.89)."),
+        (0.7, "With a little noise it changes in part (rank correlation 0.70)."),
+        (0.69, "With a little noise it changes a lot (rank correlation 0.69)."),
+        (-0.2, "With a little noise it changes a lot (rank correlation -0.20)."),
+        (None, "random orders."),
+    ],
+)
+def test_noise(correlation: float | None, says: str) -> None:
+    assert describe_trust(replace(ROW, noise_correlation=correlation)).endswith(says)
+
+
+def test_a_drop_that_is_none_is_called_a_rise() -> None:
+    said = describe_trust(replace(ROW, order=figures(-20, -0.25), random=figures(-10, 1.26)))
+    assert said.startswith(
+        "taking away the 3 strongest lines raises the log-probability by 0.25; 3 lines at random lower it by 1.3. "
+    )
+    said = describe_trust(replace(ROW, order=figures(-20, -2), random=figures(-10, -1)))
+    assert "raises the log-probability by 2.0; 3 lines at random by 1.0." in said
+
+
+def test_of_few_sources_the_strongest_is_taken_and_chance_can_not_be_told() -> None:
+    few = replace(ROW, n_sources=3, order=figures(-20, 4, drop_3=9.0), random=figures(-10, -2, drop_3=9.0))
+    assert describe_trust(few) == (
+        "taking away the strongest line lowers the log-probability by 4.0; a line at random raises it by 2.0. "
+        "The order beats 19 of 20 random orders, but 3 lines are too few to tell an order from chance. "
+        "With a little noise it hardly changes (rank correlation 0.98)."
+    )
+    assert "the 3 strongest" in describe_trust(replace(ROW, n_sources=4))
+
+
+def test_a_simple_rule_that_does_as_well_is_named() -> None:
+    rule = "Simply the nearest words first would do as well."
+    assert rule in describe_trust(replace(ROW, by="word", nearest=figures(-20, 1)))
+    assert rule not in describe_trust(replace(ROW, by="word", nearest=figures(-19.9, 1)))
+
+
+def test_where_sources_hardly_matter_it_is_said() -> None:
+    little = "All lines together change it by less than 0.1: there is little to explain."
+    assert little in describe_trust(replace(ROW, empty_log_prob=-0.59))
+    assert little in describe_trust(replace(ROW, empty_log_prob=-0.41))
+    assert little not in describe_trust(replace(ROW, empty_log_prob=-0.61))
+
+
+def test_parts_by_a_pattern_are_parts() -> None:
+    assert describe_trust(replace(ROW, by="regex:^S")).startswith("taking away the 3 strongest parts lowers")
+
+
+def test_targets_are_named() -> None:
+    assert name_target(ROW) == "the whole completion"
+    assert (
+        name_target(replace(ROW, target="egg", target_text=" No\negg." * 9))
+        == "“No↵egg. No↵egg. No↵egg. No↵egg. No↵egg.…”"
+    )
+
+
+def test_a_row_comes_back() -> None:
+    row = replace(ROW, n_sources=4, order=figures(-20, 4, drop_5=None), agreement=None).to_row()
+    assert (row["deletion"], row["random_deletion"], row["nearest_drop_1"], row["last_line_drop_3"]) == (-20, -10, 2, 1)
+    assert PromptEvaluation.from_row(row | {"more": 1}) == replace(
+        ROW, n_sources=4, order=figures(-20, 4, drop_5=None), agreement=None
+    )
+
+
+def test_means_are_over_the_prompts_that_have_a_figure_and_gains_within_each() -> None:
+    rows = [
+        replace(ROW, id="a", order=figures(-20, 6, drop_5=None), random=figures(-10, 2, drop_5=None), n_beaten=20),
+        replace(ROW, id="b", order=figures(-10, 2), random=figures(-9, 1), n_beaten=10, noise_correlation=None),
+        replace(ROW, id="a", method="occlusion", noise_correlation=None),
+    ]
+    gradient, occlusion = summarize_methods(rows)
+    assert (gradient.method, gradient.n_prompts, occlusion.method, occlusion.n_prompts) == (
+        "grad_l2",
+        2,
+        "occlusion",
+        1,
+    )
+    found = {figure.name: figure for figure in gradient.figures}
+    deletion = found["deletion"]
+    assert (deletion.own.mean, deletion.own.low, deletion.own.high) == (
+        -15,
+        -20,
+        -10,
+    )  # of two, the ends are drawn often
+    assert (deletion.random, deletion.nearest, deletion.last_line) == (-9.5, -15, -14)
+    assert (deletion.gain.mean, deletion.gain.low, deletion.gain.high) == (-5.5, -10, -1)
+    assert (found["drop_3"].gain.mean, found["drop_5"].n_prompts, found["drop_5"].own.mean) == (2.5, 1, 2)
+    assert found["drop_5"].own.low is None
+    assert (gradient.beaten.mean, gradient.n_random) == (15, 20)
+    assert gradient.noise is not None
+    assert gradient.noise.mean == 0.984
+    assert occlusion.noise is None

@@ -1,0 +1,136 @@
+"""The parts of the docs that are made from code: ``python -m tests.support.generated`` writes them anew."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, get_args
+
+import pyarrow as pa
+import typer
+
+from promptlight.cli.app import app
+from promptlight.io.results.evaluations import evaluation_schema
+from promptlight.io.results.schema import build_schema
+from promptlight.io.tables.tidy import summary_schema, tidy_schema
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.types import Method
+from tests.support.paths import DOCS
+from tests.support.span_cases import render_cases
+from tests.support.tutorial import write_tutorial
+
+
+def render_columns(fields: Iterable[pa.Field]) -> Iterator[str]:
+    """A table of columns; those of a struct stand below it, behind its name and a point."""
+    yield "| column | type | what it is |"
+    yield "|---|---|---|"
+    yield from render_fields(fields)
+
+
+def render_fields(fields: Iterable[pa.Field], parent: str = "") -> Iterator[str]:
+    for field in fields:
+        name, inner = parent + field.name, field.type
+        while pa.types.is_list(inner):
+            inner = inner.value_type
+        yield f"| `{name}` | {name_type(field.type)} | {field.metadata[b'description'].decode()} |"
+        if pa.types.is_struct(inner):
+            yield from render_fields([inner.field(place) for place in range(inner.num_fields)], f"{name}.")
+
+
+def name_type(type: pa.DataType) -> str:
+    """``float64``, ``list of list of float32``, ``list of struct``."""
+    if pa.types.is_list(type):
+        return f"list of {name_type(type.value_type)}"
+    return {"float": "float32", "double": "float64"}.get(str(type), "struct" if pa.types.is_struct(type) else str(type))
+
+
+def render_commands() -> Iterator[str]:
+    """Every command: what it does, how it is called, and its arguments and options."""
+    group: Any = typer.main.get_command(app)
+    for name, command in group.commands.items():
+        yield f"## `promptlight {name}`"
+        yield ""
+        yield from (" ".join(paragraph.split()) + "\n" for paragraph in command.help.split("\n\n"))
+        arguments = [one for one in command.params if one.param_type_name == "argument"]
+        options = [one for one in command.params if one.param_type_name != "argument"]
+        yield f"    promptlight {name} {' '.join(map(name_argument, arguments))}".rstrip() + " [OPTIONS]"
+        yield ""
+        if command.params:
+            yield "| | default | what it is |"
+            yield "|---|---|---|"
+            yield from (describe_parameter(f"`{name_argument(one)}`", one) for one in arguments)
+            yield from (describe_parameter(f"`{name_option(one)}`", one) for one in options)
+            yield ""
+
+
+def name_argument(parameter: Any) -> str:
+    """``RESULTS``, in brackets where it can be left out, with points where there can be several."""
+    name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
+    return name if parameter.required else f"[{name}]"
+
+
+def name_option(parameter: Any) -> str:
+    """All spellings, and what stands behind them."""
+    spellings = ", ".join(sorted(parameter.opts, key=len))
+    if parameter.is_flag:
+        return spellings
+    kinds = [parameter.type_descriptor.annotation, *get_args(parameter.type_descriptor.annotation)]
+    kind = next((one for one in kinds if isinstance(one, type) and one is not type(None)), str)
+    choices = " / ".join(kind) if issubclass(kind, StrEnum) else ""
+    return f"{spellings} {parameter.metavar or choices or KINDS.get(kind, 'TEXT')}"
+
+
+KINDS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
+
+
+def describe_parameter(name: str, parameter: Any) -> str:
+    """A row of the table."""
+    default = getattr(parameter.default, "value", parameter.default)
+    shown = "" if parameter.required or default in (None, False, ()) or callable(default) else f"`{default}`"
+    return f"| {name.replace('|', '/')} | {shown} | {parameter.help.replace('|', '/')} |"
+
+
+def render_exit_codes() -> Iterator[str]:
+    """What a command returns to the shell."""
+    yield "| code | when |"
+    yield "|---|---|"
+    yield "| 0 | all went well |"
+    yield "| 1 | a bug (its traceback says where), or `doctor` found something wrong |"
+    codes: dict[int, list[str]] = {}
+    for error in PromptlightError.__subclasses__():
+        codes.setdefault(error.exit_code, []).append((error.__doc__ or "").split("\n")[0].split(":")[0].rstrip("."))
+    for code, reasons in sorted(codes.items()):
+        yield f"| {code} | {'; '.join(reasons)} |"
+
+
+BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order in which they stand on the page
+    "reference.md": (render_commands, render_exit_codes),
+    "spans.md": (render_cases,),
+    "tables.md": (
+        lambda: render_columns(tidy_schema()),
+        lambda: render_columns(summary_schema()),
+        lambda: render_columns(evaluation_schema()),
+        lambda: render_columns(build_schema([Method.GRAD_L2])),
+    ),
+}
+BLOCK = re.compile(r"(<!-- made by `make docs` -->\n\n).*?(\n<!-- end -->\n)", re.DOTALL)
+
+
+def generate(page: str) -> str:
+    """A page of the docs with its blocks made anew."""
+    text = (DOCS / page).read_text(encoding="utf-8")
+    blocks = ["\n".join(render()).rstrip("\n") + "\n" for render in BLOCKS[page]]
+    waiting = iter(blocks)
+    made, n_blocks = BLOCK.subn(lambda found: found[1] + next(waiting, "") + found[2], text)
+    assert n_blocks == len(blocks), page
+    return made
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        write_tutorial(Path(folder))
+    for page in BLOCKS:
+        (DOCS / page).write_text(generate(page), encoding="utf-8")

@@ -1,0 +1,112 @@
+"""The pictures in the docs, drawn by the commands that they show: ``python -m tests.support.pictures``."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+PICTURES = ROOT / "docs" / "pictures"
+WORDS = ("--target-by", "word", "--target", "You have to try it")
+RECOMMENDATION = ("--target", "Recommendation")
+VIEWS = {  # name of the picture -> the command, behind `promptlight` and before --svg
+    "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
+    "lines": ("show", "RESULTS", "--id", "dish-mistake", "--by", "line", *WORDS),
+    "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),
+    "matrix": ("show", "RESULTS", "--id", "dish-mistake", "--matrix", "--by", "word", "--target-by", "word"),
+    "compare": (
+        "compare",
+        "RESULTS",
+        "--id",
+        "dish-mistake",
+        "--with",
+        "dish-fixed",
+        *RECOMMENDATION,
+        "--width",
+        "120",
+    ),
+    "shap": ("show", "SHAP", "--by", "line", *RECOMMENDATION),
+}
+RUNS = {  # what a view names -> the command that makes it, before -o
+    "RESULTS": ("run", "examples/prompts.jsonl"),
+    "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
+}
+REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
+
+
+def main() -> None:
+    """Draw them all."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        results = {name: make_results(name, Path(folder)) for name in RUNS}
+        for name in VIEWS:
+            draw_view(name, results, PICTURES / f"{name}.svg")
+        draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
+        draw_report(results["RESULTS"], PICTURES / "report.png")
+
+
+def make_results(name: str, folder: Path) -> Path:
+    """The results folder that views call by this name."""
+    promptlight(*RUNS[name], "-o", folder / name, "--device", "cpu")
+    return folder / name
+
+
+def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
+    """One view of the terminal."""
+    arguments = [results.get(part, part) for part in VIEWS[name]]
+    promptlight(*arguments, "--svg", path, "--overwrite")
+
+
+def draw_explorer(results: Path, path: Path) -> None:
+    """The app, after some keys and a click."""
+    from promptlight.cli.explorer.app import Explorer
+    from promptlight.cli.explorer.library import Library
+    from promptlight.cli.options.drawing import FONT_FACES
+    from promptlight.cli.options.question import Asking
+    from promptlight.cli.work.live_model import Engine
+
+    engine = Engine(model="demo", device="cpu", dtype="auto", max_new_tokens=64)
+    question = Asking(by="word", target_by="line").question()
+    app = Explorer(Library(results), question=question, engine=engine, id="dish-mistake", color_system="truecolor")
+
+    async def draw() -> None:
+        async with app.run_test(size=(120, 44)) as pilot:
+            await pilot.press("end", "ctrl+end")
+            await pilot.pause()
+            rows = [line.plain for line in app.view.page.lines]
+            (row,) = (row for row, line in enumerate(rows) if "Can't eat eggs" in line)
+            await pilot.click("#text", offset=(rows[row].index("eggs"), row - app.view.page.scroll_offset.y))
+            await pilot.pause()
+            path.write_text(FONT_FACES.sub("", app.export_screenshot(title="promptlight explore")), encoding="utf-8")
+
+    asyncio.run(draw())
+
+
+def draw_report(results: Path, path: Path) -> None:
+    """The page, as a browser shows it."""
+    from playwright.sync_api import sync_playwright
+
+    page_file = results.parent / "report.html"
+    promptlight("report", results, "-o", page_file, "--sections", ROOT / "examples" / "sections.toml")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1200, "height": 1000}, color_scheme="light")
+        page.goto(page_file.as_uri() + REPORT_VIEW)
+        page.screenshot(path=path)
+        browser.close()
+
+
+def promptlight(*arguments: object) -> None:
+    """The command itself."""
+    command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
+    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""Runs the commands of the tutorial and writes their outputs into it: ``make docs`` does."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.paths import ROOT
+
+PAGE, TRANSLATION = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.zh-TW.md"
+BLOCK = re.compile(r"```console\n(.*?)```\n", re.DOTALL)
+WIDTH = 96
+
+
+def read_commands(block: str) -> list[str]:
+    """The commands of a block, without the dollar signs before them."""
+    return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+
+
+def run_tutorial(page: Path, folder: Path) -> str:
+    """The page with the output of every command below it, all run one after the other in a folder with examples/."""
+    shutil.copytree(ROOT / "examples", folder / "examples", dirs_exist_ok=True)
+    return BLOCK.sub(lambda found: f"```console\n{run_block(found[1], folder)}```\n", page.read_text(encoding="utf-8"))
+
+
+def run_block(block: str, folder: Path) -> str:
+    """Each command, and what it prints to stdout."""
+    return "".join(f"$ {command}\n{run_command(command, folder)}" for command in read_commands(block))
+
+
+def run_command(command: str, folder: Path) -> str:
+    """What a shell shows of a command, piped or not, on a terminal without colours."""
+    scripts = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}", "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, check=False, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return "\n".join(line.rstrip() for line in done.stdout.splitlines()) + "\n" if done.stdout.strip() else ""
+
+
+def write_tutorial(folder: Path) -> None:
+    """Both pages anew; the translation has the same commands."""
+    made = run_tutorial(PAGE, folder)
+    PAGE.write_text(made, encoding="utf-8")
+    blocks = iter(BLOCK.findall(made))
+    translated = BLOCK.sub(lambda _: f"```console\n{next(blocks)}```\n", TRANSLATION.read_text(encoding="utf-8"))
+    TRANSLATION.write_text(translated, encoding="utf-8")
