@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.views.estimate import describe_estimate, spell_all, spell_line
 from promptlight.io.files import measure_free_space
-from promptlight.salience.run.estimate import Estimate, Range
 from promptlight.salience.types import Granularity, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from promptlight.salience.model import Model
     from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.run.dry_run import Sampled
+    from promptlight.salience.run.estimate import Estimate
 
 SAMPLE = 512  # prompts that are tokenised
 
@@ -100,6 +100,7 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
     from promptlight.io.results.sizes import Kept
     from promptlight.salience.decoder.batch_plan import choose_batch_size, plan_memory
     from promptlight.salience.run.dry_run import estimate_seconds, measure_texts, try_out
+    from promptlight.salience.run.estimate import Estimate
 
     options = asked.options
     sampled = measure_texts(survey.sample, survey.n_to_do, model, options)
