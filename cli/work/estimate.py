@@ -100,7 +100,7 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
     from promptlight.io.results.sizes import Kept
     from promptlight.salience.decoder.batch_plan import choose_batch_size, plan_memory
     from promptlight.salience.run.dry_run import estimate_seconds, measure_texts, try_out
-    from promptlight.salience.run.estimate import Estimate
+    from promptlight.salience.run.estimate import Estimate, Range
 
     options = asked.options
     sampled = measure_texts(survey.sample, survey.n_to_do, model, options)

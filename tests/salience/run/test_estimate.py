@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from promptlight.cli.views.estimate import count, spell_bytes, spell_seconds
-from promptlight.cli.work.estimate import SAMPLE, Range, Survey, survey_records
+from promptlight.cli.work.estimate import SAMPLE, Survey, survey_records
 from promptlight.io import ResultsWriter, read_results
 from promptlight.io.files import measure_free_space
 from promptlight.io.results.digits import Scores
@@ -27,6 +27,7 @@ from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.run import dry_run as workload
 from promptlight.salience.run.batches import complete
 from promptlight.salience.run.dry_run import Sampled, Speed, count_passes, estimate_seconds, measure_texts, try_out
+from promptlight.salience.run.estimate import Range
 from promptlight.salience.run.provenance import describe_settings
 from promptlight.salience.types import SetAside
 from tests.benchmarks.sizes import cut_prompts
