@@ -4,7 +4,7 @@
 
     model = load_model("demo")
     for analysis in analyze([Prompt(id="1", text="Analyze a menu item ...")], model):
-        print(analysis.completion.completion_text, analysis.salience.scores.shape)
+        print(analysis.completion.completion_text, analysis.map_by().scores.shape)
 
 Importing this module loads neither torch nor keras; the first use of ``load_model`` or ``analyze`` does.
 """
@@ -18,7 +18,7 @@ from promptlight.salience.errors import InputError, ModelError, OutputError, Pro
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
 
 if TYPE_CHECKING:
-    from promptlight.salience.explain.span_scores import build_span_table, choose_method
+    from promptlight.salience.explain.span_scores import build_span_table
     from promptlight.salience.loading.load import load_model
     from promptlight.salience.model import Model
     from promptlight.salience.options.methods import Baseline, MethodOptions
@@ -35,7 +35,6 @@ _MODULES = {
     "Model": "model",
     "load_model": "loading.load",
     "build_span_table": "explain.span_scores",
-    "choose_method": "explain.span_scores",
     "describe_provenance": "run.provenance",
     "describe_settings": "run.provenance",
 }
@@ -61,7 +60,6 @@ __all__ = [
     "UsageError",
     "analyze",
     "build_span_table",
-    "choose_method",
     "describe_provenance",
     "describe_settings",
     "load_model",

@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlight.salience.errors import UsageError
+
 FloatArray = NDArray[np.float32]
 
 
@@ -122,18 +124,18 @@ class Prompt:
     """One record of a prompt file.
 
     ``text`` is what the model reads, marks such as <bos> left out; in a chat, ``turns`` says which parts of it were
-    said, not put there by the format (``chat.py``). ``sections`` are in order and apart from each other. ``target`` is
-    a completion that the record brings along; ``source`` is a label, not a salience source (both are the names that
-    LIT's data uses). ``fields`` are the record's other fields, untouched; one of them may be a ``foil``. ``path`` and
-    ``line`` say where it came from; ``fingerprint`` changes when the record's content does.
+    said, not put there by the format (``text/chat.py``). ``sections`` are in order and apart from each other.
+    ``given_completion`` is one that the record brings along, ``label`` says what kind of record it is. ``fields`` are
+    the record's other fields, untouched; one of them may be a ``foil``. ``path`` and ``line`` say where it came from;
+    ``fingerprint`` changes when the record's content does.
     """
 
     id: str
     text: str
     turns: tuple[Turn, ...] = ()
     sections: tuple[Section, ...] = ()
-    target: str | None = None
-    source: str | None = None
+    given_completion: str | None = None
+    label: str | None = None
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     path: str = "<prompt>"
     line: int | None = None
@@ -153,7 +155,7 @@ class SetAside:
     path: str
     line: int | None
     reason: str
-    source: str | None = None
+    label: str | None = None
     prompt: str | None = None
     fingerprint: str = ""
 
@@ -304,19 +306,21 @@ class Foil:
 class Analysis:
     """Everything known about one prompt: what was written, how it is cut, and why it was written.
 
-    ``maps`` has one map for each method, at least one; the first is the one in view.
+    ``maps`` has a map for each method that was run, at least one, in the order in which they were asked for.
     """
 
     completion: Completion
     segmentations: Mapping[Granularity, Segmentation]
-    maps: tuple[SalienceMap, ...]
+    maps: Mapping[Method, SalienceMap]
     compat: Compat | None = None
     foil: Foil | None = None
 
-    @property
-    def salience(self) -> SalienceMap:
-        """The map in view: ``aggregation.choose_method`` puts another one there."""
-        return self.maps[0]
+    def map_by(self, method: Method | None = None) -> SalienceMap:
+        """The map of a method; of the first one where none is named. Raises UsageError if it was not computed."""
+        found = next(iter(self.maps.values())) if method is None else self.maps.get(method)
+        if found is None:
+            raise UsageError(f"expected scores by {method}, found {', '.join(self.maps)}: run that method too")
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -334,11 +338,12 @@ class Span:
 
 @dataclass(frozen=True, kw_only=True)
 class SpanTable:
-    """Salience of source spans for target spans: ``scores`` is float32 [targets, sources].
+    """Salience of source spans for target spans by one method: ``scores`` is float32 [targets, sources].
 
     ``exact`` says that each row comes from the whole target span's gradient, not from adding up its tokens' rows.
     """
 
+    method: Method
     targets: Sequence[Span]
     sources: Sequence[Span]
     scores: FloatArray

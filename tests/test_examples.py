@@ -68,15 +68,15 @@ def test_the_template_makes_the_tutorials_prompt_of_the_table(prompts: dict[str,
 
 
 def test_prompts_are_of_four_kinds(prompts: dict[str, Prompt]) -> None:
-    sources = Counter(prompt.source for prompt in prompts.values())
+    sources = Counter(prompt.label for prompt in prompts.values())
     assert sources.keys() == {"fewshot-mistake", "fewshot-fixed", "fewshot-constitution", "headline", "sums", "ideas"}
     assert all(sources[kind] >= 2 for kind in ("headline", "sums", "ideas"))
     for step in ("mistake", "fixed", "constitution"):
-        assert prompts[f"dish-{step}"].source == f"fewshot-{step}"
+        assert prompts[f"dish-{step}"].label == f"fewshot-{step}"
 
 
 def test_some_prompts_bring_a_target(prompts: dict[str, Prompt]) -> None:
-    with_target = {id for id, prompt in prompts.items() if prompt.target}
+    with_target = {id for id, prompt in prompts.items() if prompt.given_completion}
     assert len(with_target) >= 5
     assert not any(id.startswith("dish-") for id in with_target)
 
@@ -104,7 +104,7 @@ def test_the_constitution_adds_two_principles(prompts: dict[str, Prompt]) -> Non
     ],
 )
 def test_side_tasks_keep_to_their_form(prompts: dict[str, Prompt], source: str, form: str) -> None:
-    texts = [prompt.text for prompt in prompts.values() if prompt.source == source]
+    texts = [prompt.text for prompt in prompts.values() if prompt.label == source]
     assert [text for text in texts if not re.fullmatch(form, text, re.DOTALL)] == []
 
 
@@ -112,8 +112,8 @@ def test_worked_steps_are_right(prompts: dict[str, Prompt]) -> None:
     steps = [
         (prompt.id, *step)
         for prompt in prompts.values()
-        if prompt.source == "sums" and prompt.target
-        for step in WORKED_STEP.findall(prompt.text + prompt.target)
+        if prompt.label == "sums" and prompt.given_completion
+        for step in WORKED_STEP.findall(prompt.text + prompt.given_completion)
     ]
     assert len({id for id, *_ in steps}) >= 2
     for _, formula, result, shown in steps:

@@ -44,7 +44,7 @@ def test_completions_and_scores_are_those_of_the_cpu(pair: tuple[Model, Model], 
     options = replace(OPTIONS, sampling=Sampling(temperature=temperature, seed=1))
     for on_gpu, on_cpu in zip(run(pair[0], options), run(pair[1], options), strict=True):
         assert on_gpu.completion.ids == on_cpu.completion.ids
-        assert on_gpu.salience.scores == pytest.approx(on_cpu.salience.scores, rel=1e-3, abs=1e-7)
+        assert on_gpu.map_by().scores == pytest.approx(on_cpu.map_by().scores, rel=1e-3, abs=1e-7)
 
 
 def test_auto_takes_the_gpu_in_bfloat16() -> None:
@@ -110,4 +110,4 @@ def test_ray_gives_each_actor_a_gpu_and_the_results_are_the_same(promptlight: Co
         assert isinstance(one, Analysis)
         assert isinstance(other, Analysis)
         assert one.completion.ids == other.completion.ids
-        assert one.salience.scores == pytest.approx(other.salience.scores, rel=1e-3, abs=1e-7)
+        assert one.map_by().scores == pytest.approx(other.map_by().scores, rel=1e-3, abs=1e-7)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ from promptlight.io import find_result
 from promptlight.salience import Analysis
 from promptlight.salience.explain.comparison import compare_explanations
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
-from promptlight.salience.explain.span_scores import choose_method
 from promptlight.salience.types import Granularity, Method
 from tests.support.tutorial import BLOCK, PAGE, TRANSLATION, read_commands, run_tutorial
 
@@ -46,7 +46,7 @@ def test_the_translation_has_the_same_blocks() -> None:
 def explain(folder: Path, id: str, question: Question = LINES, *, method: Method | None = None) -> Explanation:
     analysis = find_result(folder, id=id)
     assert isinstance(analysis, Analysis)
-    return explain_target(choose_method(analysis, method) if method else analysis, question)
+    return explain_target(analysis, replace(question, method=method))
 
 
 def shares_of(explanation: Explanation, start: str) -> dict[int, float]:

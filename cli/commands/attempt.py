@@ -55,7 +55,7 @@ def attempt(
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT, found both or neither")
-    (question, other), names = asking.questions(), SectionNames(asking.sections)
+    (question, other), names = asking.questions((method, method)), SectionNames(asking.sections)
     drawing.check()
     original = read_original(results, id, prompt, chat)
     changed = change_prompt(original, replace or [], replace_all, prepend, edit)

@@ -14,7 +14,7 @@ from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.shared import OtherMethodOption, StoredMethodOption, TopOption
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.salience.errors import OutputError, UsageError
-from promptlight.salience.types import Analysis, Method
+from promptlight.salience.types import Analysis
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -50,10 +50,11 @@ def compare(
     """
     from promptlight.salience.explain.explanation import explain_target
 
-    questions, names, methods = asking.questions(), SectionNames(asking.sections), (method, other_method or method)
+    methods = method, other_method or method
+    questions, names = asking.questions(methods), SectionNames(asking.sections)
     drawing.check()
     if id is None and other_id is None and other is not None:
-        draw_overview(pair_results(results, other, methods), questions, names, drawing, n_top=top)
+        draw_overview(pair_results(results, other), questions, names, drawing, n_top=top)
         return
     same = other is None and other_id in (None, id) and methods[0] is methods[1]
     if id is None or same:
@@ -62,10 +63,8 @@ def compare(
             " two methods"
         )
     before, after = (
-        explain_target(names.give(find_stored(folder, id=one, method=chosen), question.by), question)
-        for folder, one, chosen, question in zip(
-            (results, other or results), (id, other_id or id), methods, questions, strict=True
-        )
+        explain_target(names.give(find_stored(folder, id=one), question.by), question)
+        for folder, one, question in zip((results, other or results), (id, other_id or id), questions, strict=True)
     )
     draw_comparison(before, after, drawing, n_top=top, title="promptlight compare")
 
@@ -83,9 +82,7 @@ def draw_comparison(before: Explanation, after: Explanation, drawing: Drawing, *
 
         return describe_comparison(before, after, n_top)
 
-    drawing.draw(
-        paint, describe, signed=any(one.analysis.salience.method.is_signed for one in (before, after)), title=title
-    )
+    drawing.draw(paint, describe, signed=any(one.salience.method.is_signed for one in (before, after)), title=title)
 
 
 def draw_overview(
@@ -131,15 +128,9 @@ def draw_overview(
     drawing.draw(paint, describe, signed=False, title="promptlight compare")
 
 
-def pair_results(
-    results: Path, other: Path, methods: tuple[Method | None, Method | None]
-) -> Iterator[tuple[Analysis, Analysis | None]]:
+def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
     """Each prompt that the first folder explains, and what the second one has of it; one pair in memory at a time."""
     from promptlight.io.results.store import find_result, read_results
-    from promptlight.salience.explain.span_scores import choose_method
-
-    def view(analysis: Analysis, method: Method | None) -> Analysis:
-        return choose_method(analysis, method) if method else analysis
 
     others = read_results(other)
     for one in read_results(results):
@@ -152,4 +143,4 @@ def pair_results(
                 two = find_result(other, id=one.completion.prompt.id)
             except OutputError:
                 two = None
-        yield view(one, methods[0]), view(two, methods[1]) if isinstance(two, Analysis) else None
+        yield one, two if isinstance(two, Analysis) else None

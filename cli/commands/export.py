@@ -43,14 +43,14 @@ def export(
     from promptlight.salience.text.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.explain.span_scores import build_span_table, choose_targets
 
         for analysis in chosen:
-            wanted = targets or choose_targets(analysis, sources)
-            yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool)
+            wanted = targets or choose_targets(analysis.map_by(method), sources)
+            yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool, method=method)
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {one_line(str(output))}")

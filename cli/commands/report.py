@@ -12,7 +12,7 @@ from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsO
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Granularity
+from promptlight.salience.types import Granularity, Method
 
 if TYPE_CHECKING:
     from promptlight.io.page.write import ReportEntry
@@ -39,8 +39,8 @@ def report(
     from promptlight.io.page.write import write_report
 
     check_free(output, overwrite=overwrite)
-    folders = [ChosenResults(path, ids=id, where=where, sections=sections, method=method) for path in results]
-    n_prompts = write_report(output, list_entries(folders), title=title, ramps=list_ramps())
+    folders = [ChosenResults(path, ids=id, where=where, sections=sections) for path in results]
+    n_prompts = write_report(output, list_entries(folders, method), title=title, ramps=list_ramps())
     print(
         f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"
     )
@@ -48,7 +48,7 @@ def report(
         chosen.raise_damage()
 
 
-def list_entries(folders: Sequence[ChosenResults]) -> Iterator[ReportEntry]:
+def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
     """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
     from promptlight.io.page.write import ReportEntry
     from promptlight.salience.explain.span_scores import find_segmentation
@@ -63,4 +63,5 @@ def list_entries(folders: Sequence[ChosenResults]) -> Iterator[ReportEntry]:
                 sections=describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)),
                 name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
                 trust=trust.describe,
+                method=method,
             )

@@ -62,7 +62,7 @@ def segment(
             continue
         if patterns:
             record = dataclasses.replace(record, sections=find_sections(record.text, patterns))
-        target = tokenizer.encode(record.target) if record.target else []
+        target = tokenizer.encode(record.given_completion) if record.given_completion else []
         completion = build_completion(tokenizer, record, encode_prompt(tokenizer, record), target, StopReason.GIVEN)
         spans = describe_spans(completion, cut_into_spans(completion, cut, compat))
         print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans, cut)))

@@ -63,18 +63,18 @@ def show(
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
-    question, names = asking.question(), SectionNames(asking.sections)  # before a model is paid for
+    question, names = asking.question(method), SectionNames(asking.sections)  # before a model is paid for
     drawing.check()
     if results is not None:
         if compat:
             raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
-        analysis = find_stored(results, id=id, row=row, method=method)
+        analysis = find_stored(results, id=id, row=row)
     else:
         limits = {"device": device, "dtype": dtype, "max_new_tokens": max_new_tokens}
         engine = Engine(model=model, method=method, compat=compat, **limits)
         (analysis,) = engine.explain(prompt_from_text(prompt or "", chat=chat))
     explanation = explain_target(names.give(analysis, question.by), question)
-    trust = StoredTrust(results).describe(analysis, explanation.targets)
+    trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
 
     def paint(console: Console, look: Look) -> RenderableType:
         from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
@@ -86,4 +86,4 @@ def show(
 
         return describe_explanation(explanation, top) | {"trust": trust or None}
 
-    drawing.draw(paint, describe, signed=analysis.salience.method.is_signed, title="promptlight show")
+    drawing.draw(paint, describe, signed=explanation.salience.method.is_signed, title="promptlight show")

@@ -76,9 +76,13 @@ def summarize(
     from promptlight.salience.text.spans import parse_cut
 
     question = GroupQuestion(
-        by=parse_cut(by), group=group, target=target, target_by=parse_cut(target_by) if target_by else None
+        by=parse_cut(by),
+        group=group,
+        target=target,
+        target_by=parse_cut(target_by) if target_by else None,
+        method=method,
     )
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections, method=method)
+    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
     if output:
         check_output(output, format, overwrite=overwrite)
 

@@ -99,11 +99,10 @@ class Explorer(Asking):
         """Show a prompt, all of its completion explained."""
         self.scene = None
         self.view.forget()
-        by, target_by, pooling = self.question.by, self.question.target_by, self.question.pooling
         analysis = self.load(listed)
         if analysis is not None:
             try:
-                self.show(open_scene(analysis, by=by, target_by=target_by, pooling=pooling))
+                self.show(open_scene(analysis, self.question))
             except PromptlightError as error:  # nothing was written
                 self.view.show_message(f"{listed.id}: {error}\n\n{analysis.completion.text}")
         self.prompts.list.mark_open(listed.id)

@@ -62,7 +62,7 @@ class Asking(App[None]):
     @property
     def look(self) -> Look:
         """How salience is drawn now."""
-        signed = self.scene is not None and self.scene.analysis.salience.method.is_signed
+        signed = self.scene is not None and self.scene.method.is_signed
         return Look(color_system=self.color_system, signed=signed, taste=self.taste)
 
     def show(self, scene: Scene | None = None) -> None:
@@ -136,8 +136,7 @@ class Asking(App[None]):
     def action_method(self) -> None:
         """The next method whose scores are stored."""
         if self.scene and len(list_methods(self.scene.analysis)) == 1:
-            method = self.scene.analysis.salience.method
-            self.notify(f"{method} is the only method that these results hold", markup=False)
+            self.notify(f"{self.scene.method} is the only method that these results hold", markup=False)
             return
         self._change(lambda scene: scene.view_next_method())
 

@@ -43,7 +43,7 @@ class Library:
         prompt = analysis.completion.prompt
         listed = Listed(
             id=prompt.id,
-            label=prompt.source,
+            label=prompt.label,
             start=prompt.text[:START_LENGTH],
             reason=None,
             shard=None,
@@ -62,5 +62,5 @@ class Library:
 
 def _holds(analysis: Analysis, wanted: str) -> bool:
     completion = analysis.completion
-    texts = (completion.prompt.id, completion.prompt.source or "", completion.text)
+    texts = (completion.prompt.id, completion.prompt.label or "", completion.text)
     return any(wanted in text.casefold() for text in texts)

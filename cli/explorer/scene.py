@@ -10,9 +10,9 @@ from functools import cached_property
 from typing import TypeVar
 
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
-from promptlight.salience.explain.span_scores import choose_method, choose_targets
+from promptlight.salience.explain.span_scores import choose_targets
 from promptlight.salience.text.sections import sections_of
-from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, Span
+from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, SalienceMap, Span
 
 Choice = TypeVar("Choice")
 
@@ -25,13 +25,14 @@ class Scene:
     by: Cut
     target_by: Cut
     pooling: Pooling
+    method: Method
     anchor: int
     cursor: int
 
     @cached_property
     def targets(self) -> list[Span]:
         """All spans of the completion that can be chosen."""
-        return find_targets(self.analysis, Question(by=self.by, target_by=self.target_by))
+        return find_targets(self.analysis, self.question)
 
     @property
     def chosen(self) -> list[Span]:
@@ -46,8 +47,12 @@ class Scene:
     @cached_property
     def explanation(self) -> Explanation:
         """Every source's score for what is chosen."""
-        question = Question(by=self.by, target_by=self.target_by, pooling=self.pooling)
-        return explain_spans(self.analysis, question, self.chosen)
+        return explain_spans(self.analysis, self.question, self.chosen)
+
+    @property
+    def question(self) -> Question:
+        """What is asked, but for the target."""
+        return Question(by=self.by, target_by=self.target_by, pooling=self.pooling, method=self.method)
 
     @property
     def splits(self) -> list[int]:
@@ -99,7 +104,7 @@ class Scene:
 
     def cut_targets(self, step: int, own: Cut) -> Scene:
         """The same for the targets; those that hold some of what was chosen are chosen then."""
-        cuts = list_target_cuts(self.analysis, own)
+        cuts = list_target_cuts(self.analysis, self.analysis.map_by(self.method), own)
         changed = replace(self, target_by=step_from(cuts, self.target_by, step), anchor=0, cursor=0)
         if self.takes_all:
             return changed.choose_all()
@@ -110,27 +115,36 @@ class Scene:
     def view_next_method(self) -> Scene:
         """The next method whose scores are stored; chosen targets stay chosen where it has scores for such targets."""
         methods = sorted(list_methods(self.analysis), key=list(Method).index)
-        analysis = choose_method(self.analysis, step_from(methods, self.analysis.salience.method, 1))
-        if choose_targets(analysis, self.target_by) == self.target_by:
-            return replace(self, analysis=analysis)
-        return open_scene(analysis, by=self.by, target_by=self.target_by, pooling=self.pooling)
+        question = replace(self.question, method=step_from(methods, self.method, 1))
+        if choose_targets(self.analysis.map_by(question.method), self.target_by) == self.target_by:
+            return replace(self, method=question.method)
+        return open_scene(self.analysis, question)
 
     def pool_next(self) -> Scene:
         """The next way to make one score of a source's tokens."""
         return replace(self, pooling=step_from(list(Pooling), self.pooling, 1))
 
 
-def open_scene(analysis: Analysis, *, by: Cut, target_by: Cut | None, pooling: Pooling) -> Scene:
+def open_scene(analysis: Analysis, question: Question) -> Scene:
     """All of a completion, cut as wanted where that is possible. Raises UsageError if there is no completion."""
-    by = by if by in list_source_cuts(analysis, by) else Granularity.WORD
-    target_by = choose_targets(analysis, target_by or by)
-    scene = Scene(analysis=analysis, by=by, target_by=target_by, pooling=pooling, anchor=0, cursor=0)
+    by = question.by if question.by in list_source_cuts(analysis, question.by) else Granularity.WORD
+    salience = analysis.map_by(question.method)
+    scene = Scene(
+        analysis=analysis,
+        by=by,
+        target_by=choose_targets(salience, question.target_by or by),
+        pooling=question.pooling,
+        method=salience.method,
+        anchor=0,
+        cursor=0,
+    )
     return scene.choose_all()
 
 
 def carry_target(scene: Scene, analysis: Analysis) -> Scene:
     """The same question about another analysis: the same text if it is there, else the spans of the same numbers."""
-    other = open_scene(analysis, by=scene.by, target_by=scene.target_by, pooling=scene.pooling)
+    method = scene.method if scene.method in analysis.maps else None
+    other = open_scene(analysis, replace(scene.question, method=method))
     if scene.takes_all:
         return other
     wanted = [span.text.strip() for span in scene.chosen]
@@ -149,15 +163,15 @@ def list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
     return cuts if isinstance(own, Granularity) else [*cuts, own]
 
 
-def list_target_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
+def list_target_cuts(analysis: Analysis, salience: SalienceMap, own: Cut) -> list[Cut]:
     """From fine to coarse, those that scores are stored for."""
     cuts = [cut for cut in list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
-    return [cut for cut in cuts if choose_targets(analysis, cut) == cut]
+    return [cut for cut in cuts if choose_targets(salience, cut) == cut]
 
 
 def list_methods(analysis: Analysis) -> list[Method]:
     """The methods whose scores are stored."""
-    return [found.method for found in analysis.maps]
+    return list(analysis.maps)
 
 
 def step_from(choices: list[Choice], current: Choice, step: int) -> Choice:

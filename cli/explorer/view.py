@@ -105,7 +105,7 @@ def describe_scene(scene: Scene, look: Look, width: int) -> Text:
         f"by {scene.by}",
         f"target {scene.target_by} {chosen} of {len(scene.targets)}",
         str(scene.pooling),
-        str(scene.analysis.salience.method),
+        str(scene.method),
         f"intensity {look.taste.intensity:g}",
         str(look.taste.marking),
         str(look.taste.spacing),

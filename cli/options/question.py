@@ -13,7 +13,7 @@ from promptlight.cli.options.shared import (
     TargetByOption,
     TargetOption,
 )
-from promptlight.salience.types import Pooling
+from promptlight.salience.types import Method, Pooling
 
 if TYPE_CHECKING:
     from promptlight.salience.explain.explanation import Question
@@ -29,13 +29,13 @@ class Asking:
     pool: PoolOption = Pooling.SUM
     sections: SectionsOption = None
 
-    def question(self) -> Question:
-        """What is asked. Raises UsageError for a cut that there is not."""
+    def question(self, method: Method | None = None) -> Question:
+        """What is asked of a method's scores. Raises UsageError for a cut that there is not."""
         from promptlight.salience.explain.explanation import Question
         from promptlight.salience.text.spans import parse_cut
 
         cut = parse_cut(self.target_by) if self.target_by else None
-        return Question(by=parse_cut(self.by), target=self.target, target_by=cut, pooling=self.pool)
+        return Question(by=parse_cut(self.by), target=self.target, target_by=cut, pooling=self.pool, method=method)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +51,10 @@ class AskingTwo(AskingLines):
 
     other_target: OtherTargetOption = None
 
-    def questions(self) -> tuple[Question, Question]:
+    def questions(self, methods: tuple[Method | None, Method | None]) -> tuple[Question, Question]:
         """One question for each prompt."""
         from dataclasses import replace
 
-        question = self.question()
-        return question, question if self.other_target is None else replace(question, target=self.other_target)
+        question, other_target = self.question(methods[0]), self.other_target
+        target = question.target if other_target is None else other_target
+        return question, replace(question, target=target, method=methods[1])

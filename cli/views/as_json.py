@@ -12,7 +12,7 @@ from promptlight.salience.types import Span
 
 def describe_explanation(explanation: Explanation, n_top: int | None = None) -> dict[str, Any]:
     """The question, and the strongest sources (all that score where ``n_top`` is None), the strongest first."""
-    analysis, salience = explanation.analysis, explanation.analysis.salience
+    analysis, salience = explanation.analysis, explanation.salience
     sources = explanation.strongest(len(explanation.spans) if n_top is None else n_top)
     return {
         "id": analysis.completion.prompt.id,

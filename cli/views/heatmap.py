@@ -70,7 +70,7 @@ def render_view(
 def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
     """Which prompt, what is asked about it, and how likely the target was."""
     completion = explanation.analysis.completion
-    label = f" ({one_line(completion.prompt.source)})" if completion.prompt.source else ""
+    label = f" ({one_line(completion.prompt.label)})" if completion.prompt.label else ""
     yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
     given = completion.stop_reason is StopReason.GIVEN
     question = f"Why {'would' if given else 'did'} the model write "
@@ -109,7 +109,7 @@ def describe_scale(look: Look) -> str:
 
 def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]:
     """What the two columns of numbers are, and how far they were found to be trusted."""
-    salience = explanation.analysis.salience
+    salience = explanation.salience
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
     pooled = "" if explanation.exact else f", added up over the target's {parts}"
@@ -124,6 +124,6 @@ def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]
         yield Text(
             f"{salience.method} took whole {salience.sources}s away: all within a {salience.sources} have one score"
         )
-    yield from map(Text, describe_sum(explanation.analysis, explanation.targets, explanation.target_by))
+    yield from map(Text, describe_sum(explanation))
     if trust:
         yield Text(one_line(trust))

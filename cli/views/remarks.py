@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import find_foil_text, sum_up
 from promptlight.salience.text.contrast import AUTO
 from promptlight.salience.text.printable import quote
-from promptlight.salience.types import Analysis, Cut, Span
+from promptlight.salience.types import Analysis, Span
 
 FOIL_WIDTH = 40
 
@@ -22,9 +23,10 @@ def name_foil(analysis: Analysis, targets: Sequence[Span]) -> str:
     return f" rather than “{quote(''.join(texts), FOIL_WIDTH)}”"
 
 
-def describe_sum(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> list[str]:
+def describe_sum(explanation: Explanation) -> list[str]:
     """``sums to 3.41 of 3.44, ...`` where that is known."""
-    sums = sum_up(analysis, targets, granularity)
+    completion = explanation.analysis.completion
+    sums = sum_up(explanation.salience, completion, explanation.targets, explanation.target_cut)
     if sums is None:
         return []
     return [f"sums to {sums[0]:.3g} of {sums[1]:.3g}, the change of the objective from the baseline to the text"]

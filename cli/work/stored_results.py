@@ -6,22 +6,19 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from promptlight.salience.errors import OutputError, UsageError
-from promptlight.salience.types import Analysis, Cut, Granularity, Method, SetAside
+from promptlight.salience.types import Analysis, Cut, Granularity, SetAside
 
 
-def find_stored(
-    results: Path, *, id: str | None = None, row: int | None = None, method: Method | None = None
-) -> Analysis:
+def find_stored(results: Path, *, id: str | None = None, row: int | None = None) -> Analysis:
     """One result of a folder; the first where nothing is said. Raises UsageError if it was set aside."""
     from promptlight.io.results.store import find_result
-    from promptlight.salience.explain.span_scores import choose_method
 
     if id is not None and row is not None:
         raise UsageError("expected either --id or --row, found both: leave one out")
     result = find_result(results, id=id, row=row or 0)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
-    return choose_method(result, method) if method else result
+    return result
 
 
 class SectionNames:
@@ -57,25 +54,22 @@ class ChosenResults:
         ids: Sequence[str] | None,
         where: Sequence[str] | None,
         sections: Path | None,
-        method: Method | None = None,
     ) -> None:
         from promptlight.io.prompts.selection import parse_condition
 
         self.folder = folder
         self._ids = ids or ()
         self._conditions = [parse_condition(condition) for condition in where or ()]
-        self._names, self._method = SectionNames(sections), method
+        self._names = SectionNames(sections)
         self._problems: list[str] = []
 
     def __iter__(self) -> Iterator[Analysis]:
         from promptlight.io.prompts.selection import select_results
         from promptlight.io.results.store import read_results
-        from promptlight.salience.explain.span_scores import choose_method
 
         self._problems.clear()
         for analysis in select_results(read_results(self.folder, self._problems), self._ids, self._conditions):
-            named = self._names.give(analysis)
-            yield choose_method(named, self._method) if self._method else named
+            yield self._names.give(analysis)
 
     def raise_damage(self) -> None:
         """Raise OutputError if the latest loop could not read all."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Span
+from promptlight.salience.types import Analysis, Method, Span
 
 if TYPE_CHECKING:
     from promptlight.io.results.evaluations import StoredEvaluation
@@ -20,8 +20,8 @@ class StoredTrust:
     def __init__(self, results: Path | None) -> None:
         self._results = results
 
-    def describe(self, analysis: Analysis, targets: Sequence[Span] = ()) -> str:
-        """A line for the map in view: empty if nothing was measured, the reason if the file can't be read.
+    def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
+        """A line for one method's map: empty if nothing was measured, the reason if the file can't be read.
 
         It names what was explained then, unless that is what these targets are.
         """
@@ -33,7 +33,7 @@ class StoredTrust:
         except OutputError as error:
             return f"trust: {error}"
         prompt = analysis.completion.prompt
-        row = stored and stored.find(prompt.id, analysis.salience.method, prompt.fingerprint)
+        row = stored and stored.find(prompt.id, method, prompt.fingerprint)
         if not row:
             return ""
         found = PromptEvaluation.from_row(row)

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,17 +36,19 @@ FULL_SCALE = 32767
 START_LENGTH = 60  # characters of a prompt that stand in the list
 
 
-Trust = Callable[[Analysis], str]  # what an evaluation has found of the map in view, in a line
+Trust = Callable[[Analysis, Method], str]  # what an evaluation has found of a method, in a line
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportEntry:
-    """One prompt for the page: with its sections as spans, which name themselves, and what it is called there."""
+    """One prompt for the page: its sections as spans, which name themselves, its name there, and the method that is
+    shown first (None: the first that was run)."""
 
     analysis: Analysis
     sections: list[Span]
     name: str
-    trust: Trust = lambda _: ""
+    trust: Trust = lambda *_: ""
+    method: Method | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +109,7 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     analysis, sections, trust = entry.analysis, entry.sections, entry.trust
     completion = analysis.completion
     prompt, given = completion.prompt, completion.stop_reason is StopReason.GIVEN
-    name, label = printable(entry.name), printable(prompt.source or "")
+    name, label = printable(entry.name), printable(prompt.label or "")
     cuts = {
         name.value: list(cut.bounds) for name, cut in analysis.segmentations.items() if name is not Granularity.TOKEN
     }
@@ -125,8 +127,8 @@ def to_record(entry: ReportEntry) -> ReportRecord:
         "names": [span.section and printable(span.section) for span in sections],
         "foil": None if analysis.foil is None else [text and printable(text) for text in analysis.foil.tokens],
         "methods": [
-            describe_map(found, completion, cuts) | {"trust": printable(trust(replace(analysis, maps=(found,))))}
-            for found in analysis.maps
+            describe_map(found, completion, cuts) | {"trust": printable(trust(analysis, method))}
+            for method, found in order_maps(analysis, entry.method)
         ],
     }
     start = printable(" ".join(prompt.text.split()))
@@ -136,6 +138,12 @@ def to_record(entry: ReportEntry) -> ReportRecord:
         start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
         data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
     )
+
+
+def order_maps(analysis: Analysis, first: Method | None) -> list[tuple[Method, SalienceMap]]:
+    """All maps with their methods, one of them first. Raises UsageError if that was not computed."""
+    shown = analysis.map_by(first)
+    return [(shown.method, shown), *((method, one) for method, one in analysis.maps.items() if one is not shown)]
 
 
 METHOD_NAMES = {

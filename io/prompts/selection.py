@@ -27,7 +27,7 @@ def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str
 
 def values_of(prompt: Prompt) -> dict[str, str]:
     """What a condition can name, as text or as JSON spells it; fields that are null are left out."""
-    own = {"id": prompt.id, "source": prompt.source, "target": prompt.target}
+    own = {"id": prompt.id, "source": prompt.label, "target": prompt.given_completion}
     fields = {name: value for name, value in {**prompt.fields, **own}.items() if value is not None}
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -166,20 +166,20 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
     """Column name -> value; a record that was set aside leaves all but its own columns empty."""
     if isinstance(result, SetAside):
         row = asdict(result)
-        row["error"] = row.pop("reason")
+        row |= {"error": row.pop("reason"), "source": row.pop("label")}
         return row
     completion = result.completion
     prompt, first = completion.prompt, completion.n_prompt_tokens
     row = {
         "id": prompt.id,
-        "source": prompt.source,
+        "source": prompt.label,
         "prompt": prompt.text,
         "turns": [vars(turn) for turn in prompt.turns] or None,
         "sections": [vars(section) for section in prompt.sections] or None,
         "completion": completion.completion_text,
         "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
         "stop_reason": completion.stop_reason.value,
-        "target": prompt.target,
+        "target": prompt.given_completion,
         "fields": json.dumps(dict(prompt.fields), ensure_ascii=False),
         "path": prompt.path,
         "line": prompt.line,
@@ -191,7 +191,7 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         row |= {"foil": result.foil.request, "foil_tokens": list(result.foil.tokens)}
     for granularity, cut in result.segmentations.items():
         row[f"{granularity}_bounds"] = list(cut.bounds)
-    for found in result.maps:
+    for found in result.maps.values():
         row |= _map_to_columns(found, _row_lengths(result), scores)
     return row
 
@@ -251,15 +251,15 @@ def upgrade_settings(settings: dict[str, Any]) -> dict[str, Any]:
 def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
     """The inverse of ``to_row``."""
     if row["error"] is not None:
-        kept = {name: row[name] for name in ("id", "path", "line", "source", "prompt")}
-        return SetAside(**kept, reason=row["error"], fingerprint=row["fingerprint"] or "")
+        kept = {name: row[name] for name in ("id", "path", "line", "prompt")}
+        return SetAside(**kept, label=row["source"], reason=row["error"], fingerprint=row["fingerprint"] or "")
     prompt = Prompt(
         id=row["id"],
         text=row["prompt"],
         turns=tuple(Turn(**turn) for turn in row["turns"] or ()),
         sections=tuple(Section(**section) for section in row["sections"] or ()),
-        target=row["target"],
-        source=row["source"],
+        given_completion=row["target"],
+        label=row["source"],
         fields=json.loads(row["fields"]),
         path=row["path"],
         line=row["line"],
@@ -278,7 +278,7 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
     return Analysis(
         completion=completion,
         segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
-        maps=tuple(_map_from_columns(row, method, kind.objective, names, len(tokens)) for method in kind.methods),
+        maps={method: _map_from_columns(row, method, kind.objective, names, len(tokens)) for method in kind.methods},
         compat=kind.compat,
         foil=Foil(request=row["foil"], tokens=tuple(row["foil_tokens"])) if row.get("foil") is not None else None,
     )

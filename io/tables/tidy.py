@@ -42,7 +42,7 @@ def tidy_schema() -> pa.Schema:
         [
             column("id", pa.string(), "the prompt's id"),
             column("source", pa.string(), "the record's label; empty if it has none"),
-            column("method", pa.string(), "how salience was computed: the run's first method, such as `grad_l2`"),
+            column("method", pa.string(), "how salience was computed, such as `grad_l2`"),
             column("target_number", pa.int32(), "which target, from 1, in the completion"),
             column("target_start", pa.int32(), "its first token, from 0, in prompt and completion"),
             column("target_stop", pa.int32(), "behind its last token"),
@@ -183,7 +183,7 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> 
     totals = np.abs(table.scores[:, visible]).sum(axis=1, keepdims=True)
     shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
     rows, columns = np.nonzero(kept)
-    of_all = [analysis.completion.prompt.id, analysis.completion.prompt.source, analysis.salience.method.value]
+    of_all = [analysis.completion.prompt.id, analysis.completion.prompt.label, table.method.value]
     of_targets = [[number, t.start, t.stop, t.text] for number, t in enumerate(targets, 1)]
     of_sources = [[s.number + 1, s.start, s.stop, s.text, s.role.value, s.line, s.section] for s in sources]
     data = [

@@ -24,17 +24,32 @@ from promptlight.salience.explain.span_scores import (
 )
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.text.targets import find_target_spans
-from promptlight.salience.types import Analysis, Cut, FloatArray, Granularity, Pooling, Role, Span
+from promptlight.salience.types import (
+    Analysis,
+    Cut,
+    FloatArray,
+    Granularity,
+    Method,
+    Pooling,
+    Role,
+    SalienceMap,
+    Segmentation,
+    Span,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a prompt: ``target`` None is all that the model wrote; ``target_by`` None is as ``by``."""
+    """What is asked of a prompt.
+
+    None for ``target`` is all that the model wrote, for ``target_by`` as ``by``, for ``method`` the first that was run.
+    """
 
     by: Cut = Granularity.WORD
     target: str | None = None
     target_by: Cut | None = None
     pooling: Pooling = Pooling.SUM
+    method: Method | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +59,13 @@ class Explanation:
     ``scores`` [S] are zero for what the target touches and for what comes after it. ``shares`` [S] are parts of all
     visible scores; ``levels`` [S] are scores relative to the strongest visible one, -1 to 1. ``exact`` says that the
     scores come from the whole target's gradient. ``errors`` [S] are the scores' standard errors, where they are known.
+    ``salience`` is the map that all of them are read from.
     """
 
     analysis: Analysis
-    by: Cut
-    target_by: Cut
+    salience: SalienceMap
+    source_cut: Segmentation
+    target_cut: Segmentation
     pooling: Pooling
     spans: Sequence[Span]
     targets: Sequence[Span]
@@ -58,6 +75,16 @@ class Explanation:
     levels: FloatArray
     exact: bool
     errors: FloatArray | None
+
+    @property
+    def by(self) -> Cut:
+        """How the sources are cut."""
+        return self.source_cut.granularity
+
+    @property
+    def target_by(self) -> Cut:
+        """How the targets are cut."""
+        return self.target_cut.granularity
 
     @property
     def target_text(self) -> str:
@@ -77,31 +104,44 @@ class Explanation:
         return [self.spans[number] for number in order if self.levels[number]]
 
 
-def find_targets(analysis: Analysis, question: Question) -> list[Span]:
+def cut_targets(analysis: Analysis, question: Question) -> Segmentation:
+    """The spans that can be targets: cut as asked, or as finely as there are scores for."""
+    salience = analysis.map_by(question.method)
+    return find_segmentation(analysis, question.target_by or choose_targets(salience, question.by))
+
+
+def find_targets(analysis: Analysis, question: Question, target_cut: Segmentation | None = None) -> list[Span]:
     """The target's spans. Raises UsageError where the completion has none."""
-    cut = find_segmentation(analysis, question.target_by or choose_targets(analysis, question.by))
-    return find_target_spans(describe_spans(analysis.completion, cut), question.target)
+    target_cut = target_cut or cut_targets(analysis, question)
+    return find_target_spans(describe_spans(analysis.completion, target_cut), question.target)
 
 
 def explain_target(analysis: Analysis, question: Question) -> Explanation:
     """Find the question's target, and score every span of the text for it."""
-    return explain_spans(analysis, question, find_targets(analysis, question))
+    target_cut = cut_targets(analysis, question)
+    return explain_spans(analysis, question, find_targets(analysis, question, target_cut), target_cut)
 
 
-def explain_spans(analysis: Analysis, question: Question, targets: Sequence[Span]) -> Explanation:
-    """Score every span of the text for target spans that are chosen already, cut as the question says."""
-    target_by = question.target_by or choose_targets(analysis, question.by)
-    sources = find_segmentation(analysis, question.by)
-    spans = describe_spans(analysis.completion, sources)
-    scores, exact = combine_targets(
-        analysis, targets, granularity=target_by, sources=question.by, pooling=question.pooling
-    )
-    visible = np.array([span.role is not Role.SPECIAL for span in spans]) & ~find_touched(sources, targets)
+def explain_spans(
+    analysis: Analysis,
+    question: Question,
+    targets: Sequence[Span],
+    target_cut: Segmentation | None = None,
+    source_cut: Segmentation | None = None,
+) -> Explanation:
+    """Score every span of the text for target spans that are chosen already; cuts that are known are handed on."""
+    completion, salience = analysis.completion, analysis.map_by(question.method)
+    target_cut = target_cut or cut_targets(analysis, question)
+    source_cut = source_cut or find_segmentation(analysis, question.by)
+    spans = describe_spans(completion, source_cut)
+    cuts = {"target_cut": target_cut, "source_cut": source_cut}
+    scores, exact = combine_targets(salience, completion, targets, **cuts, pooling=question.pooling)
+    visible = np.array([span.role is not Role.SPECIAL for span in spans]) & ~find_touched(source_cut, targets)
     strongest = np.abs(scores[visible]).max(initial=0.0)
     return Explanation(
         analysis=analysis,
-        by=question.by,
-        target_by=target_by,
+        salience=salience,
+        **cuts,
         pooling=question.pooling,
         spans=spans,
         targets=targets,
@@ -110,5 +150,5 @@ def explain_spans(analysis: Analysis, question: Question, targets: Sequence[Span
         shares=share(scores, visible),
         levels=np.where(visible, scores / max(strongest, 1e-30), 0.0).astype(np.float32),
         exact=exact,
-        errors=find_errors(analysis, targets, target_by, question.by),
+        errors=find_errors(salience, completion, targets, **cuts),
     )

@@ -9,7 +9,6 @@ reaches into the target scores zero.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +17,14 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import (
     Analysis,
+    Completion,
     Cut,
     FloatArray,
     Granularity,
     Method,
     Pooling,
     Role,
+    SalienceMap,
     Segmentation,
     Span,
     SpanTable,
@@ -40,94 +41,95 @@ def pool_sources(scores: FloatArray, segmentation: Segmentation, pooling: Poolin
     return (sums if pooling is Pooling.SUM else sums / np.diff(segmentation.bounds)).astype(np.float32)
 
 
-def build_span_table(analysis: Analysis, *, targets: Cut, sources: Cut, pooling: Pooling = Pooling.SUM) -> SpanTable:
+def build_span_table(
+    analysis: Analysis, *, targets: Cut, sources: Cut, pooling: Pooling = Pooling.SUM, method: Method | None = None
+) -> SpanTable:
     """Rows for all target spans of one granularity (special tokens left out), columns for all spans of another.
 
-    A row is zero for sources that reach into its own target span or lie after it. Raises UsageError if the analysis
-    does not hold what is asked for.
+    ``method`` None is the first that was run. A row is zero for sources that reach into its own target span or lie
+    after it. Raises UsageError if the analysis does not hold what is asked for.
     """
-    completion, columns = analysis.completion, find_segmentation(analysis, sources)
-    rows = describe_spans(completion, find_segmentation(analysis, targets))
-    rows = [span for span in rows if span.role is Role.COMPLETION]
-    scores, exact = _stored_rows(analysis, targets, rows)
-    starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(columns.bounds[1:])
+    completion, salience = analysis.completion, analysis.map_by(method)
+    target_cut, source_cut = find_segmentation(analysis, targets), find_segmentation(analysis, sources)
+    rows = [span for span in describe_spans(completion, target_cut) if span.role is Role.COMPLETION]
+    scores, exact = _read_rows(salience, completion, target_cut, rows)
+    starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(source_cut.bounds[1:])
     earlier = stops <= starts[:, None]  # [rows, S]
-    pooled = np.where(earlier, pool_sources(scores, columns, pooling), np.float32(0))
-    return SpanTable(targets=rows, sources=describe_spans(completion, columns), scores=pooled, exact=exact)
+    pooled = np.where(earlier, pool_sources(scores, source_cut, pooling), np.float32(0))
+    columns = describe_spans(completion, source_cut)
+    return SpanTable(method=salience.method, targets=rows, sources=columns, scores=pooled, exact=exact)
 
 
-def choose_method(analysis: Analysis, method: Method) -> Analysis:
-    """The same analysis with that method's map first. Raises UsageError if it was not computed."""
-    chosen = [found for found in analysis.maps if found.method is method]
-    if not chosen:
-        stored = ", ".join(found.method for found in analysis.maps)
-        raise UsageError(f"expected scores by {method}, found {stored}: compute them with --method {method}")
-    others = (found for found in analysis.maps if found.method is not method)
-    return replace(analysis, maps=(*chosen, *others))
-
-
-def choose_targets(analysis: Analysis, wanted: Cut) -> Cut:
-    """``wanted`` where an analysis has scores for such targets, else the finest granularity that it has them for."""
-    salience = analysis.salience
+def choose_targets(salience: SalienceMap, wanted: Cut) -> Cut:
+    """``wanted`` where a map has scores for such targets, else the finest granularity that it has them for."""
     if salience.scores is not None or (isinstance(wanted, Granularity) and wanted in salience.span_scores):
         return wanted
     return next((name for name in Granularity if name in salience.span_scores), wanted)
 
 
 def combine_targets(
-    analysis: Analysis,
+    salience: SalienceMap,
+    completion: Completion,
     targets: Sequence[Span],
     *,
-    granularity: Cut,
-    sources: Cut,
+    target_cut: Segmentation,
+    source_cut: Segmentation,
     pooling: Pooling = Pooling.SUM,
 ) -> tuple[FloatArray, bool]:
-    """Scores [S] of all source spans for a selection of target spans of one granularity, and whether they are exact.
+    """Scores [S] of all source spans for a selection of target spans of one cut, and whether they are exact.
 
     One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
     where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
     """
-    columns = find_segmentation(analysis, sources)
-    rows, exact = _stored_rows(analysis, granularity, targets)
-    if len(targets) > 1 and analysis.salience.scores is not None:
-        rows = _token_rows(analysis, analysis.salience.scores, targets)
+    rows, exact = _read_rows(salience, completion, target_cut, targets)
+    if len(targets) > 1 and salience.scores is not None:
+        rows = _sum_token_rows(salience.scores, completion, targets)
     total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    inside = find_touched(columns, targets)
-    return np.where(inside, np.float32(0), pool_sources(total, columns, pooling)[0]), exact and len(targets) == 1
+    inside = find_touched(source_cut, targets)
+    return np.where(inside, np.float32(0), pool_sources(total, source_cut, pooling)[0]), exact and len(targets) == 1
 
 
-def sum_up(analysis: Analysis, targets: Sequence[Span], granularity: Cut) -> tuple[float, float] | None:
+def sum_up(
+    salience: SalienceMap, completion: Completion, targets: Sequence[Span], target_cut: Segmentation
+) -> tuple[float, float] | None:
     """What the scores of all sources add up to for these targets, and what they should; None if that is not known.
 
     They should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
     """
-    errors = analysis.salience.completeness_error
-    first = analysis.completion.n_prompt_tokens
+    errors, granularity = salience.completeness_error, target_cut.granularity
+    first = completion.n_prompt_tokens
     if isinstance(granularity, Granularity) and granularity in errors and granularity is not Granularity.TOKEN:
-        offset = find_segmentation(analysis, granularity).spans_from(first).start
+        offset = target_cut.spans_from(first).start
         missed = sum(float(errors[granularity][target.number - offset]) for target in targets)
     elif Granularity.TOKEN in errors:
         of_tokens = errors[Granularity.TOKEN]
         missed = sum(float(of_tokens[target.start - first : target.stop - first].sum()) for target in targets)
     else:
         return None
-    total = float(_stored_rows(analysis, granularity, targets)[0].sum(dtype=np.float64))
+    total = float(_read_rows(salience, completion, target_cut, targets)[0].sum(dtype=np.float64))
     return total, total - missed
 
 
-def find_errors(analysis: Analysis, targets: Sequence[Span], granularity: Cut, sources: Cut) -> FloatArray | None:
+def find_errors(
+    salience: SalienceMap,
+    completion: Completion,
+    targets: Sequence[Span],
+    *,
+    target_cut: Segmentation,
+    source_cut: Segmentation,
+) -> FloatArray | None:
     """Standard errors [S] of the sources' scores; None where they are not known.
 
     They are known for one target that was stored, of the sources for which the method has scores: those that it took
     away, or single tokens. Errors of sums of sources depend on how those vary together, which is not kept.
     """
-    salience = analysis.salience
+    granularity = target_cut.granularity
     stored = salience.standard_errors.get(granularity) if isinstance(granularity, Granularity) else None
-    if stored is None or len(targets) != 1 or sources is not (salience.sources or Granularity.TOKEN):
+    if stored is None or len(targets) != 1 or source_cut.granularity is not (salience.sources or Granularity.TOKEN):
         return None
-    first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
-    errors = pool_sources(stored[[targets[0].number - first]], find_segmentation(analysis, sources))[0]
-    return np.where(find_touched(find_segmentation(analysis, sources), targets), np.float32(0), errors)
+    first = target_cut.spans_from(completion.n_prompt_tokens).start
+    errors = pool_sources(stored[[targets[0].number - first]], source_cut)[0]
+    return np.where(find_touched(source_cut, targets), np.float32(0), errors)
 
 
 def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
@@ -161,23 +163,26 @@ def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
     return segment(analysis.completion, cut, analysis.compat)
 
 
-def _stored_rows(analysis: Analysis, granularity: Cut, targets: Sequence[Span]) -> tuple[FloatArray, bool]:
+def _read_rows(
+    salience: SalienceMap, completion: Completion, target_cut: Segmentation, targets: Sequence[Span]
+) -> tuple[FloatArray, bool]:
     """Token-level scores [targets, T], and whether they come from whole-span gradients."""
-    salience = analysis.salience
+    granularity = target_cut.granularity
     stored = salience.span_scores.get(granularity) if isinstance(granularity, Granularity) else None
     if stored is not None:
-        first = find_segmentation(analysis, granularity).spans_from(analysis.completion.n_prompt_tokens).start
+        first = target_cut.spans_from(completion.n_prompt_tokens).start
         return stored[np.array([target.number - first for target in targets], dtype=np.intp)], True
     if salience.scores is None:
         held = ", ".join(salience.span_scores) or "none"
         wanted = " or ".join(dict.fromkeys([str(granularity), Granularity.TOKEN.value]))
         raise UsageError(f"expected scores by {wanted}, found {held}: compute them with that granularity")
-    return _token_rows(analysis, salience.scores, targets), all(span.stop - span.start == 1 for span in targets)
+    rows = _sum_token_rows(salience.scores, completion, targets)
+    return rows, all(span.stop - span.start == 1 for span in targets)
 
 
-def _token_rows(analysis: Analysis, scores: FloatArray, targets: Sequence[Span]) -> FloatArray:
+def _sum_token_rows(scores: FloatArray, completion: Completion, targets: Sequence[Span]) -> FloatArray:
     """The sum of each target's token rows: [G, T] -> [targets, T]."""
-    first = analysis.completion.n_prompt_tokens
+    first = completion.n_prompt_tokens
     rows = np.zeros((len(targets), scores.shape[1]), dtype=np.float64)
     for row, target in zip(rows, targets, strict=True):
         row += scores[target.start - first : target.stop - first].sum(axis=0, dtype=np.float64)

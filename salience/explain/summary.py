@@ -23,10 +23,9 @@ from enum import StrEnum
 import numpy as np
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.explain.explanation import Question, explain_spans, find_targets
-from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.salience.explain.explanation import Question, cut_targets, explain_spans, find_targets
 from promptlight.salience.statistics import bootstrap_interval
-from promptlight.salience.types import Analysis, Cut, Granularity, Role, Span
+from promptlight.salience.types import Analysis, Cut, Granularity, Role, Segmentation, Span
 
 N_TOP_WORDS = 3
 BLANK, COMPLETION, NO_SECTION = "(blank)", "(completion)", "(no section)"
@@ -100,13 +99,14 @@ def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, s
     reason, n_prompts, n_skipped = "", 0, 0
     for analysis in analyses:
         try:
-            targets = find_targets(analysis, question)
+            target_cut = cut_targets(analysis, question)
+            targets = find_targets(analysis, question, target_cut)
         except UsageError as error:
             reason = reason or f"; {analysis.completion.prompt.id}: {error}"
             n_skipped += 1
             continue
         n_prompts += 1
-        _collect(share_out(analysis, question, targets), collected)
+        _collect(share_out(analysis, question, targets, target_cut), collected)
     if not n_prompts:
         raise UsageError(f"expected prompts with the target, found none among {n_skipped} that were explained{reason}")
     if question.group is Grouping.SECTION and not collected.keys() - {COMPLETION, NO_SECTION}:
@@ -118,9 +118,11 @@ def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, s
     return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped)
 
 
-def share_out(analysis: Analysis, question: GroupQuestion, targets: Sequence[Span]) -> PromptShares:
+def share_out(
+    analysis: Analysis, question: GroupQuestion, targets: Sequence[Span], target_cut: Segmentation
+) -> PromptShares:
     """Each group's part in one prompt's target, and that of the words in it."""
-    explanation = explain_spans(analysis, question, targets)
+    explanation = explain_spans(analysis, question, targets, target_cut)
     names = {
         span.number: question.group.name_of(span)
         for span in explanation.spans
@@ -132,9 +134,8 @@ def share_out(analysis: Analysis, question: GroupQuestion, targets: Sequence[Spa
         groups[name] += float(explanation.scores[number]) / total
     words: dict[str, dict[str, float]] = {name: defaultdict(float) for name in groups}
     if question.has_words:
-        bounds = find_segmentation(analysis, question.by).bounds
-        in_words = replace(question, by=Granularity.WORD, target_by=explanation.target_by)
-        scored = explain_spans(analysis, in_words, targets)
+        bounds = explanation.source_cut.bounds
+        scored = explain_spans(analysis, replace(question, by=Granularity.WORD), targets, target_cut)
         for word in scored.spans:
             name = names.get(bisect_right(bounds, word.start) - 1)
             if name is not None and word.text.strip():

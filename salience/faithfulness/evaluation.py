@@ -23,8 +23,8 @@ from promptlight.salience.ablation.coalitions import draw_orders, start_stream
 from promptlight.salience.ablation.forward import lay_out_streams, score_ablations
 from promptlight.salience.ablation.scores import check_targets, find_removable
 from promptlight.salience.errors import ModelError, UsageError
-from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
-from promptlight.salience.explain.span_scores import choose_method, choose_targets, find_segmentation
+from promptlight.salience.explain.explanation import Explanation, Question, cut_targets, explain_spans, find_targets
+from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.faithfulness.curves import N_STEPS, Faithfulness, Order, ValueOf, measure_orders, rank_sources
 from promptlight.salience.faithfulness.noise import recompute_with_noise
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
@@ -77,13 +77,16 @@ def evaluate_analysis(
     log-probability; ModelError if another model made it.
     """
     options = options or EvaluationOptions()
-    views = [choose_method(analysis, found.method) for found in analysis.maps]
-    directions = [_find_direction(view) for view in views]
-    question = replace(question, target_by=question.target_by or choose_targets(analysis, question.by))
-    targets = find_targets(analysis, question)
-    found = [explain_spans(view, question, targets) for view in views]
+    directions = [_find_direction(analysis, method) for method in analysis.maps]
+    target_cut = cut_targets(analysis, question)
+    targets = find_targets(analysis, question, target_cut)
+    source_cut = find_segmentation(analysis, question.by)
+    found = [
+        explain_spans(analysis, replace(question, method=method), targets, target_cut, source_cut)
+        for method in analysis.maps
+    ]
     players = find_players(found[0])
-    scores = {view.salience.method: one.scores[players] for view, one in zip(views, found, strict=True)}
+    scores = {one.salience.method: one.scores[players] for one in found}
     orders = {
         method.value: rank_sources(direction * own, signed=method.is_signed)
         for (method, own), direction in zip(scores.items(), directions, strict=True)
@@ -110,7 +113,7 @@ def find_players(explanation: Explanation) -> np.ndarray:
     """
     completion = explanation.analysis.completion
     first = _ranges_of(explanation.targets)[0][0]
-    removable = find_removable(completion, find_segmentation(explanation.analysis, explanation.by))
+    removable = find_removable(completion, explanation.source_cut)
     earlier = np.array([span.stop <= first for span in explanation.spans])
     players = np.flatnonzero(explanation.visible & earlier & removable.any(axis=1))
     if len(players) < 2:
@@ -125,7 +128,7 @@ def find_players(explanation: Explanation) -> np.ndarray:
 def play(explanation: Explanation, players: np.ndarray, model: Model, ablate: Ablate) -> ValueOf:
     """The game: the target's summed log-probability with only some of the players left, [n, S] -> [n]."""
     completion = explanation.analysis.completion
-    sources = find_segmentation(explanation.analysis, explanation.by)
+    sources = explanation.source_cut
     targets = _ranges_of(explanation.targets)
     check_targets(completion, targets)
     removable = find_removable(completion, sources)[players]
@@ -149,14 +152,16 @@ def correlate_with_noise(
     explanation: Explanation, question: Question, players: np.ndarray, model: Model, options: EvaluationOptions
 ) -> float | None:
     """The mean rank correlation of the stored scores with noisy ones; None where that can't be measured."""
-    name, method = explanation.analysis.completion.prompt.id, explanation.analysis.salience.method
+    name, method = explanation.analysis.completion.prompt.id, explanation.salience.method
     if method not in GRADIENT_METHODS:
         return None
     found: list[float] = []
     for number in range(options.n_noisy):
         seed = f"{options.seed} noise {number} {name}"
         noisy = recompute_with_noise(explanation, model, options.method_options, NOISE, seed)
-        scores = explain_spans(noisy, question, explanation.targets).scores
+        scores = explain_spans(
+            noisy, replace(question, method=method), explanation.targets, explanation.target_cut, explanation.source_cut
+        ).scores
         correlation = correlate_ranks(explanation.scores[players], scores[players])
         found += [] if correlation is None else [correlation]
     return fmean(found) if found else None
@@ -171,13 +176,13 @@ def build_row(
     agreements: Mapping[tuple[Method, Method], float | None],
 ) -> PromptEvaluation:
     """All that was measured of one method."""
-    prompt, method = explanation.analysis.completion.prompt, explanation.analysis.salience.method
+    prompt, method = explanation.analysis.completion.prompt, explanation.salience.method
     with_others = [value for pair, value in agreements.items() if method in pair and value is not None]
     beaten, beaten_insertion = measured.count_beaten(method.value)
     ranges = _ranges_of(explanation.targets)
     return PromptEvaluation(
         id=prompt.id,
-        source=prompt.source,
+        label=prompt.label,
         fingerprint=prompt.fingerprint,
         method=method.value,
         by=str(explanation.by),
@@ -213,17 +218,18 @@ def _ranges_of(targets: Sequence[Span]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _find_direction(view: Analysis) -> int:
+def _find_direction(analysis: Analysis, method: Method) -> int:
     """1 if a positive score should raise the target's log-probability, -1 if it should lower it."""
-    if view.foil is not None:
+    if analysis.foil is not None:
         raise UsageError(
-            f"{view.completion.prompt.id}: expected scores of a log-probability, found those of a difference from a"
+            f"{analysis.completion.prompt.id}: expected scores of a log-probability, found those of a difference from a"
             " foil: what is measured here says nothing of it"
         )
-    direction = DIRECTED.get(view.salience.objective)
+    objective = analysis.maps[method].objective
+    direction = DIRECTED.get(objective)
     if direction is None:
         known = ", ".join(DIRECTED)
-        raise UsageError(f"expected scores of one of {known}, found {view.salience.objective}: it has another sense")
+        raise UsageError(f"expected scores of one of {known}, found {objective}: it has another sense")
     return direction
 
 

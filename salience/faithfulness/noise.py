@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from promptlight.salience.explain.explanation import Explanation
-from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
@@ -15,13 +14,12 @@ from promptlight.salience.types import Analysis, Granularity, Role
 def recompute_with_noise(
     explanation: Explanation, model: Model, options: MethodOptions, noise: float, seed: str
 ) -> Analysis:
-    """The same analysis with the map in view alone, computed anew by a gradient method at noisy embeddings.
+    """The same analysis with the explanation's map alone, computed anew by a gradient method at noisy embeddings.
 
     ``noise`` is relative to the standard deviation of the embeddings' entries; special tokens have none. Only what the
     explanation was made from is computed: its target span's own gradient, or those of single tokens.
     """
-    view = explanation.analysis
-    salience, completion = view.salience, view.completion
+    salience, completion = explanation.salience, explanation.analysis.completion
     setting = Setting(
         objective=salience.objective,
         options=options,
@@ -35,17 +33,17 @@ def recompute_with_noise(
         model.decoder,
         completion.ids,
         completion.n_prompt_tokens,
-        {} if unit is Granularity.TOKEN else {unit: find_segmentation(view, unit)},
+        {} if unit is Granularity.TOKEN else {unit: explanation.target_cut},
         methods=[salience.method],
         setting=setting,
         unit=unit,
     )
-    return replace(view, maps=(result.maps[salience.method],))
+    return replace(explanation.analysis, maps=result.maps)
 
 
 def find_unit(explanation: Explanation) -> Granularity:
-    """Of which targets the scores were that the explanation is made of; see ``aggregation.combine_targets``."""
-    salience, target_by = explanation.analysis.salience, explanation.target_by
+    """Of which targets the scores were that the explanation is made of; see ``span_scores.combine_targets``."""
+    salience, target_by = explanation.salience, explanation.target_by
     whole = len(explanation.targets) == 1 or salience.scores is None
     if whole and isinstance(target_by, Granularity) and target_by in salience.span_scores:
         return target_by

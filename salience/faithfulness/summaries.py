@@ -34,7 +34,7 @@ class PromptEvaluation:
     """
 
     id: str
-    source: str | None
+    label: str | None
     fingerprint: str
     method: str
     by: str
@@ -59,7 +59,7 @@ class PromptEvaluation:
     def to_row(self) -> dict[str, Any]:
         """As one flat row: ``deletion`` is the method's, ``random_deletion`` chance's, and so on."""
         row = asdict(self)
-        row |= row.pop("order")
+        row |= {"source": row.pop("label"), **row.pop("order")}
         for rival in RIVALS:
             row |= {f"{rival}_{name}": value for name, value in row.pop(rival).items()}
         return row
@@ -67,7 +67,7 @@ class PromptEvaluation:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PromptEvaluation:
         """Back from ``to_row``; what else the row has is left out."""
-        values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(cls)}
+        values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(cls)} | {"label": row["source"]}
         for name, prefix in {"order": "", **{rival: f"{rival}_" for rival in RIVALS}}.items():
             values[name] = OrderFigures(**{figure: row[f"{prefix}{figure}"] for figure in FIGURES})
         return cls(**values)

@@ -74,7 +74,7 @@ def complete_in_order(
 def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> EncodedPrompt | Completion | SetAside:
     """Tokenise a prompt; with a target of its own that is to be explained, it is complete already."""
     encoded = encode_prompt(model.tokenizer, prompt)
-    target = prompt.target if options.explain is Explain.TARGET else None
+    target = prompt.given_completion if options.explain is Explain.TARGET else None
     target_ids = [] if target is None else model.tokenizer.encode(target)
     try:
         check_length(prompt, len(encoded.ids), len(target_ids), model)
@@ -134,7 +134,7 @@ def set_aside(prompt: Prompt, reason: str) -> SetAside:
         path=prompt.path,
         line=prompt.line,
         reason=reason,
-        source=prompt.source,
+        label=prompt.label,
         prompt=prompt.text,
         fingerprint=prompt.fingerprint,
     )

@@ -102,7 +102,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        maps=tuple(keep_granularities(maps[method], options.keep) for method in options.methods),
+        maps={method: keep_granularities(maps[method], options.keep) for method in options.methods},
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )

@@ -82,7 +82,8 @@ def apply_edits(prompt: Prompt, edits: Sequence[Edit], *, id: str) -> Prompt:
         for one in prompt.sections
     ]
     kept = tuple(section for section in sections if section.start < section.stop)
-    return dataclasses.replace(prompt, id=id, text=text, turns=tuple(turns), sections=kept, target=None, fingerprint="")
+    parts = {"text": text, "turns": tuple(turns), "sections": kept}
+    return dataclasses.replace(prompt, id=id, **parts, given_completion=None, fingerprint="")
 
 
 def _move(place: int, edits: Sequence[Edit], *, after: bool) -> int:

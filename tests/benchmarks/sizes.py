@@ -82,7 +82,7 @@ def cut_prompts(model: Model, n_prompt: int, n_new: int) -> list[Prompt]:
         return "".join(model.tokenizer.pieces(ids)).replace("▁", " ")
 
     return [
-        Prompt(id=str(number), text=cut(37 * number, n_prompt - 1), target=cut(37 * number + 500, n_new))
+        Prompt(id=str(number), text=cut(37 * number, n_prompt - 1), given_completion=cut(37 * number + 500, n_new))
         for number in range(8)
     ]
 

@@ -75,10 +75,10 @@ def check_record(record: Prompt | SetAside, path: Path) -> None:
     assert len(record.fingerprint) == 16
     if isinstance(record, SetAside):
         assert record.reason.startswith("expected ") or "; mend" in record.reason
-        assert_storable(record.id, record.reason, record.prompt, record.source)
+        assert_storable(record.id, record.reason, record.prompt, record.label)
     else:
         assert record.text.strip()
-        assert_storable(record.id, record.text, record.target, record.source)
+        assert_storable(record.id, record.text, record.given_completion, record.label)
         assert_storable(json.dumps(dict(record.fields), ensure_ascii=False, allow_nan=False))
         for section in record.sections:
             assert 0 <= section.start < section.stop <= len(record.text)
@@ -101,7 +101,7 @@ def check_lines(file: PromptFile, records: list[Prompt | SetAside]) -> None:
         else:
             if is_plain(plain, taken):
                 assert isinstance(record, Prompt), record
-                assert (record.text, record.target) == (plain["prompt"], plain.get("target") or None)
+                assert (record.text, record.given_completion) == (plain["prompt"], plain.get("target") or None)
         taken.add(record.id)
 
 
@@ -127,7 +127,7 @@ def check_round_trip(prompts: list[Prompt]) -> None:
     lines = []
     for prompt in plain:
         sections = {section.name: [section.start, section.stop] for section in prompt.sections}
-        own = {"id": prompt.id, "prompt": prompt.text, "target": prompt.target, "source": prompt.source}
+        own = {"id": prompt.id, "prompt": prompt.text, "target": prompt.given_completion, "source": prompt.label}
         lines.append(json.dumps(dict(prompt.fields) | own | ({"sections": sections} if sections else {})))
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     for number, (found, prompt) in enumerate(zip(PromptReader(path), plain, strict=True), 1):

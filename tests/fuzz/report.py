@@ -70,11 +70,11 @@ def write_page(texts: Texts) -> str:
     """As a browser decodes it: every kind of line end is one."""
     sections = (Section(name=texts.other, start=0, stop=len(texts.prompt)),) if texts.prompt else ()
     completion = build_completion(["<bos>", *texts.prompt], [*texts.completion, "<eos>"], texts.prompt)
-    prompt = Prompt(id=texts.id, text=texts.prompt, source=texts.label or None, sections=sections)
+    prompt = Prompt(id=texts.id, text=texts.prompt, label=texts.label or None, sections=sections)
     analysis = make_analysis(replace(completion, prompt=prompt))
     analysis = replace(analysis, foil=Foil(request="auto", tokens=(texts.other, None)))
     spans = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
-    entry = ReportEntry(analysis=analysis, sections=spans, name=texts.id, trust=lambda _: texts.other)
+    entry = ReportEntry(analysis=analysis, sections=spans, name=texts.id, trust=lambda *_: texts.other)
     path = Path(FOLDER.name) / "page.html"
     assert write_report(path, [entry], title=texts.title, ramps=RAMPS) == 1
     return re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8"))

@@ -80,8 +80,8 @@ def make_analysis(
     return Analysis(
         completion=completion,
         segmentations=cuts,
-        maps=(
-            SalienceMap(
+        maps={
+            method: SalienceMap(
                 method=method,
                 scores=draw(range(first, width)) if with_tokens else None,
                 span_scores={
@@ -89,7 +89,7 @@ def make_analysis(
                     for name in exact
                 },
             ),
-        ),
+        },
     )
 
 
@@ -99,9 +99,9 @@ def assert_same_analysis(found: object, expected: Analysis) -> None:
     assert found.completion == expected.completion
     assert dict(found.segmentations) == dict(expected.segmentations)
     assert (found.compat, found.foil) == (expected.compat, expected.foil)
-    assert len(found.maps) == len(expected.maps)
-    for one, other in zip(found.maps, expected.maps, strict=True):
-        assert_same_map(one, other)
+    assert list(found.maps) == list(expected.maps)
+    for method, salience in found.maps.items():
+        assert_same_map(salience, expected.maps[method])
 
 
 def assert_same_map(found: SalienceMap, expected: SalienceMap) -> None:

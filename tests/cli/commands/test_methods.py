@@ -20,7 +20,6 @@ from promptlight.io.results.store import read_metadata
 from promptlight.salience import Analysis
 from promptlight.salience.ablation.scores import compute_perturbation
 from promptlight.salience.explain.explanation import Question, explain_spans
-from promptlight.salience.explain.span_scores import choose_method
 from promptlight.salience.options.methods import PerturbationOptions
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import Granularity, Method, SetAside
@@ -49,14 +48,15 @@ def test_methods_of_one_run_lie_side_by_side_and_the_first_is_shown(promptlight:
     options = (*methods, "--ig-steps", 4, "--smoothgrad-samples", 2, *SHORT)
     assert promptlight("run", path, "-o", out, *options).exit_code == 0
     (found,) = read_all(out)
-    assert [one.method for one in found.maps] == [Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD, Method.GRAD_L2]
-    assert found.maps[1].standard_errors[Granularity.LINE].shape == found.maps[1].span_scores[Granularity.LINE].shape
+    assert list(found.maps) == [Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD, Method.GRAD_L2]
+    smooth = found.maps[Method.SMOOTHGRAD]
+    assert smooth.standard_errors[Granularity.LINE].shape == smooth.span_scores[Granularity.LINE].shape
     settings = read_metadata(out / "part-00000.parquet")["settings"]
     assert settings["methods"] == ["integrated_gradients", "smoothgrad", "grad_l2"]
     assert (settings["ig_steps"], settings["smoothgrad_samples"]) == (4, 2)
     shown = promptlight("show", out, "--target-by", "line", "--target", "1").stdout
     assert "score: integrated_gradients" in shown
-    row, gap = found.salience.span_scores[Granularity.LINE][0], found.salience.completeness_error[Granularity.LINE][0]
+    row, gap = found.map_by().span_scores[Granularity.LINE][0], found.map_by().completeness_error[Granularity.LINE][0]
     assert f"sums to {row.sum():.3g} of {row.sum() - gap:.3g}, the change of the objective" in " ".join(shown.split())
     assert "1 done before" in promptlight("run", path, "-o", out, *options).stdout
     refused = promptlight("run", path, "-o", out, *methods, "--ig-steps", 5, "--smoothgrad-samples", 2, *SHORT)
@@ -161,8 +161,7 @@ def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Pat
     targets = describe_spans(found.completion, lines)[lines.spans_from(found.completion.n_prompt_tokens).start :]
     assert len(targets) == 2
     for method in (Method.OCCLUSION, Method.SURROGATE):
-        chosen = choose_method(found, method)
-        assert chosen.salience.sources is Granularity.LINE
+        assert found.map_by(method).sources is Granularity.LINE
         expected = compute_perturbation(
             demo_model.decoder,
             found.completion,
@@ -172,8 +171,8 @@ def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Pat
             PerturbationOptions(samples=12),
         )
         for number, target in enumerate(targets):
-            question = Question(by=Granularity.LINE)
-            explanation = explain_spans(chosen, question, [target])
+            question = Question(by=Granularity.LINE, method=method)
+            explanation = explain_spans(found, question, [target])
             np.testing.assert_allclose(explanation.scores, expected.scores[number], atol=1e-5)
             if method is Method.OCCLUSION:
                 assert explanation.errors is None

@@ -81,7 +81,7 @@ def test_scores_come_back_to_four_digits(demo_results: Path, page_file: Path) ->
     values = np.frombuffer(base64.b64decode(matrix["data"]), "<i2")
     place = 0
     for row, length, largest in zip(
-        analysis.salience.span_scores[Granularity.LINE], matrix["lengths"], matrix["largest"], strict=True
+        analysis.map_by().span_scores[Granularity.LINE], matrix["lengths"], matrix["largest"], strict=True
     ):
         decoded = values[place : place + length] / 32767 * largest
         assert np.abs(decoded - row[:length]).max() <= 2e-5 * row.max()
@@ -98,7 +98,7 @@ def test_rows_of_zeros_and_no_rows_are_encoded() -> None:
 def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     hostile = "</script><script>alert(1)</script><!-- & \" ' {{ 7*7 }} \x1b[31m\u202e"
     completion = build_completion(["<bos>", hostile], [hostile])
-    prompt = Prompt(id=hostile, text=hostile, source=hostile)
+    prompt = Prompt(id=hostile, text=hostile, label=hostile)
     analysis = make_analysis(replace(completion, prompt=prompt))
     path = tmp_path / "page.html"
     assert write_report(path, [as_entry(analysis)], title=hostile, ramps=list_ramps()) == 1
@@ -280,7 +280,7 @@ def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -
 
 def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Browser, tmp_path: Path) -> None:
     completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 6], ["▁so", "▁be", "▁it", "."])
-    maps = tuple(make_analysis(completion, method=one).salience for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    maps = tuple(make_analysis(completion, method=one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
     analysis = replace(make_analysis(completion), maps=maps, foil=Foil(request="x", tokens=("▁no", None, None, None)))
     path, page = tmp_path / "page.html", browser.new_page(color_scheme="light")
     write_report(path, [as_entry(analysis)], title="Two", ramps=list_ramps())

@@ -61,7 +61,7 @@ def draw(
 ) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=color_system is not None, color_system=color_system, width=width)
-    look = Look(color_system=color_system, signed=explanation.analysis.salience.method.is_signed, taste=taste)
+    look = Look(color_system=color_system, signed=explanation.analysis.map_by().method.is_signed, taste=taste)
     console.print(render(explanation, console, look, n_top=n_top))
     return file.getvalue()
 

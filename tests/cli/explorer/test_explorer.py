@@ -179,7 +179,8 @@ def test_ten_thousand_prompts_are_listed_without_their_scores(tmp_path: Path) ->
 
 def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
     completion = make_completion(["a\n", "b\n", "c\n"], ["d", "▁e", "."])
-    maps = tuple(make_analysis(completion, method=one).salience for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    methods = (Method.GRAD_L2, Method.GRAD_DOT_INPUT)
+    maps = {one: make_analysis(completion, method=one).map_by() for one in methods}
     settings = {**SETTINGS, "methods": ["grad_l2", "grad_dot_input"]}
     with ResultsWriter(tmp_path / "out", settings, {}) as writer:
         writer.add(replace(make_analysis(completion), maps=maps))
@@ -190,12 +191,12 @@ def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
         chosen = app.scene.chosen
         assert not app.look.signed
         await pilot.press("m")
-        assert app.scene.analysis.salience.method is Method.GRAD_DOT_INPUT
+        assert app.scene.method is Method.GRAD_DOT_INPUT
         assert app.look.signed
         assert app.scene.chosen == chosen
         assert "grad_dot_input" in str(app.view.status.content)
         await pilot.press("m")
-        assert app.scene.analysis.salience.method is Method.GRAD_L2
+        assert app.scene.method is Method.GRAD_L2
 
     explore(tmp_path / "out", steps)
 
@@ -357,7 +358,7 @@ def test_sections_are_a_cut_where_there_are_some_and_a_pattern_where_it_was_aske
 def test_only_targets_with_scores_are_offered() -> None:
     completion = make_completion(["▁a", "▁b"], ["▁c", "\n", "▁d"])
     analysis = make_analysis(completion, exact=(Granularity.LINE,), with_tokens=False)
-    scene = open_scene(analysis, by=Granularity.WORD, target_by=None, pooling=Pooling.SUM)
+    scene = open_scene(analysis, Question(by=Granularity.WORD))
     assert scene.target_by is Granularity.LINE
     assert scene.cut_targets(1, Granularity.WORD).target_by is Granularity.LINE
 
@@ -430,7 +431,7 @@ def test_a_target_is_carried_to_the_same_text_or_else_to_the_same_place() -> Non
     first, second = (
         make_analysis(make_completion(["▁a"], pieces)) for pieces in (["▁so", "▁try", "▁it"], ["▁so", "▁do", "▁try"])
     )
-    scene = open_scene(first, by=Granularity.WORD, target_by=None, pooling=Pooling.SUM)
+    scene = open_scene(first, Question(by=Granularity.WORD))
     assert carry_target(scene, second).takes_all
     texts = [carry_target(scene.choose(number), second).explanation.target_text.strip() for number in range(3)]
     assert texts == ["so", "try", "try"]
@@ -588,7 +589,7 @@ def test_hostile_prompts_are_text(demo_results: Path, id: str, size: tuple[int, 
 
 def test_hostile_ids_labels_and_reasons_are_text(tmp_path: Path) -> None:
     bad = "\x1b[31m[bold red]x[/]\n\u202e"
-    prompt = Prompt(id=f"id{bad}", text="a", source=f"label{bad}")
+    prompt = Prompt(id=f"id{bad}", text="a", label=f"label{bad}")
     analysis = make_analysis(make_completion(["▁a"], ["▁b"], prompt=prompt))
     aside = SetAside(id=f"other{bad}", path="x", line=1, reason=f"because{bad}", prompt=bad)
 
@@ -733,6 +734,6 @@ def test_the_prompts_field_is_there(demo_results: Path) -> None:
         assert app.query_one(Prompts).field.placeholder == "/ search 18 prompts"
         assert app.query_one("#legend", Static).region
         assert app.scene is not None
-        assert app.scene.analysis.salience.method is Method.GRAD_L2
+        assert app.scene.method is Method.GRAD_L2
 
     explore(demo_results, steps)

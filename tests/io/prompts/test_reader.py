@@ -46,21 +46,21 @@ def read_one(folder: Path, line: bytes) -> Prompt | SetAside:
 def test_a_full_record(tmp_path: Path) -> None:
     path = write(tmp_path, b'\n{"id": 7, "prompt": "Why?", "target": "So.", "source": "mine", "n": [1, {"a": null}]}')
     (prompt,) = read_usable(path)
-    assert (prompt.id, prompt.text, prompt.target, prompt.source) == ("7", "Why?", "So.", "mine")
+    assert (prompt.id, prompt.text, prompt.given_completion, prompt.label) == ("7", "Why?", "So.", "mine")
     assert (prompt.fields, prompt.path, prompt.line) == ({"n": [1, {"a": None}]}, str(path), 2)
 
 
 def test_a_bare_record_is_named_after_its_line(tmp_path: Path) -> None:
     first, second = read_usable(write(tmp_path, GOOD + b"\n\n" + GOOD))
     assert (first.id, second.id) == ("prompts-1", "prompts-3")
-    assert (first.target, first.source, first.fields) == (None, None, {})
+    assert (first.given_completion, first.label, first.fields) == (None, None, {})
 
 
 @pytest.mark.parametrize("value", ['""', "null"])
 @pytest.mark.parametrize(("name", "expected"), [("target", None), ("id", "prompts-1")])
 def test_empty_and_null_are_as_good_as_none(tmp_path: Path, name: str, value: str, expected: str | None) -> None:
     (prompt,) = read_usable(write(tmp_path, f'{{"prompt": "p", "{name}": {value}}}'.encode()))
-    assert getattr(prompt, name) == expected
+    assert {"target": prompt.given_completion, "id": prompt.id}[name] == expected
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_what_json_writes_is_read_back(
     line = json.dumps(record, ensure_ascii=ensure_ascii).encode()
     prompts = read_usable(write(tmp_path_factory.mktemp("round-trip"), line + b"\n" + line))
     for prompt in prompts:
-        assert (prompt.text, prompt.target, prompt.fields) == (text, target, fields)
+        assert (prompt.text, prompt.given_completion, prompt.fields) == (text, target, fields)
         assert json.dumps(prompt.fields) == json.dumps(fields)  # 1 is not 1.0, nor True; the order is kept too
     assert len(prompts) == 2
 
@@ -213,7 +213,7 @@ def test_set_aside(tmp_path: Path, line: bytes, said: tuple[str, ...]) -> None:
     assert (bad.id, bad.path, bad.line) == ("prompts-2", str(path), 2)
     assert all(part in bad.reason for part in said), bad.reason
     assert "\n" not in bad.reason
-    " ".join([bad.id, bad.reason, bad.source or "", bad.prompt or ""]).encode()
+    " ".join([bad.id, bad.reason, bad.label or "", bad.prompt or ""]).encode()
 
     records = read_prompts(path, strict=True)
     assert next(records) == before
@@ -243,7 +243,7 @@ def test_set_aside_keeps_what_is_readable(
 ) -> None:
     record = read_one(tmp_path, line)
     assert isinstance(record, SetAside)
-    assert (record.id, record.prompt, record.source) == (id, prompt, source)
+    assert (record.id, record.prompt, record.label) == (id, prompt, source)
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_a_pipe_is_counted_and_read() -> None:
 
 def test_prompt_from_text() -> None:
     prompt, other = prompt_from_text(" Why?\n"), prompt_from_text("Why not?")
-    assert (prompt.id, prompt.text, prompt.target, prompt.line) == ("prompt", " Why?\n", None, None)
+    assert (prompt.id, prompt.text, prompt.given_completion, prompt.line) == ("prompt", " Why?\n", None, None)
     assert prompt.fingerprint != other.fingerprint
 
 
@@ -372,7 +372,7 @@ def test_messages_are_a_chat_and_the_models_last_one_its_target(tmp_path: Path) 
     assert isinstance(one, Prompt)
     assert isinstance(two, Prompt)
     assert one.text == two.text == "user\nIs it bread?\nmodel\n"
-    assert (one.target, two.target) == (None, " Yes. ")
+    assert (one.given_completion, two.given_completion) == (None, " Yes. ")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tests.support.handmade import make_analysis, make_completion
 
 
 def prompt(id: str = "a", **fields: Any) -> Prompt:
-    return Prompt(id=id, text="x", source="menu", fields=fields)
+    return Prompt(id=id, text="x", label="menu", fields=fields)
 
 
 def result(id: str, **fields: Any) -> Analysis:

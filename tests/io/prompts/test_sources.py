@@ -68,7 +68,8 @@ def prompts_of(*sources: str | Path, **options: Any) -> list[Prompt]:
 
 def summary(prompts: list[Prompt]) -> list[dict[str, Any]]:
     return [
-        {"id": one.id, "prompt": one.text, "target": one.target, "source": one.source, **one.fields} for one in prompts
+        {"id": one.id, "prompt": one.text, "target": one.given_completion, "source": one.label, **one.fields}
+        for one in prompts
     ]
 
 

@@ -113,7 +113,8 @@ def read_ids(folder: Path) -> list[tuple[str, bool]]:
             ids.append((result.id, True))
         else:
             assert isinstance(result, Analysis)
-            assert result.salience.scores is not None
-            assert result.salience.scores.shape == (result.completion.n_targets, len(result.completion.tokens))
+            scores = result.map_by().scores
+            assert scores is not None
+            assert scores.shape == (result.completion.n_targets, len(result.completion.tokens))
             ids.append((result.completion.prompt.id, False))
     return ids

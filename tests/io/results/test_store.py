@@ -44,7 +44,7 @@ def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
     prompt = Prompt(
         id=id,
         text=" Buy eggs.\n",
-        source="menu",
+        label="menu",
         fields={"note": "é\u2028", "n": [1, None]},
         path="prompts.jsonl",
         line=3,
@@ -56,7 +56,7 @@ def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
 
 def set_aside(id: str) -> SetAside:
     return SetAside(
-        id=id, path="prompts.jsonl", line=9, reason="found null", source="menu", fingerprint=f"print-of-{id}"
+        id=id, path="prompts.jsonl", line=9, reason="found null", label="menu", fingerprint=f"print-of-{id}"
     )
 
 
@@ -93,7 +93,7 @@ EXAMPLES: dict[str, Analysis] = {
     "words only": analysis("a", exact=(Granularity.WORD,), with_tokens=False),
     "given target": make_analysis(
         make_completion(
-            ["<bos>", "a"], ["b"], prompt=Prompt(id="a", text="a", target="b"), stop_reason=StopReason.GIVEN
+            ["<bos>", "a"], ["b"], prompt=Prompt(id="a", text="a", given_completion="b"), stop_reason=StopReason.GIVEN
         )
     ),
     "a chat": make_analysis(
@@ -120,8 +120,8 @@ def test_an_analysis_comes_back_as_it_was(tmp_path: Path, name: str) -> None:
 
 def test_the_objective_comes_back(tmp_path: Path) -> None:
     expected = analysis("a")
-    salience = dataclasses.replace(expected.salience, objective=Objective.MARGIN)
-    expected = dataclasses.replace(expected, maps=(salience,))
+    salience = dataclasses.replace(expected.map_by(), objective=Objective.MARGIN)
+    expected = dataclasses.replace(expected, maps={salience.method: salience})
     with open_writer(tmp_path, objective="margin") as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
@@ -138,7 +138,7 @@ def test_scores_of_both_signs_come_back(tmp_path: Path) -> None:
 
 def with_errors(result: Analysis) -> Analysis:
     """Three methods' maps, with all that a map can hold, and a foil."""
-    (plain,) = result.maps
+    (plain,) = result.maps.values()
     assert plain.scores is not None
     tables = {Granularity.TOKEN: plain.scores, **plain.span_scores}
     maps = (
@@ -151,12 +151,12 @@ def with_errors(result: Analysis) -> Analysis:
         dataclasses.replace(plain, method=Method.SHAP, scores=-plain.scores, sources=Granularity.LINE),
     )
     foil = Foil(request="oats=>rye", tokens=(None, "▁rye", ""))
-    return dataclasses.replace(result, maps=maps, foil=foil)
+    return dataclasses.replace(result, maps={found.method: found for found in maps}, foil=foil)
 
 
 def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> None:
     expected = with_errors(analysis("a"))
-    names = [found.method.value for found in expected.maps]
+    names = [method.value for method in expected.maps]
     with open_writer(tmp_path, methods=names) as writer:
         writer.add(expected)
     (found,) = read_results(tmp_path)
@@ -219,7 +219,7 @@ def test_a_folder_of_an_older_version_is_refused_with_the_way_out(
     "expected",
     [
         set_aside("a"),
-        dataclasses.replace(set_aside("a"), prompt=" Buy", source=None),
+        dataclasses.replace(set_aside("a"), prompt=" Buy", label=None),
         SetAside(id="a", path="<prompt>", line=None, reason="too long"),
     ],
 )
@@ -722,9 +722,10 @@ def test_rounded_scores_take_half_the_room_and_come_back(tmp_path: Path) -> None
     (whole,), (rounded,) = (read_results(tmp_path / scores) for scores in Scores)
     assert_same_analysis(whole, result)
     assert isinstance(rounded, Analysis)
-    assert rounded.salience.scores is not None
-    assert result.salience.scores is not None
-    np.testing.assert_allclose(rounded.salience.scores, result.salience.scores, rtol=2.0**-11)
+    scores, exact = rounded.map_by().scores, result.map_by().scores
+    assert scores is not None
+    assert exact is not None
+    np.testing.assert_allclose(scores, exact, rtol=2.0**-11)
     assert sizes["float16"] < 0.75 * sizes["float32"]
     with pytest.raises(OutputError, match="scores: there float16, now float32"):
         ResultsWriter(tmp_path / "float16", SETTINGS | {"scores": "float32"}, {})

@@ -37,7 +37,7 @@ READERS: dict[TableFormat, Callable[[Path], pd.DataFrame]] = {
 
 
 def analysis(id: str, method: Method = Method.GRAD_L2, seed: int = 0) -> Analysis:
-    prompt = Prompt(id=id, text=' Buy "eggs",\r\n 好\u2028', source="menu, of today")
+    prompt = Prompt(id=id, text=' Buy "eggs",\r\n 好\u2028', label="menu, of today")
     completion = make_completion(
         ["<bos>", "▁Buy", '▁"', "eggs", '",', "\r\n", "▁好", "\u2028"],
         ["▁oat", "s", ",", "\n", "▁<0xF0>", '▁"it"', "<eos>"],

@@ -27,7 +27,7 @@ def answers(demo_model: Model) -> dict[str, tuple[Prompt, str]]:
 
 
 def of_kind(answers: dict[str, tuple[Prompt, str]], kind: str) -> list[tuple[Prompt, str]]:
-    found = [answer for answer in answers.values() if answer[0].source == kind]
+    found = [answer for answer in answers.values() if answer[0].label == kind]
     assert len(found) == 3
     return found
 

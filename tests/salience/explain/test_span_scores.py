@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +15,9 @@ from hypothesis import strategies as st
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.span_scores import (
     build_span_table,
-    choose_method,
     combine_targets,
     find_foil_text,
+    find_segmentation,
     pool_sources,
     share,
     sum_up,
@@ -95,7 +96,15 @@ def build_analysis(
         scores=None if scores is None else as_array(scores, len(tokens)),
         span_scores={by: as_array(rows, len(tokens)) for by, rows in (spans or {}).items()},
     )
-    return Analysis(completion=completion, segmentations=cuts, maps=(salience,))
+    return Analysis(completion=completion, segmentations=cuts, maps={Method.GRAD_L2: salience})
+
+
+def combine(
+    analysis: Analysis, targets: Sequence[Span], *, granularity: Granularity, sources: Granularity, **options: Any
+) -> tuple[FloatArray, bool]:
+    """``combine_targets`` of the only method, with an analysis's own cuts."""
+    cuts = {"target_cut": find_segmentation(analysis, granularity), "source_cut": find_segmentation(analysis, sources)}
+    return combine_targets(analysis.map_by(), analysis.completion, targets, **cuts, **options)
 
 
 def as_array(rows: list[list[int]], n_columns: int = 8) -> FloatArray:
@@ -127,7 +136,7 @@ def test_sums_lose_no_digits() -> None:
     scores = np.array([[0, big, 1, -big]], dtype=np.float32)
     assert pool_sources(scores, Segmentation(granularity=LINE, bounds=(0, 4))).tolist() == [[1]]
     analysis = build_analysis(scores=[[score, *[0] * 7] for score in (big, 1, -big, 0)])
-    total, _ = combine_targets(analysis, spans_of(analysis, TOKEN, "e", "f", "g"), granularity=TOKEN, sources=TOKEN)
+    total, _ = combine(analysis, spans_of(analysis, TOKEN, "e", "f", "g"), granularity=TOKEN, sources=TOKEN)
     assert total.tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     assert build_span_table(analysis, targets=LINE, sources=TOKEN).scores[0, 0] == 1
 
@@ -170,7 +179,7 @@ def test_missing_spans_are_pooled_from_tokens_and_say_so() -> None:
 def test_pooling_of_sources_is_passed_on() -> None:
     table = build_span_table(build_analysis(), targets=TOKEN, sources=WORD, pooling=Pooling.MAX)
     assert table.scores[0].tolist() == [9, 2, 3, 0, 0, 0]
-    scores, _ = combine_targets(
+    scores, _ = combine(
         build_analysis(),
         spans_of(build_analysis(), TOKEN, "e"),
         granularity=TOKEN,
@@ -189,35 +198,35 @@ def test_a_completion_without_text_has_no_rows(granularity: Granularity) -> None
 
 def test_one_chosen_span_has_its_stored_row() -> None:
     analysis = build_analysis(spans={WORD: WORD_SCORES})
-    scores, exact = combine_targets(analysis, spans_of(analysis, WORD, "ef"), granularity=WORD, sources=WORD)
+    scores, exact = combine(analysis, spans_of(analysis, WORD, "ef"), granularity=WORD, sources=WORD)
     assert scores.tolist() == [10, 3, 3, 0, 0, 0]
     assert exact
 
 
 def test_several_chosen_spans_add_up_token_rows() -> None:
     analysis = build_analysis(spans={WORD: WORD_SCORES})
-    scores, exact = combine_targets(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=TOKEN)
+    scores, exact = combine(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=TOKEN)
     assert scores.tolist() == [24, 4, 3, 5, 0, 0, 0, 0]
     assert not exact
 
 
 def test_a_selection_scores_the_same_however_it_is_cut() -> None:
     analysis = build_analysis(spans={WORD: WORD_SCORES})
-    by_word, _ = combine_targets(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=LINE)
-    by_token, _ = combine_targets(analysis, spans_of(analysis, TOKEN, "e", "f", "g"), granularity=TOKEN, sources=LINE)
+    by_word, _ = combine(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=LINE)
+    by_token, _ = combine(analysis, spans_of(analysis, TOKEN, "e", "f", "g"), granularity=TOKEN, sources=LINE)
     assert by_word.tolist() == by_token.tolist() == [24, 12, 0, 0]
 
 
 def test_sources_between_chosen_spans_keep_their_score() -> None:
     analysis = build_analysis()
-    scores, exact = combine_targets(analysis, spans_of(analysis, TOKEN, "e", "g"), granularity=TOKEN, sources=TOKEN)
+    scores, exact = combine(analysis, spans_of(analysis, TOKEN, "e", "g"), granularity=TOKEN, sources=TOKEN)
     assert scores.tolist() == [16, 2, 3, 4, 0, 4, 0, 0]  # f scores for g; e is chosen, so it is hidden
     assert not exact
 
 
 def test_without_token_rows_span_rows_add_up() -> None:
     analysis = build_analysis(scores=None, spans={WORD: WORD_SCORES})
-    scores, exact = combine_targets(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=WORD)
+    scores, exact = combine(analysis, spans_of(analysis, WORD, "ef", "g"), granularity=WORD, sources=WORD)
     assert scores.tolist() == [17, 5, 4, 0, 0, 0]
     assert not exact
 
@@ -264,36 +273,38 @@ def explained_twice() -> Analysis:
         make_analysis(completion, method=method, seed=seed)
         for seed, method in enumerate((Method.GRAD_L2, Method.INTEGRATED_GRADIENTS))
     )
-    found = other.salience
+    found = other.map_by()
     assert found.scores is not None
     errors = {Granularity.TOKEN: found.scores.sum(axis=1) - 2, Granularity.WORD: np.array([9, 8, 7], np.float32)}
     summed = replace(found, completeness_error=errors)
     foil = Foil(request="x", tokens=(None, "se", "▁and", ""))
-    return replace(one, maps=(one.salience, summed), foil=foil)
+    maps = {Method.GRAD_L2: one.map_by(), Method.INTEGRATED_GRADIENTS: summed}
+    return replace(one, maps=maps, foil=foil)
 
 
-def test_another_method_is_put_in_view() -> None:
+def test_a_method_is_chosen_by_name_and_the_first_is_taken_without_one() -> None:
     both = explained_twice()
-    chosen = choose_method(both, Method.INTEGRATED_GRADIENTS)
-    assert [found.method for found in chosen.maps] == [Method.INTEGRATED_GRADIENTS, Method.GRAD_L2]
-    assert chosen.salience is both.maps[1]
-    assert choose_method(both, Method.GRAD_L2).maps == both.maps
-    with pytest.raises(UsageError, match="expected scores by shap, found grad_l2, integrated_gradients: compute them"):
-        choose_method(both, Method.SHAP)
+    assert both.map_by() is both.map_by(Method.GRAD_L2) is both.maps[Method.GRAD_L2]
+    assert both.map_by(Method.INTEGRATED_GRADIENTS) is both.maps[Method.INTEGRATED_GRADIENTS]
+    with pytest.raises(UsageError, match="expected scores by shap, found grad_l2, integrated_gradients: run that"):
+        both.map_by(Method.SHAP)
+    table = build_span_table(both, targets=TOKEN, sources=TOKEN, method=Method.INTEGRATED_GRADIENTS)
+    assert table.method is Method.INTEGRATED_GRADIENTS
+    assert not np.array_equal(table.scores, build_span_table(both, targets=TOKEN, sources=TOKEN).scores)
 
 
 def test_what_scores_add_up_to_is_said_where_it_is_known() -> None:
     both = explained_twice()
-    targets = describe_spans(both.completion, both.segmentations[Granularity.TOKEN])[4:]
-    assert sum_up(both, targets, Granularity.TOKEN) is None
-    chosen = choose_method(both, Method.INTEGRATED_GRADIENTS)
-    scores = chosen.salience.scores
-    assert scores is not None
-    found = sum_up(chosen, targets[1:3], Granularity.TOKEN)
-    assert found == pytest.approx((scores[1:3].sum(), 4), rel=1e-5)
-    words = describe_spans(both.completion, both.segmentations[Granularity.WORD])[-2:]
-    rows = chosen.salience.span_scores[Granularity.WORD]
-    assert sum_up(chosen, words, Granularity.WORD) == pytest.approx((rows[1:].sum(), rows[1:].sum() - 15), rel=1e-5)
+    tokens, words = both.segmentations[Granularity.TOKEN], both.segmentations[Granularity.WORD]
+    targets = describe_spans(both.completion, tokens)[4:]
+    assert sum_up(both.map_by(), both.completion, targets, tokens) is None
+    salience = both.map_by(Method.INTEGRATED_GRADIENTS)
+    assert salience.scores is not None
+    found = sum_up(salience, both.completion, targets[1:3], tokens)
+    assert found == pytest.approx((salience.scores[1:3].sum(), 4), rel=1e-5)
+    rows = salience.span_scores[Granularity.WORD]
+    found = sum_up(salience, both.completion, describe_spans(both.completion, words)[-2:], words)
+    assert found == pytest.approx((rows[1:].sum(), rows[1:].sum() - 15), rel=1e-5)
 
 
 def test_what_stands_against_a_target_is_its_tokens_foils() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from promptlight.salience import statistics
 from promptlight.salience.errors import UsageError
-from promptlight.salience.explain.explanation import find_targets
+from promptlight.salience.explain.explanation import cut_targets, find_targets
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, share_out, summarize_shares
 from promptlight.salience.statistics import bootstrap_interval
 from promptlight.salience.text.spans import segment
@@ -46,7 +46,11 @@ def build(
     return Analysis(
         completion=completion,
         segmentations={cut: segment(completion, cut) for cut in Granularity},
-        maps=(SalienceMap(method=Method.GRAD_L2, scores=np.array(scores, dtype=np.float32), span_scores={}),),
+        maps={
+            Method.GRAD_L2: SalienceMap(
+                method=Method.GRAD_L2, scores=np.array(scores, dtype=np.float32), span_scores={}
+            )
+        },
     )
 
 
@@ -169,7 +173,7 @@ def test_groups_make_a_whole_and_their_words_make_them(grouping: Grouping, by: G
     )
     question = GroupQuestion(by=by, group=grouping, target="i", target_by=Granularity.TOKEN)
     analysis = make_analysis(completion, seed=seed)
-    found = share_out(analysis, question, find_targets(analysis, question))
+    found = share_out(analysis, question, find_targets(analysis, question), cut_targets(analysis, question))
     assert sum(found.groups.values()) == pytest.approx(1)
     if question.has_words:
         for name, share in found.groups.items():

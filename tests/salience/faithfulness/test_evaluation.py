@@ -11,7 +11,7 @@ import torch
 
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.explain.explanation import Question, explain_target
-from promptlight.salience.explain.span_scores import choose_method, find_segmentation
+from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.faithfulness.evaluation import (
     Evaluated,
     EvaluationOptions,
@@ -39,7 +39,7 @@ FEW = EvaluationOptions(n_random=6, n_noisy=1)
 def explain(model: Model, text: str = TEXT, methods: tuple[Method, ...] = METHODS, **options: object) -> Analysis:
     from promptlight.salience.types import Explain
 
-    prompt = Prompt(id="quiche", text=text, target=ANSWER)
+    prompt = Prompt(id="quiche", text=text, given_completion=ANSWER)
     chosen = AnalysisOptions(methods=methods, explain=Explain.TARGET, **options)  # pyright: ignore[reportArgumentType]
     (analysis,) = analyze([prompt], model, chosen)
     assert isinstance(analysis, Analysis)
@@ -70,7 +70,7 @@ def test_the_target_is_as_likely_as_it_was_when_it_was_stored(analysis: Analysis
 def test_occlusions_first_drop_is_its_largest_score_and_no_first_drop_is_larger(
     analysis: Analysis, evaluated: Evaluated
 ) -> None:
-    scores = explain_target(choose_method(analysis, Method.OCCLUSION), LINES).scores
+    scores = explain_target(analysis, replace(LINES, method=Method.OCCLUSION)).scores
     drops = {row.method: row.order.drop_1 or 0.0 for row in evaluated.rows}
     assert drops["occlusion"] == pytest.approx(scores.max(), rel=1e-3)
     assert all(drop is not None and drop <= drops["occlusion"] for drop in drops.values())
@@ -110,7 +110,7 @@ def test_the_same_seed_draws_the_same(demo_model: Model, analysis: Analysis, eva
 
 
 def test_agreement_is_between_scores_of_the_sources(analysis: Analysis, evaluated: Evaluated) -> None:
-    found = {method: explain_target(choose_method(analysis, method), LINES) for method in METHODS}
+    found = {method: explain_target(analysis, replace(LINES, method=method)) for method in METHODS}
     players = find_players(found[Method.GRAD_L2])
     assert list(evaluated.agreements) == [METHODS[:2], METHODS[::2], METHODS[1:]]
     for (one, other), correlation in evaluated.agreements.items():
@@ -122,17 +122,20 @@ def test_agreement_is_between_scores_of_the_sources(analysis: Analysis, evaluate
 def test_signs_of_the_loss_are_turned_and_what_is_no_log_probability_is_refused(
     demo_model: Model, analysis: Analysis
 ) -> None:
-    signed = replace(analysis, maps=analysis.maps[1:2])
+    signed = replace(analysis, maps={METHODS[1]: analysis.maps[METHODS[1]]})
     straight = evaluate_analysis(signed, demo_model, LINES, FEW).rows[0].order
-    scores = signed.salience
+    scores = signed.map_by()
     turned = replace(
         scores,
         objective=Objective.LOSS,
         span_scores={name: -rows for name, rows in scores.span_scores.items()},
     )
     options = replace(FEW, n_noisy=0)
-    assert evaluate_analysis(replace(signed, maps=(turned,)), demo_model, LINES, options).rows[0].order == straight
-    entropy = replace(signed, maps=(replace(scores, objective=Objective.ENTROPY),))
+    assert (
+        evaluate_analysis(replace(signed, maps={METHODS[1]: turned}), demo_model, LINES, options).rows[0].order
+        == straight
+    )
+    entropy = replace(signed, maps={METHODS[1]: replace(scores, objective=Objective.ENTROPY)})
     with pytest.raises(UsageError, match=r"expected scores of one of logprob, .* found entropy"):
         evaluate_analysis(entropy, demo_model, LINES, FEW)
     foil = replace(signed, foil=Foil(request="Avoid=>Eat", tokens=()))
@@ -161,8 +164,8 @@ def test_other_weights_and_prompts_without_sources_are_refused(demo_model: Model
 def test_without_noise_the_stored_scores_come_again(
     demo_model: Model, analysis: Analysis, method: Method, target: str | None
 ) -> None:
-    question = replace(LINES, target=target)
-    stored = explain_target(choose_method(analysis, method), question)
+    question = replace(LINES, target=target, method=method)
+    stored = explain_target(analysis, question)
     again = explain_target(recompute_with_noise(stored, demo_model, MethodOptions(), 1e-12, "a"), question)
     np.testing.assert_allclose(again.scores, stored.scores, rtol=2e-3, atol=1e-6)
     noisy = explain_target(recompute_with_noise(stored, demo_model, MethodOptions(), 0.05, "a"), question)
@@ -175,7 +178,7 @@ def test_without_noise_the_stored_scores_come_again(
 def test_scores_of_spans_alone_are_computed_alone(demo_model: Model) -> None:
     options = {"targets": Granularity.LINE, "keep": (Granularity.LINE,)}
     lines = explain(demo_model, methods=(Method.GRAD_L2,), **options)
-    assert lines.salience.scores is None
+    assert lines.map_by().scores is None
     row = evaluate_analysis(lines, demo_model, Question(by=Granularity.LINE), FEW).rows[0]
     assert row.noise_correlation is not None
     assert find_segmentation(lines, Granularity.LINE).bounds[-1] == row.target_stop

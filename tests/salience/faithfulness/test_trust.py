@@ -17,7 +17,7 @@ def figures(deletion: float, drop: float, **others: float | None) -> OrderFigure
 
 ROW = PromptEvaluation(
     id="a",
-    source="s",
+    label="s",
     fingerprint="f",
     method="grad_l2",
     by="line",

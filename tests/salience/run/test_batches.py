@@ -60,7 +60,7 @@ def assert_alike(found: Sequence[Analysis | SetAside], expected: Sequence[Analys
         assert isinstance(one, Analysis)
         assert isinstance(other, Analysis)
         assert one.completion.ids == other.completion.ids
-        for left, right in zip(one.maps, other.maps, strict=True):
+        for left, right in zip(one.maps.values(), other.maps.values(), strict=True):
             assert left.scores is not None
             assert right.scores is not None
             assert np.abs(left.scores - right.scores).max() < 1e-5 * np.abs(right.scores).max()

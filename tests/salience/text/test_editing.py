@@ -44,11 +44,11 @@ SECTIONS = (Section(name="first", start=0, stop=3), Section(name="last", start=8
     ],
 )
 def test_sections_keep_the_text_that_is_left_of_them(edit: Edit, expected: dict[str, str]) -> None:
-    prompt = Prompt(id="p", text=TEXT, sections=SECTIONS, target="t", fingerprint="f")
+    prompt = Prompt(id="p", text=TEXT, sections=SECTIONS, given_completion="t", fingerprint="f")
     changed = apply_edits(prompt, [edit], id="q")
     assert changed.text == TEXT[: edit.start] + edit.text + TEXT[edit.stop :]
     assert names(changed) == expected
-    assert (changed.target, changed.fingerprint) == (None, "")
+    assert (changed.given_completion, changed.fingerprint) == (None, "")
 
 
 def test_a_chat_is_changed_within_its_turns_and_they_grow_along() -> None:

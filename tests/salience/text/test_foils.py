@@ -204,7 +204,7 @@ WRITTEN = " it has onions in it, which you like.\nRecommendation: You have to tr
 
 
 def analyze_one(model: Model, asked: str | None, **fields: Any) -> Analysis | SetAside:
-    prompt = Prompt(id="a", text=MENU, target=WRITTEN, fields=fields)
+    prompt = Prompt(id="a", text=MENU, given_completion=WRITTEN, fields=fields)
     options = AnalysisOptions(explain=Explain.TARGET, foil=asked)
     (result,) = analyze([prompt], model, options)
     return result
@@ -224,8 +224,9 @@ def test_the_target_is_found_and_replaced_in_whole_tokens(demo_model: Model) -> 
     contrasted = [text is not None for text in found.foil.tokens]
     assert text_of(found, contrasted) == " You have to try it."
     assert "".join(text or "" for text in found.foil.tokens) == " Avoid."
-    assert found.salience.scores is not None
-    assert [row.any() for row in found.salience.scores] == contrasted
+    scores = found.map_by().scores
+    assert scores is not None
+    assert [row.any() for row in scores] == contrasted
 
 
 def test_what_a_token_has_beyond_the_target_is_kept_around_the_foil(demo_model: Model) -> None:
@@ -249,7 +250,7 @@ def test_a_plain_foil_is_another_completion_and_a_records_own_comes_first(demo_m
 
 def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
     found, margin = (
-        next(analyze([Prompt(id="a", text=MENU, target=WRITTEN)], demo_model, options))
+        next(analyze([Prompt(id="a", text=MENU, given_completion=WRITTEN)], demo_model, options))
         for options in (
             AnalysisOptions(explain=Explain.TARGET, foil="auto"),
             AnalysisOptions(explain=Explain.TARGET, objective=Objective.MARGIN),
@@ -260,7 +261,7 @@ def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
     assert found.foil is not None
     assert len(found.foil.tokens) == found.completion.n_targets
     assert all(text for text in found.foil.tokens)
-    assert found.salience.scores == pytest.approx(margin.salience.scores)
+    assert found.map_by().scores == pytest.approx(margin.map_by().scores)
 
 
 @pytest.mark.parametrize(

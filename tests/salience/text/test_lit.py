@@ -90,7 +90,7 @@ def explain_as_lit(model: Model, prompt: str, target: str, method: Method) -> An
     options = AnalysisOptions(
         explain=Explain.TARGET, methods=(method,), objective=Objective.LOSS, compat=Compat.LIT, max_new_tokens=1
     )
-    (analysis,) = analyze([Prompt(id="1", text=prompt, target=target)], model, options)
+    (analysis,) = analyze([Prompt(id="1", text=prompt, given_completion=target)], model, options)
     assert isinstance(analysis, Analysis)
     return analysis
 
@@ -114,7 +114,7 @@ def assert_lits_scores(model: Model, analysis: Analysis, *, exact: bool) -> None
 
     Within 1e-5 of the largest; signed products cancel, so in LIT's float32 within 1e-5 of the sizes that they sum up.
     """
-    completion, dot = analysis.completion, analysis.salience.method is Method.GRAD_DOT_INPUT
+    completion, dot = analysis.completion, analysis.map_by().method is Method.GRAD_DOT_INPUT
     pieces, n_compared = [token.piece for token in completion.tokens], 0
     for target_by in CUTS:
         tables = {
@@ -141,7 +141,7 @@ def test_a_target_that_begins_in_the_prompt_is_explained_as_a_whole(random_model
     completion = analysis.completion
     whole = range(len(completion.tokens))
     expected = lit.token_scores(random_model.backbone, completion.ids, whole, dot=False, exact=False).numpy()
-    (scores,) = analysis.salience.span_scores[Granularity.LINE]
+    (scores,) = analysis.map_by().span_scores[Granularity.LINE]
     assert np.abs(scores - expected).max() <= 1e-5 * expected.max()
 
 
@@ -151,10 +151,10 @@ def test_one_backward_per_line_gives_the_same_lines(random_model: Model) -> None
     options = AnalysisOptions(
         explain=Explain.TARGET, objective=Objective.LOSS, compat=Compat.LIT, targets=Granularity.LINE
     )
-    (lines,) = analyze([Prompt(id="1", text=prompt, target=target)], random_model, options)
+    (lines,) = analyze([Prompt(id="1", text=prompt, given_completion=target)], random_model, options)
     assert isinstance(lines, Analysis)
-    expected = whole.salience.span_scores[Granularity.LINE]
-    assert np.abs(lines.salience.span_scores[Granularity.LINE] - expected).max() <= 1e-5 * expected.max()
+    expected = whole.map_by().span_scores[Granularity.LINE]
+    assert np.abs(lines.map_by().span_scores[Granularity.LINE] - expected).max() <= 1e-5 * expected.max()
     first = lines.completion.n_prompt_tokens
     found, told = ([token.log_prob for token in one.completion.tokens[first:]] for one in (lines, whole))
     assert found == pytest.approx(told)
@@ -169,7 +169,7 @@ def test_a_run_remembers_whose_rules_it_followed(promptlight: Command, tmp_path:
     assert promptlight("run", prompts, "-o", folder, *options, "--compat", "lit").exit_code == 0
     analysis = find_result(folder)
     assert isinstance(analysis, Analysis)
-    assert (analysis.compat, analysis.salience.objective) == (Compat.LIT, Objective.LOSS)
+    assert (analysis.compat, analysis.map_by().objective) == (Compat.LIT, Objective.LOSS)
     assert analysis.segmentations[Granularity.WORD].bounds[:2] == (0, 2)  # <bos> and the first word
     shown = promptlight("show", folder, "--by", "regex:Suggestion", "--target", "Recommendation")
     assert "cut, summed and signed as LIT does" in shown.stdout

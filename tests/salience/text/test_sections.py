@@ -196,7 +196,7 @@ def test_results_keep_sections_and_the_exact_score_of_the_whole_completion(resul
     assert [section.name for section in analysis.completion.prompt.sections] == ["the asking"]
     completion, cut = analysis.completion, analysis.segmentations[Granularity.SECTION]
     n_targets = len(cut.spans_from(completion.n_prompt_tokens))
-    assert analysis.salience.span_scores[Granularity.SECTION].shape == (n_targets, len(completion.tokens))
+    assert analysis.map_by().span_scores[Granularity.SECTION].shape == (n_targets, len(completion.tokens))
     assert pd.read_parquet(results)["sections"].tolist()[0][0]["name"] == "the asking"
 
 
@@ -205,7 +205,7 @@ def test_patterns_replace_sections_and_leave_the_scores(results: Path) -> None:
     assert isinstance(analysis, Analysis)
     named = name_sections(analysis, read_section_patterns(PATTERNS))
     assert [one.name for one in named.completion.prompt.sections] == ["example 1", "example 2", "example 3", "question"]
-    assert named.salience is analysis.salience
+    assert named.map_by() is analysis.map_by()
     assert Granularity.SECTION not in named.segmentations
 
 
