@@ -174,9 +174,9 @@ def test_every_room_says_what_it_does_not_know() -> None:
     assert silent == []
 
 
-def test_keras_is_imported_in_one_room() -> None:
+def test_keras_is_imported_in_one_module() -> None:
     importers = {path for folder in PACKAGES for path, _ in imports_within(folder, *KERAS)}
-    assert importers == {"salience/loading/load.py"}
+    assert importers == {"salience/loading/keras.py"}
 
 
 def test_nothing_is_imported_without_promptlight_in_front() -> None:

@@ -1,15 +1,57 @@
-"""A decoder on the weights of a Keras backbone, which are used where they lie."""
+"""All that touches Keras: it reads a preset, and a decoder of ours runs the weights where they lie."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder, Layer, Rope, convert_tensors
+from promptlight.salience.errors import ModelError
+
+
+def import_keras_nlp() -> Any:
+    """Import keras-nlp on the PyTorch backend, which nothing else may have chosen otherwise."""
+    chosen = os.environ.setdefault("KERAS_BACKEND", "torch")
+    if chosen != "torch":
+        raise ModelError(f"KERAS_BACKEND is {chosen!r}, but promptlight needs torch: unset it or set it to torch")
+    import keras
+    import keras_nlp
+
+    if keras.backend.backend() != "torch":
+        raise ModelError(f"Keras already runs on {keras.backend.backend()}: set KERAS_BACKEND=torch before importing")
+    return keras_nlp
+
+
+def find_presets(backbone: str = "Backbone") -> Mapping[str, Mapping[str, Any]]:
+    """What keras-nlp knows of each preset of a backbone class, by name; of all classes if none is given."""
+    return getattr(import_keras_nlp().models, backbone).presets
+
+
+def read_preset(folder: Path, device: torch.device, dtype: torch.dtype | None) -> tuple[Any, bytes]:
+    """A preset's Keras backbone and its SentencePiece vocabulary; without a dtype, in the preset's own."""
+    keras_nlp = import_keras_nlp()
+    import keras
+
+    chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
+    # not cpu:0, which is another device to torch: each weight would be copied there, and int8 ones refused
+    with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")):
+        causal_lm = keras_nlp.models.CausalLM.from_preset(str(folder), **chosen, preprocessor=None)
+        tokenizer = keras_nlp.models.Tokenizer.from_preset(str(folder))
+    return causal_lm.backbone, tokenizer.proto
+
+
+def hash_config(backbone: Any) -> str:
+    """A short hash of what a backbone computes: its configuration without name and dtype."""
+    config = {key: value for key, value in backbone.get_config().items() if key not in ("name", "dtype", "trainable")}
+    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:

@@ -1,16 +1,10 @@
-"""Loading a Gemma model with keras-nlp: the one module that imports Keras.
-
-keras-nlp finds, downloads and reads the preset; its weights are then run by our own decoder, where they lie.
-"""
+"""Loading a Gemma model: keras-nlp reads the preset, and our own decoder runs its weights where they lie."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import gc
-import hashlib
-import json
-import os
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -31,7 +25,7 @@ from promptlight.salience.loading.handles import (
     parse_handle,
 )
 from promptlight.salience.loading.hubs import HUGGING_FACE, KAGGLE, fetch_config, fetch_preset, fetch_tokenizer
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras import borrow_decoder, find_presets, hash_config, import_keras_nlp, read_preset
 from promptlight.salience.loading.model_size import Room, Size, find_quantisations, measure_model
 from promptlight.salience.loading.presets import check_config, check_preset, find_sizes
 from promptlight.salience.model import Model
@@ -58,54 +52,41 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     if parsed.is_folder:
         check_folder(Path(parsed.preset))
         check_preset(Path(parsed.preset), parsed.preset)
-    keras_nlp = import_keras_nlp()
-    _check_preset_name(keras_nlp, parsed)
-    config = _find_config(keras_nlp, parsed)
+    import_keras_nlp()
+    _check_preset_name(parsed)
+    config = _find_config(parsed)
     quantised = _find_quantisation(parsed, config)
     room = _measure_room(place, precision, quantised)
     size = measure_model(config)
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal)
     with _explaining_errors(parsed, room, size):
-        causal_lm, tokenizer = _load_preset(keras_nlp, parsed, place, None if quantised else precision)
-        backbone = causal_lm.backbone
+        backbone, vocabulary = read_preset(_find_folder(parsed), place, None if quantised else precision)
+        family = _find_family(parsed, backbone)
         decoder = borrow_decoder(backbone, precision if quantised else None)
     model = Model(
         name=parsed.name,
         preset=DEMO if parsed.preset == str(DEMO_FOLDER) else parsed.preset,
         # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
         decoder=convert_tensors(decoder, torch.Tensor.detach),
-        tokenizer=Tokenizer(tokenizer.proto),
+        tokenizer=Tokenizer(vocabulary),
         backbone=None if quantised else backbone,
-        context_length=_find_context_length(parsed, config, type(backbone).__name__),
-        config_hash=_hash_config(backbone),
+        context_length=_find_context_length(parsed, config, family),
+        config_hash=hash_config(backbone),
         quantised=quantised,
     )
     if quantised:
-        del causal_lm, backbone
+        del backbone
         gc.collect()  # Keras's layers refer to each other, and their int8 weights would stay
     return model
 
 
 def load_preset_tokenizer(handle: Handle) -> Tokenizer:
     """The tokenizer of a preset that lies on a hub."""
-    keras_nlp = import_keras_nlp()
-    _check_preset_name(keras_nlp, handle)
+    import_keras_nlp()
+    _check_preset_name(handle)
     with _explaining_errors(handle):
-        return Tokenizer.from_file(fetch_tokenizer(_find_address(keras_nlp, handle), handle.preset))
-
-
-def import_keras_nlp() -> Any:
-    """Import keras-nlp on the PyTorch backend, which nothing else may have chosen otherwise."""
-    chosen = os.environ.setdefault("KERAS_BACKEND", "torch")
-    if chosen != "torch":
-        raise ModelError(f"KERAS_BACKEND is {chosen!r}, but promptlight needs torch: unset it or set it to torch")
-    import keras
-    import keras_nlp
-
-    if keras.backend.backend() != "torch":
-        raise ModelError(f"Keras already runs on {keras.backend.backend()}: set KERAS_BACKEND=torch before importing")
-    return keras_nlp
+        return Tokenizer.from_file(fetch_tokenizer(_find_address(handle), handle.preset))
 
 
 def choose_device(device: str) -> torch.device:
@@ -130,27 +111,27 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
     return DTYPES[dtype]
 
 
-def _check_preset_name(keras_nlp: Any, handle: Handle) -> None:
+def _check_preset_name(handle: Handle) -> None:
     """Raise ModelError unless it is a folder, an address, or the name of a preset that is covered."""
     preset = handle.preset
     if handle.is_folder or "://" in preset:
         return
-    covered = {*keras_nlp.models.GemmaBackbone.presets, *keras_nlp.models.Gemma3Backbone.presets}
+    covered = {name for backbone in CONTEXT_LENGTHS for name in find_presets(backbone)}
     if preset in covered:
         return
-    if preset in keras_nlp.models.Backbone.presets:
+    if preset in find_presets():
         raise ModelError(f"{preset}: this family is not covered; covered are {FAMILIES}")
     close = difflib.get_close_matches(preset, [*covered, DEMO], n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "expected a preset such as gemma2_instruct_2b_en,"
     raise ModelError(f"{preset}: unknown model; {hint} a folder, kaggle://..., hf://... or demo also work")
 
 
-def _find_config(keras_nlp: Any, handle: Handle) -> dict[str, Any]:
+def _find_config(handle: Handle) -> dict[str, Any]:
     """The preset's configuration, before anything large is fetched."""
     if handle.is_folder:
         return check_config(Path(handle.preset), handle.preset)
     with _explaining_errors(handle):
-        return fetch_config(_find_address(keras_nlp, handle), handle.preset)
+        return fetch_config(_find_address(handle), handle.preset)
 
 
 def _find_quantisation(handle: Handle, config: dict[str, Any]) -> str | None:
@@ -178,22 +159,6 @@ def _measure_room(device: torch.device, dtype: torch.dtype, quantised: str | Non
     )
 
 
-def _load_preset(keras_nlp: Any, handle: Handle, device: torch.device, dtype: torch.dtype | None) -> tuple[Any, Any]:
-    """The Keras model and its tokenizer; without a dtype, in the preset's own. Raises ModelError for other families."""
-    import keras
-
-    source = str(_find_folder(keras_nlp, handle))
-    chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
-    # not cpu:0, which is another device to torch: each weight would be copied there, and int8 ones refused
-    with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")):
-        causal_lm = keras_nlp.models.CausalLM.from_preset(source, **chosen, preprocessor=None)
-        tokenizer = keras_nlp.models.Tokenizer.from_preset(source)
-    if type(causal_lm.backbone).__name__ not in CONTEXT_LENGTHS:
-        family = type(causal_lm.backbone).__name__.removesuffix("Backbone")
-        raise ModelError(f"{handle.preset}: {family} is not covered; covered are {FAMILIES}")
-    return causal_lm, tokenizer
-
-
 @contextlib.contextmanager
 def _explaining_errors(handle: Handle, room: Room | None = None, size: Size | None = None) -> Generator[None]:
     """Each library below has its own errors; ``explain_loading_error`` sorts them."""
@@ -208,20 +173,28 @@ def _explaining_errors(handle: Handle, room: Room | None = None, size: Size | No
         raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
 
 
-def _find_folder(keras_nlp: Any, handle: Handle) -> Path:
+def _find_folder(handle: Handle) -> Path:
     """The folder that ``from_preset`` reads, fetched if need be, and looked through."""
     if handle.is_folder:
         return Path(handle.preset).absolute()  # a folder may have the name of a preset, which would go first
-    folder = fetch_preset(_find_address(keras_nlp, handle), handle.preset)
+    folder = fetch_preset(_find_address(handle), handle.preset)
     check_preset(folder, handle.preset)
     return folder
 
 
-def _find_address(keras_nlp: Any, handle: Handle) -> str:
+def _find_address(handle: Handle) -> str:
     """Where a preset lies that has a name in keras-nlp, or else what the user wrote."""
     if handle.preset.startswith((KAGGLE, HUGGING_FACE)):
         return handle.preset
-    return keras_nlp.models.Backbone.presets[handle.preset]["kaggle_handle"]
+    return find_presets()[handle.preset]["kaggle_handle"]
+
+
+def _find_family(handle: Handle, backbone: Any) -> str:
+    """The class of a backbone. Raises ModelError for other families."""
+    family = type(backbone).__name__
+    if family not in CONTEXT_LENGTHS:
+        raise ModelError(f"{handle.preset}: {family.removesuffix('Backbone')} is not covered; covered are {FAMILIES}")
+    return family
 
 
 def _find_context_length(handle: Handle, config: dict[str, Any], family: str) -> int:
@@ -230,11 +203,6 @@ def _find_context_length(handle: Handle, config: dict[str, Any], family: str) ->
         return DEMO_CONTEXT_LENGTH
     length = find_sizes(config).get("max_position_embeddings")
     return length if isinstance(length, int) else CONTEXT_LENGTHS[family]
-
-
-def _hash_config(backbone: Any) -> str:
-    config = {key: value for key, value in backbone.get_config().items() if key not in ("name", "dtype", "trainable")}
-    return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _has_kaggle_login() -> bool:

@@ -133,7 +133,8 @@ def test_a_pickle_is_not_read_whatever_it_is_called(preset: Path, tmp_path: Path
 
 WATCHED = """
 import sys
-from promptlight.salience.loading.load import import_keras_nlp, load_model
+from promptlight.salience.loading.keras import import_keras_nlp
+from promptlight.salience.loading.load import load_model
 import_keras_nlp()
 seen = []
 sys.addaudithook(lambda event, _: seen.append(event) if event == "pickle.find_class" else None)
