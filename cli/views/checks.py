@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import check_config
 from promptlight.salience.loading.model_size import GIB, MODELS
 
 NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
@@ -88,7 +90,7 @@ def check_device(machine: Machine) -> Check:
 
 def check_kaggle() -> Check:
     """Whether Kaggle's models can be fetched."""
-    from promptlight.salience.loading.handles import KAGGLE_LOGIN
+    from promptlight.salience.loading.hub_errors import KAGGLE_LOGIN
 
     try:
         from kagglehub.config import get_kaggle_credentials
@@ -120,21 +122,30 @@ def check_cache() -> Check:
 
 
 def find_kaggle_models() -> Iterator[str]:
-    """Handles of the presets in kagglehub's cache."""
+    """Handles of the presets in kagglehub's cache whose family is covered."""
     from kagglehub.config import get_cache_folder
 
     root = Path(get_cache_folder()) / "models"
-    for config in root.glob("*/*/*/*/*/config.json"):
+    for config in filter(is_covered, root.glob("*/*/*/*/*/config.json")):
         yield f"kaggle://{config.parent.relative_to(root).as_posix()}"
 
 
 def find_hugging_face_models() -> Iterator[str]:
-    """Handles of the models in Hugging Face's cache that are called a Gemma."""
+    """Handles of the models in Hugging Face's cache whose family is covered."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
-    for folder in Path(HF_HUB_CACHE).glob("models--*gemma*"):
-        if any(folder.glob("snapshots/*/config.json")):
+    for folder in Path(HF_HUB_CACHE).glob("models--*"):
+        if any(map(is_covered, folder.glob("snapshots/*/config.json"))):
             yield f"hf://{folder.name.removeprefix('models--').replace('--', '/')}"
+
+
+def is_covered(path: Path) -> bool:
+    """Whether a config.json is that of a model that can be loaded."""
+    try:
+        check_config(path.parent, "")
+    except ModelError:
+        return False
+    return True
 
 
 def inspect_machine() -> Machine:

@@ -10,17 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from promptlight.salience.loading.presets import (
-    CONFIG,
-    KERAS_INDEX,
-    SAFETENSORS_INDEX,
-    TOKENIZER,
-    VOCABULARIES,
-    check_config,
-    read_index,
-)
+from promptlight.salience.loading.configs import CONFIG, TOKENIZER, VOCABULARIES, check_config
+from promptlight.salience.loading.families import is_of_keras
+from promptlight.salience.loading.weight_files import KERAS_INDEX, SAFETENSORS_INDEX, read_index
 
-KAGGLE, HUGGING_FACE = "kaggle://", "hf://"
+KAGGLE, HUGGING_FACE = ADDRESSES = ("kaggle://", "hf://")
 KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
 NOT_THERE_WORDS = ("404 Client Error", "is not present in the model files")  # kagglehub's
 NOT_THERE_ERRORS = ("EntryNotFoundError", "RemoteEntryNotFoundError")  # huggingface_hub's; a third says: no network
@@ -35,7 +29,7 @@ def fetch_preset(address: str, name: str) -> Path:
     """
     fetch = _find_hub(address)
     folder = Path(fetch(CONFIG)).parent
-    of_keras = "registered_name" in check_config(folder, name)
+    of_keras = is_of_keras(check_config(folder, name))
     fetch(VOCABULARIES[0 if of_keras else 1])
     if of_keras:
         fetch(TOKENIZER)
@@ -51,11 +45,11 @@ def fetch_config(address: str, name: str) -> dict[str, Any]:
     return check_config(Path(_find_hub(address)(CONFIG)).parent, name)
 
 
-def fetch_tokenizer(address: str, name: str) -> Path:
-    """The file of a preset's vocabulary."""
+def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:
+    """The file of a preset's vocabulary, and its config.json. Raises as ``fetch_preset`` does."""
     fetch = _find_hub(address)
-    folder = Path(fetch(CONFIG)).parent
-    return Path(fetch(VOCABULARIES[0 if "registered_name" in check_config(folder, name) else 1]))
+    config = check_config(Path(fetch(CONFIG)).parent, name)
+    return Path(fetch(VOCABULARIES[0 if is_of_keras(config) else 1])), config
 
 
 def _is_there(fetch: Fetch, file: str) -> bool:

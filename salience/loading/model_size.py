@@ -10,10 +10,10 @@ A model has to fit one device as a whole: it is not split over several.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any, cast
 
-from promptlight.salience.loading.presets import find_objects, find_sizes
+from promptlight.salience.loading.families import Family, find_size_names, find_sizes, is_of_keras
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
@@ -109,33 +109,13 @@ class Room:
         return size.bytes_to_work(self.weight_bytes, on_cpu=self.on_cpu) <= self.free
 
 
-def measure_model(config: Mapping[str, Any]) -> Size | None:
-    """By the formula above from a preset's config.json, Keras's or transformers'; None if it is neither."""
+def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:
+    """By the formula above, from a config.json in Keras's format or transformers'; None if a size is missing there."""
     sizes = find_sizes(config)
-    if "class_name" in config:
-        names = ("vocabulary_size", "hidden_dim", "num_layers", "num_query_heads", "num_key_value_heads", "head_dim")
-        feed_forward = "intermediate_dim"
-        halves = 1 if "3" in str(config["class_name"]) else 2  # before Gemma 3, gate and up were counted together
-    else:
-        names = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads")
-        names, feed_forward, halves = (*names, "head_dim"), "intermediate_size", 1
-    found = [sizes.get(name) for name in (*names, feed_forward)]
+    found = [sizes.get(name) for name in astuple(find_size_names(config))]
     if not all(isinstance(one, int) for one in found):
         return None
     pieces, width, n_layers, queries, keys, head, inner = cast("list[int]", found)
-    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // halves)
+    parts = family.keras_feedforward_parts if is_of_keras(config) else 1
+    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // parts)
     return Size(pieces * width + n_layers * layer, pieces * width)
-
-
-def find_quantisations(config: Mapping[str, Any]) -> set[str]:
-    """How a preset's weights are quantised, from its config.json: Keras's modes (int8), or a method of transformers."""
-    found: set[str] = set()
-    for one in find_objects(config):
-        if (theirs := one.get("quantization_config")) is not None:
-            method = theirs.get("quant_method") if isinstance(theirs, dict) else None
-            found.add(str(method or "in a way of transformers' own"))
-        inner = one.get("config")
-        mode = inner.get("mode") if isinstance(inner, dict) else None
-        if mode and "DTypePolicy" in str(one.get("class_name")):
-            found.add(str(mode))
-    return found

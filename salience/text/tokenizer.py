@@ -10,27 +10,28 @@ import sentencepiece
 
 from promptlight.salience.errors import ModelError
 
-START_OF_TURN = "<start_of_turn>"
-END_OF_TURN = "<end_of_turn>"
+TURN_MARKS = ("<start_of_turn>", "<end_of_turn>")  # of Gemma 1 to 3
 
 
 class Tokenizer:
     """A SentencePiece vocabulary with Gemma's special pieces.
 
-    ``encode`` adds no special tokens; ``bos_id`` and ``stop_ids`` are for the caller to use.
+    ``encode`` adds no special tokens; ``bos_id``, ``eos_id`` and ``end_of_turn_id`` are for the caller to use.
+    ``turn_marks`` are the pieces that open and close a turn of a chat.
     """
 
-    def __init__(self, proto: bytes) -> None:
+    def __init__(self, proto: bytes, turn_marks: tuple[str, str] = TURN_MARKS) -> None:
         self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=proto)
+        self._turn_marks = turn_marks
         self.bos_id: int = self._processor.bos_id()
         self.eos_id: int = self._processor.eos_id()
         if self.bos_id < 0 or self.eos_id < 0:
             raise ModelError("expected a vocabulary with <bos> and <eos>, found none: is this a Gemma tokenizer?")
 
     @classmethod
-    def from_file(cls, path: str | Path) -> Tokenizer:
+    def from_file(cls, path: str | Path, turn_marks: tuple[str, str] = TURN_MARKS) -> Tokenizer:
         """Read a ``vocabulary.spm`` or ``tokenizer.model`` file."""
-        return cls(Path(path).read_bytes())
+        return cls(Path(path).read_bytes(), turn_marks)
 
     @property
     def pad_id(self) -> int:
@@ -54,22 +55,26 @@ class Tokenizer:
 
     @property
     def turn_marks(self) -> tuple[int, int]:
-        """The ids of <start_of_turn> and <end_of_turn>. Raises ModelError if the vocabulary has none."""
-        opening, closing = self._id_of(START_OF_TURN), self.end_of_turn_id
+        """The ids of the pieces that open and close a turn. Raises ModelError if the vocabulary has none."""
+        opening, closing = self._start_of_turn_id, self.end_of_turn_id
         if opening is None or closing is None:
             raise ModelError(
-                f"expected a model that chats, found a vocabulary without {START_OF_TURN}: leave --chat out"
+                f"expected a model that chats, found a vocabulary without {self._turn_marks[0]}: leave --chat out"
             )
         return opening, closing
 
     @cached_property
     def end_of_turn_id(self) -> int | None:
-        """The id of <end_of_turn>, if the vocabulary has it."""
-        return self._id_of(END_OF_TURN)
+        """The id of the piece that closes a turn, if the vocabulary has it."""
+        return self._id_of(self._turn_marks[1])
+
+    @cached_property
+    def _start_of_turn_id(self) -> int | None:
+        return self._id_of(self._turn_marks[0])
 
     @cached_property
     def _turn_ids(self) -> set[int | None]:
-        return {self._id_of(START_OF_TURN), self.end_of_turn_id} - {None}
+        return {self._start_of_turn_id, self.end_of_turn_id} - {None}
 
     def _id_of(self, piece: str) -> int | None:
         id = self._processor.piece_to_id(piece)

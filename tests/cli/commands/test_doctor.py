@@ -11,6 +11,7 @@ import pytest
 from promptlight.cli.commands import doctor
 from promptlight.cli.views import checks
 from promptlight.cli.views.checks import GIB, Check, Machine, check_device, find_fits
+from promptlight.salience.loading.handles import DEMO_FOLDER
 from tests.conftest import Command, unbind_logs
 
 SECRET = "planted-secret-0123456789"
@@ -59,16 +60,21 @@ def test_logins_are_seen_and_never_shown(promptlight: Command, monkeypatch: pyte
         assert "someone" not in shown.stdout + shown.stderr
 
 
-def test_models_on_disk_are_listed_by_their_handles(promptlight: Command, home: Path) -> None:
-    for folder in (
-        home / "kagglehub/models/keras/gemma2/keras/gemma2_instruct_2b_en/2",
-        home / "hub/models--google--gemma-2-2b-it/snapshots/abc",
-    ):
-        folder.mkdir(parents=True)
-        (folder / "config.json").write_text("{}", encoding="utf-8")
-    (home / "hub/models--other--thing/snapshots/abc").mkdir(parents=True)
+def test_models_on_disk_that_load_are_listed_by_their_handles(promptlight: Command, home: Path) -> None:
+    for folder, config in {
+        "kagglehub/models/keras/gemma2/keras/gemma2_instruct_2b_en/2": (DEMO_FOLDER / "config.json").read_text("utf-8"),
+        "kagglehub/models/keras/gemma4/keras/gemma4_2b/1": '{"registered_name": "x", "class_name": "Gemma4Backbone"}',
+        "hub/models--google--gemma-2-2b-it/snapshots/abc": '{"model_type": "gemma2"}',
+        "hub/models--me--a-tune/snapshots/abc": '{"model_type": "gemma3_text"}',
+        "hub/models--google--gemma-4-2b/snapshots/abc": '{"model_type": "gemma4"}',
+        "hub/models--other--broken-gemma/snapshots/abc": "{",
+    }.items():
+        (home / folder).mkdir(parents=True)
+        (home / folder / "config.json").write_text(config, encoding="utf-8")
+    (home / "hub/models--other--gemma-half/snapshots/abc").mkdir(parents=True)
     found = json.loads(promptlight("doctor", "--json").stdout)
-    expected = "demo, hf://google/gemma-2-2b-it, kaggle://keras/gemma2/keras/gemma2_instruct_2b_en/2"
+    kaggle = "kaggle://keras/gemma2/keras/gemma2_instruct_2b_en/2"
+    expected = f"demo, hf://google/gemma-2-2b-it, hf://me/a-tune, {kaggle}"
     assert find(found["checks"], "models on disk")["found"] == expected
 
 

@@ -8,8 +8,9 @@ import os
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import keras
 import keras_nlp
 import numpy as np
 import pytest
@@ -20,15 +21,18 @@ from promptlight.io.results.store import read_settings
 from promptlight.salience import Analysis, load_model
 from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.loading.keras import borrow_decoder
-from promptlight.salience.loading.model_size import GIB, MODELS, Room, find_quantisations, measure_model
+from promptlight.salience.loading.model_size import GIB, MODELS, Room, measure_model
+from promptlight.salience.loading.quantisation import find_quantisations
 from tests.conftest import Command, save_tiny_preset
 from tests.oracles.tiny import FAMILIES, build_backbone
 from tests.support.cramped import Cramped
 
 KERAS_2B = {  # of gemma2_instruct_2b_en
     "class_name": "GemmaBackbone",
+    "registered_name": "keras_hub>GemmaBackbone",
     "config": {
         "vocabulary_size": 256_000,
         "num_layers": 26,
@@ -52,22 +56,25 @@ TRANSFORMERS_2B = {  # of google/gemma-2-2b-it
 N_2B = 2_614_341_888  # as keras-hub and Hugging Face state it
 
 
-@pytest.mark.parametrize("config", [KERAS_2B, TRANSFORMERS_2B, {"text_config": TRANSFORMERS_2B}])
+@pytest.mark.parametrize(
+    "config", [KERAS_2B, TRANSFORMERS_2B, {"model_type": "gemma3", "text_config": TRANSFORMERS_2B}]
+)
 def test_parameters_are_counted_from_a_config(config: dict[str, Any]) -> None:
-    size = measure_model(config)
+    family = find_family(config, "it")
+    size = measure_model(config, family)
     assert size is not None
     assert size.n_parameters == pytest.approx(N_2B, rel=1e-4)
     assert size.n_embedding == 256_000 * 2304
-    assert measure_model({}) is None
-    assert measure_model({"text_config": 1}) is None
-    assert measure_model({"class_name": "GemmaBackbone", "config": []}) is None
+    assert measure_model({}, family) is None
+    assert measure_model({"text_config": 1}, family) is None
+    assert measure_model(KERAS_2B | {"config": []}, family) is None
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_count_is_kerass_own_but_for_norms(family: str) -> None:
     backbone = build_backbone(family, vocabulary_size=3000)
-    config = {"class_name": type(backbone).__name__, "config": backbone.get_config()}
-    size = measure_model(config)
+    config = cast("dict[str, Any]", keras.saving.serialize_keras_object(backbone))
+    size = measure_model(config, find_family(config, "it"))
     assert size is not None
     assert size.n_parameters == pytest.approx(backbone.count_params(), rel=0.02)
     decoder = borrow_decoder(backbone)
@@ -112,7 +119,7 @@ def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = make_hollow_preset(tmp_path / "large", TRANSFORMERS_2B)
-    monkeypatch.setattr("promptlight.salience.loading.load.free_bytes", lambda _: 12 * GIB)
+    monkeypatch.setattr("promptlight.salience.loading._devices.free_bytes", lambda _: 12 * GIB)
     refused = promptlight("show", "--prompt", "x", "--model", folder, "--device", "cpu")
     assert refused.exit_code == 4
     (line,) = refused.stderr.splitlines()

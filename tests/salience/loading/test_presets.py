@@ -19,14 +19,17 @@ import pytest
 import torch
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import check_config
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.loading.hubs import fetch_preset
 from promptlight.salience.loading.load import load_model
-from promptlight.salience.loading.presets import check_config, check_preset, read_index
+from promptlight.salience.loading.presets import check_preset
 from promptlight.salience.loading.vocabulary import load_tokenizer
+from promptlight.salience.loading.weight_files import read_index
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command, Offline
 from tests.salience.decoder.test_families import VOCABULARY, build_transformers_model
+from tests.support.presets import edit_json
 
 WEIGHTS = "model.weights.h5"
 
@@ -48,12 +51,6 @@ def preset(tiny_preset: Path, tmp_path: Path) -> Path:
     shutil.copytree(tiny_preset, folder)
     check_preset(folder, "it")
     return folder
-
-
-def edit(path: Path, change: Callable[[Any], None]) -> None:
-    value = json.loads(path.read_text(encoding="utf-8"))
-    change(value)
-    path.write_text(json.dumps(value), encoding="utf-8")
 
 
 def refused(folder: Path) -> str:
@@ -90,14 +87,14 @@ OBJECTS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "task.json"])
 @pytest.mark.parametrize("unwanted", OBJECTS, ids=lambda one: f"{one['class_name']}-{one.get('module')}")
 def test_no_class_but_gemmas_is_made(preset: Path, file: str, unwanted: dict[str, Any]) -> None:
-    edit(preset / file, lambda value: value["config"].update(dtype={"deeper": [unwanted]}))
+    edit_json(preset / file, lambda value: value["config"].update(dtype={"deeper": [unwanted]}))
     message = refused(preset)
     assert f"{file} asks for {unwanted['class_name']} of " in message
     assert "runs no code of a preset; take the preset as it was published" in message
 
 
 def test_the_outermost_class_counts_too(preset: Path) -> None:
-    edit(preset / "tokenizer.json", lambda value: value.update(OBJECTS[0]))
+    edit_json(preset / "tokenizer.json", lambda value: value.update(OBJECTS[0]))
     assert "tokenizer.json asks for Lambda of keras.layers" in refused(preset)
 
 
@@ -111,7 +108,7 @@ def test_code_of_a_transformers_folder_is_refused(tmp_path: Path, code: dict[str
 
 
 def test_a_vocabulary_lies_in_its_own_file(preset: Path) -> None:
-    edit(preset / "tokenizer.json", lambda value: value["config"].update(proto="/etc/passwd"))
+    edit_json(preset / "tokenizer.json", lambda value: value["config"].update(proto="/etc/passwd"))
     assert "tokenizer.json holds a vocabulary" in refused(preset)
 
 
@@ -277,7 +274,7 @@ def test_a_configuration_does_not_fill_the_memory(preset: Path, file: str, key: 
         inner = value["config"] if file == "config.json" else value["config"]["backbone"]["config"]
         inner[key] = 10**9
 
-    edit(preset / file, enlarge)
+    edit_json(preset / file, enlarge)
     assert f"{file} declares more than " in refused(preset)
 
 
@@ -315,7 +312,7 @@ def test_a_cached_preset_of_hugging_face_is_loaded_and_looked_at(
     assert fetched.preset == "hf://me/gemma"
     assert len(load_tokenizer("hf://me/gemma")) == len(local.tokenizer)
     (snapshot / "tokenizer.json").unlink()
-    edit(preset / "tokenizer.json", lambda value: value.update(OBJECTS[0]))
+    edit_json(preset / "tokenizer.json", lambda value: value.update(OBJECTS[0]))
     shutil.copy(preset / "tokenizer.json", snapshot)
     with pytest.raises(ModelError, match=r"^hf://me/gemma: tokenizer\.json asks for Lambda of keras\.layers"):
         load_model("hf://me/gemma")
@@ -355,7 +352,7 @@ def test_only_what_is_read_is_fetched(
     (tmp_path / "config.json").write_text(json.dumps({"class_name": "GemmaBackbone"} | config), encoding="utf-8")
     assert fetch_preset("hf://me/gemma", "it") == tmp_path
     assert fetched == ["config.json", *files]
-    edit(tmp_path / "config.json", lambda value: value.update(auto_map={"AutoModel": "x.Y"}))
+    edit_json(tmp_path / "config.json", lambda value: value.update(auto_map={"AutoModel": "x.Y"}))
     fetched.clear()
     with pytest.raises(ModelError, match=r"it: config\.json asks for code of its own"):
         fetch_preset("hf://me/gemma", "it")
@@ -383,11 +380,13 @@ def test_weights_in_several_files_are_fetched_by_their_list(tmp_path: Path, monk
 
 
 def test_the_command_line_says_it_in_one_line(promptlight: Command, preset: Path) -> None:
-    edit(preset / "config.json", lambda value: value["config"].update(dtype=OBJECTS[0]))
+    edit_json(preset / "config.json", lambda value: value["config"].update(dtype=OBJECTS[0]))
     shown = promptlight("show", "--prompt", "Hello", "--model", preset, "--device", "cpu")
     assert (shown.exit_code, shown.stdout) == (4, "")
     (line,) = shown.stderr.splitlines()
-    assert line.startswith(f"promptlight: {preset}: config.json asks for Lambda of keras.layers, which no Gemma has")
+    assert line.startswith(
+        f"promptlight: {preset}: config.json asks for Lambda of keras.layers, which no covered model has"
+    )
 
 
 def test_the_demo_and_its_family_are_known(tmp_path: Path) -> None:

@@ -10,12 +10,15 @@ import pytest
 
 from promptlight.salience import Model, Prompt
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.text.chat import MODEL, SYSTEM, USER, Message, format_turns
 from promptlight.salience.text.completion import build_completion, encode_prompt
 from promptlight.salience.text.spans import segment
+from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Granularity, Role, StopReason
 from tests.conftest import Command
 
+VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 CHAT = (Message(USER, "Can I eat  this? \n"), Message(MODEL, "It has eggs.\nAvoid."), Message(USER, "And 好 this?"))
 READ = (  # as google/gemma-2-2b-it's own template writes CHAT
     "<start_of_turn>user\nCan I eat  this?<end_of_turn>\n<start_of_turn>model\nIt has eggs.\nAvoid.<end_of_turn>\n"
@@ -89,10 +92,18 @@ def test_turns_that_are_none_are_refused(messages: list[Message], says: str) -> 
         format_turns(messages)
 
 
-def test_a_vocabulary_without_turns_is_refused(monkeypatch: pytest.MonkeyPatch, demo_model: Model) -> None:
-    monkeypatch.setattr("promptlight.salience.text.tokenizer.START_OF_TURN", "<begin>")
-    with pytest.raises(ModelError, match="leave --chat out"):
-        encode_prompt(demo_model.tokenizer, chat(*CHAT))
+def test_a_vocabulary_without_turns_is_refused() -> None:
+    tokenizer = Tokenizer.from_file(VOCABULARY, turn_marks=("<begin>", "<end_of_turn>"))
+    with pytest.raises(ModelError, match=r"found a vocabulary without <begin>: leave --chat out"):
+        encode_prompt(tokenizer, chat(*CHAT))
+
+
+def test_the_marks_of_a_turn_are_the_tokenizers() -> None:
+    tokenizer = Tokenizer.from_file(VOCABULARY, turn_marks=("a", "b"))
+    (opening, closing), old = tokenizer.turn_marks, Tokenizer.from_file(VOCABULARY).turn_marks
+    assert tokenizer.pieces([opening, closing]) == ["a", "b"]
+    assert tokenizer.end_of_turn_id == closing
+    assert [tokenizer.is_special(id) for id in (opening, closing, *old)] == [True, True, False, False]
 
 
 def test_run_reads_chats_and_makes_them_of_prompts(promptlight: Command, tmp_path: Path) -> None:

@@ -1,0 +1,101 @@
+"""The files of a preset, wherever a handle says that they lie: in a folder of the user's, or on a hub.
+
+Every function raises ModelError with what to do. Does not know: what the files are for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import CONFIG, VOCABULARIES, check_config
+from promptlight.salience.loading.families import FAMILIES, list_families
+from promptlight.salience.loading.handles import DEMO, Handle, check_folder
+from promptlight.salience.loading.hub_errors import explain_loading_error
+from promptlight.salience.loading.hubs import ADDRESSES, fetch_config, fetch_preset, fetch_vocabulary
+from promptlight.salience.loading.presets import check_link, check_preset
+
+
+def find_config(handle: Handle) -> dict[str, Any]:
+    """A preset's config.json, before anything large is fetched; a folder is looked through as a whole."""
+    if not handle.is_folder:
+        address = _find_address(handle)
+        with explaining_errors(handle):
+            return fetch_config(address, handle.preset)
+    check_folder(Path(handle.preset))
+    check_preset(Path(handle.preset), handle.preset)
+    return check_config(Path(handle.preset), handle.preset)
+
+
+def find_folder(handle: Handle) -> Path:
+    """The folder with all of a preset, fetched if need be, and looked through."""
+    if handle.is_folder:
+        return Path(handle.preset).absolute()  # a folder may have the name of a preset, which would go first
+    address = _find_address(handle)
+    with explaining_errors(handle):
+        folder = fetch_preset(address, handle.preset)
+        check_preset(folder, handle.preset)
+    return folder
+
+
+def find_vocabulary(handle: Handle) -> tuple[Path, dict[str, Any]]:
+    """The file of a preset's vocabulary, and its config.json; of a folder, without torch and Keras."""
+    if not handle.is_folder:
+        address = _find_address(handle)
+        with explaining_errors(handle):
+            return fetch_vocabulary(address, handle.preset)
+    folder = Path(handle.preset)
+    check_folder(folder)
+    check_link(folder, folder / CONFIG, handle.preset)
+    config = check_config(folder, handle.preset)
+    found = [path for name in VOCABULARIES if (path := folder / name).is_file()]
+    if not found:
+        raise ModelError(f"{folder}: expected {' or '.join(VOCABULARIES)} in it, found neither")
+    check_link(folder, found[0], handle.preset)
+    return found[0], config
+
+
+@contextlib.contextmanager
+def explaining_errors(handle: Handle) -> Generator[None]:
+    """Each library below has its own errors; ``explain_loading_error`` sorts them."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise explain_loading_error(handle, error, kaggle_login=_has_kaggle_login()) from error
+
+
+def _find_address(handle: Handle) -> str:
+    """Where a preset lies that has a name in keras-nlp, or else what the user wrote."""
+    if handle.preset.startswith(ADDRESSES):
+        return handle.preset
+    from promptlight.salience.loading.keras import find_presets  # loads torch and Keras
+
+    covered = {name for family in FAMILIES for name in find_presets(family.keras_backbone)}
+    presets = find_presets()
+    if handle.preset not in covered:
+        raise ModelError(f"{handle.preset}: {_explain_name(handle.preset, covered, known=handle.preset in presets)}")
+    return presets[handle.preset]["kaggle_handle"]
+
+
+def _explain_name(preset: str, covered: set[str], *, known: bool) -> str:
+    """What is wrong with the name of a preset."""
+    if known:
+        return f"this family is not covered; covered are {list_families()}"
+    close = difflib.get_close_matches(preset, [*covered, DEMO], n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else "expected a preset such as gemma2_instruct_2b_en,"
+    return f"unknown model; {hint} a folder, kaggle://..., hf://... or demo also work"
+
+
+def _has_kaggle_login() -> bool:
+    from kagglehub.config import get_kaggle_credentials
+
+    try:
+        return get_kaggle_credentials() is not None
+    except ValueError:  # a broken credentials file
+        return False

@@ -1,0 +1,43 @@
+"""Quantised presets: which are read, known from their config.json.
+
+Does not know: how weights are expanded, which ``keras`` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import find_objects
+
+INT8 = "int8"  # the one mode of Keras whose weights are read
+
+
+def find_quantisation(config: Mapping[str, Any], name: str) -> str | None:
+    """How a preset is quantised, None if it is not; ``name`` is what the user calls it.
+
+    Raises ModelError for all but Keras's int8.
+    """
+    found = find_quantisations(config)
+    if found - {INT8}:
+        how = ", ".join(sorted(found))
+        raise ModelError(
+            f"{name}: quantised ({how}), which is not covered: expected full weights, or Keras's int8, as"
+            " model.quantize('int8') makes it"
+        )
+    return INT8 if found else None
+
+
+def find_quantisations(config: Mapping[str, Any]) -> set[str]:
+    """How a preset's weights are quantised, from its config.json: Keras's modes (int8), or a method of transformers."""
+    found: set[str] = set()
+    for one in find_objects(config):
+        if (theirs := one.get("quantization_config")) is not None:
+            method = theirs.get("quant_method") if isinstance(theirs, dict) else None
+            found.add(str(method or "in a way of transformers' own"))
+        inner = one.get("config")
+        mode = inner.get("mode") if isinstance(inner, dict) else None
+        if mode and "DTypePolicy" in str(one.get("class_name")):
+            found.add(str(mode))
+    return found
