@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
 
     model = load_model("demo")  # or "gemma2_instruct_2b_en", a folder, hf://...
     options = AnalysisOptions(max_new_tokens=40)
-    with ResultsWriter(folder, describe_settings(model, options), describe_provenance(model)) as writer:
+    with ResultsWriter(folder, describe_settings(model.facts, options), describe_provenance(model.facts)) as writer:
         for result in analyze(prompts, model, options):
             writer.add(result)
 

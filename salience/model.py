@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -12,23 +14,46 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
 
+PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
+
+
+def find_versions() -> dict[str, str]:
+    """Versions of Python, and of all packages that can change a number."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """A loaded model: its decoder and tokenizer, and what a result must say about it.
+class ModelFacts:
+    """What is known of a model once it is loaded, here or in another process: all that a result says of it.
 
-    ``backbone`` is the Keras model whose weights the decoder runs; ``config_hash`` is of its configuration. Of a preset
-    that was ``quantised``, copies of the weights are run, expanded to ``dtype``, and the backbone is gone (None).
+    ``name`` and ``preset`` are what the user calls it and what was loaded; ``device`` and ``dtype`` are torch's names.
+    ``config_hash`` is of the configuration, ``context_length`` in tokens. ``n_bytes`` is the most that the weights take
+    while they are loaded. A preset that was ``quantised`` runs on copies of its weights, expanded to ``dtype``.
+    ``versions`` are those of the process that loaded it.
     """
 
     name: str
     preset: str
+    dtype: str
+    device: str
+    config_hash: str
+    context_length: int
+    n_bytes: int
+    quantised: str | None = None
+    versions: Mapping[str, str] = field(default_factory=find_versions)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A loaded model: its decoder and tokenizer, and the facts of it.
+
+    ``backbone`` is the Keras model whose weights the decoder runs, None where it runs copies.
+    """
+
     decoder: Decoder
     tokenizer: Tokenizer
+    facts: ModelFacts
     backbone: Any
-    context_length: int
-    config_hash: str
-    quantised: str | None = None
 
     @property
     def device(self) -> torch.device:
@@ -38,7 +63,7 @@ class Model:
     @property
     def dtype(self) -> str:
         """The weights' dtype, such as ``float32``."""
-        return str(self.decoder.embedding.dtype).removeprefix("torch.")
+        return self.facts.dtype
 
     @property
     def stops(self) -> dict[int, StopReason]:
@@ -47,21 +72,3 @@ class Model:
         if self.tokenizer.end_of_turn_id is not None:
             stops[self.tokenizer.end_of_turn_id] = StopReason.END_OF_TURN
         return stops
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelFacts:
-    """What a result says of its model, where the model itself is loaded in another process.
-
-    ``n_bytes`` is the most that its weights take while they are loaded, ``quantised`` how they were before they were
-    expanded, ``versions`` are those of that process.
-    """
-
-    name: str
-    preset: str
-    dtype: str
-    device: str
-    config_hash: str
-    n_bytes: int
-    versions: Mapping[str, str]
-    quantised: str | None = None

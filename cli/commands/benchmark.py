@@ -47,7 +47,7 @@ def run_benchmark(options: BenchmarkOptions, *, seed: int, model: str, device: s
         return
     described = {
         "benchmark": benchmark.value,
-        "model": loaded.name,
+        "model": loaded.facts.name,
         "prompts": options.n_prompts,
         "seed": seed,
         "rates": [asdict(rate) | {"rate": rate.rate, "interval": rate.interval} for rate in rates],

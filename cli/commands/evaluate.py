@@ -172,10 +172,10 @@ def load_own_model(settings: Mapping[str, Any], model: str | None, device: Devic
         if model:
             raise
         raise ModelError(f"{error}; it made these results: say where it lies now with --model") from error
-    if loaded.config_hash != settings["config_hash"]:
+    if loaded.facts.config_hash != settings["config_hash"]:
         raise ModelError(
-            f"{loaded.name}: expected the model that made these results, {settings['model']}, found one of another"
-            " shape: name that one with --model"
+            f"{loaded.facts.name}: expected the model that made these results, {settings['model']}, found one of"
+            " another shape: name that one with --model"
         )
     return loaded
 

@@ -37,7 +37,7 @@ from promptlight.salience.types import Prompt, SetAside
 if TYPE_CHECKING:
     from promptlight.io.prompts.reader import PromptReader
     from promptlight.io.results.store import ResultsWriter
-    from promptlight.salience.model import Model, ModelFacts
+    from promptlight.salience.model import ModelFacts
     from promptlight.salience.run.pipeline import AnalysisOptions
 
 SOME_SET_ASIDE = 3
@@ -90,14 +90,14 @@ def run(
     opening = open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype)
     if dry_run:
         with opening as workers:
-            settings = describe_run(workers.model, options, chat, scores)
+            settings = describe_run(workers.facts, options, chat, scores)
             print(try_run(reader, asked, workers, output, settings, as_json=as_json))
         return
     with ending_in_order(tally), opening as workers:
-        writer = open_results(output, workers.model, describe_run(workers.model, options, chat, scores), flush_every)
+        writer = open_results(output, workers.facts, describe_run(workers.facts, options, chat, scores), flush_every)
         with writer:
             plan = plan_run(reader, asked, workers, output, writer.done)
-            with show_progress(tally, workers.model, output, plan):
+            with show_progress(tally, workers.facts, output, plan):
                 explain_all(reader, writer, tally, workers.analyze)
     if tally.n_set_aside:
         raise typer.Exit(SOME_SET_ASIDE)
@@ -122,19 +122,19 @@ def open_prompts(
     return PromptReader(sources, strict=strict, reading=how, selection=which)
 
 
-def describe_run(model: Model | ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores) -> dict[str, Any]:
+def describe_run(facts: ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores) -> dict[str, Any]:
     """All that changes what is stored."""
     from promptlight.salience.run.provenance import describe_settings
 
-    return describe_settings(model, options, chat=chat) | {"scores": scores.value}
+    return describe_settings(facts, options, chat=chat) | {"scores": scores.value}
 
 
-def open_results(output: Path, model: Model | ModelFacts, settings: dict[str, Any], flush_every: int) -> ResultsWriter:
+def open_results(output: Path, facts: ModelFacts, settings: dict[str, Any], flush_every: int) -> ResultsWriter:
     """The results folder, which says how its results are made."""
     from promptlight.io.results.store import ResultsWriter
     from promptlight.salience.run.provenance import describe_provenance
 
-    return ResultsWriter(output, settings, describe_provenance(model), flush_every)
+    return ResultsWriter(output, settings, describe_provenance(facts), flush_every)
 
 
 def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:

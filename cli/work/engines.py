@@ -26,12 +26,12 @@ Analyze = Callable[[Iterable[Prompt]], Iterator[Analysis | SetAside]]
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who does the work: what their model is, and prompts to results, in order.
+    """Who does the work: the facts of their model, and prompts to results, in order.
 
     ``ask`` has a function look at the model where it is loaded, before the work begins.
     """
 
-    model: Model | ModelFacts
+    facts: ModelFacts
     n_actors: int
     ask: Callable[[Callable[[Model], Any]], Any]
     analyze: Analyze
@@ -51,7 +51,7 @@ def open_workers(
 
     loaded = load_model(model, device=device, dtype=dtype)
     yield Workers(
-        model=loaded,
+        facts=loaded.facts,
         n_actors=1,
         ask=lambda question: question(loaded),
         analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size),
@@ -83,7 +83,7 @@ def _open_actors(
             with _hearing_ray(until_closed):
                 yield from cluster.analyze(prompts, options, batch_size=batch_size)
 
-        yield Workers(model=cluster.model, n_actors=cluster.pool.n_actors, ask=ask, analyze=analyze)
+        yield Workers(facts=cluster.facts, n_actors=cluster.pool.n_actors, ask=ask, analyze=analyze)
 
 
 @contextlib.contextmanager

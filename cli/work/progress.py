@@ -18,7 +18,7 @@ from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:
-    from promptlight.salience.model import Model, ModelFacts
+    from promptlight.salience.model import ModelFacts
 
 SECONDS_BETWEEN_LINES = 5.0
 DEMO_NOTE = (
@@ -122,12 +122,12 @@ class BarWatcher(Watcher):
 
 
 @contextmanager
-def show_progress(tally: Tally, model: Model | ModelFacts, output: Path, plan: str = "") -> Iterator[None]:
+def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "") -> Iterator[None]:
     """Show the plan and then progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
-    expanded = f" ({model.quantised}, expanded)" if model.quantised else ""
-    print(f"{one_line(model.name)} in {model.dtype}{expanded} on {model.device}", file=sys.stderr)
-    if model.preset == "demo":
+    expanded = f" ({facts.quantised}, expanded)" if facts.quantised else ""
+    print(f"{one_line(facts.name)} in {facts.dtype}{expanded} on {facts.device}", file=sys.stderr)
+    if facts.preset == "demo":
         print(DEMO_NOTE, file=sys.stderr)
     if plan:
         print(plan, file=sys.stderr)

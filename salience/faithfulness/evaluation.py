@@ -241,5 +241,5 @@ def _check_log_prob(explanation: Explanation, found: float, model: Model) -> Non
     if abs(found - stored) > 0.5 + 0.1 * abs(stored):
         raise ModelError(
             f"{explanation.analysis.completion.prompt.id}: expected the log-probability {stored:.3g} that was stored,"
-            f" found {found:.3g} by {model.name}: name the model that made these results with --model"
+            f" found {found:.3g} by {model.facts.name}: name the model that made these results with --model"
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 
+from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.chunks import is_out_of_memory
 from promptlight.salience.decoder.decoder import convert_tensors
 from promptlight.salience.errors import ModelError
@@ -23,9 +24,9 @@ from promptlight.salience.loading._preset_files import explaining_errors, find_c
 from promptlight.salience.loading.families import Family, find_family, find_sizes
 from promptlight.salience.loading.handles import DEMO, DEMO_FOLDER, Handle, parse_handle
 from promptlight.salience.loading.keras import borrow_decoder, hash_config, import_keras_nlp, read_preset
-from promptlight.salience.loading.model_size import Room, Size, measure_model
+from promptlight.salience.loading.model_size import Room, Size, count_loading_bytes, measure_model
 from promptlight.salience.loading.quantisation import find_quantisation
-from promptlight.salience.model import Model
+from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.text.tokenizer import Tokenizer
 
 DEMO_CONTEXT_LENGTH = 512  # the bundled model was trained on shorter texts than its family
@@ -52,16 +53,22 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     with explaining_errors(parsed), _explaining_memory(parsed, room, size):
         backbone, vocabulary = read_preset(folder, place, None if quantised else precision)
         decoder = borrow_decoder(backbone, precision if quantised else None)
-    model = Model(
+    facts = ModelFacts(
         name=parsed.name,
         preset=DEMO if parsed.preset == str(DEMO_FOLDER) else parsed.preset,
+        dtype=room.dtype,
+        device=str(decoder.embedding.device),
+        config_hash=hash_config(backbone),
+        context_length=_find_context_length(parsed, config, family),
+        n_bytes=weight_bytes(decoder) + count_loading_bytes(decoder.embedding.numel()),
+        quantised=quantised,
+    )
+    model = Model(
         # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
         decoder=convert_tensors(decoder, torch.Tensor.detach),
         tokenizer=Tokenizer(vocabulary, family.turn_marks),
+        facts=facts,
         backbone=None if quantised else backbone,
-        context_length=_find_context_length(parsed, config, family),
-        config_hash=hash_config(backbone),
-        quantised=quantised,
     )
     if quantised:
         del backbone

@@ -88,7 +88,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
 def count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
     """What memory has to hold for a prompt."""
     n_prompt = len(encoded.ids)
-    return Need(n_prompt, min(max_new_tokens, model.context_length - n_prompt))
+    return Need(n_prompt, min(max_new_tokens, model.facts.context_length - n_prompt))
 
 
 def complete_batch(
@@ -101,7 +101,7 @@ def complete_batch(
             model.decoder,
             [encoded.ids for _, encoded in rows],
             max_new_tokens=options.max_new_tokens,
-            context_length=model.context_length,
+            context_length=model.facts.context_length,
             stops=model.stops,
             choose=choose_tokens(options.sampling, [prompts[number].id for number, _ in rows]),
         )
@@ -117,13 +117,13 @@ def complete_batch(
 def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
     """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit into the model's context."""
     needed = n_prompt_tokens + max(n_target_tokens, 1)
-    if needed > model.context_length:
+    if needed > model.facts.context_length:
         what = "prompt and target have" if n_target_tokens else "the prompt has"
         raise PromptTooLongError(
             prompt.path,
             prompt.line,
-            f"{what} {n_prompt_tokens + n_target_tokens:,} tokens, but {model.name} reads {model.context_length:,} with"
-            " what it writes: shorten it, or use a model with a longer context",
+            f"{what} {n_prompt_tokens + n_target_tokens:,} tokens, but {model.facts.name} reads"
+            f" {model.facts.context_length:,} with what it writes: shorten it, or use a model with a longer context",
         )
 
 

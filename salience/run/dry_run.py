@@ -109,7 +109,7 @@ def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text
         return Text(prompt=prompt, completion=taken, n_new=taken.n_targets)
     if not isinstance(taken, EncodedPrompt):
         return None
-    n_new = min(options.max_new_tokens, model.context_length - len(taken.ids))
+    n_new = min(options.max_new_tokens, model.facts.context_length - len(taken.ids))
     completion = build_completion(model.tokenizer, prompt, taken, [], StopReason.GIVEN)
     return Text(prompt=prompt, completion=completion, n_new=n_new)
 

@@ -71,7 +71,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         raise FoilError(f"foil {request!r}: expected gradient methods alone, found {', '.join(options.methods)}")
     contrast = None
     if request and request != AUTO:
-        contrast = find_contrast(completion, request, model.tokenizer, model.context_length)
+        contrast = find_contrast(completion, request, model.tokenizer, model.facts.context_length)
     setting = Setting(
         objective=options.objective,
         options=options.method_options,

@@ -20,7 +20,7 @@ import torch
 
 from promptlight.io.results.store import ResultsWriter
 from promptlight.salience.loading.handles import DEMO_FOLDER
-from promptlight.salience.model import Model
+from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.run.pipeline import AnalysisOptions, analyze
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Analysis, Method, Prompt
@@ -94,15 +94,16 @@ def lit_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
 
 def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
     """The library's ``analyze`` and the command's store."""
-    model = Model(
+    facts = ModelFacts(
         name="random",
         preset="random",
-        decoder=trio.decoder,
-        tokenizer=tokenizer,
-        backbone=trio.keras.backbone,
-        context_length=8192,
+        dtype=str(trio.decoder.embedding.dtype).removeprefix("torch."),
+        device=str(trio.decoder.embedding.device),
         config_hash="",
+        context_length=8192,
+        n_bytes=0,
     )
+    model = Model(decoder=trio.decoder, tokenizer=tokenizer, facts=facts, backbone=trio.keras.backbone)
 
     def work(prompts: Sequence[Prompt]) -> int:
         explained = 0

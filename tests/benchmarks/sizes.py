@@ -51,7 +51,7 @@ def measure(model: Model, n_prompt: int, n_new: int, settings: Settings) -> Tabl
         options = AnalysisOptions(explain=Explain.TARGET, keep=keep)
         results = [result for result in analyze(prompts, model, options) if isinstance(result, Analysis)]
         for scores in Scores:
-            sizes[name, scores] = store(results, describe_settings(model, options) | {"scores": scores.value})
+            sizes[name, scores] = store(results, describe_settings(model.facts, options) | {"scores": scores.value})
             table.rows.append((name, scores.value, f"{sizes[name, scores]:,.0f}"))
     table.figures |= {f"{name} {scores}": size for (name, scores), size in sizes.items()}
     for name, size in measure_inseq(n_prompt, n_new).items():

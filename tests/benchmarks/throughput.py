@@ -81,7 +81,7 @@ def work(folder: Path, n_prompts: int, watch: Stopwatch) -> list[tuple[int, int,
     prompts, out = write_prompts(folder / "prompts.jsonl", n_prompts), folder / "out"
     model, options = load_model("demo", device="cpu"), AnalysisOptions(max_new_tokens=20)
     marks: list[tuple[int, int, float, int]] = []
-    with ResultsWriter(out, describe_settings(model, options), {}) as writer:
+    with ResultsWriter(out, describe_settings(model.facts, options), {}) as writer:
         records = (record for record in watch.timed("reading", PromptReader(prompts)) if isinstance(record, Prompt))
         for number, result in enumerate(analyze(records, model, options, batch_size=32), 1):
             assert isinstance(result, Analysis)

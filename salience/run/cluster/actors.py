@@ -21,7 +21,6 @@ from promptlight.salience.run.batches import set_aside
 from promptlight.salience.run.cluster.pool import Pool
 from promptlight.salience.run.cluster.transport import pack_table
 from promptlight.salience.run.pipeline import analyze
-from promptlight.salience.run.provenance import describe_model
 
 Answer = TypeVar("Answer")
 
@@ -65,7 +64,7 @@ class Explainer:
         self._model = _load_here(loading, n_threads)
         self._options = options
         self._ledger = ledger
-        check_same(describe_model(self._model), expected)
+        check_same(self._model.facts, expected)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
         """A row with each prompt's result."""

@@ -42,7 +42,6 @@ from promptlight.salience.run.cluster.transport import (
     pack_batches,
     take_window,
 )
-from promptlight.salience.run.provenance import describe_model
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 
@@ -57,9 +56,9 @@ class ClusterOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster that is ready: ``model`` says what its actors run."""
+    """A cluster that is ready, and the facts of the model that its actors run."""
 
-    model: ModelFacts
+    facts: ModelFacts
     pool: Pool
     loading: Loading
     loaded: ModelFacts  # as an actor sees it, with the folder's whole path
@@ -134,12 +133,16 @@ def open_cluster(
         )
         scout = send_scout(loading, n_gpus)
         try:
-            loaded = _ask(scout, describe_model, 1)
+            loaded = _ask(scout, _get_facts, 1)
             pool = plan_pool(nodes, n_gpus, loaded.n_bytes, options.actors, can_grow=not is_ours)
-            model = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
-            yield Cluster(model=model, pool=pool, loading=loading, loaded=loaded, scout=scout)
+            facts = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
+            yield Cluster(facts=facts, pool=pool, loading=loading, loaded=loaded, scout=scout)
         finally:
             ray.kill(scout)
+
+
+def _get_facts(model: Model) -> ModelFacts:
+    return model.facts
 
 
 def _ask(scout: Any, question: Callable[[Model], Answer], n_threads: int) -> Answer:

@@ -64,7 +64,7 @@ def test_the_columns_are_the_schemas_and_the_rows_are_the_first_records(
             demo_model.decoder,
             [ids],
             max_new_tokens=6,
-            context_length=demo_model.context_length,
+            context_length=demo_model.facts.context_length,
             stops=demo_model.stops,
         )
         assert [token["id"] for token in row["tokens"]] == [*ids, *alone.ids]

@@ -102,4 +102,4 @@ def test_salience_is_autograd_on_the_transformers_model(pair: tuple[Any, Model])
 
 
 def test_context_length_is_read_from_the_folder(pair: tuple[Any, Model]) -> None:
-    assert pair[1].context_length == 128
+    assert pair[1].facts.context_length == 128

@@ -7,12 +7,14 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.handles import DEMO_FOLDER
@@ -32,8 +34,8 @@ def logits(model: Model) -> torch.Tensor:
 
 
 def test_the_demo_writes_text_and_knows_its_limits(demo_model: Model) -> None:
-    assert (demo_model.name, demo_model.preset, demo_model.dtype) == ("demo", "demo", "float32")
-    assert demo_model.context_length == DEMO_CONTEXT_LENGTH == 512
+    assert (demo_model.facts.name, demo_model.facts.preset, demo_model.dtype) == ("demo", "demo", "float32")
+    assert demo_model.facts.context_length == DEMO_CONTEXT_LENGTH == 512
     assert len(demo_model.tokenizer) == demo_model.decoder.embedding.shape[0]
     ids = [
         demo_model.tokenizer.bos_id,
@@ -43,10 +45,17 @@ def test_the_demo_writes_text_and_knows_its_limits(demo_model: Model) -> None:
     assert "".join(demo_model.tokenizer.pieces(list(new.ids))).strip("▁")
 
 
+def test_facts_are_those_of_the_weights_that_were_loaded(demo_model: Model) -> None:
+    facts = demo_model.facts
+    assert (facts.device, facts.dtype) == (str(demo_model.device), "float32")
+    assert facts.n_bytes == weight_bytes(demo_model.decoder) + 8 * demo_model.decoder.embedding.numel()
+    assert (facts.quantised, facts.versions["torch"]) == (None, version("torch"))
+
+
 def test_bfloat16_is_the_same_model_to_rounding(demo_model: Model) -> None:
     half = load_model("demo", device="cpu", dtype="bfloat16")
     assert half.dtype == "bfloat16"
-    assert half.config_hash == demo_model.config_hash
+    assert half.facts.config_hash == demo_model.facts.config_hash
     assert torch.equal(half.decoder.embedding, demo_model.decoder.embedding.bfloat16())
     error = (logits(half).float() - logits(demo_model)).norm() / logits(demo_model).norm()
     assert 0 < error < 0.05
@@ -60,10 +69,10 @@ def test_a_cached_preset_is_the_folders_model_and_asks_no_network(
     cached, local = load_model(handle), load_model(str(tiny_preset))
     assert no_network.attempts == []
     assert torch.equal(logits(cached), logits(local))
-    assert cached.config_hash == local.config_hash
-    assert cached.preset == handle.removeprefix("mine:")  # not where the cache happens to be
-    assert cached.name == ("mine" if handle.startswith("mine") else handle)
-    assert cached.context_length == 8192
+    assert cached.facts.config_hash == local.facts.config_hash
+    assert cached.facts.preset == handle.removeprefix("mine:")  # not where the cache happens to be
+    assert cached.facts.name == ("mine" if handle.startswith("mine") else handle)
+    assert cached.facts.context_length == 8192
 
 
 @pytest.mark.parametrize("handle", [PRESET, f"./{PRESET}", f"mine:{PRESET}"])

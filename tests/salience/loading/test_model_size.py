@@ -173,7 +173,7 @@ def assert_rounded(found: np.ndarray, expected: np.ndarray) -> None:
 
 def test_int8_weights_are_what_rounding_leaves_of_the_full_ones(full: Path, small: Path) -> None:
     whole, ours = load_model(str(full), device="cpu"), load_model(str(small), device="cpu")
-    assert (ours.quantised, ours.dtype, ours.backbone) == ("int8", "float32", None)
+    assert (ours.facts.quantised, ours.dtype, ours.backbone) == ("int8", "float32", None)
     for expected, layer in zip(whole.decoder.layers, ours.decoder.layers, strict=True):
         for name in ("query_key_value", "attention_output", "gate", "up", "down"):
             found = getattr(layer, name).numpy()

@@ -309,7 +309,7 @@ def test_a_cached_preset_of_hugging_face_is_loaded_and_looked_at(
     snapshot = lay_into_hugging_face_cache(preset, tmp_path / "hub")
     fetched, local = load_model("hf://me/gemma"), load_model(str(preset))
     assert torch.equal(fetched.decoder.embedding, local.decoder.embedding)
-    assert fetched.preset == "hf://me/gemma"
+    assert fetched.facts.preset == "hf://me/gemma"
     assert len(load_tokenizer("hf://me/gemma")) == len(local.tokenizer)
     (snapshot / "tokenizer.json").unlink()
     edit_json(preset / "tokenizer.json", lambda value: value.update(OBJECTS[0]))
@@ -326,7 +326,7 @@ def test_a_transformers_preset_of_hugging_face_says_its_context_length(
     build_transformers_model("gemma2", len(Tokenizer.from_file(VOCABULARY))).save_pretrained(folder)
     shutil.copy(VOCABULARY, folder / "tokenizer.model")
     lay_into_hugging_face_cache(folder, tmp_path / "hub")
-    assert load_model("hf://me/gemma").context_length == 128
+    assert load_model("hf://me/gemma").facts.context_length == 128
 
 
 @pytest.mark.parametrize(

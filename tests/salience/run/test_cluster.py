@@ -186,6 +186,7 @@ def test_a_worker_with_another_model_or_other_packages_is_refused() -> None:
         dtype="float32",
         device="cpu",
         config_hash="a",
+        context_length=512,
         n_bytes=1,
         versions={"torch": "2.13"},
     )
@@ -482,7 +483,7 @@ def test_a_killed_scout_starts_again_and_answers(tmp_path: Path, ray_address: st
         if not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)
-        return model.name
+        return model.facts.name
 
     with open_cluster("demo", device="cpu", options=ClusterOptions(actors=1)) as cluster:
         assert cluster.ask(die_once) == "demo"

@@ -138,7 +138,8 @@ def test_bytes_are_foretold_within_a_factor_of_one_and_a_half(
         )
         rows = [estimate_row(text.need.n_prompt, text.n_new, sampled.spans_per_token, kept) for text in sampled.texts]
         folder = tmp_path / f"{n_prompt}"
-        with ResultsWriter(folder, describe_settings(demo_model, options) | {"scores": scores.value}, {}, 4) as writer:
+        settings = describe_settings(demo_model.facts, options) | {"scores": scores.value}
+        with ResultsWriter(folder, settings, {}, 4) as writer:
             for result in analyze(prompts, demo_model, options):
                 writer.add(result)
         real = sum(path.stat().st_size for path in folder.glob("*.parquet"))
