@@ -24,6 +24,8 @@ from promptlight.salience.errors import UsageError
 
 FloatArray = NDArray[np.float32]
 
+PAD_ID = 0  # the id of <pad> in every Gemma vocabulary
+
 
 class Role(StrEnum):
     """What a token is: part of the prompt, part of the completion, or put there by the model's format."""

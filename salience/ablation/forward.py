@@ -41,9 +41,8 @@ from promptlight.salience.decoder.decoder import (
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.objectives import objective_value
 from promptlight.salience.options.methods import Ablate
-from promptlight.salience.types import Objective
+from promptlight.salience.types import PAD_ID, Objective
 
-PAD_ID = 0  # in every Gemma vocabulary
 CPU_ROWS = 8  # beyond these a CPU gains nothing
 FILLING = -1  # the stream of what fills a row up
 

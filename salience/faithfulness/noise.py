@@ -24,7 +24,6 @@ def recompute_with_noise(
         objective=salience.objective,
         options=options,
         special=[token.role is Role.SPECIAL for token in completion.tokens],
-        pad_id=model.tokenizer.pad_id,
         name=seed,
         shift=noise,
     )

@@ -54,7 +54,6 @@ class Setting:
     objective: Objective = Objective.LOGPROB
     options: MethodOptions = field(default_factory=MethodOptions)
     special: Sequence[bool] | None = None
-    pad_id: int = 0
     contrast: Contrast | None = None
     runner_up: bool = False
     name: str = ""
@@ -186,7 +185,7 @@ class _Work:
 
     def _integrate(self, x: Tensor) -> SalienceMap:
         inquiry, options = self.plain.inquiry, self.setting.options
-        baseline = make_baseline(inquiry.decoder, x, self.special, options.ig_baseline, self.setting.pad_id)
+        baseline = make_baseline(inquiry.decoder, x, self.special, options.ig_baseline)
         probed = [inquiry.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
         values = np.array([*probed, self.values])
         scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))

@@ -30,6 +30,7 @@ from torch import Tensor
 from promptlight.salience.decoder.decoder import Decoder, at_least_float32
 from promptlight.salience.gradients.span_sums import Reduction, Scores, take_product
 from promptlight.salience.options.methods import Baseline
+from promptlight.salience.types import PAD_ID
 
 N_PROBES, PROBE_POWER, EVEN_PART = 64, 4, 0.1
 
@@ -37,7 +38,7 @@ ScoreAt = Callable[[Tensor, Reduction], Scores]
 """Embeddings [L, D] and what makes a score of a gradient -> scores by the gradients there."""
 
 
-def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Baseline, pad_id: int) -> Tensor:
+def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Baseline) -> Tensor:
     """Where the path begins, [L, D]: embeddings ``x`` of special tokens, and the baseline's vector elsewhere."""
     wide = at_least_float32(decoder.embedding.dtype)
     match kind:
@@ -46,7 +47,7 @@ def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Ba
         case Baseline.MEAN:
             vector = decoder.embedding.mean(dim=0, dtype=wide)
         case Baseline.PAD:
-            vector = decoder.embedding[pad_id]
+            vector = decoder.embedding[PAD_ID]
     kept = torch.tensor(list(special[: len(x)]), device=x.device)
     return torch.where(kept[:, None], x, vector.to(x.dtype))
 

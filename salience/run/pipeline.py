@@ -76,7 +76,6 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         objective=options.objective,
         options=options.method_options,
         special=[token.role is Role.SPECIAL for token in completion.tokens],
-        pad_id=model.tokenizer.pad_id,
         contrast=contrast,
         runner_up=request == AUTO,
         name=completion.prompt.id,

@@ -33,11 +33,6 @@ class Tokenizer:
         """Read a ``vocabulary.spm`` or ``tokenizer.model`` file."""
         return cls(Path(path).read_bytes(), turn_marks)
 
-    @property
-    def pad_id(self) -> int:
-        """The id of <pad>; 0 in every Gemma vocabulary, and where a vocabulary has none."""
-        return max(0, self._processor.pad_id())
-
     def __len__(self) -> int:
         return self._processor.vocab_size()
 

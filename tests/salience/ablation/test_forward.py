@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from promptlight.salience.ablation import forward as ablation
-from promptlight.salience.ablation.forward import PAD_ID, Ablate, lay_out_streams, plan_batch, score_ablations
+from promptlight.salience.ablation.forward import Ablate, lay_out_streams, plan_batch, score_ablations
 from promptlight.salience.decoder.decoder import Decoder, convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.loading.keras import borrow_decoder
-from promptlight.salience.types import Objective
+from promptlight.salience.types import PAD_ID, Objective
 from tests.oracles import plain
 from tests.oracles.reference import logits_from_embeddings
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids, in_dtype

@@ -19,7 +19,7 @@ from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, co
 from promptlight.salience.gradients.integrated import cut_path, make_baseline, place_probes
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.methods import Baseline, MethodOptions
-from promptlight.salience.types import Granularity, Method, Objective, SalienceMap, Segmentation
+from promptlight.salience.types import PAD_ID, Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain
 from tests.oracles.tiny import build_backbone, draw_ids
 
@@ -108,10 +108,10 @@ def test_divergence_needs_something_left_of_the_prompt(backbone: Any) -> None:
 # ---- integrated gradients -------------------------------------------------------------------------------------------
 
 
-def baseline_of(backbone: Any, kind: Baseline, pad_id: int) -> Tensor:
+def baseline_of(backbone: Any, kind: Baseline) -> Tensor:
     """Restated: special tokens as they are, all others one vector."""
     table = backbone.token_embedding.embeddings.value.detach().double()
-    vectors = {Baseline.ZERO: torch.zeros(table.shape[1]), Baseline.MEAN: table.mean(0), Baseline.PAD: table[pad_id]}
+    vectors = {Baseline.ZERO: torch.zeros(table.shape[1]), Baseline.MEAN: table.mean(0), Baseline.PAD: table[PAD_ID]}
     rows = [table[id] if special else vectors[kind].double() for id, special in zip(IDS, SPECIAL, strict=True)]
     return torch.stack(rows)
 
@@ -119,10 +119,9 @@ def baseline_of(backbone: Any, kind: Baseline, pad_id: int) -> Tensor:
 @pytest.mark.parametrize("kind", Baseline)
 def test_integrated_gradients_add_up_to_the_change_and_say_by_how_much_they_miss(backbone: Any, kind: Baseline) -> None:
     options = MethodOptions(ig_steps=32, ig_baseline=kind)
-    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options, pad_id=9)
+    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options)
     ends = [
-        plain.log_probabilities(backbone, at).detach()
-        for at in (embeddings_of(backbone), baseline_of(backbone, kind, 9))
+        plain.log_probabilities(backbone, at).detach() for at in (embeddings_of(backbone), baseline_of(backbone, kind))
     ]
     changes = [(ends[0] - ends[1])[target - 1, IDS[target]].item() for target in range(P, T)]
     assert found.scores is not None
@@ -139,9 +138,9 @@ def test_integrated_gradients_add_up_to_the_change_and_say_by_how_much_they_miss
 def test_integrated_gradients_are_the_integral(backbone: Any) -> None:
     """Against Simpson's rule with autograd on the reference."""
     options = MethodOptions(ig_steps=200, ig_baseline=Baseline.PAD)
-    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options, pad_id=9).scores
+    found = explain(backbone, Method.INTEGRATED_GRADIENTS, options=options).scores
     assert found is not None
-    x, start, target, n = embeddings_of(backbone), baseline_of(backbone, Baseline.PAD, 9), 15, 200
+    x, start, target, n = embeddings_of(backbone), baseline_of(backbone, Baseline.PAD), 15, 200
     total = torch.zeros_like(x)
     for number in range(n + 1):
         weight = (1 if number in (0, n) else 4 if number % 2 else 2) / (3 * n)
@@ -186,7 +185,7 @@ def test_a_baseline_is_of_the_embeddings_dtype_and_leaves_special_tokens_alone(b
     decoder = convert_tensors(frozen(backbone), torch.Tensor.bfloat16)
     x = decoder.embed(torch.tensor(IDS[:-1])).float()
     for kind in Baseline:
-        placed = make_baseline(decoder, x, SPECIAL, kind, 9)
+        placed = make_baseline(decoder, x, SPECIAL, kind)
         assert placed.dtype == torch.float32
         assert torch.equal(placed[[0, 5]], x[[0, 5]])
         assert (placed[1] == placed[2]).all()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from promptlight.salience.text.pieces import Layout, align, is_byte_piece, lay_out
 from promptlight.salience.text.tokenizer import Tokenizer
+from promptlight.salience.types import PAD_ID
 
 PIZZA = ["<0xF0>", "<0x9F>", "<0x8D>", "<0x95>"]  # 🍕
 
@@ -27,6 +28,10 @@ def shown(layout: Layout) -> list[str]:
 @cache
 def demo_tokenizer() -> Tokenizer:
     return Tokenizer(files("promptlight.salience.demo").joinpath("assets/tokenizer/vocabulary.spm").read_bytes())
+
+
+def test_pad_is_where_every_gemma_vocabulary_has_it() -> None:
+    assert demo_tokenizer().pieces([PAD_ID]) == ["<pad>"]
 
 
 def test_the_example_in_the_docs() -> None:
