@@ -19,7 +19,8 @@ from tests.support.paths import ROOT
 PACKAGES = ("cli", "salience", "io")
 HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, from the ground up
     "salience": (
-        ("types", "errors", "statistics", "demo"),
+        ("errors", "statistics", "demo"),
+        ("types",),
         ("text",),
         ("options", "explain"),
         ("decoder",),
@@ -35,8 +36,10 @@ FLOORS = {
     f"{house}.{room}": floor for house, floors in HOUSES.items() for floor, rooms in enumerate(floors) for room in rooms
 }
 BELOW = {"salience": (), "io": ("salience",), "cli": ("io", "salience")}  # whose rooms a house may use
-WITHOUT_TORCH = {  # the three lowest floors of the science, and all of the disk
-    room for room, floor in FLOORS.items() if room.startswith("io.") or (room.startswith("salience.") and floor < 3)
+WITHOUT_TORCH = {  # what lies below the decoder in the science, and all of the disk
+    room
+    for room, floor in FLOORS.items()
+    if room.startswith("io.") or (room.startswith("salience.") and floor < FLOORS["salience.decoder"])
 }
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
