@@ -4,7 +4,7 @@
     ├── InputError      a prompt file or one of its records can't be used
     │   └── PromptTooLongError   a prompt does not fit the model
     ├── FoilError       a foil does not fit the completion that it is to be contrasted with
-    ├── SamplesError    too few samples for a prompt's spans
+    ├── TooFewAblationsError     too few ablations to score a prompt's spans
     ├── ModelError      a model can't be found, read or run
     │   └── OutOfMemoryError     not even one target fits into memory
     ├── OutputError     a results folder or an output file can't be read or written
@@ -49,8 +49,8 @@ class FoilError(PromptlightError):
     exit_code = 3
 
 
-class SamplesError(PromptlightError):
-    """Too few samples for the spans of a prompt; its record is set aside."""
+class TooFewAblationsError(PromptlightError):
+    """Too few ablations to score the spans of a prompt; its record is set aside."""
 
     exit_code = 3
 

@@ -25,7 +25,7 @@ from promptlight.cli.options.shared import (
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.salience.errors import ModelError, UsageError
-from promptlight.salience.options.methods import Ablate
+from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Analysis
 
@@ -41,9 +41,9 @@ class Measuring:
     """What is measured, and with which model."""
 
     ablate: Annotated[
-        Ablate,
+        AblationKind,
         typer.Option(help="How sources are taken away: they become the mean embedding, are cut out, or become <pad>."),
-    ] = Ablate.MASK_EMBEDDING
+    ] = AblationKind.MASK_EMBEDDING
     samples: Annotated[int, typer.Option(min=1, help="Random orders that each prompt is compared with.")] = 20
     noise_samples: Annotated[
         int, typer.Option(min=0, help="Noisy texts on which gradients are computed again; 0 measures none.")

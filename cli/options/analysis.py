@@ -26,7 +26,7 @@ from promptlight.cli.options.shared import (
     TopPOption,
 )
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import Ablate, MethodOptions, ShapleySampling
+from promptlight.salience.options.methods import AblationKind, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ class Explaining:
     smoothgrad_samples: SmoothgradSamplesOption = MethodOptions.smoothgrad_samples
     smoothgrad_noise: SmoothgradNoiseOption = MethodOptions.smoothgrad_noise
     sources: SourcesOption = Granularity.LINE
-    ablate: AblateOption = Ablate.MASK_EMBEDDING
-    samples: SamplesOption = MethodOptions.samples
+    ablate: AblateOption = AblationKind.MASK_EMBEDDING
+    samples: SamplesOption = MethodOptions.ablations
     shapley: ShapleyOption = ShapleySampling.KERNEL
     targets: TargetsOption = Granularity.TOKEN
     store: StoreOption = None
@@ -86,7 +86,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
             smoothgrad_noise=explaining.smoothgrad_noise,
             sources=explaining.sources,
             ablate=explaining.ablate,
-            samples=explaining.samples,
+            ablations=explaining.samples,
             shapley=explaining.shapley,
             seed=seed,
         ),

@@ -11,7 +11,7 @@ import typer
 from promptlight.cli.views.look import Marking, Spacing
 from promptlight.io.results.digits import Scores
 from promptlight.io.tables.tidy import TableFormat
-from promptlight.salience.options.methods import Ablate, Baseline, ShapleySampling
+from promptlight.salience.options.methods import AblationKind, Baseline, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective, Pooling
 
 
@@ -119,7 +119,7 @@ SourcesOption = Annotated[
     Granularity, typer.Option("--sources", help="What occlusion, lime, shap and surrogate take away.")
 ]
 AblateOption = Annotated[
-    Ablate, typer.Option(help="How: their tokens become the mean embedding, are cut out, or become <pad>.")
+    AblationKind, typer.Option(help="How: their tokens become the mean embedding, are cut out, or become <pad>.")
 ]
 SamplesOption = Annotated[int, typer.Option(min=1, help="How many texts lime, shap and surrogate try per prompt.")]
 ShapleyOption = Annotated[

@@ -1,4 +1,4 @@
-"""Which spans stay: the ablations that each perturbation method asks for.
+"""Which spans stay: the ablations that each ablation method asks for.
 
 A *coalition* is a set of spans that are kept, a row of bool [n, S]. Everything random comes from the generator that is
 passed in. Nothing here knows what a coalition is worth.

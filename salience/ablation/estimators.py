@@ -27,7 +27,7 @@ from promptlight.salience.ablation.coalitions import (
     leave_one_out,
 )
 from promptlight.salience.ablation.regression import fit_lasso, fit_ridge
-from promptlight.salience.errors import SamplesError
+from promptlight.salience.errors import TooFewAblationsError
 from promptlight.salience.statistics import BoolArray, WideArray
 
 ValueOf = Callable[[BoolArray], WideArray]
@@ -87,7 +87,7 @@ def estimate_occlusion(game: Game) -> Estimate:
     return game.estimate((game.full - game.values(leave_one_out(game.n_spans))).T, None)
 
 
-def estimate_lime(game: Game, samples: int, stream: np.random.Generator, *, ridge: float = 1.0) -> Estimate:
+def estimate_lime(game: Game, n_ablations: int, stream: np.random.Generator, *, ridge: float = 1.0) -> Estimate:
     """LIME (Ribeiro et al., arXiv:1602.04938), with the choices that its authors' code makes for text.
 
     1 to S spans are removed at random; a coalition with the share k of a target's sources weighs
@@ -95,7 +95,7 @@ def estimate_lime(game: Game, samples: int, stream: np.random.Generator, *, ridg
     none on the intercept) of the values, the value of all spans among them.
     """
     n_spans = game.n_spans
-    kept = np.concatenate([np.ones((1, n_spans), dtype=np.bool_), draw_sizes_evenly(samples, n_spans, stream)])
+    kept = np.concatenate([np.ones((1, n_spans), dtype=np.bool_), draw_sizes_evenly(n_ablations, n_spans, stream)])
     values = game.values(kept)
     scores, errors = np.zeros(game.sources.shape), np.zeros(game.sources.shape)
     for rows, columns in game.groups():
@@ -111,30 +111,30 @@ def estimate_lime(game: Game, samples: int, stream: np.random.Generator, *, ridg
     return game.estimate(scores, errors)
 
 
-def estimate_surrogate(game: Game, samples: int, stream: np.random.Generator, penalty: WideArray) -> Estimate:
+def estimate_surrogate(game: Game, n_ablations: int, stream: np.random.Generator, penalty: WideArray) -> Estimate:
     """ContextCite (Cohen-Wang et al., arXiv:2409.00729): a sparse linear model of the values of random coalitions.
 
     Each span is kept with probability 1/2; the scores are the lasso's coefficients, with a ``penalty`` [targets] each.
     """
-    kept = draw_halves(samples, game.n_spans, stream)
+    kept = draw_halves(n_ablations, game.n_spans, stream)
     scores, errors = fit_lasso(kept.astype(np.float64), game.values(kept), penalty, game.sources, stream)
     return game.estimate(scores, errors)
 
 
-def estimate_shapley_by_kernel(game: Game, samples: int, stream: np.random.Generator) -> Estimate:
+def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.Generator) -> Estimate:
     """Kernel SHAP (Lundberg and Lee, arXiv:1705.07874) with paired sampling (Covert and Lee, arXiv:2012.01536).
 
     Least squares over coalitions drawn from the Shapley kernel, such that the scores add up to v(all) - v(none). All
-    coalitions are taken where there are no more of them than ``samples``, and the result is exact. Raises SamplesError
-    where the regression has too few samples.
+    coalitions are taken where there are no more of them than ``n_ablations``, and the result is exact. Raises
+    TooFewAblationsError where the regression has too few of them.
     """
-    if can_enumerate(game, samples):
+    if can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
-    n_spans, n_pairs = game.n_spans, samples // 2
-    if samples < 4 * n_spans:
-        raise SamplesError(
-            f"expected at least {4 * n_spans} samples, four for each of {n_spans} source spans, found {samples}: ask"
-            " for more, cut the sources more coarsely, or sample orders"
+    n_spans, n_pairs = game.n_spans, n_ablations // 2
+    if n_ablations < 4 * n_spans:
+        raise TooFewAblationsError(
+            f"expected at least {4 * n_spans} ablations, four for each of {n_spans} source spans, found {n_ablations}:"
+            " ask for more, cut the sources more coarsely, or sample orders"
         )
     kept = draw_pairs(n_pairs, n_spans, stream)
     values = game.values(kept)
@@ -147,7 +147,7 @@ def estimate_shapley_by_kernel(game: Game, samples: int, stream: np.random.Gener
             basis = sum_zero_basis(len(columns))
             part = kept[:, columns].astype(np.float64)
             weights = kernel_weights(kept, columns)
-            check_rank((part @ basis)[weights > 0], samples)
+            check_rank((part @ basis)[weights > 0], n_ablations)
             left = values[:, rows] - game.empty[rows] - part @ even.T
             found, covariance = fit_ridge(part @ basis, left, weights, np.full(len(columns) - 1, 1e-9), together=2)
             scores[np.ix_(rows, columns)] += (basis @ found).T
@@ -155,20 +155,20 @@ def estimate_shapley_by_kernel(game: Game, samples: int, stream: np.random.Gener
     return game.estimate(scores, errors)
 
 
-def estimate_shapley_by_orders(game: Game, samples: int, stream: np.random.Generator) -> Estimate:
+def estimate_shapley_by_orders(game: Game, n_ablations: int, stream: np.random.Generator) -> Estimate:
     """Shapley values as means over random orders in which spans join (Castro et al. 2009).
 
     A span's score is the mean of what it adds to those before it; the standard error is that of the mean. All
-    coalitions are taken where there are no more of them than ``samples``. Raises SamplesError where not even two orders
-    can be followed.
+    coalitions are taken where there are no more of them than ``n_ablations``. Raises TooFewAblationsError where not
+    even two orders can be followed.
     """
-    if can_enumerate(game, samples):
+    if can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
-    n_orders = samples // (game.n_spans - 1)  # the values of all and of none are known
+    n_orders = n_ablations // (game.n_spans - 1)  # the values of all and of none are known
     if n_orders < 2:
-        raise SamplesError(
-            f"expected at least {2 * game.n_spans - 2} samples to follow two orders of {game.n_spans} source spans,"
-            f" found {samples}: ask for more, or cut the sources more coarsely"
+        raise TooFewAblationsError(
+            f"expected at least {2 * game.n_spans - 2} ablations to follow two orders of {game.n_spans} source spans,"
+            f" found {n_ablations}: ask for more, or cut the sources more coarsely"
         )
     orders = draw_orders(n_orders, game.n_spans, stream)
     values = game.values(np.concatenate([join_in_order(order) for order in orders]))
@@ -178,17 +178,18 @@ def estimate_shapley_by_orders(game: Game, samples: int, stream: np.random.Gener
     return game.estimate(added.mean(axis=0).T, added.std(axis=0, ddof=1).T / math.sqrt(n_orders))
 
 
-def check_rank(design: WideArray, samples: int) -> None:
-    """Raise SamplesError where coalitions leave some spans undistinguished: a regression would make up their scores."""
+def check_rank(design: WideArray, n_ablations: int) -> None:
+    """Raise TooFewAblationsError where coalitions don't tell some spans apart: a fit would make up their scores."""
     if np.linalg.matrix_rank(design) < design.shape[1]:
-        raise SamplesError(
-            f"{samples} samples happen to leave some source spans undistinguished: ask for more, or take another seed"
+        raise TooFewAblationsError(
+            f"{n_ablations} ablations happen to leave some source spans undistinguished: ask for more, or take another"
+            " seed"
         )
 
 
-def can_enumerate(game: Game, samples: int) -> bool:
-    """Whether all coalitions, without all and none, are at most ``samples``."""
-    return game.n_spans < 2 or (game.n_spans < 60 and 2**game.n_spans - 2 <= samples)
+def can_enumerate(game: Game, n_ablations: int) -> bool:
+    """Whether all coalitions, without all and none, are at most ``n_ablations``."""
+    return game.n_spans < 2 or (game.n_spans < 60 and 2**game.n_spans - 2 <= n_ablations)
 
 
 def enumerate_shapley(game: Game) -> Estimate:

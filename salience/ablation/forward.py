@@ -1,8 +1,8 @@
 """What the model makes of a text with parts taken away: the objective of every target, for many ablations at once.
 
-An ablation keeps some source spans and removes the others. How a span is removed is a choice (``Ablate``). A target is
-scored as it was written: its own tokens are never removed, nor is anything from the start of the source span that it
-begins in, for only sources that lie wholly before a target are its sources.
+An ablation keeps some source spans and removes the others. How a span is removed is a choice (``AblationKind``). A
+target is scored as it was written: its own tokens are never removed, nor is anything from the start of the source span
+that it begins in, for only sources that lie wholly before a target are its sources.
 
 One forward scores one ablation for all targets, though each target needs another part of the text intact. The method:
  1. *Streams.* Stream 0 holds the text with the spans removed. For each place at which targets begin to be intact (their
@@ -40,7 +40,7 @@ from promptlight.salience.decoder.decoder import (
 )
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.objectives import objective_value
-from promptlight.salience.options.methods import Ablate
+from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 
 CPU_ROWS = 8  # beyond these a CPU gains nothing
@@ -113,7 +113,7 @@ def score_ablations(
     removable: NDArray[np.bool_],
     kept: NDArray[np.bool_],
     *,
-    ablate: Ablate,
+    ablate: AblationKind,
     objective: Objective = Objective.LOGPROB,
     batch: int | None = None,
 ) -> NDArray[np.float64]:
@@ -166,15 +166,15 @@ def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, 
     return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
 
 
-def _filler(decoder: Decoder, ablate: Ablate) -> Tensor | None:
+def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:
     """The embedding [D] that takes a removed token's place."""
     match ablate:
-        case Ablate.MASK_EMBEDDING:
+        case AblationKind.MASK_EMBEDDING:
             wide = at_least_float32(decoder.embedding.dtype)
             return decoder.embedding.mean(dim=0, dtype=wide).to(decoder.embedding.dtype)
-        case Ablate.PAD:
+        case AblationKind.PAD:
             return decoder.embedding[PAD_ID]
-        case Ablate.DROP:
+        case AblationKind.DROP:
             return None
 
 

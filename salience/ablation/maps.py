@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from promptlight.salience.ablation.scores import compute_perturbation, spread_over_tokens
+from promptlight.salience.ablation.scores import compute_ablation_scores, spread_over_tokens
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.spans import segment
@@ -26,7 +26,7 @@ from promptlight.salience.types import (
 )
 
 
-def explain_by_removal(
+def explain_by_ablation(
     decoder: Decoder,
     completion: Completion,
     segmentations: Mapping[Granularity, Segmentation],
@@ -36,7 +36,7 @@ def explain_by_removal(
     *,
     unit: Granularity = Granularity.TOKEN,
 ) -> SalienceMap:
-    """A map by one of the perturbation methods. Raises SamplesError if the samples are too few for the prompt's spans.
+    """A map by one of the ablation methods. Raises TooFewAblationsError.
 
     ``unit`` other than TOKEN leaves all targets but those of that granularity out. A target's first token is left out
     where nothing predicts it.
@@ -47,7 +47,7 @@ def explain_by_removal(
     n_tokens = len(completion.tokens)
     scores = errors = np.zeros((0, n_tokens), dtype=np.float32)
     if ranges:
-        result = compute_perturbation(decoder, completion, sources, ranges, method, options.for_perturbation(objective))
+        result = compute_ablation_scores(decoder, completion, sources, ranges, method, options.for_ablation(objective))
         scores = spread_over_tokens(result.scores, sources, n_tokens)
         drawn = result.standard_errors if result.standard_errors is not None else np.zeros_like(result.scores)
         errors = spread_over_tokens(drawn, sources, n_tokens)

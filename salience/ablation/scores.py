@@ -1,4 +1,4 @@
-"""Perturbation methods: the salience of a source span is what changes when it is taken away.
+"""Ablation methods: the salience of a source span is what changes when it is taken away.
 
 The method in steps:
  1. players are the source spans that hold a token that may be removed and lie before some target (``find_players``);
@@ -6,7 +6,7 @@ The method in steps:
  3. an estimator asks for coalitions and turns their values into scores (``estimators.py``).
 
 Special tokens, <bos> and a chat's marks, are never removed, nor is the text's first token, before which nothing could
-predict what follows. A span's score is positive if the span raised the target. ``docs/perturbation.md`` has what each
+predict what follows. A span's score is positive if the span raised the target. ``docs/ablation.md`` has what each
 method costs and when to take it.
 """
 
@@ -30,13 +30,13 @@ from promptlight.salience.ablation.estimators import (
 from promptlight.salience.ablation.forward import lay_out_streams, score_ablations
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import PERTURBATION_METHODS, PerturbationOptions, ShapleySampling
+from promptlight.salience.options.methods import ABLATION_METHODS, AblationOptions, ShapleySampling
 from promptlight.salience.statistics import BoolArray, WideArray
 from promptlight.salience.types import Completion, FloatArray, Method, Role, Segmentation
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbationResult:
+class AblationResult:
     """Salience of S source spans for targets: rows are targets, columns are all spans of the source segmentation.
 
     ``scores`` and ``standard_errors`` are in the objective's unit, nats for log-probabilities. A source that can't be
@@ -51,25 +51,25 @@ class PerturbationResult:
     n_forwards: int
 
 
-def compute_perturbation(
+def compute_ablation_scores(
     decoder: Decoder,
     completion: Completion,
     sources: Segmentation,
     targets: Sequence[tuple[int, int]],
     method: Method,
-    options: PerturbationOptions | None = None,
+    options: AblationOptions | None = None,
     *,
     batch: int | None = None,
-) -> PerturbationResult:
+) -> AblationResult:
     """Score every source span for every target, a range of tokens; one forward per ablation serves all targets.
 
     ``batch`` overrides the planned number of ablations that go together; it changes speed and memory. What is drawn
     depends on the seed and the prompt's id alone. Raises UsageError for methods of another family, for targets that
-    are empty, begin the text or leave it, and for too few samples.
+    are empty, begin the text or leave it, and for too few ablations.
     """
-    options = options or PerturbationOptions()
-    if method not in PERTURBATION_METHODS:
-        raise UsageError(f"expected a method that removes spans ({', '.join(PERTURBATION_METHODS)}), found {method}")
+    options = options or AblationOptions()
+    if method not in ABLATION_METHODS:
+        raise UsageError(f"expected a method that takes spans away ({', '.join(ABLATION_METHODS)}), found {method}")
     check_targets(completion, targets)
     removable = find_removable(completion, sources)  # [S, T]
     earlier = np.array(sources.bounds[1:]) <= np.array([start for start, _ in targets])[:, None]  # [targets, S]
@@ -129,7 +129,7 @@ def spread_over_tokens(scores: FloatArray, sources: Segmentation, n_tokens: int)
 
 
 def _estimate(
-    game: Game, method: Method, options: PerturbationOptions, lengths: WideArray, stream: np.random.Generator
+    game: Game, method: Method, options: AblationOptions, lengths: WideArray, stream: np.random.Generator
 ) -> Estimate:
     """Let the method's estimator play the game; with no players there is nothing to draw."""
     if game.n_spans == 0:
@@ -138,15 +138,15 @@ def _estimate(
     if method is Method.OCCLUSION:
         return estimate_occlusion(game)
     if method is Method.LIME:
-        return estimate_lime(game, options.samples, stream, ridge=options.ridge)
+        return estimate_lime(game, options.ablations, stream, ridge=options.ridge)
     if method is Method.SURROGATE:
-        return estimate_surrogate(game, options.samples, stream, options.lasso * lengths)
+        return estimate_surrogate(game, options.ablations, stream, options.lasso * lengths)
     if options.shapley is ShapleySampling.KERNEL:
-        return estimate_shapley_by_kernel(game, options.samples, stream)
-    return estimate_shapley_by_orders(game, options.samples, stream)
+        return estimate_shapley_by_kernel(game, options.ablations, stream)
+    return estimate_shapley_by_orders(game, options.ablations, stream)
 
 
-def _spread_players(estimate: Estimate, players: np.ndarray, n_spans: int) -> PerturbationResult:
+def _spread_players(estimate: Estimate, players: np.ndarray, n_spans: int) -> AblationResult:
     """Back from players to all spans of the segmentation."""
 
     def widen(values: WideArray) -> FloatArray:
@@ -154,7 +154,7 @@ def _spread_players(estimate: Estimate, players: np.ndarray, n_spans: int) -> Pe
         wide[:, players] = values
         return wide
 
-    return PerturbationResult(
+    return AblationResult(
         scores=widen(estimate.scores),
         standard_errors=None if estimate.errors is None else widen(estimate.errors),
         full_value=estimate.full.astype(np.float32),

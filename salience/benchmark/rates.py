@@ -16,7 +16,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from promptlight.salience.ablation.scores import compute_perturbation
+from promptlight.salience.ablation.scores import compute_ablation_scores
 from promptlight.salience.benchmark.causes import KnownCause
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.explain.span_scores import pool_sources
@@ -166,8 +166,8 @@ def score_lines(
     """The scores [S] of all lines by each pooling; a method that takes lines away has one score for each anyway."""
     lines = segment(case.completion, Granularity.LINE)
     if method not in GRADIENT_METHODS:
-        made = compute_perturbation(
-            decoder, case.completion, lines, [case.target], method, options.for_perturbation(objective)
+        made = compute_ablation_scores(
+            decoder, case.completion, lines, [case.target], method, options.for_ablation(objective)
         )
         yield "", made.scores[0]
         return

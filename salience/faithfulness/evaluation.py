@@ -30,7 +30,7 @@ from promptlight.salience.faithfulness.noise import recompute_with_noise
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.gradients.compute import GRADIENT_METHODS
 from promptlight.salience.model import Model
-from promptlight.salience.options.methods import Ablate, MethodOptions
+from promptlight.salience.options.methods import AblationKind, MethodOptions
 from promptlight.salience.statistics import BoolArray, WideArray, correlate_ranks
 from promptlight.salience.types import Analysis, Method, Objective, Role, Span
 
@@ -52,7 +52,7 @@ class EvaluationOptions:
     ``method_options`` are those with which the scores were made: they are made again with noise.
     """
 
-    ablate: Ablate = Ablate.MASK_EMBEDDING
+    ablate: AblationKind = AblationKind.MASK_EMBEDDING
     n_random: int = 20
     n_noisy: int = 3
     n_steps: int = N_STEPS
@@ -125,7 +125,7 @@ def find_players(explanation: Explanation) -> np.ndarray:
     return players
 
 
-def play(explanation: Explanation, players: np.ndarray, model: Model, ablate: Ablate) -> ValueOf:
+def play(explanation: Explanation, players: np.ndarray, model: Model, ablate: AblationKind) -> ValueOf:
     """The game: the target's summed log-probability with only some of the players left, [n, S] -> [n]."""
     completion = explanation.analysis.completion
     sources = explanation.source_cut

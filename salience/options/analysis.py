@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import PERTURBATION_METHODS, MethodOptions
+from promptlight.salience.options.methods import ABLATION_METHODS, MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
@@ -29,7 +29,7 @@ class AnalysisOptions:
         if not self.methods or len(set(self.methods)) < len(self.methods):
             known, found = ", ".join(Method), ", ".join(self.methods) or "none"
             raise UsageError(f"expected one or more different methods of {known}, found {found}")
-        removing = [method for method in self.methods if method in PERTURBATION_METHODS]
+        removing = [method for method in self.methods if method in ABLATION_METHODS]
         if removing and self.objective is Objective.KL:
             raise UsageError(
                 f"expected another objective than kl for {removing[0]}: it is known of the whole text alone"

@@ -10,7 +10,7 @@ from typing import Any
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Granularity, Method, Objective
 
-PERTURBATION_METHODS = (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
+ABLATION_METHODS = (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
 
 
 class Baseline(StrEnum):
@@ -21,7 +21,7 @@ class Baseline(StrEnum):
     PAD = "pad"
 
 
-class Ablate(StrEnum):
+class AblationKind(StrEnum):
     """How a span is removed.
 
     ``mask-embedding``: each of its tokens becomes the vocabulary's mean embedding. ``drop``: its tokens are cut out
@@ -42,17 +42,17 @@ class ShapleySampling(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PerturbationOptions:
+class AblationOptions:
     """How spans are removed and what is drawn; every one of these changes results. Raises UsageError for nonsense.
 
-    ``samples``: how many ablations are scored, beside those of all spans and of none; ``occlusion`` needs one per span.
+    ``ablations``: how many are scored, beside those of all spans and of none; ``occlusion`` needs one per span.
     ``ridge`` is LIME's penalty, ``lasso`` the surrogate's per token of the target. ``log_odds`` replaces a target's
     log-probability by its log-odds log(p / (1 - p)), as ContextCite does.
     """
 
-    ablate: Ablate = Ablate.MASK_EMBEDDING
+    ablate: AblationKind = AblationKind.MASK_EMBEDDING
     objective: Objective = Objective.LOGPROB
-    samples: int = 256
+    ablations: int = 256
     seed: int = 0
     shapley: ShapleySampling = ShapleySampling.KERNEL
     ridge: float = 1.0
@@ -60,8 +60,8 @@ class PerturbationOptions:
     log_odds: bool = False
 
     def __post_init__(self) -> None:
-        if self.samples < 1:
-            raise UsageError(f"expected 1 or more samples, found {self.samples}")
+        if self.ablations < 1:
+            raise UsageError(f"expected 1 or more ablations, found {self.ablations}")
         if self.ridge <= 0 or self.lasso < 0:
             raise UsageError(f"expected a ridge above 0 and a lasso of 0 or more, found {self.ridge} and {self.lasso}")
         if self.log_odds and self.objective is not Objective.LOGPROB:
@@ -81,8 +81,8 @@ class MethodOptions:
     smoothgrad_samples: int = 25
     smoothgrad_noise: float = 0.1
     sources: Granularity = Granularity.LINE
-    ablate: Ablate = Ablate.MASK_EMBEDDING
-    samples: int = PerturbationOptions.samples
+    ablate: AblationKind = AblationKind.MASK_EMBEDDING
+    ablations: int = AblationOptions.ablations
     shapley: ShapleySampling = ShapleySampling.KERNEL
     seed: int = 0
 
@@ -94,7 +94,7 @@ class MethodOptions:
             raise UsageError(f"expected 2 or more samples of smoothgrad, for a standard error, found {found}")
         if not self.smoothgrad_noise > 0:  # nor is it if it is no number
             raise UsageError(f"expected smoothgrad's noise to be above 0, found {self.smoothgrad_noise}")
-        self.for_perturbation(Objective.LOGPROB)  # complains of nonsense
+        self.for_ablation(Objective.LOGPROB)  # complains of nonsense
 
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:
         """What changes the results of these methods, by name."""
@@ -104,10 +104,10 @@ class MethodOptions:
         if Method.SMOOTHGRAD in methods:
             names = ("smoothgrad_samples", "smoothgrad_noise")
             described |= {name: getattr(self, name) for name in names} | {"smoothgrad_seed": self.seed}
-        if set(methods) & set(PERTURBATION_METHODS):
+        if set(methods) & set(ABLATION_METHODS):
             described |= {"sources": self.sources.value, "ablate": self.ablate.value}
         if any(method.draws for method in methods if method.takes_spans):
-            described |= {"samples": self.samples, "perturbation_seed": self.seed}
+            described |= {"samples": self.ablations, "perturbation_seed": self.seed}
         if Method.SHAP in methods:
             described |= {"shapley": self.shapley.value}
         return described
@@ -115,18 +115,16 @@ class MethodOptions:
     @classmethod
     def from_described(cls, described: Mapping[str, Any]) -> MethodOptions:
         """Back from ``describe``; what it left out, and all else that is in it, stays as it is by default."""
-        own = {
-            name: described[name]
-            for name in ("ig_steps", "smoothgrad_samples", "smoothgrad_noise", "samples")
-            if name in described
-        }
-        kinds = {"ig_baseline": Baseline, "sources": Granularity, "ablate": Ablate, "shapley": ShapleySampling}
+        same = ("ig_steps", "smoothgrad_samples", "smoothgrad_noise")
+        own = {name: described[name] for name in same if name in described}
+        own |= {"ablations": described["samples"]} if "samples" in described else {}
+        kinds = {"ig_baseline": Baseline, "sources": Granularity, "ablate": AblationKind, "shapley": ShapleySampling}
         own |= {name: kind(described[name]) for name, kind in kinds.items() if name in described}
         seeds = [described[name] for name in ("smoothgrad_seed", "perturbation_seed") if name in described]
         return cls(**own, **({"seed": seeds[0]} if seeds else {}))
 
-    def for_perturbation(self, objective: Objective) -> PerturbationOptions:
+    def for_ablation(self, objective: Objective) -> AblationOptions:
         """What the methods need that take spans away."""
-        return PerturbationOptions(
-            ablate=self.ablate, objective=objective, samples=self.samples, shapley=self.shapley, seed=self.seed
+        return AblationOptions(
+            ablate=self.ablate, objective=objective, ablations=self.ablations, shapley=self.shapley, seed=self.seed
         )

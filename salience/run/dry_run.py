@@ -135,7 +135,7 @@ def count_passes(
     passes = 0.0
     for method in how.methods:
         if method.takes_spans:
-            passes += n_lines if method is Method.OCCLUSION else of.samples
+            passes += n_lines if method is Method.OCCLUSION else of.ablations
         else:
             passes += embeddings.get(method, 1) * (2 + n_backwards)
             passes += N_PROBES * (method is Method.INTEGRATED_GRADIENTS)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 
-from promptlight.salience.ablation.maps import explain_by_removal
+from promptlight.salience.ablation.maps import explain_by_ablation
 from promptlight.salience.decoder.batch_plan import choose_batch_size
-from promptlight.salience.errors import FoilError, OutOfMemoryError, SamplesError
+from promptlight.salience.errors import FoilError, OutOfMemoryError, TooFewAblationsError
 from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.options.methods import PERTURBATION_METHODS
+from promptlight.salience.options.methods import ABLATION_METHODS
 from promptlight.salience.run.batches import WINDOW, complete_in_order, read_windows, set_aside
 from promptlight.salience.text.completion import with_log_probs
 from promptlight.salience.text.contrast import AUTO
@@ -55,7 +55,7 @@ def explain_or_set_aside(
             return explain(completion, model, options, thrifty=thrifty)
         except OutOfMemoryError as error:
             reason = str(error)  # the error itself goes, with all tensors that its frames hold
-        except (FoilError, SamplesError) as error:
+        except (FoilError, TooFewAblationsError) as error:
             return set_aside(prompt, str(error))
     return set_aside(prompt, reason)
 
@@ -93,9 +93,9 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
     )
     maps = dict(result.maps)
     for method in options.methods:
-        if method in PERTURBATION_METHODS:
+        if method in ABLATION_METHODS:
             objective, how = options.objective, options.method_options
-            maps[method] = explain_by_removal(
+            maps[method] = explain_by_ablation(
                 model.decoder, completion, cuts, method, objective, how, unit=options.targets
             )
     return Analysis(

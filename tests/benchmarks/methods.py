@@ -12,11 +12,11 @@ from pathlib import Path
 
 from promptlight.io import read_prompts
 from promptlight.salience import load_model
-from promptlight.salience.ablation.scores import PerturbationOptions, ShapleySampling, compute_perturbation
+from promptlight.salience.ablation.scores import AblationOptions, ShapleySampling, compute_ablation_scores
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.options.methods import Ablate
+from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.run.batches import complete
 from promptlight.salience.text.spans import segment
 from promptlight.salience.types import Completion, Granularity, Method, Prompt
@@ -25,7 +25,7 @@ from tests.benchmarks.measure import Candidate, Settings, Table, alternate, comp
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
 TUTORIAL = ("dish-mistake", "dish-fixed", "dish-constitution")
 GRADIENT = "grad_l2, with words and lines"
-SAMPLES = 128
+N_ABLATIONS = 128
 
 
 def run(settings: Settings) -> list[Table]:
@@ -37,15 +37,15 @@ def run(settings: Settings) -> list[Table]:
     for method in (Method.GRAD_DOT_INPUT, Method.INTEGRATED_GRADIENTS, Method.SMOOTHGRAD):
         ways[method.value] = functools.partial(by_gradient, model, method)
     for name, method, options in (
-        ("occlusion", Method.OCCLUSION, PerturbationOptions()),
-        ("occlusion, drop", Method.OCCLUSION, PerturbationOptions(ablate=Ablate.DROP)),
-        ("lime", Method.LIME, PerturbationOptions(samples=SAMPLES)),
-        ("shap, kernel", Method.SHAP, PerturbationOptions(samples=SAMPLES)),
-        ("shap, orders", Method.SHAP, PerturbationOptions(samples=SAMPLES, shapley=ShapleySampling.ORDERS)),
-        ("surrogate", Method.SURROGATE, PerturbationOptions(samples=SAMPLES)),
-        ("surrogate, drop", Method.SURROGATE, PerturbationOptions(samples=SAMPLES, ablate=Ablate.DROP)),
+        ("occlusion", Method.OCCLUSION, AblationOptions()),
+        ("occlusion, drop", Method.OCCLUSION, AblationOptions(ablate=AblationKind.DROP)),
+        ("lime", Method.LIME, AblationOptions(ablations=N_ABLATIONS)),
+        ("shap, kernel", Method.SHAP, AblationOptions(ablations=N_ABLATIONS)),
+        ("shap, orders", Method.SHAP, AblationOptions(ablations=N_ABLATIONS, shapley=ShapleySampling.ORDERS)),
+        ("surrogate", Method.SURROGATE, AblationOptions(ablations=N_ABLATIONS)),
+        ("surrogate, drop", Method.SURROGATE, AblationOptions(ablations=N_ABLATIONS, ablate=AblationKind.DROP)),
     ):
-        ways[name] = functools.partial(by_removal, model, method, options)
+        ways[name] = functools.partial(by_ablation, model, method, options)
     seconds = alternate(
         {
             name: Candidate(lambda way=way: [way(completion) for completion in completions], len(completions))
@@ -53,7 +53,7 @@ def run(settings: Settings) -> list[Table]:
         },
         settings,
     )
-    title = f"Methods on the demo model: prompts {len(completions)}, sources are lines, {SAMPLES} samples"
+    title = f"Methods on the demo model: prompts {len(completions)}, sources are lines, {N_ABLATIONS} ablations"
     table = compare(title, seconds, GRADIENT, unit="CPU ms a prompt", scale=1000)
     table.notes.append(describe_work(completions))
     return [table]
@@ -73,10 +73,10 @@ def by_gradient(model: Model, method: Method, completion: Completion) -> object:
     return compute_salience(model.decoder, completion.ids, completion.n_prompt_tokens, cuts, methods=(method,))
 
 
-def by_removal(model: Model, method: Method, options: PerturbationOptions, completion: Completion) -> object:
+def by_ablation(model: Model, method: Method, options: AblationOptions, completion: Completion) -> object:
     """Every word and line that was written, by lines."""
     lines = segment(completion, Granularity.LINE)
-    return compute_perturbation(model.decoder, completion, lines, find_targets(completion), method, options)
+    return compute_ablation_scores(model.decoder, completion, lines, find_targets(completion), method, options)
 
 
 def find_targets(completion: Completion) -> list[tuple[int, int]]:

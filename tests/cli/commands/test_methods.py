@@ -18,9 +18,9 @@ from promptlight.cli.options.groups import with_groups
 from promptlight.io import read_results
 from promptlight.io.results.store import read_metadata
 from promptlight.salience import Analysis
-from promptlight.salience.ablation.scores import compute_perturbation
+from promptlight.salience.ablation.scores import compute_ablation_scores
 from promptlight.salience.explain.explanation import Question, explain_spans
-from promptlight.salience.options.methods import PerturbationOptions
+from promptlight.salience.options.methods import AblationOptions
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import Granularity, Method, SetAside
 from tests.conftest import Command
@@ -162,13 +162,13 @@ def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Pat
     assert len(targets) == 2
     for method in (Method.OCCLUSION, Method.SURROGATE):
         assert found.map_by(method).sources is Granularity.LINE
-        expected = compute_perturbation(
+        expected = compute_ablation_scores(
             demo_model.decoder,
             found.completion,
             lines,
             [(target.start, target.stop) for target in targets],
             method,
-            PerturbationOptions(samples=12),
+            AblationOptions(ablations=12),
         )
         for number, target in enumerate(targets):
             question = Question(by=Granularity.LINE, method=method)
@@ -212,14 +212,14 @@ def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command
     assert [one["signed"] for one in record["methods"]] == [False, True, True]
 
 
-def test_too_few_samples_set_a_prompt_aside(promptlight: Command, tmp_path: Path) -> None:
+def test_too_few_ablations_set_a_prompt_aside(promptlight: Command, tmp_path: Path) -> None:
     long = {"id": "long", "prompt": "".join(f"Line {n}.\n" for n in range(12)), "target": "End."}
     path = write_prompts(tmp_path, long, TWO_LINES)
     done = promptlight("run", path, "-o", tmp_path / "out", "--method", "shap", "--samples", 20, *SHORT)
     assert done.exit_code == 3
     aside, kept = read_results(tmp_path / "out")
     assert isinstance(aside, SetAside)
-    assert "samples" in aside.reason
+    assert "ablations" in aside.reason
     assert "ask for more" in aside.reason
     assert isinstance(kept, Analysis)
 

@@ -29,7 +29,7 @@ from promptlight.salience.ablation.estimators import (
     estimate_surrogate,
     sum_zero_basis,
 )
-from promptlight.salience.errors import SamplesError
+from promptlight.salience.errors import TooFewAblationsError
 from promptlight.salience.statistics import WideArray
 
 EVERY_SOURCE = np.ones((2, 7), dtype=bool)
@@ -38,8 +38,8 @@ Estimator = Callable[[Game, int, np.random.Generator], Estimate]
 SAMPLED: dict[str, Estimator] = {
     "kernel": estimate_shapley_by_kernel,
     "orders": estimate_shapley_by_orders,
-    "lime": lambda game, samples, stream: estimate_lime(game, samples, stream, ridge=1e-9),
-    "surrogate": lambda game, samples, stream: estimate_surrogate(game, samples, stream, np.zeros(2)),
+    "lime": lambda game, n, stream: estimate_lime(game, n, stream, ridge=1e-9),
+    "surrogate": lambda game, n, stream: estimate_surrogate(game, n, stream, np.zeros(2)),
 }
 
 
@@ -117,12 +117,12 @@ def test_all_coalitions_give_the_mean_over_all_orders(sources: np.ndarray) -> No
 
 
 @pytest.mark.parametrize("name", ["kernel", "orders"])
-@pytest.mark.parametrize("samples", [30, 100])
-def test_shapley_scores_add_up_to_all_minus_none(name: str, samples: int) -> None:
+@pytest.mark.parametrize("n_ablations", [30, 100])
+def test_shapley_scores_add_up_to_all_minus_none(name: str, n_ablations: int) -> None:
     for sources in (EVERY_SOURCE, SOME_SOURCES):
-        estimate = SAMPLED[name](Game(crooked(sources), sources), samples, start_stream(3, "p"))
+        estimate = SAMPLED[name](Game(crooked(sources), sources), n_ablations, start_stream(3, "p"))
         np.testing.assert_allclose(estimate.scores.sum(axis=1), estimate.full - estimate.empty, atol=1e-7)
-        assert estimate.n_values <= samples + 2
+        assert estimate.n_values <= n_ablations + 2
 
 
 @pytest.mark.parametrize("name", ["kernel", "orders"])
@@ -155,7 +155,7 @@ def assert_errors_are_right(estimates: list[Estimate], expected: np.ndarray) -> 
 
 @pytest.mark.parametrize("name", ["lime", "surrogate"])
 def test_errors_of_fits_say_how_scores_scatter_from_draw_to_draw(name: str) -> None:
-    """Their expectation is the fit to very many samples."""
+    """Their expectation is the fit to very many ablations."""
     game = Game(crooked(EVERY_SOURCE), EVERY_SOURCE)
     n, ridge, penalty = 120, 1e-6, np.full(2, 1e-4)
     run: Estimator = {
@@ -181,7 +181,7 @@ def test_lime_is_the_ridge_of_its_authors_weights(target: int) -> None:
         asked.extend(kept)
         return crooked(SOME_SOURCES)(kept)
 
-    # 40 samples of 127 coalitions: each that was drawn twice has to count twice, so every draw is replayed
+    # 40 draws of 127 coalitions: each that was drawn twice has to count twice, so every draw is replayed
     estimate = estimate_lime(Game(value_of, SOME_SOURCES), 40, start_stream(5, "p"), ridge=1.0)
     drawn = np.concatenate([np.ones((1, 7), dtype=bool), draw_sizes_evenly(40, 7, start_stream(5, "p"))])
     assert {row.tobytes() for row in drawn} <= {row.tobytes() for row in asked}
@@ -222,10 +222,10 @@ def test_the_seed_and_the_prompts_id_decide_what_is_drawn(name: str) -> None:
     assert not np.allclose(scores(1, "a"), scores(1, "b"), atol=1e-6)
 
 
-def test_too_few_samples_are_refused_with_the_number_that_is_needed() -> None:
-    with pytest.raises(SamplesError, match=r"at least 28 samples.*7 source spans, found 27"):
+def test_too_few_ablations_are_refused_with_the_number_that_is_needed() -> None:
+    with pytest.raises(TooFewAblationsError, match=r"at least 28 ablations.*7 source spans, found 27"):
         estimate_shapley_by_kernel(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 27, start_stream(0, "p"))
-    with pytest.raises(SamplesError, match=r"at least 12 samples.*7 source spans, found 11"):
+    with pytest.raises(TooFewAblationsError, match=r"at least 12 ablations.*7 source spans, found 11"):
         estimate_shapley_by_orders(Game(crooked(EVERY_SOURCE), EVERY_SOURCE), 11, start_stream(0, "p"))
 
 

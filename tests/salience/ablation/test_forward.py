@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from promptlight.salience.ablation import forward as ablation
-from promptlight.salience.ablation.forward import Ablate, lay_out_streams, plan_batch, score_ablations
+from promptlight.salience.ablation.forward import AblationKind, lay_out_streams, plan_batch, score_ablations
 from promptlight.salience.decoder.decoder import Decoder, convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.loading.keras import borrow_decoder
@@ -44,13 +44,13 @@ def draw_kept(n: int, seed: int = 0) -> NDArray[np.bool_]:
     return kept
 
 
-def scores_of(decoder: Decoder, kept: NDArray[np.bool_], ablate: Ablate, **options: Any) -> NDArray[np.float64]:
+def scores_of(decoder: Decoder, kept: NDArray[np.bool_], ablate: AblationKind, **options: Any) -> NDArray[np.float64]:
     layout = lay_out_streams(BOUNDS, TARGETS, torch.device("cpu"))
     return score_ablations(decoder, IDS, layout, removable_spans(), kept, ablate=ablate, **options)
 
 
 def edited_logits(
-    backbone: Any, kept: NDArray[np.bool_], start: int, stop: int, ablate: Ablate
+    backbone: Any, kept: NDArray[np.bool_], start: int, stop: int, ablate: AblationKind
 ) -> tuple[torch.Tensor, list[int]]:
     """Logits [stop - start, V] that predict a target in a text that was edited before it, and its ids.
 
@@ -65,22 +65,24 @@ def edited_logits(
     table = backbone.token_embedding.embeddings.value.detach().double()
     rows = []
     for place in range(stop):
-        if place in gone and ablate is Ablate.DROP:
+        if place in gone and ablate is AblationKind.DROP:
             continue
-        filler = table[PAD_ID] if ablate is Ablate.PAD else sum(table) / len(table)
+        filler = table[PAD_ID] if ablate is AblationKind.PAD else sum(table) / len(table)
         rows.append(filler if place in gone else table[IDS[place]])
     logits = logits_from_embeddings(backbone, torch.stack(rows))
     return logits[len(rows) - (stop - start) - 1 : len(rows) - 1], IDS[start:stop]
 
 
-def edited_log_prob(backbone: Any, kept: NDArray[np.bool_], start: int, stop: int, ablate: Ablate) -> float:
+def edited_log_prob(backbone: Any, kept: NDArray[np.bool_], start: int, stop: int, ablate: AblationKind) -> float:
     logits, ids = edited_logits(backbone, kept, start, stop, ablate)
     return sum(row.log_softmax(-1)[id].item() for row, id in zip(logits, ids, strict=True))
 
 
-@pytest.mark.parametrize("ablate", Ablate)
+@pytest.mark.parametrize("ablate", AblationKind)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_one_forward_scores_every_target_as_if_the_text_had_been_edited_for_it(family: str, ablate: Ablate) -> None:
+def test_one_forward_scores_every_target_as_if_the_text_had_been_edited_for_it(
+    family: str, ablate: AblationKind
+) -> None:
     backbone = build_backbone(family, dtype="float64")
     kept = draw_kept(4)
     expected = [[edited_log_prob(backbone, row, *target, ablate) for target in TARGETS] for row in kept]
@@ -90,17 +92,17 @@ def test_one_forward_scores_every_target_as_if_the_text_had_been_edited_for_it(f
     assert np.ptp(found, axis=0).min() > 1e-3, "the ablations change every target"
 
 
-@pytest.mark.parametrize("ablate", Ablate)
-def test_float32_rounds_only(ablate: Ablate) -> None:
+@pytest.mark.parametrize("ablate", AblationKind)
+def test_float32_rounds_only(ablate: AblationKind) -> None:
     backbone = build_backbone("gemma2")
     kept = draw_kept(6)
     exact = scores_of(frozen(in_dtype(backbone, "float64")), kept, ablate)
     np.testing.assert_allclose(scores_of(frozen(backbone), kept, ablate), exact, rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("ablate", Ablate)
+@pytest.mark.parametrize("ablate", AblationKind)
 @pytest.mark.parametrize("batch", [1, 3, 40])
-def test_a_batch_changes_rounding_alone(ablate: Ablate, batch: int) -> None:
+def test_a_batch_changes_rounding_alone(ablate: AblationKind, batch: int) -> None:
     """With drop the rows have lengths from 2 to 50, and one batch holds several."""
     decoder, kept = frozen(build_backbone("gemma3", dtype="float64")), draw_kept(20)
     alone = np.concatenate([scores_of(decoder, row[None], ablate) for row in kept])
@@ -110,7 +112,7 @@ def test_a_batch_changes_rounding_alone(ablate: Ablate, batch: int) -> None:
 def test_rows_longer_than_a_block_of_queries_equal_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ablation, "QUERY_BLOCK", 7)
     backbone, kept = build_backbone("gemma2", dtype="float64"), draw_kept(3)[1:]
-    for ablate in Ablate:
+    for ablate in AblationKind:
         expected = [[edited_log_prob(backbone, row, *target, ablate) for target in TARGETS] for row in kept]
         np.testing.assert_allclose(scores_of(frozen(backbone), kept, ablate), expected, rtol=1e-9, atol=1e-9)
 
@@ -118,10 +120,10 @@ def test_rows_longer_than_a_block_of_queries_equal_the_reference(monkeypatch: py
 @pytest.mark.parametrize("objective", [Objective.LOGIT, Objective.MARGIN, Objective.LOSS])
 def test_other_objectives_are_read_off_the_references_logits(objective: Objective) -> None:
     backbone, kept = build_backbone("gemma2", dtype="float64"), draw_kept(4)
-    found = scores_of(frozen(backbone), kept, Ablate.DROP, objective=objective)
+    found = scores_of(frozen(backbone), kept, AblationKind.DROP, objective=objective)
     for row, values in zip(kept, found, strict=True):
         for target, value in zip(TARGETS, values, strict=True):
-            logits, ids = edited_logits(backbone, row, *target, Ablate.DROP)
+            logits, ids = edited_logits(backbone, row, *target, AblationKind.DROP)
             expected = 0.0
             for line, id in zip(logits.tolist(), ids, strict=True):
                 best = max(score for other, score in enumerate(line) if other != id)
@@ -137,7 +139,7 @@ def test_with_nothing_removed_the_scores_are_the_texts_own() -> None:
     backbone = build_backbone("gemma", dtype="float64")
     log_probs = plain.log_probabilities(backbone, plain.embed(backbone, IDS)).detach()
     expected = [sum(log_probs[place - 1, IDS[place]].item() for place in range(*target)) for target in TARGETS]
-    for ablate in Ablate:
+    for ablate in AblationKind:
         found = scores_of(frozen(backbone), np.ones((1, len(BOUNDS) - 2), dtype=bool), ablate)
         np.testing.assert_allclose(found[0], expected, rtol=1e-9)
 
@@ -161,7 +163,7 @@ def test_a_bigger_vocabulary_or_less_memory_makes_batches_smaller() -> None:
 
 def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     decoder, kept = frozen(build_backbone("gemma2")), draw_kept(9)
-    expected = scores_of(decoder, kept, Ablate.DROP, batch=9)
+    expected = scores_of(decoder, kept, AblationKind.DROP, batch=9)
     sizes: list[int] = []
     real = ablation._run
 
@@ -175,8 +177,8 @@ def test_out_of_memory_halves_the_batch_and_goes_on(monkeypatch: pytest.MonkeyPa
         return run
 
     monkeypatch.setattr(ablation, "_run", cramped(2))
-    np.testing.assert_allclose(scores_of(decoder, kept, Ablate.DROP, batch=9), expected, rtol=1e-5)
+    np.testing.assert_allclose(scores_of(decoder, kept, AblationKind.DROP, batch=9), expected, rtol=1e-5)
     assert sizes[:3] == [9, 4, 2]
     monkeypatch.setattr(ablation, "_run", cramped(0))
     with pytest.raises(OutOfMemoryError, match="out of memory"):
-        scores_of(decoder, kept, Ablate.DROP)
+        scores_of(decoder, kept, AblationKind.DROP)

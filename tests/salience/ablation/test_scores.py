@@ -11,11 +11,11 @@ import torch
 
 from promptlight.io import read_prompts
 from promptlight.salience.ablation.scores import (
-    PERTURBATION_METHODS,
-    PerturbationOptions,
-    PerturbationResult,
+    ABLATION_METHODS,
+    AblationOptions,
+    AblationResult,
     ShapleySampling,
-    compute_perturbation,
+    compute_ablation_scores,
     find_removable,
     log_odds,
     spread_over_tokens,
@@ -24,7 +24,7 @@ from promptlight.salience.decoder.decoder import Decoder, convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.options.methods import Ablate
+from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.run.batches import complete
 from promptlight.salience.text.spans import segment
 from promptlight.salience.types import Completion, Granularity, Method, Objective, Prompt, Role, Segmentation
@@ -56,20 +56,20 @@ def decoder() -> Decoder:
     return convert_tensors(borrow_decoder(build_backbone("gemma2", dtype="float64")), torch.Tensor.detach)
 
 
-def scores_by(decoder: Decoder, method: Method, **options: Any) -> PerturbationResult:
-    return compute_perturbation(decoder, COMPLETION, LINES, TARGETS, method, PerturbationOptions(**options))
+def scores_by(decoder: Decoder, method: Method, **options: Any) -> AblationResult:
+    return compute_ablation_scores(decoder, COMPLETION, LINES, TARGETS, method, AblationOptions(**options))
 
 
-@pytest.mark.parametrize("method", PERTURBATION_METHODS)
+@pytest.mark.parametrize("method", ABLATION_METHODS)
 def test_only_text_before_a_target_scores(decoder: Decoder, method: Method) -> None:
-    result = scores_by(decoder, method, samples=40, lasso=0.0)  # with a penalty some would be zero
+    result = scores_by(decoder, method, ablations=40, lasso=0.0)  # with a penalty some would be zero
     assert result.scores.dtype == np.float32
     for target, row in zip(TARGETS, result.scores, strict=True):
         assert set(np.flatnonzero(row).tolist()) == SOURCES_OF[target]
 
 
-@pytest.mark.parametrize("ablate", Ablate)
-def test_occlusion_is_what_editing_the_text_costs(ablate: Ablate) -> None:
+@pytest.mark.parametrize("ablate", AblationKind)
+def test_occlusion_is_what_editing_the_text_costs(ablate: AblationKind) -> None:
     """The last target follows a line of the completion: that line is a source, and is edited too."""
     backbone = build_backbone("gemma2", dtype="float64")
     decoder = convert_tensors(borrow_decoder(backbone), torch.Tensor.detach)
@@ -80,13 +80,13 @@ def test_occlusion_is_what_editing_the_text_costs(ablate: Ablate) -> None:
         for place, id in enumerate(ids):
             if place not in gone:
                 rows.append(table[id])
-            elif ablate is not Ablate.DROP:
-                rows.append(table[0] if ablate is Ablate.PAD else table.mean(dim=0))
+            elif ablate is not AblationKind.DROP:
+                rows.append(table[0] if ablate is AblationKind.PAD else table.mean(dim=0))
         log_probs = plain.log_probabilities(backbone, torch.stack(rows))
         return sum(log_probs[place - 20, id].item() for place, id in zip(range(16, 19), ids[16:], strict=True))
 
-    result = compute_perturbation(
-        decoder, COMPLETION, LINES, [(16, 19)], Method.OCCLUSION, PerturbationOptions(ablate=ablate)
+    result = compute_ablation_scores(
+        decoder, COMPLETION, LINES, [(16, 19)], Method.OCCLUSION, AblationOptions(ablate=ablate)
     )
     whole = log_prob(range(0))
     expected = [whole - log_prob(range(*LINES.ranges()[span])) for span in (2, 3, 5, 6)]
@@ -100,26 +100,26 @@ def test_several_targets_take_no_more_forwards_than_one_and_score_the_same(decod
     together = scores_by(decoder, Method.OCCLUSION)
     assert together.n_forwards == 4 + 2
     for number, target in enumerate(TARGETS):
-        alone = compute_perturbation(decoder, COMPLETION, LINES, [target], Method.OCCLUSION)
+        alone = compute_ablation_scores(decoder, COMPLETION, LINES, [target], Method.OCCLUSION)
         np.testing.assert_allclose(together.scores[number], alone.scores[0], rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("shapley", ShapleySampling)
-@pytest.mark.parametrize("samples", [14, 200])
-def test_shapley_scores_add_up_to_all_minus_none(decoder: Decoder, shapley: ShapleySampling, samples: int) -> None:
-    """Four spans have 16 coalitions: all of them are scored, with 200 samples as with 14."""
-    result = scores_by(decoder, Method.SHAP, shapley=shapley, samples=samples, ablate=Ablate.DROP)
+@pytest.mark.parametrize("ablations", [14, 200])
+def test_shapley_scores_add_up_to_all_minus_none(decoder: Decoder, shapley: ShapleySampling, ablations: int) -> None:
+    """Four spans have 16 coalitions: all of them are scored, with 200 ablations as with 14."""
+    result = scores_by(decoder, Method.SHAP, shapley=shapley, ablations=ablations, ablate=AblationKind.DROP)
     np.testing.assert_allclose(result.scores.sum(axis=1), result.full_value - result.empty_value, rtol=1e-5)
     assert result.n_forwards == 16
 
 
-@pytest.mark.parametrize("method", PERTURBATION_METHODS)
+@pytest.mark.parametrize("method", ABLATION_METHODS)
 def test_the_batch_changes_nothing_and_the_seed_what_is_drawn(decoder: Decoder, method: Method) -> None:
     words = Segmentation(granularity=Granularity.WORD, bounds=(*range(16), 16, 17, 18, 19, 20))
 
-    def run(seed: int, batch: int) -> PerturbationResult:
-        options = PerturbationOptions(samples=60, seed=seed, shapley=ShapleySampling.ORDERS)
-        return compute_perturbation(decoder, COMPLETION, words, TARGETS, method, options, batch=batch)
+    def run(seed: int, batch: int) -> AblationResult:
+        options = AblationOptions(ablations=60, seed=seed, shapley=ShapleySampling.ORDERS)
+        return compute_ablation_scores(decoder, COMPLETION, words, TARGETS, method, options, batch=batch)
 
     first, again, other = run(0, 1), run(0, 7), run(1, 7)
     np.testing.assert_allclose(first.scores, again.scores, rtol=1e-4, atol=1e-6)
@@ -131,9 +131,9 @@ def test_the_batch_changes_nothing_and_the_seed_what_is_drawn(decoder: Decoder, 
 
 def test_an_other_prompt_has_another_stream(decoder: Decoder) -> None:
     renamed = dataclasses.replace(COMPLETION, prompt=dataclasses.replace(COMPLETION.prompt, id="other"))
-    options = PerturbationOptions(samples=30)
+    options = AblationOptions(ablations=30)
     first, second = (
-        compute_perturbation(decoder, completion, LINES, TARGETS, Method.LIME, options)
+        compute_ablation_scores(decoder, completion, LINES, TARGETS, Method.LIME, options)
         for completion in (COMPLETION, renamed)
     )
     assert not np.allclose(first.scores, second.scores, rtol=1e-3)
@@ -169,17 +169,17 @@ def test_a_span_that_holds_special_tokens_loses_only_the_others(decoder: Decoder
     mixed = Segmentation(granularity=Granularity.LINE, bounds=(0, 7, 12, 20))
     bare = Segmentation(granularity=Granularity.LINE, bounds=(0, 2, 7, 12, 20))
     scores = [
-        compute_perturbation(decoder, COMPLETION, cut, [(12, 14)], Method.OCCLUSION).scores[0, number]
+        compute_ablation_scores(decoder, COMPLETION, cut, [(12, 14)], Method.OCCLUSION).scores[0, number]
         for cut, number in ((mixed, 0), (bare, 1))
     ]
     assert scores[0] == pytest.approx(scores[1])
 
 
-@pytest.mark.parametrize("method", PERTURBATION_METHODS)
+@pytest.mark.parametrize("method", ABLATION_METHODS)
 def test_without_anything_to_remove_scores_are_zero(decoder: Decoder, method: Method) -> None:
     completion = make_completion(["<bos>"], ["No", "▁egg"])
     whole = Segmentation(granularity=Granularity.LINE, bounds=(0, 1, 3))
-    result = compute_perturbation(decoder, completion, whole, [(1, 3)], method)
+    result = compute_ablation_scores(decoder, completion, whole, [(1, 3)], method)
     assert not result.scores.any()
     assert result.n_forwards == 1
     np.testing.assert_array_equal(result.full_value, result.empty_value)
@@ -188,17 +188,17 @@ def test_without_anything_to_remove_scores_are_zero(decoder: Decoder, method: Me
 def test_what_cannot_be_asked_is_refused(decoder: Decoder) -> None:
     for targets in ([(0, 3)], [(12, 12)], [(19, 21)]):
         with pytest.raises(UsageError, match="expected targets within tokens 1 to 20, found"):
-            compute_perturbation(decoder, COMPLETION, LINES, targets, Method.OCCLUSION)
+            compute_ablation_scores(decoder, COMPLETION, LINES, targets, Method.OCCLUSION)
     with pytest.raises(UsageError, match="found none"):
-        compute_perturbation(decoder, COMPLETION, LINES, [], Method.OCCLUSION)
-    with pytest.raises(UsageError, match=r"expected a method that removes spans .* found grad_l2"):
-        compute_perturbation(decoder, COMPLETION, LINES, TARGETS, Method.GRAD_L2)
-    with pytest.raises(UsageError, match="1 or more samples, found 0"):
-        PerturbationOptions(samples=0)
+        compute_ablation_scores(decoder, COMPLETION, LINES, [], Method.OCCLUSION)
+    with pytest.raises(UsageError, match=r"expected a method that takes spans away .* found grad_l2"):
+        compute_ablation_scores(decoder, COMPLETION, LINES, TARGETS, Method.GRAD_L2)
+    with pytest.raises(UsageError, match="1 or more ablations, found 0"):
+        AblationOptions(ablations=0)
     with pytest.raises(UsageError, match="ridge above 0"):
-        PerturbationOptions(ridge=0)
+        AblationOptions(ridge=0)
     with pytest.raises(UsageError, match="objective logprob, found logit"):
-        PerturbationOptions(log_odds=True, objective=Objective.LOGIT)
+        AblationOptions(log_odds=True, objective=Objective.LOGIT)
 
 
 def test_a_spans_score_is_spread_evenly_over_its_tokens() -> None:
@@ -220,7 +220,7 @@ def dish(demo_model: Model) -> Completion:
     return completion
 
 
-@pytest.mark.parametrize("method", PERTURBATION_METHODS)
+@pytest.mark.parametrize("method", ABLATION_METHODS)
 def test_lines_that_hold_the_copied_words_score_above_the_one_that_does_not(
     demo_model: Model, dish: Completion, method: Method
 ) -> None:
@@ -230,8 +230,8 @@ def test_lines_that_hold_the_copied_words_score_above_the_one_that_does_not(
     that remove much at once also see that the third can stand in for it.
     """
     lines, target = segment(dish, Granularity.LINE), locate(dish, "You have to try it", dish.prompt_stop)
-    options = PerturbationOptions(ablate=Ablate.MASK_EMBEDDING, samples=128)
-    result = compute_perturbation(demo_model.decoder, dish, lines, [target], method, options)
+    options = AblationOptions(ablate=AblationKind.MASK_EMBEDDING, ablations=128)
+    result = compute_ablation_scores(demo_model.decoder, dish, lines, [target], method, options)
     mistaken, other, third = (
         float(result.scores[0, number])
         for number, (start, stop) in enumerate(lines.ranges())

@@ -218,7 +218,7 @@ def test_one_that_can_not_even_be_read_is_set_aside_for_that(demo_model: Model) 
         (Method.INTEGRATED_GRADIENTS, {"ig_steps": 2}),
         (Method.SMOOTHGRAD, {"smoothgrad_samples": 3}),
         (Method.OCCLUSION, {}),
-        (Method.SHAP, {"samples": 16}),
+        (Method.SHAP, {"ablations": 16}),
     ],
 )
 def test_every_method_takes_less_memory_where_there_is_less_or_says_so(

@@ -125,7 +125,7 @@ def test_bytes_are_foretold_within_a_factor_of_one_and_a_half(
         methods=methods,
         targets=targets,
         keep=keep,
-        method_options=MethodOptions(samples=16),
+        method_options=MethodOptions(ablations=16),
     )
     for n_prompt, n_new in ((40, 8), (160, 40)):
         prompts = cut_prompts(demo_model, n_prompt, n_new)[:4]
