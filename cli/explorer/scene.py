@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeVar
 
+from promptlight.salience.explain.comparison import find_partner_target
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import choose_targets
 from promptlight.salience.text.sections import sections_of
@@ -142,18 +143,14 @@ def open_scene(analysis: Analysis, question: Question) -> Scene:
 
 
 def carry_target(scene: Scene, analysis: Analysis) -> Scene:
-    """The same question about another analysis: the same text if it is there, else the spans of the same numbers."""
+    """The same question about another analysis; where all is chosen, all of that is."""
     method = scene.method if scene.method in analysis.maps else None
     other = open_scene(analysis, replace(scene.question, method=method))
     if scene.takes_all:
         return other
-    wanted = [span.text.strip() for span in scene.chosen]
-    texts = [span.text.strip() for span in other.targets]
-    places = range(len(texts) - len(wanted) + 1)
-    first = next((place for place in places if texts[place : place + len(wanted)] == wanted), None)
-    if first is None:
-        return other.choose(min(scene.anchor, scene.cursor)).extend_to(max(scene.anchor, scene.cursor))
-    return other.choose(first).extend_to(first + len(wanted) - 1)
+    first, last = sorted((scene.anchor, scene.cursor))
+    found = find_partner_target(range(first, last + 1), scene.targets, other.targets)
+    return other.choose(found.start).extend_to(found.stop - 1)
 
 
 def list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:

@@ -117,6 +117,20 @@ def name_change(before: str | None, after: str | None) -> Change:
     return Change.SAME if before == after else Change.EDITED
 
 
+def find_partner_target(chosen: range, targets: Sequence[Span], others: Sequence[Span]) -> range:
+    """Which targets of another text answer the same question as the chosen ones: numbers of ``others``.
+
+    The first that read the same, else those of the same numbers; the last one stands for all past the end.
+    """
+    wanted = [targets[number].text.strip() for number in chosen]
+    texts = [span.text.strip() for span in others]
+    for first in range(len(texts) - len(wanted) + 1):
+        if texts[first : first + len(wanted)] == wanted:
+            return range(first, first + len(wanted))
+    last = len(others) - 1
+    return range(min(chosen.start, last), min(chosen.stop - 1, last) + 1)
+
+
 # ---- which parts belong together ------------------------------------------------------------------------------------
 
 
@@ -166,9 +180,14 @@ def find_likeness(one: Counter[str], other: Counter[str]) -> float:
 # ---- word by word ---------------------------------------------------------------------------------------------------
 
 
+def split_words(text: str) -> list[str]:
+    """The words, the runs of blanks and the single other characters that make up a text."""
+    return re.findall(r"\s+|\w+(?:['’]\w+)*|[^\w\s]", text)
+
+
 def diff_words(before: str, after: str) -> list[tuple[Change, str]]:
     """Pieces that two texts share, that went, that came: without NEW they make the first, without GONE the second."""
-    sides = [re.findall(r"\s+|\w+(?:['’]\w+)*|[^\w\s]", text) for text in (before, after)]
+    sides = [split_words(text) for text in (before, after)]
     pieces: list[tuple[Change, str]] = []
     for kind, left, left_stop, right, right_stop in SequenceMatcher(None, *sides, autojunk=False).get_opcodes():
         if kind == "equal":

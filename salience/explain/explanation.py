@@ -26,6 +26,7 @@ from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import (
     Analysis,
+    Completion,
     Cut,
     FloatArray,
     Granularity,
@@ -94,14 +95,18 @@ class Explanation:
     @property
     def target_probability(self) -> float:
         """The model's probability of the whole target given all before it: the product over its tokens."""
-        tokens = self.analysis.completion.tokens
-        places = (at for span in self.targets for at in range(span.start, span.stop))
-        return math.exp(sum(tokens[at].log_prob or 0.0 for at in places))
+        return find_probability(self.analysis.completion, self.targets)
 
     def strongest(self, n_top: int) -> list[Span]:
         """The sources of largest size, the largest first; none that scores zero."""
         order = np.argsort(-np.abs(self.levels), kind="stable")[:n_top]
         return [self.spans[number] for number in order if self.levels[number]]
+
+
+def find_probability(completion: Completion, targets: Sequence[Span]) -> float:
+    """The model's probability of these spans, each token given all before it: the product over their tokens."""
+    places = (at for span in targets for at in range(span.start, span.stop))
+    return math.exp(sum(completion.tokens[at].log_prob or 0.0 for at in places))
 
 
 def cut_targets(analysis: Analysis, question: Question) -> Segmentation:

@@ -52,12 +52,18 @@ def build_span_table(
     completion, salience = analysis.completion, analysis.map_by(method)
     target_cut, source_cut = find_segmentation(analysis, targets), find_segmentation(analysis, sources)
     rows = [span for span in describe_spans(completion, target_cut) if span.role is Role.COMPLETION]
-    scores, exact = _read_rows(salience, completion, target_cut, rows)
-    starts, stops = np.array([row.start for row in rows], dtype=np.intp), np.array(source_cut.bounds[1:])
-    earlier = stops <= starts[:, None]  # [rows, S]
-    pooled = np.where(earlier, pool_sources(scores, source_cut, pooling), np.float32(0))
+    scores, exact = read_rows(salience, completion, target_cut, rows)
+    pooled = pool_earlier(scores, rows, source_cut, pooling)
     columns = describe_spans(completion, source_cut)
     return SpanTable(method=salience.method, targets=rows, sources=columns, scores=pooled, exact=exact)
+
+
+def pool_earlier(
+    rows: FloatArray, targets: Sequence[Span], source_cut: Segmentation, pooling: Pooling = Pooling.SUM
+) -> FloatArray:
+    """Pool each target's row over the sources that end before it begins; the others score 0: [rows, T] -> [rows, S]."""
+    starts, stops = np.array([target.start for target in targets], dtype=np.intp), np.array(source_cut.bounds[1:])
+    return np.where(stops <= starts[:, None], pool_sources(rows, source_cut, pooling), np.float32(0))
 
 
 def choose_targets(salience: SalienceMap, wanted: Cut) -> Cut:
@@ -81,7 +87,7 @@ def combine_targets(
     One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
     where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
     """
-    rows, exact = _read_rows(salience, completion, target_cut, targets)
+    rows, exact = read_rows(salience, completion, target_cut, targets)
     if len(targets) > 1 and salience.scores is not None:
         rows = _sum_token_rows(salience.scores, completion, targets)
     total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
@@ -106,7 +112,7 @@ def sum_up(
         missed = sum(float(of_tokens[target.start - first : target.stop - first].sum()) for target in targets)
     else:
         return None
-    total = float(_read_rows(salience, completion, target_cut, targets)[0].sum(dtype=np.float64))
+    total = float(read_rows(salience, completion, target_cut, targets)[0].sum(dtype=np.float64))
     return total, total - missed
 
 
@@ -163,7 +169,7 @@ def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
     return segment(analysis.completion, cut, analysis.compat)
 
 
-def _read_rows(
+def read_rows(
     salience: SalienceMap, completion: Completion, target_cut: Segmentation, targets: Sequence[Span]
 ) -> tuple[FloatArray, bool]:
     """Token-level scores [targets, T], and whether they come from whole-span gradients."""

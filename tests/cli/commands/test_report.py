@@ -280,7 +280,7 @@ def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -
 
 def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Browser, tmp_path: Path) -> None:
     completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 6], ["▁so", "▁be", "▁it", "."])
-    maps = tuple(make_analysis(completion, method=one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    maps = {one: make_analysis(completion, method=one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT)}
     analysis = replace(make_analysis(completion), maps=maps, foil=Foil(request="x", tokens=("▁no", None, None, None)))
     path, page = tmp_path / "page.html", browser.new_page(color_scheme="light")
     write_report(path, [as_entry(analysis)], title="Two", ramps=list_ramps())

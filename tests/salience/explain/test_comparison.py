@@ -16,6 +16,7 @@ from promptlight.salience.explain.comparison import (
     compare_explanations,
     diff_words,
     find_moved,
+    find_partner_target,
     pair_likest,
     summarize_comparison,
 )
@@ -57,6 +58,25 @@ def test_huge_blocks_are_paired_in_time() -> None:
     pairs = list(pair_likest(before, after))
     assert pairs[:250] == [(at, at) for at in range(250)]
     assert pairs[250:] == [(at, None) for at in range(250, 300)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (range(1), range(1)),  # "so" is the first there, too
+        (range(1, 2), range(2, 3)),  # "try" has moved
+        (range(2, 3), range(2, 3)),  # "it" is gone: what has its number
+        (range(3, 4), range(2, 3)),  # no text and no number: the last
+        (range(2), range(2)),
+        (range(1, 4), range(1, 3)),
+    ],
+)
+def test_a_target_finds_the_same_text_or_else_the_same_number(chosen: range, expected: range) -> None:
+    first, second = (
+        explain_target(make_analysis(make_completion(["▁a"], pieces)), Question(by=Granularity.WORD)).targets
+        for pieces in (["▁so", "▁try", "▁it", "▁now"], ["▁so", "▁do", "▁try"])
+    )
+    assert find_partner_target(chosen, first, second) == expected
 
 
 @given(before=st.text(max_size=40), after=st.text(max_size=40))
