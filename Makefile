@@ -93,4 +93,4 @@ $(AUDIT)/.made: Makefile
 
 # pyright can't follow pyproject.toml's package-dir; it reads the three folders as a package here.
 .typing/promptlight:
-	@mkdir -p $@ && ln -s ../../cli ../../salience ../../io $@
+	@mkdir -p $@ && ln -s ../../cli ../../salience ../../io ../../cli/face/__init__.py ../../cli/face/__main__.py $@

@@ -9,37 +9,28 @@ import sys
 import tempfile
 from pathlib import Path
 
-from promptlight.io import ResultsWriter, read_prompts, read_results, to_frame
-from promptlight.salience import (
-    Analysis,
-    AnalysisOptions,
-    Granularity,
-    Prompt,
-    analyze,
-    build_span_table,
-    describe_provenance,
-    describe_settings,
-    load_model,
-)
+import promptlight
+from promptlight import Analysis, AnalysisOptions, Granularity, Prompt
 
 
 def main(folder: Path) -> None:
     """Explain, keep, ask."""
-    records = read_prompts("sample_prompts")
+    records = promptlight.read_prompts("sample_prompts")
     prompts = [
         record for record in records if isinstance(record, Prompt) and record.id in ("dish-mistake", "dish-fixed")
     ]
 
-    model = load_model("demo")  # or "gemma2_instruct_2b_en", a folder, hf://...
+    model = promptlight.load_model("demo")  # or "gemma2_instruct_2b_en", a folder, hf://...
     options = AnalysisOptions(max_new_tokens=40)
-    with ResultsWriter(folder, describe_settings(model.facts, options), describe_provenance(model.facts)) as writer:
-        for result in analyze(prompts, model, options):
+    settings = promptlight.describe_settings(model.facts, options)
+    with promptlight.ResultsWriter(folder, settings, promptlight.describe_provenance(model.facts)) as writer:
+        for result in promptlight.analyze(prompts, model, options):
             writer.add(result)
 
-    for result in read_results(folder):
+    for result in promptlight.read_results(folder):
         if isinstance(result, Analysis):
-            table = build_span_table(result, targets=Granularity.LINE, sources=Granularity.LINE)
-            lines = to_frame(result, table)  # pandas: a row for each target line and source line
+            table = promptlight.build_span_table(result, targets=Granularity.LINE, sources=Granularity.LINE)
+            lines = promptlight.to_frame(result, table)  # pandas: a row for each target line and source line
             asked = lines.loc[lines["target_text"].str.startswith("Recommendation")]
             strongest = asked.nlargest(1, "share").iloc[0]
             print(f"{result.completion.prompt.id}: {result.completion.completion_text.splitlines()[-1]}")

@@ -1,72 +1,118 @@
-"""The science: model, generation, gradients, spans. Knows no terminal and no disk.
+"""The science: text, models, generation, salience. Knows no terminal and no disk.
 
-    from promptlight.salience import Prompt, analyze, load_model
-
-    model = load_model("demo")
-    for analysis in analyze([Prompt(id="1", text="Analyze a menu item ...")], model):
-        print(analysis.completion.completion_text, analysis.map_by().scores.shape)
-
-Importing this module loads neither torch nor keras; the first use of ``load_model`` or ``analyze`` does.
+What is public here is public in ``promptlight`` too. Importing it loads neither torch nor Keras: each name is imported
+when it is first used.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from promptlight.salience.errors import InputError, ModelError, OutputError, PromptlightError, UsageError
-from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, Prompt, SalienceMap, SetAside
+from promptlight.salience.lazy import import_lazily
 
 if TYPE_CHECKING:
+    from promptlight.salience.errors import InputError, ModelError, OutputError, PromptlightError, UsageError
+    from promptlight.salience.explain.comparison import compare_explanations
+    from promptlight.salience.explain.explanation import Explanation, Question, explain_target
     from promptlight.salience.explain.span_scores import build_span_table
     from promptlight.salience.loading.load import load_model
     from promptlight.salience.model import Model
+    from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.options.methods import Baseline, MethodOptions
     from promptlight.salience.options.sampling import Sampling
-    from promptlight.salience.run.pipeline import AnalysisOptions, analyze
+    from promptlight.salience.run.pipeline import analyze
     from promptlight.salience.run.provenance import describe_provenance, describe_settings
-
-_MODULES = {
-    "AnalysisOptions": "options.analysis",
-    "Sampling": "options.sampling",
-    "analyze": "run.pipeline",
-    "Baseline": "options.methods",
-    "MethodOptions": "options.methods",
-    "Model": "model",
-    "load_model": "loading.load",
-    "build_span_table": "explain.span_scores",
-    "describe_provenance": "run.provenance",
-    "describe_settings": "run.provenance",
-}
+    from promptlight.salience.text.spans import parse_cut
+    from promptlight.salience.types import (
+        Analysis,
+        Compat,
+        Completion,
+        Explain,
+        Granularity,
+        Method,
+        Objective,
+        Pattern,
+        Pooling,
+        Prompt,
+        SalienceMap,
+        SetAside,
+        Span,
+        SpanTable,
+    )
 
 __all__ = [
     "Analysis",
     "AnalysisOptions",
     "Baseline",
+    "Compat",
     "Completion",
     "Explain",
+    "Explanation",
     "Granularity",
     "InputError",
     "Method",
     "MethodOptions",
     "Model",
     "ModelError",
+    "Objective",
     "OutputError",
+    "Pattern",
+    "Pooling",
     "Prompt",
     "PromptlightError",
+    "Question",
     "SalienceMap",
     "Sampling",
     "SetAside",
+    "Span",
+    "SpanTable",
     "UsageError",
     "analyze",
     "build_span_table",
+    "compare_explanations",
     "describe_provenance",
     "describe_settings",
+    "explain_target",
     "load_model",
+    "parse_cut",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+__getattr__ = import_lazily(
+    __name__,
+    {
+        "Analysis": "types",
+        "AnalysisOptions": "options.analysis",
+        "Baseline": "options.methods",
+        "Compat": "types",
+        "Completion": "types",
+        "Explain": "types",
+        "Explanation": "explain.explanation",
+        "Granularity": "types",
+        "InputError": "errors",
+        "Method": "types",
+        "MethodOptions": "options.methods",
+        "Model": "model",
+        "ModelError": "errors",
+        "Objective": "types",
+        "OutputError": "errors",
+        "Pattern": "types",
+        "Pooling": "types",
+        "Prompt": "types",
+        "PromptlightError": "errors",
+        "Question": "explain.explanation",
+        "SalienceMap": "types",
+        "Sampling": "options.sampling",
+        "SetAside": "types",
+        "Span": "types",
+        "SpanTable": "types",
+        "UsageError": "errors",
+        "analyze": "run.pipeline",
+        "build_span_table": "explain.span_scores",
+        "compare_explanations": "explain.comparison",
+        "describe_provenance": "run.provenance",
+        "describe_settings": "run.provenance",
+        "explain_target": "explain.explanation",
+        "load_model": "loading.load",
+        "parse_cut": "text.spans",
+    },
+)

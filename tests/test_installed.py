@@ -91,7 +91,7 @@ def test_it_says_what_it_is(installed: Path, tmp_path: Path) -> None:
     said = call(installed / "promptlight", "--version", cwd=tmp_path)
     assert re.fullmatch(r"promptlight \d+\.\d+\.\d+\n", said)
     assert "export" in call(installed / "promptlight", "--help", cwd=tmp_path)
-    assert "export" in call(installed / "python", "-m", "promptlight.cli", "--help", cwd=tmp_path)
+    assert "export" in call(installed / "python", "-m", "promptlight", "--help", cwd=tmp_path)
 
 
 def test_results_are_shown_and_exported(installed: Path, results: Path) -> None:
