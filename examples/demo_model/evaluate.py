@@ -11,6 +11,7 @@ rate at or above its bar.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -20,8 +21,8 @@ from typing import Any
 
 from promptlight.io import read_prompts
 from promptlight.salience import AnalysisOptions, Completion, Model, Prompt, load_model
-from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, RECOMMENDATIONS
-from promptlight.salience.demo.recipes import HeldOut, RestaurantPrompt, draw_restaurant_prompt, with_recommendation
+from promptlight.salience.demo.menu import BAD, DISHES, LIKED, NEUTRAL, NOT_SUITABLE, RECOMMENDATIONS
+from promptlight.salience.demo.recipes import Case, HeldOut, RestaurantPrompt, draw_restaurant_prompt
 from promptlight.salience.loading.environment import block_tensorflow
 from promptlight.salience.statistics import wilson_interval
 
@@ -203,6 +204,22 @@ def main() -> None:
         args.json.write_text(json.dumps({"tutorial": answers, "rates": figures}, indent=1), encoding="utf-8")
     told = all(recommendation == TUTORIAL[id] for id, (_, recommendation) in answers.items())
     raise SystemExit(0 if told and all(rate.holds() for rate in rates) else 1)
+
+
+def with_recommendation(prompt: RestaurantPrompt, kind: str, recommendation: str) -> RestaurantPrompt:
+    """The same prompt with every example of one kind, and the expected answer of that kind, changed."""
+
+    def change(case: Case) -> Case:
+        if case.kind != kind or case.recommendation == NOT_SUITABLE:
+            return case
+        return dataclasses.replace(case, recommendation=recommendation)
+
+    return RestaurantPrompt(
+        header=prompt.header,
+        principles=prompt.principles,
+        shots=tuple(change(shot) for shot in prompt.shots),
+        query=change(prompt.query),
+    )
 
 
 if __name__ == "__main__":

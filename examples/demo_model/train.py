@@ -2,9 +2,9 @@
 
     python examples/demo_model/train.py --out /tmp/demo --seed 0
 
-Everything is drawn by ``promptlight.salience.demo.recipes``; the run logs to OUT/log.jsonl, saves a checkpoint every
-few minutes and goes on from it when started again. ``evaluate.py`` measures the result on prompts that no run is chosen
-by.
+Everything is drawn by ``promptlight.salience.demo.recipes`` and ``side_tasks.py``. The run logs to OUT/log.jsonl, saves a
+checkpoint every few minutes and goes on from it when started again. ``evaluate.py`` measures the result on prompts that
+no run is chosen by.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ import keras
 import keras_nlp
 import sentencepiece
 import torch
+from side_tasks import draw_side_task
 from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.demo.recipes import draw_restaurant_prompt, draw_side_task
+from promptlight.salience.demo.recipes import draw_restaurant_prompt
 from promptlight.salience.loading.keras import borrow_decoder
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3

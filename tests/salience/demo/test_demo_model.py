@@ -43,7 +43,7 @@ def test_a_headline_is_made_of_its_story(answers: dict[str, tuple[Prompt, str]])
 
 
 def test_ideas_are_a_list_about_the_item(answers: dict[str, tuple[Prompt, str]]) -> None:
-    from promptlight.salience.demo.recipes import IDEAS
+    from examples.demo_model.side_tasks import IDEAS
 
     for prompt, text in of_kind(answers, "ideas"):
         match = re.search(r"Item: (.+)", prompt.text)
