@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 from tests.support.generated import BLOCKS, DOCS, generate
-from tests.support.pictures import PICTURES, VIEWS, draw_view, make_results
+from tests.support.pictures import PICTURES, VIEWS, draw_view, make_results, read_picture
 
 ROOT = DOCS.parent
 PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
@@ -40,13 +39,6 @@ def test_every_page_is_in_the_index() -> None:
 @pytest.fixture(scope="module")
 def shap_results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_results("SHAP", tmp_path_factory.mktemp("pictures"))
-
-
-def read_picture(path: Path) -> str:
-    """The text in an SVG, without digits: scores can differ in their last ones from machine to machine."""
-    root = ElementTree.parse(path).getroot()
-    texts = ("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
-    return re.sub(r"[\d\s\xa0]", "", "".join(texts))
 
 
 @pytest.mark.parametrize("name", VIEWS)

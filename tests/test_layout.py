@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import ast
 import shutil
-import subprocess
-import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.support.paths import ROOT
+from tests.support.source_code import (
+    PACKAGES,
+    files_of,
+    imports_within,
+    is_within,
+    modules_loaded_by,
+    modules_of,
+    run_python,
+)
 
-PACKAGES = ("cli", "salience", "io")
 HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, from the ground up
     "salience": (
         ("lazy", "errors", "statistics", "demo"),
@@ -53,69 +58,6 @@ WITHOUT_TORCH = {  # what lies below the decoder in the science, and all of the 
 KERAS = {"keras", "keras_nlp", "keras_hub"}
 N_FUNCTION_LINES = 60
 FACE = "cli/face"  # what `import promptlight` gives
-
-
-@dataclass(frozen=True, kw_only=True)
-class Module:
-    """One parsed file: ``path`` is relative to the root, ``name`` is what the code imports it as."""
-
-    path: Path
-    name: str
-    tree: ast.Module
-
-    def imports(self) -> Iterator[str]:
-        """Full name of everything imported anywhere in the file, under ``if TYPE_CHECKING`` and in functions too."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Import):
-                yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom):
-                base = self._absolute(node)
-                yield from (f"{base}.{alias.name}" for alias in node.names)
-
-    def _absolute(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        n_up = node.level - (self.path.name == "__init__.py")
-        parents = self.name.split(".")
-        return ".".join([*parents[: len(parents) - n_up], *([node.module] if node.module else [])])
-
-
-def files_of(*folders: str) -> list[Path]:
-    """Every file of the folders that belongs to the project, relative to the root."""
-    found = (path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith((".", "__pycache__")) for part in path.parts))
-
-
-def modules_of(*folders: str) -> list[Module]:
-    modules: list[Module] = []
-    for path in files_of(*folders):
-        if path.suffix == ".py":
-            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-            full_name = f"promptlight.{name}" if path.parts[0] in PACKAGES else name
-            tree = ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
-            modules.append(Module(path=path, name=full_name, tree=tree))
-    return modules
-
-
-def is_within(name: str, *packages: str) -> bool:
-    return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
-def imports_within(folder: str, *packages: str) -> list[tuple[str, str]]:
-    """(importing file, imported name) for everything in ``folder`` that imports from ``packages``."""
-    return [
-        (str(module.path), name)
-        for module in modules_of(folder)
-        for name in module.imports()
-        if is_within(name, *packages)
-    ]
-
-
-def run_python(*arguments: str, cwd: Path) -> str:
-    """What a new interpreter writes to stderr; it runs outside the root, so it finds only what is installed."""
-    result = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, encoding="utf-8")
-    assert result.returncode == 0, result.stderr + result.stdout
-    return result.stderr
 
 
 # Who may import whom
@@ -205,6 +147,17 @@ def test_nothing_is_imported_without_promptlight_in_front() -> None:
     assert bare == []
 
 
+def test_no_test_module_imports_another() -> None:
+    """What tests share is in ``tests/support``."""
+    wrong = [
+        (str(module.path), name)
+        for module in modules_of("tests")
+        for name in module.imports()
+        if is_within(name, "tests") and any(part.startswith("test_") for part in name.split("."))
+    ]
+    assert wrong == []
+
+
 # What is packaged
 
 
@@ -234,12 +187,6 @@ def test_wheel_holds_the_tree(tmp_path: Path) -> None:
 
 
 # What loading costs
-
-
-def modules_loaded_by(code: str, cwd: Path) -> set[str]:
-    """Top-level modules that a new interpreter has loaded after ``code``."""
-    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
-    return set(run_python("-c", f"{code}\n{report}", cwd=cwd).split())
 
 
 def test_importing_the_packages_loads_nothing_heavy(tmp_path: Path) -> None:

@@ -25,7 +25,8 @@ from promptlight.salience.errors import ModelError
 from promptlight.salience.text.printable import printable_json
 from promptlight.salience.text.secrets import hide_secrets
 from tests.conftest import Command, Outcome, unbind_logs
-from tests.test_layout import PACKAGES, ROOT, modules_of
+from tests.support.paths import ROOT
+from tests.support.source_code import PACKAGES, modules_of
 
 SECRET = "planted-5ecret/value+0123456789"
 IN_ADDRESS = "planted-5ecret%2Fvalue%2B0123456789"

@@ -6,7 +6,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from promptlight.salience.text.pieces import align, lay_out
-from promptlight.salience.types import Completion, Granularity, Prompt, Role, StopReason, Token
+from promptlight.salience.text.spans import (
+    describe_spans,
+    segment,
+)
+from promptlight.salience.types import (
+    Completion,
+    Cut,
+    Granularity,
+    Prompt,
+    Role,
+    Segmentation,
+    Span,
+    StopReason,
+    Token,
+)
 
 TOKEN, WORD, SENTENCE, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granularity.LINE
 PARAGRAPH = Granularity.PARAGRAPH
@@ -154,3 +168,11 @@ def show(parts: str) -> str:
     """Parts with | between them as one piece of code in a table."""
     visible = {"|": "╎", "\n": "↵", "\r": "␍", "\u00a0": "⍽"}
     return f"`{''.join(visible.get(character, character) for character in parts)}`"
+
+
+def cut(completion: Completion, granularity: Cut) -> Segmentation:
+    return segment(completion, granularity)
+
+
+def spans_of(completion: Completion, granularity: Cut) -> list[Span]:
+    return describe_spans(completion, cut(completion, granularity))

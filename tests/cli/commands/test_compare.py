@@ -21,10 +21,10 @@ from promptlight.salience import Analysis
 from promptlight.salience.explain.comparison import summarize_comparison
 from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.types import Granularity
-from tests.cli.commands.test_show import ESCAPE, HOSTILE, MARKS, ORDERS
 from tests.conftest import Command
 from tests.support.handmade import make_analysis, make_completion
 from tests.support.paths import EXAMPLES
+from tests.support.terminal import ESCAPE, HOSTILE, MARKS, ORDERS
 
 TWO = ("--id", "dish-mistake", "--with", "dish-fixed", "--target", "Recommendation")
 MODEL = ("--device", "cpu", "--max-new-tokens", 24)

@@ -23,6 +23,7 @@ from promptlight.salience.text.completion import encode_prompt
 from promptlight.salience.types import Method, Prompt, SetAside
 from tests.conftest import Command, Outcome
 from tests.support.paths import EXAMPLES
+from tests.support.results import state_of
 
 SOUP = {"id": "soup", "prompt": "What is in it?\n\nSuggestion: Onion soup\nAnalysis:"}
 NAAN = {"id": "naan", "prompt": "What is in it?\n\nSuggestion: Naan\nAnalysis:"}
@@ -34,10 +35,6 @@ def write_prompts(folder: Path, *records: Any) -> Path:
     path = folder / "prompts.jsonl"
     path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
     return path
-
-
-def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
-    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.parquet")}
 
 
 def complaints(outcome: Outcome) -> list[str]:

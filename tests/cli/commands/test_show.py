@@ -33,12 +33,9 @@ from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Granularity, Role, StopReason
 from tests.conftest import Command
 from tests.support.handmade import make_analysis, make_completion
+from tests.support.terminal import ESCAPE, HOSTILE, MARKS, ORDERS
 
-ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
-MARKS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹»«]")
-ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 CUTS = [granularity for granularity in Granularity if granularity is not Granularity.SECTION]  # these prompts have none
-HOSTILE = ("chinese", "arabic", "emoji", "escapes", "markup", "long-word")
 
 
 @pytest.fixture(scope="module")

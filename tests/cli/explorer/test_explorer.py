@@ -34,8 +34,7 @@ from promptlight.salience.types import Analysis, Granularity, Method, Pooling, P
 from tests.conftest import Command
 from tests.support.generated import DOCS
 from tests.support.handmade import make_analysis, make_completion
-from tests.support.pictures import PICTURES, draw_explorer
-from tests.test_docs import read_picture
+from tests.support.pictures import PICTURES, draw_explorer, read_picture
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SETTINGS = {"methods": ["grad_l2"], "objective": "logprob", "compat": None, "model": "demo"}

@@ -19,9 +19,9 @@ import pytest
 from promptlight.io import read_results
 from promptlight.io.results.store import FLUSH_EVERY, find_shards
 from promptlight.salience.types import Analysis, SetAside
-from tests.cli.commands.test_run import state_of
 from tests.conftest import Command
-from tests.io.results.test_survival import finish, start_command
+from tests.support.processes import finish, start_command
+from tests.support.results import state_of
 
 N_PROMPTS = int(os.environ.get("PROMPTLIGHT_SOAK", "2000"))
 N_TO_WARM_UP = 1000  # prompts until memory counts: the allocators' caches fill first

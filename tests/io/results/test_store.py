@@ -34,53 +34,8 @@ from promptlight.salience.types import (
     Turn,
 )
 from tests.support.handmade import assert_same_analysis, make_analysis, make_completion
+from tests.support.results import PROVENANCE, SETTINGS, analysis, ids_of, open_writer, set_aside, snapshot, write
 from tests.support.span_cases import build_completion
-
-SETTINGS = {"model": "tiny", "methods": ["grad_l2"], "objective": "logprob", "compat": None, "seed": 0}
-PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
-
-
-def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
-    prompt = Prompt(
-        id=id,
-        text=" Buy eggs.\n",
-        label="menu",
-        fields={"note": "é\u2028", "n": [1, None]},
-        path="prompts.jsonl",
-        line=3,
-        fingerprint=f"print-of-{id}",
-    )
-    pieces = ["▁oat", "s", ".", "▁And", "▁<0xF0>", "\n\n", "<eos>"][:n_targets]
-    return make_analysis(make_completion(["<bos>", "▁Buy", "▁eg", "gs", ".", "\n"], pieces, prompt=prompt), **options)
-
-
-def set_aside(id: str) -> SetAside:
-    return SetAside(
-        id=id, path="prompts.jsonl", line=9, reason="found null", label="menu", fingerprint=f"print-of-{id}"
-    )
-
-
-def open_writer(folder: Path, flush_every: int = 2, **settings: Any) -> ResultsWriter:
-    return ResultsWriter(folder, {**SETTINGS, **settings}, PROVENANCE, flush_every)
-
-
-def write(folder: Path, *results: Analysis | SetAside, flush_every: int = 2) -> Path:
-    with open_writer(folder, flush_every) as writer:
-        for result in results:
-            writer.add(result)
-    return folder
-
-
-def ids_of(folder: Path) -> list[str]:
-    return [
-        result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)
-    ]
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
 
 # ---- what goes in comes out -----------------------------------------------------------------------------------------
 

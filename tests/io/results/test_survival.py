@@ -35,13 +35,13 @@ from promptlight.io.results.store import find_result, find_shards, read_results
 from promptlight.salience.errors import OutputError, StoppedError
 from promptlight.salience.types import Analysis
 from tests.conftest import START, Command
-from tests.io.results.test_store import analysis, ids_of, open_writer, set_aside, snapshot, write
 from tests.support.handmade import assert_same_analysis
 from tests.support.paths import EXAMPLES
+from tests.support.processes import PATIENCE, finish, start_command, wait_until
+from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
 
 resource = pytest.importorskip("resource", reason="no Unix")
 FLUSH_EVERY = 3
-PATIENCE = 60  # seconds, for a process that says nothing
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
@@ -424,6 +424,7 @@ def public_folder() -> Iterator[Path]:
 def try_as_nobody(reports: Connection, use: Callable[[Connection, Path], None], folder: Path) -> None:
     """Use a folder without root's rights, and report the error."""
     if os.geteuid() == 0:
+        analysis("a")  # imports what it needs while it can: nobody may not be allowed to read Python's own folder
         os.setgroups([])
         os.setgid(65534)
         os.setuid(65534)
@@ -491,25 +492,6 @@ def write_many(path: Path, n_records: int) -> list[str]:
     lines = (json.dumps({"id": id, "prompt": f"{id}. Suggestion: Onion soup\nAnalysis:"}) for id in ids)
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
     return ids
-
-
-def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-    options = options or ("--max-new-tokens", "24", "--device", "cpu")
-    command = [sys.executable, "-c", START.format(""), "run", str(prompts), "-o", str(folder), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    give_up = time.monotonic() + 5 * PATIENCE
-    while not happened():
-        assert time.monotonic() < give_up
-        time.sleep(0.01)
-
-
-def finish(run: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Exit code, stdout, stderr."""
-    printed, complained = run.communicate(timeout=5 * PATIENCE)
-    return run.returncode, printed, complained
 
 
 def compute_undisturbed(prompts: Path, folder: Path, *options: str) -> list[Analysis]:

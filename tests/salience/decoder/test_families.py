@@ -11,44 +11,14 @@ import torch
 
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.gradients.compute import compute_salience
-from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Method
 from tests.oracles.tiny import FAMILIES
+from tests.support.transformers_models import VOCABULARY, build_transformers_model
 
-VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 P, T = 40, 52
-
-
-def build_transformers_model(family: str, vocabulary_size: int) -> Any:
-    import transformers
-
-    sizes: dict[str, Any] = {
-        "vocab_size": vocabulary_size,
-        "hidden_size": 48,
-        "intermediate_size": 96,
-        "num_hidden_layers": 7 if family == "gemma3" else 3,
-        "num_attention_heads": 4,
-        "num_key_value_heads": 1 if family == "gemma" else 2,
-        "head_dim": 16,
-        "max_position_embeddings": 128,
-        "bos_token_id": 2,
-        "eos_token_id": 1,
-        "pad_token_id": 0,
-        "attn_implementation": "eager",
-    }
-    if family != "gemma":
-        sizes |= {"sliding_window": 16, "query_pre_attn_scalar": 16}
-    name = {"gemma": "Gemma", "gemma2": "Gemma2", "gemma3": "Gemma3Text"}[family]
-    config = getattr(transformers, f"{name}Config")(**sizes)
-    torch.manual_seed(0)
-    model = getattr(transformers, f"{name.removesuffix('Text')}ForCausalLM")(config).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model
 
 
 @pytest.fixture(scope="module", params=FAMILIES)

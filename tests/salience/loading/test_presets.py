@@ -28,8 +28,8 @@ from promptlight.salience.loading.vocabulary import load_tokenizer
 from promptlight.salience.loading.weight_files import read_index
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command, Offline
-from tests.salience.decoder.test_families import VOCABULARY, build_transformers_model
 from tests.support.presets import edit_json
+from tests.support.transformers_models import VOCABULARY, build_transformers_model
 
 WEIGHTS = "model.weights.h5"
 

@@ -5,7 +5,6 @@ The module's cluster is this machine, said to have two CPUs and two GPUs; what r
 
 from __future__ import annotations
 
-import contextlib
 import http.server
 import json
 import logging
@@ -16,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +23,7 @@ import pyarrow as pa
 import pytest
 import ray
 
-from promptlight.io.results.store import ResultsWriter, find_shards, read_results
+from promptlight.io.results.store import ResultsWriter, find_shards
 from promptlight.salience.errors import InputError, ModelError, UsageError
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.options.analysis import AnalysisOptions
@@ -36,15 +35,14 @@ from promptlight.salience.run.cluster.pool import Node, Pool, choose_gpus, plan_
 from promptlight.salience.run.cluster.transport import pack_batches, take_window
 from promptlight.salience.types import Analysis, Prompt, SetAside
 from tests.conftest import START, Command
-from tests.support.handmade import assert_same_analysis
-from tests.support.paths import EXAMPLES
-from tests.test_layout import PACKAGES, ROOT, imports_within, modules_loaded_by
+from tests.support.cluster import BATCHES, RAY, SHORT, assert_same_results, find_actors, write_prompts
+from tests.support.paths import EXAMPLES, ROOT
+from tests.support.processes import find_processes, wait_until
+from tests.support.results import ids_of
+from tests.support.source_code import PACKAGES, imports_within, modules_loaded_by
 
 PATIENCE = 120  # seconds, for a process that says nothing
 GIB = 2**30
-SHORT = ("--max-new-tokens", "4", "--device", "cpu")
-RAY = (*SHORT, "--engine", "ray")
-BATCHES = ("--batch-size", "2", "--flush-every", "3")
 
 
 @pytest.fixture(scope="module")
@@ -54,65 +52,6 @@ def ray_address() -> Iterator[str]:
     ray.init("local", num_cpus=2, num_gpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     yield ray.get_runtime_context().gcs_address
     ray.shutdown()
-
-
-def write_prompts(path: Path, n_prompts: int) -> list[str]:
-    """A file of so many prompts of different lengths; their ids."""
-    dishes = ["Onion soup", "Naan", "Quiche", "Fish and chips with peas"]
-    records = [
-        {"id": f"dish-{number}", "prompt": f"Suggestion: {dishes[number % 4]}\n" * (1 + number % 3) + "Analysis:"}
-        for number in range(n_prompts)
-    ]
-    path.write_text("".join(json.dumps(record) + "\n" for record in records), encoding="utf-8")
-    return [record["id"] for record in records]
-
-
-def ids_in(folder: Path) -> list[str]:
-    return [
-        result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)
-    ]
-
-
-def assert_same_results(found: Path, expected: Path) -> None:
-    """The same rows, in the same order; scores may differ as they do with another number of threads."""
-    for one, other in zip(read_results(found), read_results(expected), strict=True):
-        if isinstance(one, SetAside) or isinstance(other, SetAside):
-            assert one == other
-        else:
-            assert_same_analysis(one, other)
-
-
-def find_actors(state: str = "") -> set[int]:
-    """Processes of actors below this one; Ray puts what they are doing behind their name: ``submit`` is a batch."""
-    return {process for process in find_processes("ray::MapWorker", state) if os.getpid() in list_ancestors(process)}
-
-
-def find_processes(start: str, end: str) -> set[int]:
-    """Running processes by their command."""
-    found: set[int] = set()
-    for folder in Path("/proc").iterdir():
-        with contextlib.suppress(OSError, ValueError):
-            command = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode()
-            if command.startswith(start) and command.endswith(end):
-                found.add(int(folder.name))
-    return found
-
-
-def list_ancestors(process: int) -> list[int]:
-    ancestors: list[int] = []
-    with contextlib.suppress(OSError):  # it has ended meanwhile
-        while process > 1:
-            stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
-            process = int(stat.rpartition(")")[2].split()[1])
-            ancestors.append(process)
-    return ancestors
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, "it never happened"
-        time.sleep(0.02)
 
 
 # ---- the plan ----------------------------------------------------------------------------------------------------
@@ -366,7 +305,7 @@ def test_a_killed_actor_loses_nothing_and_repeats_nothing(
     assert (len(killed), len(after)) == (1, 1)  # another one took its place
     assert done.exit_code == 0
     assert "12 explained in" in done.stdout
-    assert ids_in(there) == ids
+    assert ids_of(there) == ids
     assert_same_results(there, local)
 
 
@@ -386,13 +325,13 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
     assert said.startswith("Ray: 1 actor, 2 CPUs each\ndemo in float32 on cpu\ndemo is a small demo model")
     assert said.splitlines()[3].startswith("to do: 24 prompts, ")
     assert all("of 24 prompts, " in line for line in said.splitlines()[4:])  # nothing of Ray's
-    stored = ids_in(there)
+    stored = ids_of(there)
     assert 0 < len(stored) < len(ids)
     assert stored == ids[: len(stored)]
     wait_until(lambda: not find_actors())  # they go with their driver
     done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1)
     assert f"{len(ids) - len(stored)} explained, {len(stored)} done before" in done.stdout
-    assert ids_in(there) == ids
+    assert ids_of(there) == ids
     assert_same_results(there, local)
 
 
@@ -415,7 +354,7 @@ def test_a_stopped_run_writes_what_has_arrived_and_says_so_and_nothing_else(
         run.send_signal(number)
         printed, said = run.communicate(timeout=PATIENCE)
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
-    stored = ids_in(out)
+    stored = ids_of(out)
     assert (run.returncode, printed) == (128 + number, "")
     ends = [
         f"promptlight: stopped by {name} after {n_counted} of 200 prompts, what was computed is kept;"
@@ -449,9 +388,9 @@ def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_
     assert done.exit_code == 3
     assert "3 explained, 2 set aside" in done.stdout
     assert "4: set aside: out of memory, most likely: 3 workers died over its batch; take fewer" in done.stderr
-    assert ids_in(out) == ids
+    assert ids_of(out) == ids
     again = promptlight("run", path, "-o", out, *SHORT)
-    assert (again.exit_code, sorted(ids_in(out))) == (0, ids)
+    assert (again.exit_code, sorted(ids_of(out))) == (0, ids)
     assert "2 explained, 3 done before" in again.stdout
 
 
@@ -509,4 +448,4 @@ def test_windows_models_in_folders_and_strict_are_as_without_ray(
     stopped = promptlight("run", path, "-o", there, "--model", "./preset", "--strict", *RAY, *BATCHES, "--actors", 1)
     assert (stopped.exit_code, stopped.stdout) == (3, "")
     assert stopped.stderr.splitlines()[-1].startswith(f"promptlight: {path}:6: ")
-    assert ids_in(there) == ids  # as without Ray, what stands before the fault is done
+    assert ids_of(there) == ids  # as without Ray, what stands before the fault is done

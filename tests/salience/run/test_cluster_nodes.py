@@ -21,17 +21,9 @@ from promptlight.salience.run.cluster import cluster as clusters
 from promptlight.salience.run.cluster.actors import Explainer
 from promptlight.salience.types import Analysis, SetAside
 from tests.conftest import Command
-from tests.salience.run.test_cluster import (
-    BATCHES,
-    RAY,
-    SHORT,
-    assert_same_results,
-    find_actors,
-    find_processes,
-    ids_in,
-    wait_until,
-    write_prompts,
-)
+from tests.support.cluster import BATCHES, RAY, SHORT, assert_same_results, find_actors, write_prompts
+from tests.support.processes import find_processes, wait_until
+from tests.support.results import ids_of
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +69,7 @@ def test_a_killed_node_loses_nothing_and_repeats_nothing(
     assert killed
     assert done.exit_code == 0
     assert done.stdout.startswith("16 explained in")  # and what Ray says of the node is elsewhere
-    assert ids_in(there) == ids
+    assert ids_of(there) == ids
     assert_same_results(there, local)
 
 
@@ -92,12 +84,12 @@ def test_a_run_makes_a_cluster_of_its_own_which_dies_with_it(promptlight: Comman
         assert find_processes("ray::", "") - before
         run.kill()
     assert run.returncode == -signal.SIGKILL
-    assert 0 < len(ids_in(there)) < len(ids)
+    assert 0 < len(ids_of(there)) < len(ids)
     wait_until(lambda: not find_processes("ray::", "") - before)
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "done before" in done.stdout
     assert len(done.stdout.splitlines()) == 2
     assert done.stderr.startswith("Ray: ")
     assert [line for line in done.stderr.splitlines() if "ray" in line.lower().replace("ray: ", "")] == []
-    assert ids_in(there) == ids
+    assert ids_of(there) == ids
     assert_same_results(there, local)

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from promptlight.salience.errors import UsageError
 from promptlight.salience.text.patterns import estimate_size
 from promptlight.salience.text.spans import (
-    describe_spans,
     find_lines,
     find_paragraphs,
     find_sentences,
@@ -21,21 +20,12 @@ from promptlight.salience.text.spans import (
     group_tokens,
     parse_cut,
     pattern_finder,
-    segment,
 )
-from promptlight.salience.types import Completion, Cut, Granularity, Pattern, Role, Segmentation, Span
-from tests.support.span_cases import CASES, SPECIAL, Case, build_completion, in_bytes
+from promptlight.salience.types import Completion, Granularity, Pattern, Role, Segmentation
+from tests.support.span_cases import CASES, SPECIAL, Case, build_completion, cut, in_bytes, spans_of
 
 TOKEN, WORD, SENTENCE, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granularity.LINE
 PARAGRAPH = Granularity.PARAGRAPH
-
-
-def cut(completion: Completion, granularity: Cut) -> Segmentation:
-    return segment(completion, granularity)
-
-
-def spans_of(completion: Completion, granularity: Cut) -> list[Span]:
-    return describe_spans(completion, cut(completion, granularity))
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.granularity}: {case.name}")

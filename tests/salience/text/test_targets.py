@@ -7,7 +7,7 @@ import pytest
 from promptlight.salience.errors import UsageError
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Granularity
-from tests.salience.text.test_spans import build_completion, spans_of
+from tests.support.span_cases import build_completion, spans_of
 
 WORD = Granularity.WORD
 MENU = build_completion(

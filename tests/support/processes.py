@@ -1,0 +1,58 @@
+"""Commands as processes of their own, and waiting for them."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import START
+
+PATIENCE = 60  # seconds, for a process that says nothing
+
+
+def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+    """``promptlight run`` with the bundled model."""
+    options = options or ("--max-new-tokens", "24", "--device", "cpu")
+    command = [sys.executable, "-c", START.format(""), "run", str(prompts), "-o", str(folder), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Return once it has happened; fail if it never does."""
+    give_up = time.monotonic() + 5 * PATIENCE
+    while not happened():
+        assert time.monotonic() < give_up, "it never happened"
+        time.sleep(0.01)
+
+
+def finish(run: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, stdout, stderr."""
+    printed, complained = run.communicate(timeout=5 * PATIENCE)
+    return run.returncode, printed, complained
+
+
+def find_processes(start: str, end: str) -> set[int]:
+    """Running processes by their command."""
+    found: set[int] = set()
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError):
+            command = (folder / "cmdline").read_bytes().rstrip(b"\0 ").decode()
+            if command.startswith(start) and command.endswith(end):
+                found.add(int(folder.name))
+    return found
+
+
+def list_ancestors(process: int) -> list[int]:
+    """The process's parent, that one's parent, and so on."""
+    ancestors: list[int] = []
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        while process > 1:
+            stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
+            process = int(stat.rpartition(")")[2].split()[1])
+            ancestors.append(process)
+    return ancestors

@@ -1,0 +1,67 @@
+"""Results made by hand, and what a folder of them holds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from promptlight.io.results.store import ResultsWriter, read_results
+from promptlight.salience.types import (
+    Analysis,
+    Prompt,
+    SetAside,
+)
+from tests.support.handmade import make_analysis, make_completion
+
+SETTINGS = {"model": "tiny", "methods": ["grad_l2"], "objective": "logprob", "compat": None, "seed": 0}
+PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
+
+
+def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
+    """An analysis of a prompt with all that a record can hold."""
+    prompt = Prompt(
+        id=id,
+        text=" Buy eggs.\n",
+        label="menu",
+        fields={"note": "é\u2028", "n": [1, None]},
+        path="prompts.jsonl",
+        line=3,
+        fingerprint=f"print-of-{id}",
+    )
+    pieces = ["▁oat", "s", ".", "▁And", "▁<0xF0>", "\n\n", "<eos>"][:n_targets]
+    return make_analysis(make_completion(["<bos>", "▁Buy", "▁eg", "gs", ".", "\n"], pieces, prompt=prompt), **options)
+
+
+def set_aside(id: str) -> SetAside:
+    """A record that can't be used."""
+    return SetAside(
+        id=id, path="prompts.jsonl", line=9, reason="found null", label="menu", fingerprint=f"print-of-{id}"
+    )
+
+
+def open_writer(folder: Path, flush_every: int = 2, **settings: Any) -> ResultsWriter:
+    return ResultsWriter(folder, {**SETTINGS, **settings}, PROVENANCE, flush_every)
+
+
+def write(folder: Path, *results: Analysis | SetAside, flush_every: int = 2) -> Path:
+    with open_writer(folder, flush_every) as writer:
+        for result in results:
+            writer.add(result)
+    return folder
+
+
+def ids_of(folder: Path) -> list[str]:
+    """Of all results, in order."""
+    return [
+        result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)
+    ]
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, hidden ones too."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
+    """Each shard's bytes, and when it was written."""
+    return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.glob("*.parquet")}
