@@ -17,7 +17,7 @@ from promptlight.salience.types import StopReason
 PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
 
 
-def find_versions() -> dict[str, str]:
+def _find_versions() -> dict[str, str]:
     """Versions of Python, and of all packages that can change a number."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
@@ -40,7 +40,7 @@ class ModelFacts:
     context_length: int
     n_bytes: int
     quantised: str | None = None
-    versions: Mapping[str, str] = field(default_factory=find_versions)
+    versions: Mapping[str, str] = field(default_factory=_find_versions)
 
 
 @dataclass(frozen=True, kw_only=True)

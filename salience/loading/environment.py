@@ -1,15 +1,15 @@
-"""What a process needs before torch and Keras are loaded into it: the command line's, and a cluster's workers."""
+"""What a process has to set before it loads torch and Keras: that of the command, and those of a cluster's workers."""
 
 from __future__ import annotations
 
 import sys
 
-# Download bars of the model hubs would tear our own. And torch's threads spin while they wait: beside another busy
-# program, that made a run forty times slower.
+# The download bars of the model hubs would break up our own. And torch's threads spin while they wait: next to another
+# busy program, that made a run forty times slower.
 VARIABLES = {"TQDM_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def block_tensorflow() -> None:
-    """keras-nlp imports TensorFlow where it is installed, which costs seconds and is never used here."""
+    """Keep keras-nlp from importing TensorFlow where that is installed: it costs seconds and is never used."""
     for name in ("tensorflow", "tensorflow_text"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -32,11 +32,11 @@ class Handle:
 
     name: str
     preset: str
-    written_as_path: bool = field(default=False, compare=False)  # `./x` is kept as `x`, which is no preset's name
+    written_as_path: bool = field(default=False, compare=False)  # `./x` is kept as `x`: a folder all the same
 
     @property
     def is_folder(self) -> bool:
-        """Whether the preset is meant as a local folder."""
+        """Whether the user means a local folder."""
         if "://" in self.preset:
             return False
         return self.written_as_path or self.preset.startswith(PATH_STARTS) or Path(self.preset).is_dir()
@@ -44,7 +44,7 @@ class Handle:
 
 def parse_handle(text: str) -> Handle:
     """Split an optional ``name:`` off; resolve ``demo`` and ``~``. Raises ModelError for an address of no hub."""
-    named = re.match(r"([\w.-]{2,}):(?!//)(.+)", text)  # two letters at least: C:\folder is no name
+    named = re.match(r"([\w.-]{2,}):(?!//)(.+)", text)  # at least two letters: C:\folder has no name
     name, preset = named.groups() if named else (text, text)
     if not preset.strip():
         raise ModelError("expected a model after --model, found nothing: try `demo` or `gemma2_instruct_2b_en`")

@@ -1,7 +1,7 @@
-"""Fetching a preset from Kaggle or Hugging Face: all of what will be read, so that it can be looked at first.
+"""Fetch a preset from Kaggle or Hugging Face: every file that will be read, so that all can be checked first.
 
-keras-nlp itself fetches a file at a time while it loads, and takes any failure for "not there": it would need the
-network for a model that is all here, and hide why one can't be fetched.
+keras-nlp fetches files one by one while it loads, and takes any failure for "not there". It would need the network
+for a model that is fully cached, and hide why a file can't be fetched.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from promptlight.salience.loading.weight_files import KERAS_INDEX, SAFETENSORS_I
 KAGGLE, HUGGING_FACE = ADDRESSES = ("kaggle://", "hf://")
 KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
 NOT_THERE_WORDS = ("404 Client Error", "is not present in the model files")  # kagglehub's
-NOT_THERE_ERRORS = ("EntryNotFoundError", "RemoteEntryNotFoundError")  # huggingface_hub's; a third says: no network
+NOT_THERE_ERRORS = (
+    "EntryNotFoundError",
+    "RemoteEntryNotFoundError",
+)  # huggingface_hub's; not LocalEntryNotFoundError
 Fetch = Callable[[str], str]
-"""A file's name in the preset -> where it lies now; what is in the cache is not fetched again."""
+"""The name of a file in the preset -> its path on this disk. Cached files are not fetched again."""
 
 
 def fetch_preset(address: str, name: str) -> Path:

@@ -18,7 +18,7 @@ from promptlight.salience.errors import ModelError
 
 
 def import_keras_nlp() -> Any:
-    """Import keras-nlp on the PyTorch backend, which nothing else may have chosen otherwise."""
+    """Import keras-nlp on the PyTorch backend. Raises ModelError if another backend was chosen."""
     chosen = os.environ.setdefault("KERAS_BACKEND", "torch")
     if chosen != "torch":
         raise ModelError(f"KERAS_BACKEND is {chosen!r}, but promptlight needs torch: unset it or set it to torch")
@@ -31,7 +31,7 @@ def import_keras_nlp() -> Any:
 
 
 def find_presets(backbone: str = "Backbone") -> Mapping[str, Mapping[str, Any]]:
-    """What keras-nlp knows of each preset of a backbone class, by name; of all classes if none is given."""
+    """The presets of a backbone class that keras-nlp knows, by name; those of all classes if none is given."""
     return getattr(import_keras_nlp().models, backbone).presets
 
 

@@ -45,7 +45,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     config = find_config(parsed)
     family = find_family(config, parsed.preset)
     quantised = find_quantisation(config, parsed.preset)
-    import_keras_nlp()  # before memory is measured, as it takes some
+    import_keras_nlp()  # before free memory is measured, as this takes some
     room, size = measure_room(place, precision, quantised=quantised is not None), measure_model(config, family)
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal)
@@ -78,7 +78,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
 
 @contextlib.contextmanager
 def _explaining_memory(handle: Handle, room: Room, size: Size | None) -> Generator[None]:
-    """Memory that ran out is told with what to do instead."""
+    """Where memory runs out, say what to do instead."""
     try:
         yield
     except Exception as error:

@@ -1,10 +1,10 @@
-"""Whether a model would fit: what its weights take, known before they are read, against the memory that is free.
+"""Whether a model fits: the memory of its weights, known before they are read, against the memory that is free.
 
 Parameters of a Gemma decoder, with V pieces, width D, feed-forward width F, N and K query and key heads of width H:
 
-    V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (norms, some thousandths of that, are left out)
+    V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (norms, a few thousandths of that, are left out)
 
-A model has to fit one device as a whole: it is not split over several.
+A model has to fit on one device: it is not split over several.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, cast
 from promptlight.salience.loading.families import Family, find_size_names, find_sizes, is_of_keras
 
 GIB = 2**30
-WORKSPACE = 2 * GIB  # beside the weights: prompts of a few thousand tokens, and what torch itself takes
+WORKSPACE = 2 * GIB  # beside the weights: for prompts of a few thousand tokens, and for torch itself
 
 
 def count_loading_bytes(n_embedding: int) -> int:
-    """Two copies in float32 of so large an embedding, as was measured (docs/engine.md)."""
+    """Bytes that loading takes beside the weights: two float32 copies of the embedding, measured (docs/engine.md)."""
     return 2 * 4 * n_embedding
 
 
@@ -33,11 +33,11 @@ class Size:
 
     @property
     def loading_bytes(self) -> int:
-        """What keras-nlp takes on the CPU beside the weights while it loads them."""
+        """Bytes that keras-nlp takes on the CPU beside the weights while it loads them."""
         return count_loading_bytes(self.n_embedding)
 
     def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
-        """Weights, and room to load them and to work."""
+        """Bytes for the weights, and for loading them or working with them, whichever is more."""
         return self.n_parameters * weight_bytes + max(WORKSPACE, self.loading_bytes if on_cpu else 0)
 
 
@@ -55,8 +55,11 @@ MODELS = {  # as keras-hub states them
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """Where a model is to be loaded: bytes of a weight there, and memory that is free there and, beside a GPU, on the
-    CPU (None: it is the CPU). A quantised preset lies beside its weights until those are expanded."""
+    """The device that a model is to be loaded on: bytes for each weight, and free bytes there.
+
+    ``free_on_cpu`` is None where the device is the CPU. A ``quantised`` preset takes memory beside its weights until
+    those are expanded.
+    """
 
     device: str
     dtype: str
@@ -67,7 +70,7 @@ class Room:
 
     @property
     def on_cpu(self) -> bool:
-        """Whether there is no GPU between."""
+        """Whether the device is the CPU."""
         return self.free_on_cpu is None
 
     def refuse(self, name: str, size: Size) -> str | None:
@@ -81,7 +84,7 @@ class Room:
         return f"{name}: too large for {self.device}: {found}; {', or '.join(self.list_ways(size))}"
 
     def list_ways(self, size: Size) -> Iterator[str]:
-        """What to do instead for a model of that size, the nearest first."""
+        """What to do instead for a model of that size, the easiest first."""
         half = self._bytes_to_load(size, 2)
         if self.weight_bytes > 2 and half <= self.free:
             yield f"take --dtype bfloat16 ({half / GIB:.1f} GiB)"
@@ -101,7 +104,7 @@ class Room:
         )
 
     def _bytes_to_load(self, size: Size, weight_bytes: int) -> int:
-        """All that lies there at once until a model is loaded."""
+        """The most bytes that are taken at once while a model is loaded."""
         loading = size.loading_bytes if self.on_cpu else 0
         return size.n_parameters * (weight_bytes + self.quantised) + loading
 

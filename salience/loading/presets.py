@@ -1,11 +1,11 @@
-"""A preset is data: whatever in its files would be more than that is refused before Keras reads them.
+"""A preset is data: anything in its files that is more than that is refused before Keras reads them.
 
-Looked at are, in this order:
- 1. links: they lead to files within the folder, or within the cache of the hub that it came from;
- 2. config.json: a family that is covered, and no code of the preset's; and there and in the like, no class but that
-    family's kin, as Keras makes an object of each one that they name;
- 3. the lists of weight files: names within the folder, of HDF5 or safetensors files, never of pickles, which run code;
- 4. HDF5 files: no other file is referred to, and nothing unpacks to far more than it is;
+Checked are, in this order:
+ 1. links: they lead to files in the folder, or in the cache of the hub that it came from;
+ 2. config.json: its family is covered, and it asks for no code. It, tokenizer.json and task.json name no class but
+    those of covered families, as Keras makes an object of each class that they name;
+ 3. the lists of weight files: they name HDF5 or safetensors files in the folder, never pickles, which run code;
+ 4. HDF5 files: they refer to no other file, and do not unpack to far more than their size;
  5. sizes: no more parameters than the weight files have room for.
 """
 

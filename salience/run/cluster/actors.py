@@ -1,4 +1,4 @@
-"""The workers: one that answers questions about the model, and those that explain batches."""
+"""Ray actors: a scout that answers questions about the model, explainers that work through batches, and a ledger."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ class Loading:
 
 
 class Scout:
-    """What an actor does before the others start: the model, loaded once, and questions answered about it."""
+    """The first actor: it loads the model once and answers questions about it before the others start."""
 
     def __init__(self, loading: Loading) -> None:
         self._loading = loading
         self._model: Model | None = None
 
     def ask(self, question: Callable[[Model], Answer], n_threads: int) -> Answer:
-        """What the function says of the model."""
-        if self._model is None:  # not before: what goes wrong while an actor is made is harder to tell
+        """The answer of a function of the model."""
+        if self._model is None:  # not in __init__: Ray hides the reason of an error there
             self._model = _load_here(self._loading, n_threads)
         torch.set_num_threads(n_threads)
         return question(self._model)
 
 
 class Explainer:
-    """What an actor does: the model, loaded once, and batches explained with it."""
+    """An actor that loads the model once and explains batches with it."""
 
     def __init__(
         self, loading: Loading, expected: ModelFacts, options: AnalysisOptions, n_threads: int, ledger: Any
@@ -67,7 +67,7 @@ class Explainer:
         check_same(self._model.facts, expected)
 
     def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-        """A row with each prompt's result."""
+        """A table of one row for each prompt of the batch, with its result."""
         prompts = [pickle.loads(prompt) for prompt in batch["prompt"].to_pylist()]
         n_deaths: Any = ray.get(self._ledger.begin.remote(batch["number"][0].as_py()))
         if n_deaths < MOST_DEATHS:
@@ -89,24 +89,25 @@ def check_same(found: ModelFacts, expected: ModelFacts) -> None:
 
 
 def send_scout(loading: Loading, n_gpus: float) -> Any:
+    """Start a ``Scout`` on a worker."""
     share = describe_share(Pool(n_actors=1, n_cpus=1, n_gpus=n_gpus))
     return ray.remote(**share, max_restarts=MOST_DEATHS, max_task_retries=MOST_DEATHS)(Scout).remote(loading)
 
 
 def _load_here(loading: Loading, n_threads: int) -> Model:
-    """Load the model into a worker's process, which no command line has prepared."""
+    """Load the model in a worker's process, which has to be prepared as the command prepares its own."""
     block_tensorflow()
     torch.set_num_threads(n_threads)
     return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
 
 
 def start_ledger() -> Any:
-    """An actor beside the driver that counts how often each batch was begun.
+    """Start an actor on the driver's machine that counts how often each batch was begun.
 
-    Ray's own count of attempts also has those that no actor was there for, as when a whole machine died.
+    Ray's own count of attempts also includes those that never reached an actor, as when a whole machine died.
     """
 
-    class Ledger:  # sent to its process as code: to import this module would load torch for two lines
+    class Ledger:  # Ray sends the class as code, so its process need not import this module, and with it torch
         def __init__(self) -> None:
             self._begun: dict[int, int] = {}
 
@@ -121,6 +122,6 @@ def start_ledger() -> Any:
 
 
 def describe_share(pool: Pool) -> dict[str, Any]:
-    """What Ray is told of each actor's needs."""
+    """Options for Ray: what each actor needs."""
     variables = VARIABLES | {"KERAS_BACKEND": "torch"}
     return {"num_cpus": pool.n_cpus, "num_gpus": pool.n_gpus, "runtime_env": {"env_vars": variables}}

@@ -1,17 +1,17 @@
 """``analyze`` on a Ray cluster, or on all GPUs of one machine: prompts in, the same results out, in the same order.
 
-1. A scout loads the model on a worker and says what it is (``ModelFacts``) and how big: so many actors fit. It answers
-   other questions about it until the work begins.
-2. Prompts are read into a *window*: at most so many batches and bytes of them wait in Ray's memory.
-3. Ray Data maps the window on a pool of actors. Each has loaded the model once and calls ``pipeline.analyze`` with
-   one batch at a time; a batch is a block, so nothing else is grouped or split.
-4. Results come back one by one, pickled, in the prompts' order. Then the next window is read.
+1. A scout loads the model on a worker and sends back its ``ModelFacts``. Their size says how many actors fit
+   (``pool``). Until the work begins, the scout answers other questions about the model (``Cluster.ask``).
+2. Prompts are packed into batches and read into a *window* (``transport``): only so many batches and bytes wait in
+   Ray's memory.
+3. Ray Data maps the window over a pool of ``Explainer`` actors (``actors``). Each loads the model once and calls
+   ``pipeline.analyze`` with one batch at a time. A batch is a block of Ray's, so Ray regroups and splits nothing.
+4. Results come back one by one, pickled, in the order of the prompts. Then the next window is read.
 
-Scheduling, moving data and starting dead actors again are Ray's work. An actor that dies takes its batch along, which
-is computed again elsewhere; what is stored comes from results that have arrived, each of them once. This module knows
-no disk: what was done before is left out by whoever passes the prompts.
+Ray schedules, moves data and restarts dead actors. When an actor dies, its batch is computed again elsewhere; a result
+is stored once, after it has arrived. Nothing here reads or writes files: the caller leaves out prompts that are done.
 
-It needs the extra ``promptlight[ray]``; nothing else in promptlight imports it until it is asked for.
+Importing this module imports Ray, so the rest of promptlight imports it only when a cluster is asked for.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from promptlight.salience.errors import PromptlightError
 from promptlight.salience.loading.handles import DEMO_FOLDER, parse_handle
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.cluster._connect import connect, find_nodes
 from promptlight.salience.run.cluster.actors import Answer, Explainer, Loading, describe_share, send_scout, start_ledger
-from promptlight.salience.run.cluster.connect import connect, find_nodes
 from promptlight.salience.run.cluster.pool import Pool, choose_gpus, plan_pool
 from promptlight.salience.run.cluster.transport import (
     WINDOW_BATCHES,
@@ -151,7 +151,7 @@ def _ask(scout: Any, question: Callable[[Model], Answer], n_threads: int) -> Ans
 
 
 def _make_context() -> ray.data.DataContext:
-    """How Ray Data works here: results in order, and nothing on the terminal but errors."""
+    """Settings of Ray Data: results in order, and only errors on the terminal."""
     context = ray.data.DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     context.target_max_block_size = None  # a batch comes back whole or not at all
@@ -167,7 +167,7 @@ def _make_context() -> ray.data.DataContext:
 
 @contextlib.contextmanager
 def _explaining_errors() -> Iterator[None]:
-    """What went wrong on a worker, as it would have been raised here."""
+    """Raise an error of a worker as it would have been raised in this process."""
     try:
         yield
     except RayTaskError as error:

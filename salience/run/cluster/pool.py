@@ -44,7 +44,7 @@ def choose_gpus(nodes: Sequence[Node], device: str, asked: float | None) -> floa
 def plan_pool(
     nodes: Sequence[Node], n_gpus: float, n_bytes: int, asked: int | None = None, *, can_grow: bool = False
 ) -> Pool:
-    """How many actors, and how many CPUs for each: with GPUs as many as these allow, otherwise one for two CPUs.
+    """Choose how many actors, and how many CPUs for each: as many as the GPUs allow, otherwise one for two CPUs.
 
     Each actor without a GPU keeps a copy of the model, of ``n_bytes``, in its node's memory. Raises UsageError where
     the nodes have no room; more than that may be ``asked`` of a cluster that can grow.

@@ -1,4 +1,4 @@
-"""Prompts on their way to the actors: packed in batches, a window of them at a time."""
+"""How prompts reach the actors: packed in batches, a window of batches at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from promptlight.salience.errors import PromptlightError
 from promptlight.salience.run.batches import read_windows
 from promptlight.salience.types import Prompt
 
-# A window ends at so many batches or bytes. A batch costs the driver some 20 kB; but each window has its own actors,
-# which load the model anew, so it should keep them at work for long.
+# A window ends at so many batches or bytes. A batch costs the driver some 20 kB. But every window starts actors of its
+# own, which load the model again, so a window has to keep them busy for long.
 WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 1_024
 WINDOW_BYTES = 2**29
 
 
 def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Table]:
-    """Batches as Ray carries them: a row per prompt, with its number."""
+    """Batches as tables with a row for each prompt: its number, and the prompt pickled."""
     n_before = 0
     for batch in read_windows(prompts, batch_size):
         numbers = range(n_before, n_before + len(batch))
@@ -41,5 +41,6 @@ def take_window(blocks: Iterator[pa.Table], most: int) -> tuple[list[pa.Table], 
 
 
 def pack_table(columns: dict[str, Any]) -> pa.Table:
+    """Columns of prompts or results as a table; pickles may be larger than 2 GiB together, hence large_binary."""
     types = {"number": pa.int64(), "prompt": pa.large_binary(), "result": pa.large_binary()}
     return pa.table({name: pa.array(values, types[name]) for name, values in columns.items()})

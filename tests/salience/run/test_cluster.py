@@ -196,9 +196,9 @@ def test_without_ray_the_message_says_what_to_install(
     assert refused.stderr == "promptlight: --engine ray: expected Ray, found none; pip install 'promptlight[ray]'\n"
 
 
-def test_ray_is_imported_in_one_module_and_not_by_the_local_engine(tmp_path: Path) -> None:
+def test_ray_is_imported_in_one_room_and_not_by_the_local_engine(tmp_path: Path) -> None:
     assert {path for folder in PACKAGES for path, _ in imports_within(folder, "ray")} == {
-        f"salience/run/cluster/{name}.py" for name in ("actors", "cluster", "connect")
+        f"salience/run/cluster/{name}.py" for name in ("_connect", "actors", "cluster")
     }
     code = "import promptlight.cli.commands.run, promptlight.cli.work.engines, promptlight.salience.run.pipeline"
     loaded = modules_loaded_by(code, tmp_path)

@@ -21,17 +21,18 @@ LOG_LEVEL = "RAY_BACKEND_LOG_LEVEL"
 
 
 def find_nodes() -> list[Node]:
+    """The machines of the cluster that are alive."""
     found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     return [Node(cpus=has.get("CPU", 0), gpus=has.get("GPU", 0), memory=has.get("memory", 0)) for has in found]
 
 
 @contextlib.contextmanager
 def connect(address: str | None) -> Iterator[bool]:
-    """Be connected to a cluster; whether that is one that was made here and of this machine alone."""
+    """Connect to a cluster, or start one on this machine; yields whether it was started here. Raises UsageError."""
     if ray.is_initialized():
         yield False
         return
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that is made here tells nobody
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that is started here reports nothing
     address = address or os.environ.get("RAY_ADDRESS")
     dashboard = False if address is None else None  # None: as the cluster has it
     try:
@@ -69,7 +70,7 @@ def _check_address(address: str | None) -> None:
 
 @contextlib.contextmanager
 def _keeping_sigterm() -> Iterator[None]:
-    """Ray takes the signal for itself when it starts, in Python and in C++, and would end the process in the midst."""
+    """Keep our handler of SIGTERM: Ray installs its own when it starts, which ends the process in mid-work."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -80,11 +81,11 @@ def _keeping_sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _no_backend_log() -> Iterator[None]:
-    """Keep what Ray's C++ part would write about each actor off the terminal; it reads its level when Ray starts.
+    """Keep the log of Ray's C++ part off the terminal. It reads its level when Ray starts.
 
-    The level itself is announced there too, past Python's ``sys.stderr``.
+    It announces the level itself on file descriptor 2, past Python's ``sys.stderr``, so that leads nowhere meanwhile.
     """
-    if LOG_LEVEL in os.environ:  # somebody wants to see it
+    if LOG_LEVEL in os.environ:  # the user wants to see it
         yield
         return
     os.environ[LOG_LEVEL] = "fatal"
