@@ -118,7 +118,7 @@ def evaluate_results(
         n_random=measuring.samples,
         n_noisy=measuring.noise_samples,
         seed=seed,
-        method_options=MethodOptions.from_described(settings),
+        method_options=MethodOptions.from_settings(settings),
     )
     loaded = load_own_model(settings, measuring.model, measuring.device, measuring.dtype)
     described, found = describe_evaluation(question, options, loaded, asking.sections), Findings()

@@ -93,7 +93,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
         objective=choose_objective(explaining.objective, explaining.compat),
         foil=explaining.foil,
         targets=explaining.targets,
-        keep=parse_kept(explaining.store),
+        stored=parse_stored(explaining.store),
         compat=explaining.compat,
     )
 
@@ -107,7 +107,7 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
     return objective
 
 
-def parse_kept(text: str | None) -> tuple[Granularity, ...]:
+def parse_stored(text: str | None) -> tuple[Granularity, ...]:
     """The granularities that ``--store`` names; all if it is not said."""
     try:
         return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)

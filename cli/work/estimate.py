@@ -137,7 +137,7 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
 
 def list_kept_targets(options: AnalysisOptions) -> tuple[Granularity, ...]:
     """Of which targets scores are stored."""
-    return options.keep if options.targets is Granularity.TOKEN else (options.targets,)
+    return options.stored if options.targets is Granularity.TOKEN else (options.targets,)
 
 
 def count_new(sampled: Sampled, fill: float) -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import ABLATION_METHODS, MethodOptions
@@ -12,7 +14,10 @@ from promptlight.salience.types import Compat, Explain, Granularity, Method, Obj
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """What is written and how it is explained; every one of these changes results."""
+    """What is written and how it is explained; every one of these changes results.
+
+    Raises UsageError for options that don't go together.
+    """
 
     max_new_tokens: int = 64
     sampling: Sampling = field(default_factory=Sampling)
@@ -22,7 +27,7 @@ class AnalysisOptions:
     objective: Objective = Objective.LOGPROB
     foil: str | None = None  # for records without one of their own: TARGET=>FOIL, another completion, or auto
     targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
-    keep: tuple[Granularity, ...] = tuple(Granularity)  # of which targets scores are kept
+    stored: tuple[Granularity, ...] = tuple(Granularity)  # of which targets scores are stored
     compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
 
     def __post_init__(self) -> None:
@@ -38,8 +43,40 @@ class AnalysisOptions:
             raise UsageError(f"expected no foil for {removing[0]}, which takes no second text: leave one out")
         if self.foil and self.objective is not Objective.LOGPROB:
             raise UsageError(f"expected the objective logprob with a foil, found {self.objective}: leave one out")
-        if self.targets not in self.keep and self.targets is not Granularity.TOKEN:
-            kept = ", ".join(self.keep) or "none"
+        if self.targets not in self.stored and self.targets is not Granularity.TOKEN:
+            stored = ", ".join(self.stored) or "none"
             raise UsageError(
-                f"expected scores of {self.targets} targets to be kept, found only {kept}; add {self.targets}"
+                f"expected scores of {self.targets} targets to be stored, found only {stored}; add {self.targets}"
             )
+
+    def describe(self) -> dict[str, Any]:
+        """All of it that changes the results of these methods, as JSON, by the keys under which it is stored."""
+        return {
+            "methods": [method.value for method in self.methods],
+            "objective": self.objective.value,
+            "explain": self.explain.value,
+            "max_new_tokens": self.max_new_tokens,
+            "targets": self.targets.value,
+            "keep": [granularity.value for granularity in self.stored],
+            "compat": self.compat.value if self.compat else None,
+            **asdict(self.sampling),
+            **self.method_options.describe(self.methods),
+            **({"foil": self.foil} if self.foil else {}),
+        }
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, Any]) -> AnalysisOptions:
+        """Back from ``describe``; what the settings lack stays at its default, and other keys are ignored."""
+        readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
+            "methods": ("methods", lambda names: tuple(map(Method, names))),
+            "objective": ("objective", Objective),
+            "explain": ("explain", Explain),
+            "max_new_tokens": ("max_new_tokens", int),
+            "targets": ("targets", Granularity),
+            "keep": ("stored", lambda names: tuple(map(Granularity, names))),
+            "compat": ("compat", lambda name: Compat(name) if name else None),
+            "foil": ("foil", str),
+        }
+        options = {name: read(settings[key]) for key, (name, read) in readers.items() if key in settings}
+        drawn = {one.name: settings[one.name] for one in fields(Sampling) if one.name in settings}
+        return cls(**options, sampling=Sampling(**drawn), method_options=MethodOptions.from_settings(settings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -97,13 +97,13 @@ class MethodOptions:
         self.for_ablation(Objective.LOGPROB)  # complains of nonsense
 
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:
-        """What changes the results of these methods, by name."""
+        """What changes the results of these methods, as JSON, by the keys under which it is stored."""
         described: dict[str, Any] = {}
         if Method.INTEGRATED_GRADIENTS in methods:
             described |= {"ig_steps": self.ig_steps, "ig_baseline": self.ig_baseline.value}
         if Method.SMOOTHGRAD in methods:
-            names = ("smoothgrad_samples", "smoothgrad_noise")
-            described |= {name: getattr(self, name) for name in names} | {"smoothgrad_seed": self.seed}
+            described |= {"smoothgrad_samples": self.smoothgrad_samples, "smoothgrad_noise": self.smoothgrad_noise}
+            described |= {"smoothgrad_seed": self.seed}
         if set(methods) & set(ABLATION_METHODS):
             described |= {"sources": self.sources.value, "ablate": self.ablate.value}
         if any(method.draws for method in methods if method.takes_spans):
@@ -113,15 +113,21 @@ class MethodOptions:
         return described
 
     @classmethod
-    def from_described(cls, described: Mapping[str, Any]) -> MethodOptions:
-        """Back from ``describe``; what it left out, and all else that is in it, stays as it is by default."""
-        same = ("ig_steps", "smoothgrad_samples", "smoothgrad_noise")
-        own = {name: described[name] for name in same if name in described}
-        own |= {"ablations": described["samples"]} if "samples" in described else {}
-        kinds = {"ig_baseline": Baseline, "sources": Granularity, "ablate": AblationKind, "shapley": ShapleySampling}
-        own |= {name: kind(described[name]) for name, kind in kinds.items() if name in described}
-        seeds = [described[name] for name in ("smoothgrad_seed", "perturbation_seed") if name in described]
-        return cls(**own, **({"seed": seeds[0]} if seeds else {}))
+    def from_settings(cls, settings: Mapping[str, Any]) -> MethodOptions:
+        """Back from ``describe``; what the settings lack stays at its default, and other keys are ignored."""
+        readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
+            "ig_steps": ("ig_steps", int),
+            "ig_baseline": ("ig_baseline", Baseline),
+            "smoothgrad_samples": ("smoothgrad_samples", int),
+            "smoothgrad_noise": ("smoothgrad_noise", float),
+            "smoothgrad_seed": ("seed", int),
+            "sources": ("sources", Granularity),
+            "ablate": ("ablate", AblationKind),
+            "samples": ("ablations", int),
+            "perturbation_seed": ("seed", int),  # the run's, as is the other one
+            "shapley": ("shapley", ShapleySampling),
+        }
+        return cls(**{name: read(settings[key]) for key, (name, read) in readers.items() if key in settings})
 
     def for_ablation(self, objective: Objective) -> AblationOptions:
         """What the methods need that take spans away."""

@@ -62,7 +62,7 @@ def explain_or_set_aside(
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:
     """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
-    cuts = {cut: segment(completion, cut, options.compat) for cut in options.keep}
+    cuts = {cut: segment(completion, cut, options.compat) for cut in options.stored}
     request = completion.prompt.foil or options.foil
     by_gradient = [method for method in options.methods if method in GRADIENT_METHODS]
     if request and options.objective is not Objective.LOGPROB:
@@ -101,18 +101,18 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        maps={method: keep_granularities(maps[method], options.keep) for method in options.methods},
+        maps={method: drop_unstored(maps[method], options.stored) for method in options.methods},
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )
 
 
-def keep_granularities(found: SalienceMap, keep: Sequence[Granularity]) -> SalienceMap:
-    """The same map without tokens' scores if those are not to be kept; all others were not computed."""
-    if Granularity.TOKEN in keep:
+def drop_unstored(found: SalienceMap, stored: Sequence[Granularity]) -> SalienceMap:
+    """The same map without tokens' scores where those are not to be stored; all others were not computed."""
+    if Granularity.TOKEN in stored:
         return found
     errors = {
-        name: {granularity: rows for granularity, rows in getattr(found, name).items() if granularity in keep}
+        name: {granularity: rows for granularity, rows in getattr(found, name).items() if granularity in stored}
         for name in ("standard_errors", "completeness_error")
     }
     return dataclasses.replace(found, scores=None, **errors)

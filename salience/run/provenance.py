@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from promptlight.salience.model import ModelFacts
-from promptlight.salience.run.pipeline import AnalysisOptions
+from promptlight.salience.options.analysis import AnalysisOptions
 
 
 def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool = False) -> dict[str, Any]:
@@ -15,17 +14,8 @@ def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool
         "model": facts.preset,
         "config_hash": facts.config_hash,
         "dtype": facts.dtype,
-        "methods": [method.value for method in options.methods],
-        "objective": options.objective.value,
-        "explain": options.explain.value,
-        "max_new_tokens": options.max_new_tokens,
-        "targets": options.targets.value,
-        "keep": [granularity.value for granularity in options.keep],
         "chat": chat,
-        "compat": options.compat.value if options.compat else None,
-        **asdict(options.sampling),
-        **options.method_options.describe(options.methods),
-        **({"foil": options.foil} if options.foil else {}),
+        **options.describe(),
         **({"quantised": facts.quantised} if facts.quantised else {}),
     }
 

@@ -48,7 +48,7 @@ def measure(model: Model, n_prompt: int, n_new: int, settings: Settings) -> Tabl
     prompts = cut_prompts(model, n_prompt, n_new)
     sizes: dict[tuple[str, Scores], float] = {}
     for name, keep in KEPT.items():
-        options = AnalysisOptions(explain=Explain.TARGET, keep=keep)
+        options = AnalysisOptions(explain=Explain.TARGET, stored=keep)
         results = [result for result in analyze(prompts, model, options) if isinstance(result, Analysis)]
         for scores in Scores:
             sizes[name, scores] = store(results, describe_settings(model.facts, options) | {"scores": scores.value})

@@ -193,9 +193,3 @@ def test_noise_is_of_the_size_asked_for_and_leaves_special_tokens_alone() -> Non
     assert first[100:].std().item() == pytest.approx(0.01 * x.std().item(), rel=0.03)
     assert not torch.equal(first, second)
     assert torch.equal(first, start_noise(x, special, 0.01, "a")())
-
-
-def test_method_options_come_back_from_what_is_stored() -> None:
-    options = MethodOptions(ig_steps=5, smoothgrad_samples=3, smoothgrad_noise=0.2, ablations=9, seed=4)
-    assert MethodOptions.from_described(options.describe(tuple(Method)) | {"model": "demo"}) == options
-    assert MethodOptions.from_described({"methods": ["grad_l2"]}) == MethodOptions()

@@ -314,14 +314,3 @@ def test_one_backward_per_line_gives_the_same_lines(backbone: Any, method: Metho
 def test_options_that_mean_nothing_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
         MethodOptions(**options)
-
-
-def test_options_are_settings_only_of_the_methods_that_use_them() -> None:
-    options = MethodOptions(ig_steps=5, seed=3)
-    assert options.describe([Method.GRAD_L2, Method.GRAD_DOT_INPUT]) == {}
-    assert options.describe([Method.INTEGRATED_GRADIENTS]) == {"ig_steps": 5, "ig_baseline": "mean"}
-    assert options.describe([Method.SMOOTHGRAD, Method.GRAD_L2]) == {
-        "smoothgrad_samples": options.smoothgrad_samples,
-        "smoothgrad_noise": options.smoothgrad_noise,
-        "smoothgrad_seed": 3,
-    }

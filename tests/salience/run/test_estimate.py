@@ -124,7 +124,7 @@ def test_bytes_are_foretold_within_a_factor_of_one_and_a_half(
         explain=Explain.TARGET,
         methods=methods,
         targets=targets,
-        keep=keep,
+        stored=keep,
         method_options=MethodOptions(ablations=16),
     )
     for n_prompt, n_new in ((40, 8), (160, 40)):
