@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,7 @@ from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.shared import ChatOption, Device, DeviceOption, Dtype, ShownMethodOption, TopOption
-from promptlight.cli.work.live_model import Engine, read_engine
+from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt
@@ -51,6 +51,7 @@ def attempt(
 
     Both are run now, with the same model; nothing is stored.
     """
+    from promptlight.io.results.store import read_settings
     from promptlight.salience.explain.explanation import explain_target
 
     if (results is None) == (prompt is None):
@@ -59,8 +60,15 @@ def attempt(
     drawing.check()
     original = read_original(results, id, prompt, chat)
     changed = change_prompt(original, replace or [], replace_all, prepend, edit)
-    chosen = {"model": model, "dtype": dtype, "max_new_tokens": max_new_tokens, "method": method, "device": device}
-    before, after = choose_engine(results, chosen).explain(original, changed)
+    live = build_live_model(
+        read_settings(results) if results else {},
+        model=model,
+        device=device,
+        dtype=dtype,
+        max_new_tokens=max_new_tokens,
+        method=method,
+    )
+    before, after = live.explain(original, changed)
     draw_comparison(
         explain_target(names.give(before, question.by), question),
         explain_target(names.give(after, other.by), other),
@@ -75,15 +83,6 @@ def read_original(results: Path | None, id: str | None, text: str | None, chat: 
     from promptlight.io.prompts.reader import prompt_from_text
 
     return find_stored(results, id=id).completion.prompt if results else prompt_from_text(text or "", chat=chat)
-
-
-def choose_engine(results: Path | None, chosen: dict[str, Any]) -> Engine:
-    """An engine that works as a folder's run did, but for what is chosen; for a text, as `run` does by itself."""
-    from promptlight.io.results.store import read_settings
-
-    if results:
-        return read_engine(read_settings(results), **chosen)
-    return Engine(**{name: value for name, value in chosen.items() if value is not None})
 
 
 def change_prompt(prompt: Prompt, replacements: list[str], every: bool, prepend: Path | None, edit: bool) -> Prompt:

@@ -12,7 +12,7 @@ import typer
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Device, DeviceOption, Dtype
-from promptlight.cli.work.live_model import read_engine
+from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.salience.errors import UsageError
 
@@ -46,9 +46,10 @@ def explore(
     library = Library(results)
     if id is not None and all(one.id != id for one in library.listed):
         raise UsageError(f"{results}: no result with id {id!r}; leave --id out to see all")
-    chosen = {"model": model, "device": device, "dtype": dtype, "max_new_tokens": max_new_tokens}
-    engine = read_engine(read_settings(results), **chosen)
-    app = Explorer(library, question=question, engine=engine, names=names, id=id)
+    live = build_live_model(
+        read_settings(results), model=model, device=device, dtype=dtype, max_new_tokens=max_new_tokens
+    )
+    app = Explorer(library, question=question, live=live, names=names, id=id)
     app.run()
     if app.running:
         # a model can't be stopped in the middle of a step, and a thread in torch would tear the interpreter's end

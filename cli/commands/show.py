@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptlight.cli.options.analysis import choose_objective
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
@@ -22,10 +23,12 @@ from promptlight.cli.options.shared import (
     ShownMethodOption,
     TopOption,
 )
-from promptlight.cli.work.live_model import LONGEST, Engine
+from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.errors import UsageError
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.types import Method, Objective
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -50,7 +53,7 @@ def show(
     model: ModelOption = "demo",
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
-    max_new_tokens: MaxNewTokensOption = LONGEST,
+    max_new_tokens: MaxNewTokensOption = AnalysisOptions.max_new_tokens,
     chat: ChatOption = False,
     compat: CompatOption = None,
 ) -> None:
@@ -70,9 +73,14 @@ def show(
             raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
         analysis = find_stored(results, id=id, row=row)
     else:
-        limits = {"device": device, "dtype": dtype, "max_new_tokens": max_new_tokens}
-        engine = Engine(model=model, method=method, compat=compat, **limits)
-        (analysis,) = engine.explain(prompt_from_text(prompt or "", chat=chat))
+        options = AnalysisOptions(
+            max_new_tokens=max_new_tokens,
+            methods=(method or Method.GRAD_L2,),
+            objective=choose_objective(Objective.LOGPROB, compat),
+            compat=compat,
+        )
+        live = LiveModel(model=model, device=device, dtype=dtype, options=options)
+        (analysis,) = live.explain(prompt_from_text(prompt or "", chat=chat))
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
 

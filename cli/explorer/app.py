@@ -18,7 +18,7 @@ from promptlight.cli.explorer.running import Finished, change_said, find_said, s
 from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window, render_help
 from promptlight.cli.views.comparison import render_comparison
-from promptlight.cli.work.live_model import Engine
+from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError
@@ -28,7 +28,7 @@ from promptlight.salience.types import Analysis, SetAside
 
 
 class Explorer(Asking):
-    """A results folder to look around in; ``engine`` runs changed prompts."""
+    """A results folder to look around in; ``live`` explains changed prompts."""
 
     CSS_PATH = "explorer.tcss"
     TITLE = "promptlight explore"
@@ -52,13 +52,13 @@ class Explorer(Asking):
         library: Library,
         *,
         question: Question,
-        engine: Engine,
+        live: LiveModel,
         names: SectionNames | None = None,
         id: str | None = None,
         color_system: str | None = "auto",
     ) -> None:
         super().__init__(question=question, color_system=color_system)
-        self.library, self.engine = library, engine
+        self.library, self.live = library, live
         self.names = names or SectionNames(None)
         self.prompts = Prompts(library, id="prompts")
         self.drafts: dict[str, str] = {}  # texts whose run failed or is not over, by the prompt's id
@@ -173,7 +173,7 @@ class Explorer(Asking):
         prompt = self.scene.analysis.completion.prompt
         said = find_said(prompt)
         what = "the last turn of " if prompt.turns else ""
-        title = f"Change {what}{one_line(prompt.id)} and run it with {self.engine.model}"
+        title = f"Change {what}{one_line(prompt.id)} and run it with {self.live.model}"
         self.push_screen(EditWindow(title, said, self.drafts.get(prompt.id, said), self.try_change))
 
     def try_change(self, said: str) -> str | None:
@@ -186,7 +186,7 @@ class Explorer(Asking):
         self.drafts[original.id] = said
         self.running = self.scene
         changed = change_said(original, said, self.library.name_change(original.id))
-        start_run(self.engine, original, changed, self.post_message)
+        start_run(self.live, original, changed, self.post_message)
         return None
 
     def on_finished(self, event: Finished) -> None:

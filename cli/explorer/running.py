@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from textual.message import Message
 
-from promptlight.cli.work.live_model import Engine
+from promptlight.cli.work.live_model import LiveModel
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.editing import apply_edits, find_edits, said_in
 from promptlight.salience.types import Analysis, Prompt
@@ -32,12 +32,14 @@ def change_said(prompt: Prompt, said: str, id: str) -> Prompt:
     return apply_edits(prompt, find_edits(find_said(prompt), said, said_in(prompt)[-1][0]), id=id)
 
 
-def start_run(engine: Engine, original: Prompt, changed: Prompt, tell: Callable[[Message], object]) -> threading.Thread:
+def start_run(
+    live: LiveModel, original: Prompt, changed: Prompt, tell: Callable[[Message], object]
+) -> threading.Thread:
     """Explain both in a thread; ``tell`` gets a Finished from there."""
 
     def work() -> None:
         try:
-            before, after = engine.explain(original, changed)
+            before, after = live.explain(original, changed)
         except PromptlightError as error:
             tell(Finished(None, str(error)))
         except Exception as error:  # a bug, or torch's own: the app and all that it holds go on

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptlight.cli.options.analysis import choose_objective
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Compat, Method, Objective, Prompt, SetAside
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.types import Analysis, Explain, Method, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.salience.model import Model
-    from promptlight.salience.run.pipeline import AnalysisOptions
-
-LONGEST = 64  # tokens of a completion, where nothing is said
 
 
 @dataclass(frozen=True, kw_only=True)
-class Engine:
+class LiveModel:
     """How prompts are completed and explained; the model is loaded for the first one and kept."""
 
     model: str = "demo"
     device: str = "auto"
     dtype: str = "auto"
-    max_new_tokens: int = LONGEST
-    method: Method | None = None
-    objective: Objective = Objective.LOGPROB
-    compat: Compat | None = None
-    sampling: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    options: AnalysisOptions = field(default_factory=AnalysisOptions)
 
     def explain(self, *prompts: Prompt) -> list[Analysis]:
-        """Complete and explain prompts. Raises UsageError for the first that doesn't fit the model."""
+        """Complete and explain prompts. Raises UsageError for the first that can't be used."""
         from promptlight.salience.run.pipeline import analyze
 
-        results = list(analyze(prompts, self._loaded, self._options))
+        results = list(analyze(prompts, self._loaded, self.options))
         for result in results:
             if isinstance(result, SetAside):
                 raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
@@ -47,33 +40,26 @@ class Engine:
 
         return load_model(self.model, device=self.device, dtype=self.dtype)
 
-    @property
-    def _options(self) -> AnalysisOptions:
-        from promptlight.salience.options.sampling import Sampling
-        from promptlight.salience.run.pipeline import AnalysisOptions
 
-        return AnalysisOptions(
-            max_new_tokens=self.max_new_tokens,
-            sampling=Sampling(**self.sampling),
-            methods=(self.method or Method.GRAD_L2,),
-            objective=choose_objective(self.objective, self.compat),
-            compat=self.compat,
-        )
+def build_live_model(
+    settings: Mapping[str, Any],
+    *,
+    model: str | None,
+    device: str,
+    dtype: str | None,
+    max_new_tokens: int | None,
+    method: Method | None = None,
+) -> LiveModel:
+    """A model that explains as a run with these settings did, or as ``run`` does by default where they say nothing.
 
-
-def read_engine(settings: Mapping[str, Any], **chosen: Any) -> Engine:
-    """An engine that works as a stored run did, but for what is chosen anew (None: as it was).
-
-    ``settings`` are those of a results folder; only the first of its methods is run.
+    What is chosen anew (None: nothing) takes the place of what is stored. The model always writes the completion: that
+    is what a changed prompt changes. Raises UsageError for a choice that does not go with the rest.
     """
-    compat, objective = settings["compat"], Objective(settings["objective"])
-    stored = {
-        "model": settings["model"],
-        "dtype": settings["dtype"],
-        "max_new_tokens": settings["max_new_tokens"],
-        "method": Method(settings["methods"][0]),
-        "objective": Objective.LOGPROB if objective is Objective.LOSS and compat else objective,
-        "compat": Compat(compat) if compat else None,
-        "sampling": {name: settings[name] for name in ("temperature", "top_k", "top_p", "seed")},
-    }
-    return Engine(**stored | {name: value for name, value in chosen.items() if value is not None})
+    chosen: dict[str, Any] = {"max_new_tokens": max_new_tokens, "methods": method and (method,)}
+    changes = {name: value for name, value in chosen.items() if value is not None}
+    return LiveModel(
+        model=model or settings.get("model", "demo"),
+        device=device,
+        dtype=dtype or settings.get("dtype", "auto"),
+        options=replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE, **changes),
+    )

@@ -71,11 +71,11 @@ def draw_explorer(results: Path, path: Path) -> None:
     from promptlight.cli.explorer.library import Library
     from promptlight.cli.options.drawing import FONT_FACES
     from promptlight.cli.options.question import Asking
-    from promptlight.cli.work.live_model import Engine
+    from promptlight.cli.work.live_model import LiveModel
 
-    engine = Engine(model="demo", device="cpu", dtype="auto", max_new_tokens=64)
+    live = LiveModel(device="cpu")
     question = Asking(by="word", target_by="line").question()
-    app = Explorer(Library(results), question=question, engine=engine, id="dish-mistake", color_system="truecolor")
+    app = Explorer(Library(results), question=question, live=live, id="dish-mistake", color_system="truecolor")
 
     async def draw() -> None:
         async with app.run_test(size=(120, 44)) as pilot:

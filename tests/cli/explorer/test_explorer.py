@@ -26,10 +26,11 @@ from promptlight.cli.options.question import Asking
 from promptlight.cli.views.look import Marking, Spacing
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import render_page, render_text
-from promptlight.cli.work.live_model import Engine
+from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.results.store import ResultsWriter, find_result
 from promptlight.salience.errors import ModelError
 from promptlight.salience.explain.explanation import Question, explain_target
+from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.types import Analysis, Granularity, Method, Pooling, Prompt, Section, SetAside, Turn
 from tests.conftest import Command
 from tests.support.generated import DOCS
@@ -52,9 +53,9 @@ def explore(
     **options: Any,
 ) -> Explorer:
     """Open a folder, do what ``steps`` says, and close it."""
-    engine = Engine(model="demo", device="cpu", dtype="float32", max_new_tokens=16)
+    live = LiveModel(device="cpu", dtype="float32", options=AnalysisOptions(max_new_tokens=16))
     question = Asking(by=by, target_by=target_by).question()
-    app = Explorer(Library(folder), question=question, engine=engine, color_system=colours, **options)
+    app = Explorer(Library(folder), question=question, live=live, color_system=colours, **options)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -442,13 +443,13 @@ def test_a_target_is_carried_to_the_same_text_or_else_to_the_same_place() -> Non
 @pytest.fixture
 def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """A run waits until it is set."""
-    opened, explain = threading.Event(), Engine.explain
+    opened, explain = threading.Event(), LiveModel.explain
 
-    def wait_and_explain(engine: Engine, *prompts: Prompt) -> list[Analysis]:
+    def wait_and_explain(live: LiveModel, *prompts: Prompt) -> list[Analysis]:
         assert opened.wait(60)
-        return explain(engine, *prompts)
+        return explain(live, *prompts)
 
-    monkeypatch.setattr(Engine, "explain", wait_and_explain)
+    monkeypatch.setattr(LiveModel, "explain", wait_and_explain)
     return opened
 
 
@@ -499,7 +500,7 @@ def test_a_run_that_fails_keeps_the_text(demo_results: Path, monkeypatch: pytest
         await pilot.press("e")  # and here it is again
         assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
 
-    monkeypatch.setattr(Engine, "explain", fail)
+    monkeypatch.setattr(LiveModel, "explain", fail)
     explore(demo_results, steps)
 
 
@@ -524,7 +525,7 @@ def test_in_a_chat_the_last_turn_is_edited(tmp_path: Path, monkeypatch: pytest.M
     analysis = make_analysis(make_completion(["▁Hello"], ["▁you"], prompt=prompt))
     tried: list[Prompt] = []
 
-    def fail(_: Engine, *prompts: Prompt) -> Any:
+    def fail(_: LiveModel, *prompts: Prompt) -> Any:
         tried.extend(prompts)
         raise ModelError("enough")
 
@@ -534,7 +535,7 @@ def test_in_a_chat_the_last_turn_is_edited(tmp_path: Path, monkeypatch: pytest.M
         await pilot.press(*"Oh ", "ctrl+r")
         await wait_for(pilot, lambda: app.running is None)
 
-    monkeypatch.setattr(Engine, "explain", fail)
+    monkeypatch.setattr(LiveModel, "explain", fail)
     explore(write_results(tmp_path / "out", analysis), steps)
     before, after = tried
     assert before == find_result(tmp_path / "out").completion.prompt  # type: ignore[union-attr]
