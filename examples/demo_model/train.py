@@ -2,9 +2,9 @@
 
     python examples/demo_model/train.py --out /tmp/demo --seed 0
 
-Everything is drawn by ``promptlight.salience.demo.recipes`` and ``side_tasks.py``. The run logs to OUT/log.jsonl, saves a
-checkpoint every few minutes and goes on from it when started again. ``evaluate.py`` measures the result on prompts that
-no run is chosen by.
+Everything is drawn by ``promptlight.salience.demo.recipes`` and ``side_tasks.py``. The run logs to OUT/log.jsonl, saves
+a checkpoint every few minutes and goes on from it when it is started again. ``evaluate.py`` measures the result on
+prompts that no run is chosen by.
 """
 
 from __future__ import annotations
