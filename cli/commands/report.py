@@ -12,10 +12,10 @@ from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsO
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Granularity, Method
+from promptlight.salience.types import Method
 
 if TYPE_CHECKING:
-    from promptlight.io.page.write import ReportEntry
+    from promptlight.io.page.record import ReportEntry
 
 
 def report(
@@ -50,9 +50,7 @@ def report(
 
 def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
     """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
-    from promptlight.io.page.write import ReportEntry
-    from promptlight.salience.explain.span_scores import find_segmentation
-    from promptlight.salience.text.spans import describe_spans
+    from promptlight.io.page.record import ReportEntry
 
     for chosen in folders:
         trust = StoredTrust(chosen.folder)
@@ -60,7 +58,6 @@ def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Ite
             id = analysis.completion.prompt.id
             yield ReportEntry(
                 analysis=analysis,
-                sections=describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION)),
                 name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
                 trust=trust.describe,
                 method=method,

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from promptlight.io.page.write import ReportEntry, write_report
-from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.io.page.record import ReportEntry
+from promptlight.io.page.write import write_report
 from promptlight.salience.text.printable import printable
-from promptlight.salience.text.spans import describe_spans
-from promptlight.salience.types import Foil, Granularity, Prompt, Section
+from promptlight.salience.types import Foil, Prompt, Section
 from tests.fuzz.surface import HALVES, TEXTS, WHOLE_TEXTS, Surface, split_texts
 from tests.support.handmade import make_analysis
 from tests.support.span_cases import build_completion
@@ -72,9 +71,9 @@ def write_page(texts: Texts) -> str:
     completion = build_completion(["<bos>", *texts.prompt], [*texts.completion, "<eos>"], texts.prompt)
     prompt = Prompt(id=texts.id, text=texts.prompt, label=texts.label or None, sections=sections)
     analysis = make_analysis(replace(completion, prompt=prompt))
-    analysis = replace(analysis, foil=Foil(request="auto", tokens=(texts.other, None)))
-    spans = describe_spans(analysis.completion, find_segmentation(analysis, Granularity.SECTION))
-    entry = ReportEntry(analysis=analysis, sections=spans, name=texts.id, trust=lambda *_: texts.other)
+    tokens = (texts.other, *[None] * len(texts.completion))
+    analysis = replace(analysis, foil=Foil(request="auto", tokens=tokens))
+    entry = ReportEntry(analysis=analysis, name=texts.id, trust=lambda *_: texts.other)
     path = Path(FOLDER.name) / "page.html"
     assert write_report(path, [entry], title=texts.title, ramps=RAMPS) == 1
     return re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8"))
@@ -118,10 +117,12 @@ def check(texts: Texts) -> None:
     assert attributes["data-label"] == data["label"] == printable(texts.label)
     for name in ("title", "h1"):
         assert island.texts.get(island.tags.index(name), "") == printable(texts.title)
-    assert "".join(token[0] for token in data["tokens"][1:-1]) == printable(texts.prompt + texts.completion)
-    assert data["foil"] == [printable(texts.other), None]
+    assert "".join(data["texts"][1:-1]) == printable(texts.prompt + texts.completion)
+    assert "".join(data["words"]) == printable(texts.completion)
+    foils = [target[3] for target in data["targets"]["token"] if len(target) > 3]
+    assert foils == ([printable(texts.other)] if texts.completion and texts.other else [])
     assert data["methods"][0]["trust"] == printable(texts.other)
-    shown = [*attributes.values(), *(token[0] for token in data["tokens"]), *(name or "" for name in data["names"])]
+    shown = [*attributes.values(), *data["texts"], *data["words"], *foils, *data["cuts"]["section"]["names"].values()]
     assert not any(NOT_SHOWN.search(text or "") for text in shown)
 
 

@@ -1,0 +1,27 @@
+"""Numbers as text that a browser unpacks at once: little-endian arrays in base64."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+FULL_SCALE = 32767
+
+
+def encode_rows(rows: Sequence[NDArray[np.floating]]) -> tuple[str, list[float]]:
+    """Ragged rows as 16-bit parts of each row's largest size, one after the other; and those sizes."""
+    largest = [float(np.abs(row).max(initial=0.0)) for row in rows]
+    parts = [np.rint(row / (most or 1.0) * FULL_SCALE) for row, most in zip(rows, largest, strict=True)]
+    return _encode(np.concatenate([np.zeros(0), *parts]), "<i2"), largest
+
+
+def encode_floats(numbers: NDArray[np.floating]) -> str:
+    """Numbers of any shape as float32, row by row."""
+    return _encode(numbers, "<f4")
+
+
+def _encode(numbers: NDArray[np.floating], kind: str) -> str:
+    return base64.b64encode(numbers.astype(kind).tobytes()).decode()

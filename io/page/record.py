@@ -1,0 +1,196 @@
+"""One prompt as the page holds it: its text, how that is cut, what can be explained, and every method's numbers.
+
+Places are counted in *units*, the spans of the token cut: the byte tokens of one character are one unit, as in the
+terminal. Every cut, however coarse, is bounded by units. For each target there is a row of its sources' scores by unit,
+up to where it begins, and per source cut two numbers that make shares and levels of its sums: the largest size of a
+source that can be seen, and the sum of all sizes. Rows of every cut's own sums would make the page two thirds larger.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from promptlight.io.page.encoding import encode_floats, encode_rows
+from promptlight.salience.explain.comparison import split_words
+from promptlight.salience.explain.explanation import find_probability
+from promptlight.salience.explain.span_scores import find_foil_text, find_segmentation, pool_earlier, read_rows
+from promptlight.salience.text.printable import printable
+from promptlight.salience.text.spans import describe_spans
+from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Segmentation, Span, StopReason
+
+START_LENGTH = 60  # characters of a prompt that stand in the list
+METHOD_NAMES = {
+    Method.GRAD_L2: "Grad L2 Norm",
+    Method.GRAD_DOT_INPUT: "Grad · Input",
+    Method.INTEGRATED_GRADIENTS: "Integrated gradients",
+    Method.SMOOTHGRAD: "SmoothGrad",
+    Method.OCCLUSION: "Occlusion",
+    Method.LIME: "LIME",
+    Method.SHAP: "Shapley values",
+    Method.SURROGATE: "Context surrogate",
+}
+
+Trust = Callable[[Analysis, Method], str]  # what an evaluation has found of a method, in a line
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportEntry:
+    """One prompt for the page: its name there, and the method that is shown first (None: the first that was run)."""
+
+    analysis: Analysis
+    name: str
+    trust: Trust = lambda *_: ""
+    method: Method | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportRecord:
+    """One prompt as the page holds it."""
+
+    id: str
+    label: str
+    start: str
+    data: str  # JSON that no HTML parser takes for a tag
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutText:
+    """A text cut one way. ``bounds`` are the spans' in units, one more than there are spans."""
+
+    segmentation: Segmentation
+    spans: Sequence[Span]
+    bounds: Sequence[int]
+
+    @property
+    def targets(self) -> list[Span]:
+        """The spans that can be explained."""
+        return [span for span in self.spans if span.role is Role.COMPLETION]
+
+
+Cuts = Mapping[Granularity, CutText]
+
+
+def to_record(entry: ReportEntry) -> ReportRecord:
+    """All that the page needs of one prompt. Raises UsageError if ``entry.method`` was not computed."""
+    prompt = entry.analysis.completion.prompt
+    name, label = printable(entry.name), printable(prompt.label or "")
+    data = {"id": name, "label": label} | describe_analysis(entry)
+    start = printable(" ".join(prompt.text.split()))
+    return ReportRecord(
+        id=name,
+        label=label,
+        start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
+        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+    )
+
+
+def describe_analysis(entry: ReportEntry) -> dict[str, Any]:
+    """The text of a prompt and its completion, and what every method says of it."""
+    analysis, completion = entry.analysis, entry.analysis.completion
+    cuts, maps = cut_text(analysis), order_maps(analysis, entry.method)
+    explained = [name for name in cuts if any(name in list_target_cuts(one) for one in maps)]
+    given = completion.stop_reason is StopReason.GIVEN
+    return {
+        "given": given,
+        "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
+        "texts": [printable(span.text) for span in cuts[Granularity.TOKEN].spans],
+        "words": split_words(printable(completion.completion_text)),
+        "cuts": {name: describe_cut(cut) for name, cut in cuts.items()},
+        "offered": [name for name in cuts if name is not Granularity.SECTION or has_names(cuts[name])],
+        "targets": {name: list(describe_targets(analysis, cuts[name])) for name in explained},
+        "methods": [
+            describe_map(analysis, one, cuts) | {"trust": printable(entry.trust(analysis, one.method))} for one in maps
+        ],
+    }
+
+
+def order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
+    """All maps, that of one method first. Raises UsageError if that was not computed."""
+    shown = analysis.map_by(first)
+    return [shown, *(one for one in analysis.maps.values() if one is not shown)]
+
+
+def list_target_cuts(salience: SalienceMap) -> list[Granularity]:
+    """The cuts of targets that a map has scores for."""
+    by_token = {Granularity.TOKEN} if salience.scores is not None else set[Granularity]()
+    return [name for name in Granularity if name in by_token | salience.span_scores.keys()]
+
+
+# ---- the text -------------------------------------------------------------------------------------------------------
+
+
+def cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
+    """The text cut every way, from units to sections."""
+    units = find_segmentation(analysis, Granularity.TOKEN)
+    cuts: dict[Granularity, CutText] = {}
+    for name in Granularity:
+        segmentation = find_segmentation(analysis, name)
+        spans = describe_spans(analysis.completion, segmentation)
+        bounds = np.searchsorted(units.bounds, segmentation.bounds).tolist()
+        cuts[name] = CutText(segmentation=segmentation, spans=spans, bounds=bounds)
+    return cuts
+
+
+def has_names(cut: CutText) -> bool:
+    """Whether there is a section in it."""
+    return any(span.section for span in cut.spans)
+
+
+def describe_cut(cut: CutText) -> dict[str, Any]:
+    """How many units each span has, which spans the model's format put there, and what sections are called."""
+    described: dict[str, Any] = {
+        "lengths": np.diff(cut.bounds).tolist(),
+        "special": [span.number for span in cut.spans if span.role is Role.SPECIAL],
+    }
+    if cut.segmentation.granularity is Granularity.SECTION:
+        described["names"] = {span.number: printable(span.section) for span in cut.spans if span.section}
+    return described
+
+
+def describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
+    """Of each target its units, its probability and, where there is a foil, the text that stands against it."""
+    for span in cut.targets:
+        probability = float(f"{find_probability(analysis.completion, [span]):.6g}")
+        foil = printable("".join(find_foil_text(analysis, [span])))
+        yield [cut.bounds[span.number], cut.bounds[span.number + 1], probability, *([foil] if foil else [])]
+
+
+# ---- the numbers ----------------------------------------------------------------------------------------------------
+
+
+def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
+    """A method's name, what it does in plain words, and its numbers for each cut of targets that it has."""
+    title, is_signed = METHOD_NAMES[salience.method], salience.method.is_signed
+    sign = "teal raised it, pink lowered it" if is_signed else "how strongly, not in which direction"
+    whole = f"; found by taking whole {salience.sources}s away" if salience.sources else ""
+    return {
+        "name": salience.method.value,
+        "title": title,
+        "words": f"{title} of the {salience.objective}: {sign}{whole}",
+        "signed": is_signed,
+        "scores": {name: describe_scores(analysis, salience, cuts, name) for name in list_target_cuts(salience)},
+    }
+
+
+def describe_scores(analysis: Analysis, salience: SalienceMap, cuts: Cuts, targets: Granularity) -> dict[str, str]:
+    """The numbers for all targets of one cut.
+
+    ``rows``: each target's scores of the units before it. ``scales``: for each target the largest size in its row, and
+    then for each source cut the largest size of a visible source and the sum of all sizes, [targets, 1 + 2 * cuts].
+    """
+    cut, units = cuts[targets], cuts[Granularity.TOKEN]
+    chosen = cut.targets
+    scores, _ = read_rows(salience, analysis.completion, cut.segmentation, chosen)
+    by_unit = pool_earlier(scores, chosen, units.segmentation).astype(np.float64)
+    rows, largest = encode_rows([row[: cut.bounds[span.number]] for row, span in zip(by_unit, chosen, strict=True)])
+    scales = [np.array(largest)]
+    for sources in cuts.values():
+        visible = np.array([span.role is not Role.SPECIAL for span in sources.spans])
+        sizes = np.abs(pool_earlier(scores, chosen, sources.segmentation)[:, visible].astype(np.float64))
+        scales += [sizes.max(axis=1, initial=0.0), sizes.sum(axis=1)]
+    return {"rows": rows, "scales": encode_floats(np.stack(scales, axis=1))}

@@ -1,0 +1,141 @@
+"""What the page holds of a prompt is what ``explain_target`` says of it, to four digits."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from promptlight.io import find_result
+from promptlight.io.page.encoding import encode_rows
+from promptlight.io.page.record import ReportEntry, to_record
+from promptlight.salience import Analysis
+from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.explanation import Question, explain_target, find_targets
+from promptlight.salience.text.printable import printable
+from promptlight.salience.types import Compat, Foil, Granularity, Method
+from tests.support.handmade import make_analysis
+from tests.support.span_cases import build_completion
+
+TARGET_CUTS = (Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granularity.LINE)
+
+
+def describe(analysis: Analysis, method: Method | None = None) -> dict[str, Any]:
+    return json.loads(to_record(ReportEntry(analysis=analysis, name="1", method=method)).data)
+
+
+def unpack(text: str, kind: str) -> np.ndarray:
+    return np.frombuffer(base64.b64decode(text), kind)
+
+
+def read_row(record: dict[str, Any], by: str, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """A target's scores by unit, and its scales."""
+    scores, targets = record["methods"][0]["scores"][by], record["targets"][by]
+    starts = np.cumsum([0, *(target[0] for target in targets)])
+    scales = unpack(scores["scales"], "<f4").reshape(len(targets), -1)[number]
+    return unpack(scores["rows"], "<i2")[starts[number] : starts[number + 1]] / 32767 * scales[0], scales
+
+
+def stored(demo_results: Path, id: str) -> Analysis:
+    analysis = find_result(demo_results, id=id)
+    assert isinstance(analysis, Analysis)
+    return analysis
+
+
+@pytest.mark.parametrize("id", ["dish-mistake", "emoji", "chinese", "escapes"])
+@pytest.mark.parametrize("target_by", TARGET_CUTS)
+def test_rows_and_scales_are_those_of_the_explanation(demo_results: Path, id: str, target_by: Granularity) -> None:
+    analysis = stored(demo_results, id)
+    check_numbers(analysis, describe(analysis), target_by)
+
+
+@pytest.mark.parametrize("target_by", [Granularity.TOKEN, Granularity.WORD])
+def test_rows_and_scales_of_lits_cuts_and_of_signed_scores(target_by: Granularity) -> None:
+    completion = build_completion(["<bos>", "▁a", "▁b", ".\n", "▁c", "<0xF0>", "<0x9F>"], ["▁so", "▁it", "<eos>"])
+    analysis = make_analysis(completion, method=Method.GRAD_DOT_INPUT)
+    check_numbers(analysis, describe(analysis), target_by)
+    in_lits_way = replace(analysis, compat=Compat.LIT, segmentations={})
+    if target_by is Granularity.TOKEN:  # the others' rows are of our own cuts
+        check_numbers(in_lits_way, describe(in_lits_way), target_by)
+
+
+def check_numbers(analysis: Analysis, record: dict[str, Any], target_by: Granularity) -> None:
+    targets = find_targets(analysis, Question(target_by=target_by))
+    assert len(record["targets"][target_by]) == len(targets)
+    for number in range(len(targets)):
+        for place, by in enumerate(record["cuts"]):
+            question = Question(by=Granularity(by), target=str(number + 1), target_by=target_by)
+            expected = explain_target(analysis, question)
+            start, stop, probability, *_ = record["targets"][target_by][number]
+            assert probability == pytest.approx(expected.target_probability, rel=1e-5)
+            assert "".join(record["texts"][start:stop]) == printable(expected.target_text)
+            row, scales = read_row(record, target_by, number)
+            largest, total = scales[1 + 2 * place : 3 + 2 * place]
+            sizes = np.abs(expected.scores[expected.visible])
+            assert largest == pytest.approx(sizes.max(initial=0), rel=1e-6)
+            assert total == pytest.approx(sizes.sum(dtype=np.float64), rel=1e-6)
+            bounds = np.cumsum([0, *record["cuts"][by]["lengths"]])
+            assert bounds[-1] == len(record["texts"])
+            sums = [row[one:two].sum() if two <= start else 0.0 for one, two in pairwise(bounds)]
+            shown = [number for number in np.flatnonzero(expected.visible) if bounds[number + 1] <= start]
+            assert set(shown).isdisjoint(record["cuts"][by]["special"])
+            width = max(record["cuts"][by]["lengths"])
+            assert np.allclose(np.array(sums)[shown], expected.scores[shown], atol=2e-5 * width * scales[0])
+
+
+def test_a_share_and_a_level_are_a_sum_over_its_scale(demo_results: Path) -> None:
+    analysis = stored(demo_results, "dish-mistake")
+    record = describe(analysis)
+    row, scales = read_row(record, "line", 1)
+    place = 1 + 2 * list(record["cuts"]).index("word")
+    expected = explain_target(analysis, Question(by=Granularity.WORD, target="2", target_by=Granularity.LINE))
+    bounds = np.cumsum([0, *record["cuts"]["word"]["lengths"]])
+    strongest = expected.strongest(1)[0].number
+    score = row[bounds[strongest] : bounds[strongest + 1]].sum()
+    assert score / scales[place] == pytest.approx(1.0, abs=1e-3) == pytest.approx(expected.levels[strongest], abs=1e-3)
+    assert score / scales[place + 1] == pytest.approx(expected.shares[strongest], abs=1e-4)
+
+
+def test_sections_have_names_and_are_offered_where_there_are_some(find_named: Callable[[str], Analysis]) -> None:
+    record = describe(find_named("dish-fixed"))
+    assert "section" in record["offered"]
+    assert "example 1" in record["cuts"]["section"]["names"].values()
+    plain = describe(make_analysis(build_completion(["<bos>", "▁a"], ["▁b"])))
+    assert "section" not in plain["offered"]
+    assert plain["cuts"]["section"]["names"] == {}
+
+
+def test_a_target_names_its_foil_and_the_first_method_is_the_one_asked_for() -> None:
+    completion = build_completion(["<bos>", "▁a"], ["▁so", "▁be", "."])
+    maps = {one: make_analysis(completion, method=one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT)}
+    foil = Foil(request="x", tokens=("▁no", None, "!"))
+    analysis = replace(make_analysis(completion), maps=maps, foil=foil)
+    record = describe(analysis, Method.GRAD_DOT_INPUT)
+    assert [target[3:] for target in record["targets"]["token"]] == [["▁no"], [], ["!"]]
+    assert [target[3:] for target in record["targets"]["line"]] == [["▁no!"]]
+    assert [one["name"] for one in record["methods"]] == ["grad_dot_input", "grad_l2"]
+    with pytest.raises(UsageError):
+        describe(analysis, Method.LIME)
+
+
+def test_an_empty_completion_has_no_targets() -> None:
+    record = describe(make_analysis(build_completion(["<bos>", "▁a"], ["<eos>"])))
+    assert record["targets"] == {"token": [], "word": [], "sentence": [], "line": []}
+    assert record["words"] == []
+
+
+def test_rows_of_zeros_and_no_rows_are_encoded() -> None:
+    assert encode_rows([np.zeros(2)]) == (base64.b64encode(bytes(4)).decode(), [0.0])
+    assert encode_rows([]) == ("", [])
+
+
+def test_ten_thousand_tokens_fit() -> None:
+    completion = build_completion(["<bos>", *["▁word"] * 10_000], ["▁so", "."])
+    assert len(to_record(ReportEntry(analysis=make_analysis(completion), name="1")).data) < 400_000
