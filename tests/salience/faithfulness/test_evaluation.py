@@ -176,7 +176,7 @@ def test_without_noise_the_stored_scores_come_again(
 
 
 def test_scores_of_spans_alone_are_computed_alone(demo_model: Model) -> None:
-    options = {"targets": Granularity.LINE, "keep": (Granularity.LINE,)}
+    options = {"targets": Granularity.LINE, "stored": (Granularity.LINE,)}
     lines = explain(demo_model, methods=(Method.GRAD_L2,), **options)
     assert lines.map_by().scores is None
     row = evaluate_analysis(lines, demo_model, Question(by=Granularity.LINE), FEW).rows[0]
