@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
+import sys
 import tomllib
-from importlib.metadata import distributions
+from importlib.metadata import distributions, packages_distributions
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from packaging.version import Version
 
 from tests.support.audit import judge
 from tests.support.paths import ROOT
+from tests.support.source_code import PACKAGES, modules_of
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PIN = re.compile(r"[A-Za-z0-9][\w.-]*==\d[\w.]*(; .+)?")  # with a marker, where there are wheels for some machines only
@@ -78,6 +81,46 @@ def test_what_runs_is_complete_and_nothing_more() -> None:
 
 def test_tensorflow_is_not_there() -> None:
     assert [name for name in INSTALLED if name.startswith("tensorflow")] == []
+
+
+# ---- what is imported -----------------------------------------------------------------------------------------------
+
+LOADED_BY_OTHERS = {"safetensors": "keras-hub", "s3fs": "fsspec", "gcsfs": "fsspec", "jupyterlab": "its own command"}
+
+
+def find_imports() -> set[str]:
+    """Top-level names of all that the packages import, ``import_module("...")`` included."""
+    imported: set[str] = set()
+    for module in modules_of(*PACKAGES):
+        imported |= set(module.imports())
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.Call(func=ast.Name(id="import_module"), args=[ast.Constant(value=str(name)), *_]):
+                    imported.add(name)
+                case _:
+                    pass
+    return {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"promptlight"}
+
+
+def test_what_is_imported_is_declared_and_nothing_else() -> None:
+    providers = packages_distributions()
+    imported = {canonicalize_name(one) for name in find_imports() for one in providers[name]}
+    extras = [text for group in PROJECT["optional-dependencies"].values() for text in group]
+    declared = {canonicalize_name(Requirement(text).name) for text in [*PROJECT["dependencies"], *extras]}
+    assert declared - {"promptlight"} == imported | set(LOADED_BY_OTHERS)
+    assert imported & set(LOADED_BY_OTHERS) == set()
+
+
+def test_every_dependency_has_a_floor() -> None:
+    groups = PROJECT["optional-dependencies"]
+    asked = [*PROJECT["dependencies"], *(text for name in set(groups) - {"all"} for text in groups[name])]
+    assert [text for text in asked if ">=" not in text] == []
+
+
+def test_all_is_all_extras() -> None:
+    groups = PROJECT["optional-dependencies"]
+    (everything,) = map(Requirement, groups["all"])
+    assert (everything.name, everything.extras) == (PROJECT["name"], set(groups) - {"all"})
 
 
 # ---- the audit ------------------------------------------------------------------------------------------------------
