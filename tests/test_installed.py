@@ -21,7 +21,8 @@ from tests.support.paths import ROOT
 pytestmark = pytest.mark.network
 
 PYTHON = os.environ.get("PROMPTLIGHT_TEST_PYTHON", sys.executable)
-IGNORED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "build", "dist", "results")
+LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
+MADE = {"build", "dist", "results"}  # at the top only: io/results is a room
 MORE_FILES = ("constraints.txt", "CHANGELOG.md", "SECURITY.md", "LICENSE", "README.md", "pyproject.toml")
 
 
@@ -35,11 +36,16 @@ def call(*command: str | Path, cwd: Path, code: int = 0) -> str:
     return done.stdout
 
 
+def leave_behind(folder: str, names: list[str]) -> set[str]:
+    """What is no part of the project, of the names in a folder."""
+    return LEFT_BEHIND(folder, names) | (MADE if Path(folder) == ROOT else set())
+
+
 @pytest.fixture(scope="module")
 def archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The source archive, unpacked, and the wheel that was built from it, not from the tree."""
     folder = tmp_path_factory.mktemp("archives")
-    shutil.copytree(ROOT, folder / "tree", ignore=IGNORED)
+    shutil.copytree(ROOT, folder / "tree", ignore=leave_behind)
     call(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, folder / "tree", cwd=folder)
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as file:
