@@ -178,7 +178,8 @@ def weighted_loss(decoder: Decoder, ids: Tensor, weights: Tensor) -> Tensor:
 
 def simplify_attention(decoder: Decoder) -> Decoder:
     """Early steps leave soft-cap and window out: they bind late, and torch has a fast attention without them."""
-    layers = (dataclasses.replace(layer, soft_cap=None, window=None) for layer in decoder.layers)
+    attentions = (dataclasses.replace(layer.attention, soft_cap=None, window=None) for layer in decoder.layers)
+    layers = (dataclasses.replace(layer, attention=one) for layer, one in zip(decoder.layers, attentions, strict=True))
     return dataclasses.replace(decoder, layers=tuple(layers))
 
 

@@ -12,7 +12,8 @@ One forward scores one ablation for all targets, though each target needs anothe
  3. With ``drop``, removed tokens leave the row; rows of one batch are filled up on the right, and nothing sees that.
  4. Logits are computed at the rows that predict a target's token, and nowhere else.
 
-Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removable spans, and as in ``decoder.py``.
+Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removable spans, N query heads, K key/value
+heads, H head width, D width.
 """
 
 from __future__ import annotations
@@ -26,20 +27,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from promptlight.salience.decoder.chunks import CPU_BYTES, GPU_CHUNK, naming_lack_of_memory, run_in_chunks, target_bytes
-from promptlight.salience.decoder.decoder import (
-    QUERY_BLOCK,
-    Decoder,
-    Layer,
-    at_least_float32,
-    attention_weights,
-    finish_layer,
-    mix_values,
-    project_heads,
-    rms_norm,
-)
+from promptlight.salience.decoder.attention import QUERY_BLOCK, Attend, Attention, attend_to
+from promptlight.salience.decoder.chunks import CPU_BYTES, GPU_CHUNK, naming_lack_of_memory, run_in_chunks
+from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.decoder.heads import Heads
+from promptlight.salience.decoder.layer import run_layer
 from promptlight.salience.decoder.objectives import objective_value
+from promptlight.salience.decoder.tensors import at_least_float32
+from promptlight.salience.decoder.trace import target_bytes
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 
@@ -151,17 +147,16 @@ def score_ablations(
 
 
 def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:
-    """Ablations per forward: as many as fit in half of the free memory (``memory.py`` has the formula), at least one.
+    """Ablations per forward: as many as fit in half of the free memory, at least one.
 
-    A forward needs less than the backward that the formula is for, but for the logits, those of all rows at once, and
+    What a backward pass takes is counted. A forward needs less but for the logits, those of all rows at once, and
     for who sees whom: a byte for each two entries, twice where some layers have a window.
     """
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
     on_gpu = device.type == "cuda"
-    logits = 6 * decoder.embedding.shape[0] * at_least_float32(decoder.embedding.dtype).itemsize
-    each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers) + (n_rows - 1) * logits
-    each += 2 * n_entries**2
+    each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers)
+    each += (n_rows - 1) * count_logits_bytes(decoder) + 2 * n_entries**2
     fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
     return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
 
@@ -241,25 +236,41 @@ def _run(decoder: Decoder, embeddings: Tensor, rows: _Rows) -> Tensor:
     """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output where it is read [B, R, D]."""
     angles = {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(rows.positions).items()}
     *lower, top = decoder.layers
-    visible = {window: rows.see(rows, window) for window in {layer.window for layer in lower}}
+    attends = {window: _attend_all(rows.see(rows, window)) for window in {layer.window for layer in lower}}
     x = decoder.scale_embeddings(embeddings)
     for layer in lower:
-        query, key, value = project_heads(
-            layer, rms_norm(x, layer.pre_attention_norm, layer.epsilon), angles[layer.rope]
-        )
-        x = finish_layer(layer, x, _attend(layer, query, key, value, visible[layer.window]))
-    del visible
+        x = run_layer(layer, x, angles[layer.rope], attends[layer.window]).output
+    del attends
     read = rows.read.expand(len(x), -1)
-    query, key, value = project_heads(top, rms_norm(x, top.pre_attention_norm, top.epsilon), angles[top.rope])
-    query = query.gather(2, read[:, None, :, None].expand(-1, query.shape[1], -1, query.shape[3]))
-    attended = _attend(top, query, key, value, rows.take(rows.read).see(rows, top.window), in_order=False)
-    return finish_layer(top, x.gather(1, read[..., None].expand(-1, -1, x.shape[2])), attended)
+    attend = _attend_where_read(read, rows.take(rows.read).see(rows, top.window))
+    return run_layer(top, x, angles[top.rope], attend, pick=lambda x: _pick_rows(x, read)).output
 
 
-def _attend(
-    layer: Layer, query: Tensor, key: Tensor, value: Tensor, visible: Tensor, *, in_order: bool = True
-) -> Tensor:
-    """Attention in blocks of queries: query [B, N, L', H], key and value [B, K, L, H], visible [B or 1, L', L].
+def _attend_all(visible: Tensor) -> Attend:
+    """Attention of all entries of the rows, of which none sees what stands behind it; visible [B or 1, L, L]."""
+
+    def attend(attention: Attention, heads: Heads) -> Tensor:
+        return _attend_in_blocks(attention, heads.query, heads, visible, in_order=True)
+
+    return attend
+
+
+def _attend_where_read(read: Tensor, visible: Tensor) -> Attend:
+    """Attention of the entries that are read [B, R] alone; visible [B or 1, R, L]."""
+
+    def attend(attention: Attention, heads: Heads) -> Tensor:
+        return _attend_in_blocks(attention, _pick_rows(heads.query, read[:, None]), heads, visible, in_order=False)
+
+    return attend
+
+
+def _pick_rows(x: Tensor, places: Tensor) -> Tensor:
+    """The rows of x [..., L, W] at these places [..., R] (of size 1 where all of an axis have the same)."""
+    return x.gather(-2, places[..., None].expand(*x.shape[:-2], -1, x.shape[-1]))
+
+
+def _attend_in_blocks(attention: Attention, query: Tensor, heads: Heads, visible: Tensor, *, in_order: bool) -> Tensor:
+    """Attention in blocks of queries [B, N, L', H]: weighted values [B, L', N H].
 
     ``in_order`` says that queries are the row's entries, of which none sees what stands behind it.
     """
@@ -267,7 +278,8 @@ def _attend(
     for start in range(0, query.shape[2], QUERY_BLOCK):
         stop = min(start + QUERY_BLOCK, query.shape[2])
         seen = slice(stop if in_order else None)
-        mask = visible[:, None, None, start:stop, seen]
-        weights = attention_weights(layer, query[:, :, start:stop], key[:, :, seen], mask)
-        blocks.append(mix_values(layer, weights, value[:, :, seen]))
+        key, value = heads.key[:, :, seen], heads.value[:, :, seen]
+        blocks.append(
+            attend_to(attention, query[:, :, start:stop], key, value, visible[:, None, None, start:stop, seen])
+        )
     return torch.cat(blocks, dim=1)

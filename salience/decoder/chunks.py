@@ -1,13 +1,6 @@
 """How many targets go through the decoder together, planned from the memory that is free.
 
-The plan, for L positions and one target, in bytes, with w the bytes of the wide dtype (4, or 8 in float64) and b
-those of the weights' dtype:
-
-    residual stream      8 D w L              the gradient, its branches and norms' temporaries
-    feed-forward half    2.5 F b L
-    attention heads      3 (N + 2K) H w L
-    attention block      4 N q min(L, window + q) b, for a block of q = 128 queries
-    logits               6 V w
+What a target takes is said beside the code that takes it: ``trace.target_bytes`` sums it up.
 
 A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
 the chunk is halved and the work goes on from where it was.
@@ -21,8 +14,9 @@ from typing import TypeVar
 
 import torch
 
-from promptlight.salience.decoder.decoder import QUERY_BLOCK, Decoder, Layer, at_least_float32
+from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.decoder.trace import activation_bytes, target_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
 Item = TypeVar("Item")
@@ -51,27 +45,6 @@ def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = Non
     """Whether all layers' activations fit in a quarter of the free memory; if not, they are computed again."""
     available = free_bytes(decoder.embedding.device) if free is None else free
     return activation_bytes(decoder, n_positions) <= available // 4
-
-
-def activation_bytes(decoder: Decoder, n_positions: int) -> int:
-    """What ``backward.forward`` keeps per layer and position: 4 D of residual stream, at most 2 (N + 2K) H, and 2 F."""
-    per_position = sum(
-        4 * layer.gate.shape[0] + 2 * layer.query_key_value.shape[1] + 2 * layer.gate.shape[1]
-        for layer in decoder.layers
-    )
-    return n_positions * per_position * decoder.embedding.dtype.itemsize
-
-
-def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
-    """The formula above for one layer."""
-    narrow = decoder.embedding.dtype.itemsize
-    wide = at_least_float32(decoder.embedding.dtype).itemsize
-    width, fused = layer.query_key_value.shape
-    block = min(QUERY_BLOCK, n_positions)
-    keys = n_positions if layer.window is None else min(n_positions, layer.window + block)
-    per_position = 8 * width * wide + 2.5 * layer.gate.shape[1] * narrow + 3 * fused * wide
-    attention = 4 * layer.n_query_heads * block * keys * narrow
-    return int(n_positions * per_position + attention + 6 * decoder.embedding.shape[0] * wide)
 
 
 def run_in_chunks(

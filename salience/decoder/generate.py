@@ -1,8 +1,7 @@
 """Completions for a batch of prompts, with a static key-value cache.
 
-Prompts of different lengths are padded on the right and prefilled in one pass; from then on every row writes its next
-token at its own position, so a row's cache slot *is* its position and padding is overwritten before anything looks
-at it. Rows that have stopped leave the batch.
+Prompts of different lengths are padded on the right and prefilled in one pass; from then on each step adds one token to
+every row (``cache.py``). Rows that have stopped leave the batch.
 """
 
 from __future__ import annotations
@@ -13,16 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import (
-    Decoder,
-    attention_weights,
-    finish_layer,
-    mix_values,
-    project_heads,
-    rms_norm,
-    run_layer,
-    visible_keys,
-)
+from promptlight.salience.decoder.attention import visible_keys
+from promptlight.salience.decoder.cache import KeyValueCache
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.layer import run_layer
 from promptlight.salience.types import StopReason
 
 ChooseToken = Callable[[Tensor, list[int]], Tensor]
@@ -76,26 +69,9 @@ def generate(
                 break
             if len(kept) < len(rows):
                 rows, chosen = [rows[place] for place in kept], chosen[kept]
-                cache.keep(kept)
+                cache.keep_rows(kept)
             logits = decode_step(decoder, cache, chosen)
     return [Generated(tuple(ids), reason) for ids, reason in zip(written, reasons, strict=True)]
-
-
-@dataclass
-class KeyValueCache:
-    """Keys and values so far, per layer [B, K, slots, H]; ``lengths`` [B] counts each row's positions."""
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    lengths: Tensor
-
-    def keep(self, places: list[int]) -> None:
-        """Drop all rows but these, layer by layer, so that no second cache is ever there."""
-        index = torch.tensor(places, device=self.lengths.device, dtype=torch.long)
-        for store in (self.keys, self.values):
-            for number in range(len(store)):
-                store[number] = store[number][index]
-        self.lengths = self.lengths[index]
 
 
 def prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> tuple[KeyValueCache, Tensor]:
@@ -103,26 +79,24 @@ def prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence
     device = decoder.embedding.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
     longest = int(lengths.max())
-    slots = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True))
+    n_slots = max(len(prompt) + limit for prompt, limit in zip(prompts, limits, strict=True))
     ids = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt, device=device)
     angles = decoder.angles(torch.arange(longest, device=device))
     x = decoder.scale_embeddings(decoder.embed(ids))
-    cache = KeyValueCache([], [], lengths)
+    cache = KeyValueCache(lengths)
     for layer in decoder.layers:
-        x, key, value = run_layer(layer, x, angles[layer.rope])
-        for store, new in ((cache.keys, key), (cache.values, value)):
-            slot = new.new_zeros(len(prompts), layer.n_key_value_heads, slots, layer.head_dim)
-            slot[:, :, :longest] = new
-            store.append(slot)
+        done = run_layer(layer, x, angles[layer.rope])
+        cache.fill(done.heads, n_slots)
+        x = done.output
+        del done  # its heads, before the next layer's are there
     return cache, decoder.logits(x[torch.arange(len(prompts), device=device), lengths - 1])
 
 
 def decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
     """Append one token to each row: ids [B] -> logits of what comes next [B, V]."""
     positions = cache.lengths
-    every_row = torch.arange(len(ids), device=ids.device)
     slots = torch.arange(int(positions.max()) + 1, device=ids.device)
     angles = {rope: (cos[:, None, None], sin[:, None, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
     visible = {
@@ -131,12 +105,6 @@ def decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
     }
     x = decoder.scale_embeddings(decoder.embed(ids[:, None]))
     for number, layer in enumerate(decoder.layers):
-        normed = rms_norm(x, layer.pre_attention_norm, layer.epsilon)
-        query, key, value = project_heads(layer, normed, angles[layer.rope])
-        cache.keys[number][every_row, :, positions] = key[:, :, 0]
-        cache.values[number][every_row, :, positions] = value[:, :, 0]
-        seen_keys, seen_values = (store[number][:, :, : len(slots)] for store in (cache.keys, cache.values))
-        weights = attention_weights(layer, query, seen_keys, visible[layer.window])
-        x = finish_layer(layer, x, mix_values(layer, weights, seen_values))
+        x = run_layer(layer, x, angles[layer.rope], cache.attend_from(number, visible[layer.window])).output
     cache.lengths = positions + 1
     return decoder.logits(x[:, 0])

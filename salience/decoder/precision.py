@@ -12,7 +12,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import Decoder, at_least_float32, rms_norm, soft_cap
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.norms import rms_norm
+from promptlight.salience.decoder.soft_cap import soft_cap
+from promptlight.salience.decoder.tensors import at_least_float32
 
 N_RIVALS = 64
 
@@ -30,7 +33,7 @@ def exact_logits(decoder: Decoder, output: Tensor, ids: Tensor) -> Tensor:
     its width.
     """
     embedding = decoder.embedding
-    normed = rms_norm(output, decoder.final_norm, decoder.epsilon)
+    normed = rms_norm(output, decoder.final_norm)
     wide = at_least_float32(output.dtype)
     logits = (normed.to(embedding.dtype) @ embedding.T).to(wide)
     if torch.finfo(output.dtype).eps < torch.finfo(embedding.dtype).eps:

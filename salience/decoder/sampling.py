@@ -51,3 +51,8 @@ def draw(logits: Tensor, numbers: Tensor, sampling: Sampling) -> Tensor:
         max=heights.shape[-1] - 1
     )
     return order.gather(1, place)[:, 0]
+
+
+def count_drawing_bytes(vocabulary_size: int, wide: int) -> int:
+    """What a row's logits and drawing from them take: they are sorted, and their heights are in float64."""
+    return 10 * vocabulary_size * wide

@@ -5,14 +5,15 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
    what LIT's "Grad L2 Norm" shows.
  - ``grad_dot_input``: e_i . dF_t/de_i. Positive raises the objective.
  - ``integrated_gradients`` (``integrated.py``) and ``smoothgrad`` (``smooth.py``): gradients at many other embeddings.
-For whole target spans, gradients are summed as vectors first (``sums.py``).
+For whole target spans, gradients are summed as vectors first (``span_sums.py``).
 
 The method in steps:
- 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``inquiry.py``);
- 2. for each chunk of targets: logits at their rows, the objective's gradient by them, back to the embeddings;
- 3. reduce [L, C, D] to scores [C, L], for single tokens and for spans.
-All methods share the first forward; those that look at other embeddings do the same there. Memory is planned:
-``memory.plan_chunk`` says how many targets go together.
+ 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``Inquiry.ask``);
+ 2. for each chunk of targets (``Pass.pull``): logits at their rows, the objective's gradient by them
+    (``objective_gradient``), back through the decoder to the embeddings (``decoder/trace.py``);
+ 3. reduce [L, C, D] to scores [C, L] (``take_norm``, ``take_product``), for single tokens and for spans.
+All methods share the first forward; those that look at other embeddings do the same there. ``plan_chunk`` says how many
+targets fit into memory together.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder.chunks import naming_lack_of_memory
-from promptlight.salience.decoder.decoder import Decoder, at_least_float32
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes

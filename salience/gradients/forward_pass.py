@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import trace as backward
-from promptlight.salience.decoder.decoder import Decoder, at_least_float32
+from promptlight.salience.decoder.decoder import Decoder, backward_logits
 from promptlight.salience.decoder.objectives import (
     best_other,
     contrast_gradient,
@@ -25,6 +24,8 @@ from promptlight.salience.decoder.objectives import (
     objective_value,
 )
 from promptlight.salience.decoder.precision import exact_logits
+from promptlight.salience.decoder.tensors import at_least_float32
+from promptlight.salience.decoder.trace import Trace, backward_lower_layers, backward_top_layer
 from promptlight.salience.types import Objective
 
 Ranges = list[tuple[int, int]]
@@ -75,7 +76,7 @@ class Pass:
     """A sequence that the layers have seen, and what is asked of it."""
 
     decoder: Decoder
-    trace: backward.Trace
+    trace: Trace
     steps: Steps
 
     def logits(self, targets: slice) -> Tensor:
@@ -105,11 +106,11 @@ class Pass:
             return table.new_zeros(seen, len(units), table.shape[1], dtype=at_least_float32(table.dtype))
         logits = self.logits(targets)
         by_logits = self.steps.gradient(self.decoder, targets, logits)
-        by_output = backward.backward_output(self.decoder, self.trace.output[targets], logits, by_logits)
-        gradient = backward.backward_top_layer(self.decoder, self.trace, targets, by_output)
+        by_output = backward_logits(self.decoder, self.trace.output[targets], logits, by_logits)
+        gradient = backward_top_layer(self.decoder, self.trace, targets, by_output)
         if len(units) < targets.stop - targets.start:  # from the top layer's input on, they travel as one sum
             gradient = self._sum_units(units, gradient)
-        return backward.backward_to_embeddings(self.decoder, self.trace, gradient)
+        return backward_lower_layers(self.decoder, self.trace, gradient)
 
     def _logits_of(self, units: Sequence[tuple[int, int]]) -> tuple[slice, Tensor]:
         targets = slice(units[0][0], units[-1][1])

@@ -27,7 +27,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import Decoder, at_least_float32
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.gradients.span_sums import Reduction, Scores, take_product
 from promptlight.salience.options.methods import Baseline
 from promptlight.salience.types import PAD_ID

@@ -15,9 +15,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder import trace as backward
 from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk, run_in_chunks
 from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.trace import trace_layers
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.forward_pass import Pass, Ranges, Steps
 from promptlight.salience.text.contrast import Contrast
@@ -30,7 +30,7 @@ class Inquiry:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
 
     ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one. ``chunk`` and ``keep``
-    override what ``memory.py`` plans.
+    override what ``decoder/chunks.py`` plans.
     """
 
     decoder: Decoder
@@ -63,7 +63,7 @@ class Inquiry:
     def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
         rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
         keep = keeps_activations(self.decoder, len(embeddings)) if self.keep is None else self.keep
-        trace = backward.forward(self.decoder, embeddings, rows, keep=keep and pulls)
+        trace = trace_layers(self.decoder, embeddings, rows, keep=keep and pulls)
         return Pass(decoder=self.decoder, trace=trace, steps=steps)
 
 
@@ -137,4 +137,4 @@ def read_without_prompt(decoder: Decoder, ids: Tensor, special: Sequence[bool], 
     kept = torch.tensor([place >= first or special[place] for place in range(len(ids))], device=ids.device)
     left = ids[kept]
     rows = torch.arange(n_kept - 1, len(left) - 1, device=ids.device)
-    return backward.forward(decoder, decoder.embed(left[:-1]), rows, keep=False).output
+    return trace_layers(decoder, decoder.embed(left[:-1]), rows, keep=False).output

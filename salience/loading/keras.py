@@ -13,7 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import Decoder, Layer, Rope, convert_tensors
+from promptlight.salience.decoder.attention import Attention
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.feedforward import FeedForward
+from promptlight.salience.decoder.heads import HeadProjection
+from promptlight.salience.decoder.layer import Layer
+from promptlight.salience.decoder.norms import Norm
+from promptlight.salience.decoder.rope import Rope
+from promptlight.salience.decoder.tensors import in_dtype
 from promptlight.salience.errors import ModelError
 
 
@@ -65,39 +72,49 @@ def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:
     decoder = Decoder(
         embedding=_expand(embedding, _tensor(embedding.embeddings), "embeddings_scale", dtype),
         layers=tuple(_borrow_layer(block, dtype) for block in backbone.transformer_layers),
-        final_norm=_tensor(backbone.layer_norm.scale),
+        final_norm=Norm(_tensor(backbone.layer_norm.scale), backbone.layer_norm.epsilon),
         final_soft_cap=embedding.logit_soft_cap,
-        epsilon=backbone.layer_norm.epsilon,
     )
-    return decoder if dtype is None else convert_tensors(decoder, lambda tensor: tensor.to(dtype))
+    return decoder if dtype is None else in_dtype(decoder, dtype)
 
 
 def _borrow_layer(block: Any, dtype: torch.dtype | None) -> Layer:
-    attention = block.attention
+    epsilon = block.layer_norm_epsilon
+    return Layer(
+        attention=_borrow_attention(block, dtype),
+        post_attention_norm=_borrow_norm(block, "post_attention_norm", epsilon),
+        feed_forward=FeedForward(
+            norm=Norm(_tensor(block.pre_ffw_norm.scale), epsilon),
+            gate=_kernel(block.gating_ffw, dtype),
+            up=_kernel(block.gating_ffw_2, dtype),
+            down=_kernel(block.ffw_linear, dtype),
+        ),
+        post_feedforward_norm=_borrow_norm(block, "post_ffw_norm", epsilon),
+    )
+
+
+def _borrow_attention(block: Any, dtype: torch.dtype | None) -> Attention:
+    attention, epsilon = block.attention, block.layer_norm_epsilon
     normalised_width = (
         attention.head_dim if attention.query_head_dim_normalize else attention.hidden_dim // attention.num_query_heads
     )
     rope = attention.rope_layer
-    return Layer(
-        pre_attention_norm=_tensor(block.pre_attention_norm.scale),
+    heads = HeadProjection(
+        norm=Norm(_tensor(block.pre_attention_norm.scale), epsilon),
         query_key_value=_fuse([attention.query_dense, attention.key_dense, attention.value_dense], dtype),
-        query_norm=_norm_scale(attention, "query_norm"),
-        key_norm=_norm_scale(attention, "key_norm"),
-        attention_output=_kernel(attention.output_dense, dtype).flatten(0, 1),
-        post_attention_norm=_norm_scale(block, "post_attention_norm"),
-        pre_feedforward_norm=_tensor(block.pre_ffw_norm.scale),
-        gate=_kernel(block.gating_ffw, dtype),
-        up=_kernel(block.gating_ffw_2, dtype),
-        down=_kernel(block.ffw_linear, dtype),
-        post_feedforward_norm=_norm_scale(block, "post_ffw_norm"),
+        query_norm=_borrow_norm(attention, "query_norm", epsilon),
+        key_norm=_borrow_norm(attention, "key_norm", epsilon),
         n_query_heads=attention.num_query_heads,
         n_key_value_heads=attention.num_key_value_heads,
         head_dim=attention.head_dim,
         query_scale=1 / math.sqrt(normalised_width),
+        rope=Rope(attention.head_dim, float(rope.max_wavelength), float(rope.scaling_factor)),
+    )
+    return Attention(
+        heads=heads,
+        output=_kernel(attention.output_dense, dtype).flatten(0, 1),
         soft_cap=attention.logit_soft_cap,
         window=attention.sliding_window_size if attention.use_sliding_window_attention else None,
-        rope=Rope(attention.head_dim, float(rope.max_wavelength), float(rope.scaling_factor)),
-        epsilon=block.layer_norm_epsilon,
     )
 
 
@@ -126,9 +143,10 @@ def _expand(owner: Any, stored: Tensor, name: str, dtype: torch.dtype | None) ->
     return (stored.to(scale.dtype) / scale).to(dtype or scale.dtype)
 
 
-def _norm_scale(owner: Any, name: str) -> Tensor | None:
+def _borrow_norm(owner: Any, name: str, epsilon: float) -> Norm | None:
+    """A norm that not every family has."""
     norm = getattr(owner, name, None)
-    return None if norm is None else _tensor(norm.scale)
+    return None if norm is None else Norm(_tensor(norm.scale), epsilon)
 
 
 def _tensor(variable: Any) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 
 from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.chunks import is_out_of_memory
-from promptlight.salience.decoder.decoder import convert_tensors
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading._devices import choose_device, choose_dtype, measure_room
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder

@@ -12,14 +12,16 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import Decoder, Layer
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.layer import Layer
 
 N_TOGETHER = 4
 
 
 def matrices(layer: Layer) -> tuple[Tensor, ...]:
     """A layer's matrices, as they stand in x @ matrix."""
-    return layer.query_key_value, layer.attention_output, layer.gate, layer.up, layer.down
+    attention, feed_forward = layer.attention, layer.feed_forward
+    return attention.heads.query_key_value, attention.output, feed_forward.gate, feed_forward.up, feed_forward.down
 
 
 def count_layer_weights(decoder: Decoder) -> int:
@@ -30,7 +32,8 @@ def count_layer_weights(decoder: Decoder) -> int:
 def share_of_need(decoder: Decoder) -> float:
     """How much of the floor is left if the top layer goes back at target rows alone, but for its keys and values."""
     top = decoder.layers[-1]
-    key_value = top.query_key_value[:, top.n_query_heads * top.head_dim :]
+    heads = top.attention.heads
+    key_value = heads.query_key_value[:, heads.n_query_heads * heads.head_dim :]
     spared = sum(matrix.numel() for matrix in matrices(top)) - key_value.numel()
     return 1 - spared / count_layer_weights(decoder)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.loading.keras import borrow_decoder
 
 BOS = 2

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from promptlight.salience.ablation import forward as ablation
 from promptlight.salience.ablation.forward import AblationKind, lay_out_streams, plan_batch, score_ablations
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.types import PAD_ID, Objective

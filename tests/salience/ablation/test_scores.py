@@ -20,7 +20,8 @@ from promptlight.salience.ablation.scores import (
     log_odds,
     spread_over_tokens,
 )
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.analysis import AnalysisOptions

@@ -9,7 +9,14 @@ import keras_nlp
 import pytest
 import torch
 
-from promptlight.salience.decoder.decoder import Decoder, Layer, Rope, convert_tensors
+from promptlight.salience.decoder.attention import Attention
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.feedforward import FeedForward
+from promptlight.salience.decoder.heads import HeadProjection
+from promptlight.salience.decoder.layer import Layer
+from promptlight.salience.decoder.norms import Norm
+from promptlight.salience.decoder.rope import Rope
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.gradients.forward_pass import Pass
@@ -48,30 +55,26 @@ def row_errors(scores: FloatArray, expected: torch.Tensor) -> torch.Tensor:
 def test_by_hand_on_a_model_that_only_looks_at_the_last_token() -> None:
     """Blocks that add nothing leave logits = rms_norm(e) . E: the gradient can be written down."""
     zero = torch.zeros(2, 2, dtype=torch.float64)
-    norm = torch.zeros(2, dtype=torch.float64)
-    layer = Layer(
-        pre_attention_norm=norm,
+    norm = Norm(torch.zeros(2, dtype=torch.float64), 0.0)
+    heads = HeadProjection(
+        norm=norm,
         query_key_value=torch.zeros(2, 6, dtype=torch.float64),
         query_norm=None,
         key_norm=None,
-        attention_output=zero,
-        post_attention_norm=None,
-        pre_feedforward_norm=norm,
-        gate=zero,
-        up=zero,
-        down=zero,
-        post_feedforward_norm=None,
         n_query_heads=1,
         n_key_value_heads=1,
         head_dim=2,
         query_scale=1.0,
-        soft_cap=None,
-        window=None,
         rope=Rope(2, 10_000.0, 1.0),
-        epsilon=0.0,
+    )
+    layer = Layer(
+        attention=Attention(heads=heads, output=zero, soft_cap=None, window=None),
+        post_attention_norm=None,
+        feed_forward=FeedForward(norm=norm, gate=zero, up=zero, down=zero),
+        post_feedforward_norm=None,
     )
     table = torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    decoder = Decoder(embedding=table, layers=(layer, layer), final_norm=norm, final_soft_cap=None, epsilon=0.0)
+    decoder = Decoder(embedding=table, layers=(layer, layer), final_norm=norm, final_soft_cap=None)
     scores = compute_salience(decoder, [1, 0, 2], 2, {}).maps[Method.GRAD_L2].scores
     assert scores is not None
     # e = (3, 4): normed n = e sqrt(2) / 5; logits (5, 0.6, 0.8) sqrt(2); the gradient by n is E[2] - sum_v p_v E[v],

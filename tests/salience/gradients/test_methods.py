@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients import compute as gradients
 from promptlight.salience.gradients import smooth

@@ -235,7 +235,7 @@ def test_the_command_line_never_imports_tensorflow(tmp_path: Path) -> None:
 
 
 def frozen(model: Model) -> set[bool]:
-    tensors: list[Any] = [model.decoder.embedding, *(layer.gate for layer in model.decoder.layers)]
+    tensors: list[Any] = [model.decoder.embedding, *(layer.feed_forward.gate for layer in model.decoder.layers)]
     return {tensor.requires_grad for tensor in tensors}
 
 

@@ -20,6 +20,7 @@ from promptlight.io import find_result
 from promptlight.io.results.store import read_settings
 from promptlight.salience import Analysis, load_model
 from promptlight.salience.decoder.batch_plan import weight_bytes
+from promptlight.salience.decoder.layer import Layer
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.handles import DEMO_FOLDER
@@ -78,7 +79,7 @@ def test_the_count_is_kerass_own_but_for_norms(family: str) -> None:
     assert size is not None
     assert size.n_parameters == pytest.approx(backbone.count_params(), rel=0.02)
     decoder = borrow_decoder(backbone)
-    fused = sum(layer.query_key_value.nbytes for layer in decoder.layers)
+    fused = sum(layer.attention.heads.query_key_value.nbytes for layer in decoder.layers)
     assert weight_bytes(decoder) == 4 * backbone.count_params() + fused
 
 
@@ -171,14 +172,18 @@ def assert_rounded(found: np.ndarray, expected: np.ndarray) -> None:
     assert np.abs(found - expected).max() < 1.01 * np.abs(expected).max() / 127
 
 
+def matrices(layer: Layer) -> tuple[torch.Tensor, ...]:
+    attention, feed_forward = layer.attention, layer.feed_forward
+    return attention.heads.query_key_value, attention.output, feed_forward.gate, feed_forward.up, feed_forward.down
+
+
 def test_int8_weights_are_what_rounding_leaves_of_the_full_ones(full: Path, small: Path) -> None:
     whole, ours = load_model(str(full), device="cpu"), load_model(str(small), device="cpu")
     assert (ours.facts.quantised, ours.dtype, ours.backbone) == ("int8", "float32", None)
     for expected, layer in zip(whole.decoder.layers, ours.decoder.layers, strict=True):
-        for name in ("query_key_value", "attention_output", "gate", "up", "down"):
-            found = getattr(layer, name).numpy()
-            assert_rounded(found, round_to_int8(getattr(expected, name), axis=0))
-        assert torch.equal(layer.pre_attention_norm, expected.pre_attention_norm)
+        for found, full_weights in zip(matrices(layer), matrices(expected), strict=True):
+            assert_rounded(found.numpy(), round_to_int8(full_weights, axis=0))
+        assert torch.equal(layer.attention.heads.norm.scale, expected.attention.heads.norm.scale)
     rounded = round_to_int8(whole.decoder.embedding, axis=1)
     assert_rounded(ours.decoder.embedding.numpy(), rounded)
 
@@ -203,8 +208,7 @@ def count_int8_tensors() -> int:
 def test_int8_in_bfloat16_and_nothing_of_int8_stays(small: Path) -> None:
     before = count_int8_tensors()
     model = load_model(str(small), device="cpu", dtype="bfloat16")
-    tensors = [part for layer in model.decoder.layers for part in vars(layer).values() if torch.is_tensor(part)]
-    assert {tensor.dtype for tensor in tensors} == {torch.bfloat16}
+    assert {matrix.dtype for layer in model.decoder.layers for matrix in matrices(layer)} == {torch.bfloat16}
     assert count_int8_tensors() <= before
 
 

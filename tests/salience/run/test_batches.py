@@ -22,8 +22,9 @@ from promptlight.salience.decoder.batch_plan import (
     weight_bytes,
 )
 from promptlight.salience.decoder.chunks import run_in_halves
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import generate
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Model, Prompt, SetAside, analyze
-from promptlight.salience.decoder.decoder import convert_tensors
+from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import FoilError, UsageError
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.loading.keras import borrow_decoder

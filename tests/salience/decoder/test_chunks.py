@@ -7,15 +7,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promptlight.salience.decoder.chunks import (
-    CPU_BYTES,
-    CPU_CHUNK,
-    activation_bytes,
-    keeps_activations,
-    plan_chunk,
-    target_bytes,
-)
-from promptlight.salience.decoder.decoder import Decoder, convert_tensors
+from promptlight.salience.decoder.chunks import CPU_BYTES, CPU_CHUNK, keeps_activations, plan_chunk
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.tensors import convert_tensors
+from promptlight.salience.decoder.trace import activation_bytes, target_bytes
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from tests.oracles.tiny import build_backbone, draw_ids
@@ -35,7 +30,7 @@ def test_a_target_needs_what_the_formula_says(decoder: Decoder) -> None:
     logits = 6 * 300 * 4
     assert layer.window == 16
     assert target_bytes(layer, length, decoder) == length * by_position + attention + logits
-    everywhere = replace(layer, window=None)
+    everywhere = replace(layer, attention=replace(layer.attention, window=None))
     assert target_bytes(everywhere, length, decoder) - target_bytes(layer, length, decoder) == (
         4 * 4 * block * (length - 16 - block) * 4
     )

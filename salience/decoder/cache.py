@@ -1,0 +1,68 @@
+"""Keys and values of what a batch of texts has so far, so that a next token has to compute its own alone.
+
+Each row writes its next token at its own position: a row's slot *is* its position, and padding on the right is
+overwritten before anything looks at it.
+
+Shapes: B rows, S slots, K key/value heads, H head width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder.attention import Attend, Attention, attend_to
+from promptlight.salience.decoder.heads import Heads
+from promptlight.salience.decoder.layer import Layer
+
+
+@dataclass
+class KeyValueCache:
+    """Keys and values so far, per layer [B, K, S, H]; ``lengths`` [B] counts each row's positions."""
+
+    lengths: Tensor
+    keys: list[Tensor] = field(default_factory=list[Tensor])
+    values: list[Tensor] = field(default_factory=list[Tensor])
+    rows: Tensor = field(init=False)  # [B] their numbers
+
+    def __post_init__(self) -> None:
+        self.rows = torch.arange(len(self.lengths), device=self.lengths.device)
+
+    def fill(self, heads: Heads, n_slots: int) -> None:
+        """Take the next layer's keys and values of whole prompts [B, K, T, H], with room for ``n_slots`` positions."""
+        for store, new in ((self.keys, heads.key), (self.values, heads.value)):
+            slots = new.new_zeros(*new.shape[:2], n_slots, new.shape[3])
+            slots[:, :, : new.shape[2]] = new
+            store.append(slots)
+
+    def attend_from(self, number: int, visible: Tensor) -> Attend:
+        """Attention of one new position in each row to what layer ``number`` has so far, and to itself.
+
+        ``visible`` [B, 1, 1, 1, k] says which of the first k slots each row sees.
+        """
+        n_seen = visible.shape[-1]
+
+        def attend(attention: Attention, heads: Heads) -> Tensor:
+            for store, new in ((self.keys, heads.key), (self.values, heads.value)):
+                store[number][self.rows, :, self.lengths] = new[:, :, 0]
+            key, value = self.keys[number][:, :, :n_seen], self.values[number][:, :, :n_seen]
+            return attend_to(attention, heads.query, key, value, visible)
+
+        return attend
+
+    def keep_rows(self, places: Sequence[int]) -> None:
+        """Drop all rows but these, layer by layer, so that no second cache is ever there."""
+        index = torch.tensor(places, device=self.lengths.device, dtype=torch.long)
+        for store in (self.keys, self.values):
+            for number in range(len(store)):
+                store[number] = store[number][index]
+        self.lengths, self.rows = self.lengths[index], self.rows[: len(places)]
+
+
+def count_cache_bytes(layers: Sequence[Layer], n_slots: int, itemsize: int) -> int:
+    """Of one row: 2 K H numbers for each slot in every layer."""
+    heads = (layer.attention.heads for layer in layers)
+    return sum(2 * one.n_key_value_heads * one.head_dim for one in heads) * n_slots * itemsize

@@ -1,0 +1,99 @@
+"""The gated feed-forward network of a layer, forward and backward: norm, down(gelu(gate) * up).
+
+Shapes: D width, F feed-forward width, C targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder.norms import Norm, backward_norm, broadcast_rows, rms_norm
+
+ROW_BLOCK = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeedForward:
+    """The weights, and how many numbers each position takes."""
+
+    norm: Norm  # [D]
+    gate: Tensor  # [D, F]
+    up: Tensor  # [D, F]
+    down: Tensor  # [F, D]
+
+    @property
+    def run_size(self) -> int:
+        """Forward: gate, its activation, up, and their product."""
+        return 4 * self.gate.shape[1]
+
+    @property
+    def saved_size(self) -> int:
+        """Saved for the backward pass: the two derivatives."""
+        return 2 * self.gate.shape[1]
+
+    @property
+    def backward_size(self) -> float:
+        """Backward, for each target."""
+        return 2.5 * self.gate.shape[1]
+
+
+@dataclass(frozen=True)
+class FeedForwardOutput:
+    """What it returns, [rows, D], and what its backward pass needs, if that was asked for."""
+
+    value: Tensor
+    by_up: Tensor | None = None  # [rows, F] gelu(gate)
+    by_gate: Tensor | None = None  # [rows, F] up gelu'(gate)
+
+    def first(self, length: int) -> FeedForwardOutput:
+        """The same for the first rows alone."""
+        by_up, by_gate = (None if part is None else part[:length] for part in (self.by_up, self.by_gate))
+        return FeedForwardOutput(self.value[:length], by_up, by_gate)
+
+
+def run_feed_forward(part: FeedForward, x: Tensor) -> FeedForwardOutput:
+    """x [..., D] -> [..., D]; nothing is saved."""
+    normed = rms_norm(x, part.norm)
+    gated = torch.nn.functional.gelu(normed @ part.gate, approximate="tanh") * (normed @ part.up)
+    return FeedForwardOutput(gated @ part.down)
+
+
+def trace_feed_forward(part: FeedForward, x: Tensor, dtype: torch.dtype) -> FeedForwardOutput:
+    """x [rows, D] -> [rows, D], with the product's two derivatives saved in ``dtype``.
+
+    In blocks of rows, so that few temporaries are there at once.
+    """
+    by_up, by_gate = (x.new_empty(len(x), part.gate.shape[1], dtype=dtype) for _ in range(2))
+    value = torch.empty_like(x)
+    for start in range(0, len(x), ROW_BLOCK):
+        block = slice(start, start + ROW_BLOCK)
+        normed = rms_norm(x[block], part.norm)
+        gate, up = normed @ part.gate, normed @ part.up
+        activated = torch.nn.functional.gelu(gate, approximate="tanh")
+        by_up[block] = activated
+        value[block] = activated.mul_(up) @ part.down
+        by_gate[block] = up.mul_(gelu_slope(gate))
+    return FeedForwardOutput(value, by_up, by_gate)
+
+
+def gelu_slope(x: Tensor) -> Tensor:
+    """Derivative of the tanh form of GELU."""
+    c = 0.7978845608028654  # sqrt(2 / pi)
+    square = x.square()
+    t = square.mul(0.044715).add_(1).mul_(x).mul_(c).tanh_()
+    inner = square.mul_(3 * 0.044715).add_(1).mul_(x).mul_(0.5 * c)  # half x times the slope of tanh's argument
+    return inner.sub_(inner * t.square()).add_(t.add_(1).mul_(0.5))
+
+
+def backward_feed_forward(part: FeedForward, x: Tensor, saved: FeedForwardOutput, by_value: Tensor) -> Tensor:
+    """Gradient by what it returned [rows, (C,) D] -> by its input x [rows, D]: same shape as the gradient."""
+    assert saved.by_up is not None
+    assert saved.by_gate is not None
+    by_product = by_value.to(part.down.dtype) @ part.down.T
+    by_gate = by_product * broadcast_rows(saved.by_gate, by_product)
+    by_up = by_product.mul_(broadcast_rows(saved.by_up, by_product))
+    by_normed = torch.addmm(by_gate.flatten(0, -2) @ part.gate.T, by_up.flatten(0, -2), part.up.T)
+    return backward_norm(x, part.norm, by_normed.view(by_value.shape))

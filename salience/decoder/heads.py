@@ -1,0 +1,105 @@
+"""The heads of attention: from a layer's input to queries, keys and values, forward and backward.
+
+ 1. normalise the input;
+ 2. multiply by one matrix that holds the queries', keys' and values' weights side by side;
+ 3. cut into heads (``split_heads``);
+ 4. normalise queries and keys where the family does so (Gemma 3), rotate them by their position, scale the queries.
+
+Shapes: T positions (L of one sequence), D width, N query heads, K key/value heads, H head width, C targets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from promptlight.salience.decoder.norms import Norm, backward_norm, backward_optional_norm, optional_norm, rms_norm
+from promptlight.salience.decoder.rope import Angles, Rope, backward_rotation, rotate
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadProjection:
+    """The weights and options of the steps above, and how many numbers each position takes."""
+
+    norm: Norm  # [D]
+    query_key_value: Tensor  # [D, (N + 2K) H]
+    query_norm: Norm | None  # [H]
+    key_norm: Norm | None  # [H]
+    n_query_heads: int
+    n_key_value_heads: int
+    head_dim: int
+    query_scale: float
+    rope: Rope
+
+    @property
+    def run_size(self) -> int:
+        """Forward: the product, its rotated parts, and what rotating them takes meanwhile."""
+        return 4 * self.query_key_value.shape[1]
+
+    @property
+    def saved_size(self) -> int:
+        """Saved for the backward pass, at most: with what queries and keys were before their norms."""
+        return 2 * self.query_key_value.shape[1]
+
+    @property
+    def backward_size(self) -> int:
+        """Backward, for each target, in the wide dtype."""
+        return 3 * self.query_key_value.shape[1]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """Queries, keys and values, and what the first two were before norm and rotation."""
+
+    raw_query: Tensor | None  # [..., N, T, H]; None where the family has no norm there
+    raw_key: Tensor | None  # [..., K, T, H]
+    query: Tensor  # [..., N, T, H] normalised, rotated, scaled
+    key: Tensor  # [..., K, T, H] normalised, rotated
+    value: Tensor  # [..., K, T, H]
+
+    def first(self, length: int) -> Heads:
+        """The same for the first positions alone."""
+        parts = {name: part[..., :length, :] for name, part in vars(self).items() if part is not None}
+        return dataclasses.replace(self, **parts)
+
+
+def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Heads:
+    """The heads of a layer's input x [..., T, D]."""
+    fused = rms_norm(x, projection.norm) @ projection.query_key_value
+    raw_query, raw_key, value = split_heads(projection, fused)
+    query = rotate(optional_norm(raw_query, projection.query_norm), angles) * projection.query_scale
+    key = rotate(optional_norm(raw_key, projection.key_norm), angles)
+    if projection.query_norm is None:  # then nothing needs them again
+        return Heads(None, None, query, key, value)
+    return Heads(raw_query, raw_key, query, key, value)
+
+
+def split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Cut the fused projection [..., T, (N + 2K) H] into query [..., N, T, H], key and value [..., K, T, H]."""
+    heads = fused.unflatten(-1, (-1, projection.head_dim)).transpose(-3, -2)
+    n_keys = projection.n_key_value_heads
+    query, key, value = heads.split((projection.n_query_heads, n_keys, n_keys), dim=-3)
+    return query, key, value
+
+
+def backward_heads(
+    projection: HeadProjection,
+    x: Tensor,
+    heads: Heads,
+    angles: Angles,
+    by_query: Tensor,
+    by_key: Tensor,
+    by_value: Tensor,
+) -> Tensor:
+    """Gradient by queries, keys and values [L, C, heads, H] -> by the layer's input x [L, D]: [L, C, D]."""
+    by_raw_query = backward_rotation(by_query * projection.query_scale, angles)
+    by_raw_key = backward_rotation(by_key, angles)
+    if heads.raw_query is not None and heads.raw_key is not None:
+        raw_query, raw_key = heads.raw_query.transpose(0, 1), heads.raw_key.transpose(0, 1)
+        by_raw_query = backward_optional_norm(raw_query, projection.query_norm, by_raw_query)
+        by_raw_key = backward_optional_norm(raw_key, projection.key_norm, by_raw_key)
+    by_fused = torch.cat([by_raw_query, by_raw_key, by_value], dim=2).flatten(2).to(projection.query_key_value.dtype)
+    return backward_norm(x, projection.norm, by_fused @ projection.query_key_value.T)

@@ -1,0 +1,57 @@
+"""All tensors of a dataclass at once, and dtypes that are wide enough to reduce in.
+
+Weights and activations are dataclasses that hold tensors, other such dataclasses, or tuples of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor
+
+Owner = TypeVar("Owner")
+
+
+def at_least_float32(dtype: torch.dtype) -> torch.dtype:
+    """float64 stays float64, anything narrower becomes float32."""
+    return torch.promote_types(dtype, torch.float32)
+
+
+def convert_tensors(owner: Owner, change: Callable[[Tensor], Tensor]) -> Owner:
+    """The same owner with every tensor in it changed: detached from autograd, say, or on another device."""
+    return cast("Owner", _convert(owner, change))
+
+
+def in_dtype(owner: Owner, dtype: torch.dtype) -> Owner:
+    """The same owner in another dtype; tensors that have that dtype already are not copied."""
+    return convert_tensors(owner, lambda tensor: tensor.to(dtype))
+
+
+def count_bytes(owner: object) -> int:
+    """Bytes of all tensors in it."""
+    return sum(tensor.nbytes for tensor in _find_tensors(owner))
+
+
+def _convert(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, tuple):
+        return tuple(_convert(part, change) for part in cast("tuple[Any, ...]", value))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        parts = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{name: _convert(part, change) for name, part in parts.items()})
+    return value
+
+
+def _find_tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple):
+        for part in cast("tuple[Any, ...]", value):
+            yield from _find_tensors(part)
+    elif dataclasses.is_dataclass(value):
+        for part in vars(value).values():
+            yield from _find_tensors(part)
