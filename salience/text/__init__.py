@@ -1,4 +1,4 @@
-"""Text and its parts: characters, pieces, tokens, spans, and what a user may name in them.
+"""Text and its parts: characters, pieces, tokens and spans, and how users refer to them.
 
 Does not know: torch, scores, models, files.
 """

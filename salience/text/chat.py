@@ -5,8 +5,8 @@
     Can I eat this?↵               Can I eat this?<end_of_turn>↵
     model↵                         <start_of_turn>model↵
 
-The turns' own texts are ``Prompt.turns``, ranges of ``Prompt.text``; all between them belongs to the format. A system
-message stands at the head of the first user turn, as in Gemma's own template, and every message is trimmed.
+``Prompt.turns`` holds the texts of the turns, as ranges of ``Prompt.text``; everything between them belongs to the
+format. A system message goes at the start of the first user turn, as in Gemma's own template. Messages are stripped.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ ROLES = {"user": USER, "model": MODEL, "assistant": MODEL, "system": SYSTEM}
 
 
 class Message(NamedTuple):
-    """What one side said; ``role`` is USER, MODEL or SYSTEM."""
+    """One message of a chat; ``role`` is USER, MODEL or SYSTEM."""
 
     role: str
     text: str
 
 
 def format_turns(messages: Sequence[Message]) -> tuple[str, tuple[Turn, ...]]:
-    """The text of a chat that the model goes on with, and where in it each turn stands.
+    """Format a chat as the text that the model continues, and give the range of each turn in it.
 
-    Raises ValueError, with what was expected and found, unless user and model take turns and the user has the first
-    and the last one.
+    Raises ValueError unless user and model alternate and the user has the first and the last turn.
     """
     said = [Message(role, text.strip()) for role, text in messages]
     if said and said[0].role == SYSTEM:

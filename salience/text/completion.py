@@ -1,4 +1,4 @@
-"""From token ids to a ``Completion``: pieces, roles and exact character ranges, never re-tokenised from text."""
+"""Build a ``Completion`` from token ids: pieces, roles and exact character ranges. Text is never tokenised again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from promptlight.salience.types import Completion, Prompt, Role, StopReason, Tok
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """The P token ids of a prompt, and which of them the model's format has put there."""
+    """The P token ids of a prompt, and which of them the model's format added."""
 
     ids: list[int]
     from_format: list[bool]
@@ -23,7 +23,7 @@ class EncodedPrompt:
 def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
     """Token ids as the model reads them: <bos>, then the text, or a chat's turns between their marks.
 
-    Each turn is tokenised by itself, which changes nothing: no piece reaches over a mark or over a turn's line feed.
+    Each turn is tokenised separately. The ids stay the same, because no piece spans a mark or a turn's line feed.
     """
     parts: list[tuple[bool, list[int]]] = [(True, [tokenizer.bos_id])]
     if not prompt.turns:
@@ -45,8 +45,7 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
 def build_completion(
     tokenizer: Tokenizer, prompt: Prompt, encoded: EncodedPrompt, target_ids: Sequence[int], stop_reason: StopReason
 ) -> Completion:
-    """Put a prompt and what follows it together. Marks of a turn that stand in the prompt's own text stay prompt
-    text."""
+    """Join a prompt and the tokens that follow it. Turn marks within the prompt's own text count as prompt text."""
     prompt_marks = [
         from_format and tokenizer.is_special(id)
         for id, from_format in zip(encoded.ids, encoded.from_format, strict=True)
@@ -74,7 +73,7 @@ def build_completion(
 
 
 def with_log_probs(completion: Completion, log_probs: Sequence[float]) -> Completion:
-    """The same completion with the G targets' log-probabilities filled in."""
+    """A copy of the completion with the log-probabilities of the G targets filled in."""
     first = completion.n_prompt_tokens
     targets = (
         dataclasses.replace(token, log_prob=log_prob)

@@ -1,20 +1,21 @@
-"""Why this and not that: which of the completion's tokens stand against which tokens of a foil.
+"""Why this and not that: which tokens of the completion are contrasted with which tokens of a foil.
 
-A foil (Lipton 1990; for language models Yin and Neubig 2022, arXiv:2202.10419) is what might have been written instead.
-The explained quantity is then log p(target) - log p(foil), each given the same prompt and its own earlier tokens.
+A foil (Lipton 1990; for language models Yin and Neubig 2022, arXiv:2202.10419) is a text that the model might have
+written instead. The explained quantity is then log p(target) - log p(foil), each given the same prompt and its own
+earlier tokens.
 
-Both continuations are token sequences that begin alike. With d their first different position, a the position behind
-the target's last token and b the one behind the foil's:
+The two token sequences start with the same tokens. Let d be the first position where they differ, a the position after
+the target's last token, and b the position after the foil's last token:
 
     position      0 ...                d    d+1   d+2
     target        <bos> ... not:       _You _have _to   a = d + 3
     foil          <bos> ... not:       _Av  oid         b = d + 2
     row           no contrast, zero    t-f  t-f   t
 
- - Tokens before d are the same in both: their log-probabilities cancel, their rows are zero.
- - From d on, the target's token at a position stands against the foil's token at the same position.
- - What the target has beyond the foil stands alone; what the foil has beyond the target stands against the target's
-   last token. So the rows add up to the whole contrast.
+ - Before d, both have the same tokens: log-probabilities cancel, rows are zero.
+ - From d on, the target's token is contrasted with the foil's token at the same position.
+ - If the target is longer, its remaining tokens have no counterpart. If the foil is longer, its remaining tokens are
+   contrasted with the target's last token. So the rows add up to the whole contrast.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ ARROW = "=>"
 
 @dataclass(frozen=True, kw_only=True)
 class Contrast:
-    """The foil's sequence: all of its ``ids``, how many of them are ``shared``, and where the target ends (``stop``).
+    """The foil's sequence: its ``ids``, how many of them are ``shared``, and where the target ends (``stop``).
 
-    Positions count tokens of either sequence from its start.
+    Positions count tokens from the start of either sequence.
     """
 
     ids: tuple[int, ...]
@@ -38,7 +39,7 @@ class Contrast:
     stop: int
 
     def against(self, start: int, stop: int) -> tuple[int, int]:
-        """The foil's tokens, as a range of positions, that stand against the target's start..stop."""
+        """The range of the foil's positions that is contrasted with the target's tokens start..stop."""
         start, stop = max(start, self.shared), min(stop, self.stop)
         if start >= stop:
             return (len(self.ids), len(self.ids))
@@ -47,7 +48,7 @@ class Contrast:
 
 
 def split_request(request: str) -> tuple[str | None, str]:
-    """``TARGET=>FOIL`` as a pair; a plain foil has no target of its own. Raises ValueError for half a pair."""
+    """Split ``TARGET=>FOIL``; the target of a plain foil is None. Raises ValueError if one side is empty."""
     target, arrow, foil = request.partition(ARROW)
     if not arrow:
         return None, request
@@ -57,10 +58,9 @@ def split_request(request: str) -> tuple[str | None, str]:
 
 
 def contrast_ids(ids: Sequence[int], start: int, stop: int, foil_ids: Sequence[int]) -> Contrast:
-    """The contrast of tokens start..stop of a sequence with a foil in their place.
+    """Contrast tokens start..stop of a sequence with a foil in their place.
 
-    Raises ValueError if the foil says the same, or all of the target and then more: no token of the target is then less
-    likely for it.
+    Raises ValueError if the foil equals the target or begins with all of it: then no token differs.
     """
     others = [*ids[:start], *foil_ids]
     shared = next((place for place in range(start, min(stop, len(others))) if ids[place] != others[place]), None)

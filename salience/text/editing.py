@@ -1,4 +1,4 @@
-"""Changes to a prompt's text, with its chat turns and sections moved along."""
+"""Edit a prompt's text and shift its chat turns and sections to match."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ARROW = "=>"
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """``text`` in the place of the characters from ``start`` to before ``stop``."""
+    """Replace the characters start..stop with ``text``."""
 
     start: int
     stop: int
@@ -23,7 +23,7 @@ class Edit:
 
 
 def parse_replacement(choice: str) -> tuple[str, str]:
-    """``OLD=>NEW`` in two. Raises UsageError for anything else."""
+    """Split ``OLD=>NEW``. Raises UsageError for anything else."""
     old, arrow, new = choice.partition(ARROW)
     if not arrow or not old:
         raise UsageError(f"--replace: expected OLD{ARROW}NEW, as in 'try it{ARROW}leave it', found {choice!r}")
@@ -31,7 +31,7 @@ def parse_replacement(choice: str) -> tuple[str, str]:
 
 
 def find_text(prompt: Prompt, wanted: str) -> list[int]:
-    """Where a text stands in what was said, all places from left to right. Raises UsageError if nowhere."""
+    """All places of a text in the editable parts of a prompt, left to right. Raises UsageError if there are none."""
     places: list[int] = []
     for start, stop in said_in(prompt):
         place = prompt.text.find(wanted, start, stop)
@@ -44,12 +44,12 @@ def find_text(prompt: Prompt, wanted: str) -> list[int]:
 
 
 def said_in(prompt: Prompt) -> list[tuple[int, int]]:
-    """The ranges of a prompt that may be changed: all of it, or a chat's turns without the format around them."""
+    """The ranges of a prompt that may be edited: all of it, or a chat's turns without the format around them."""
     return [(turn.start, turn.stop) for turn in prompt.turns] or [(0, len(prompt.text))]
 
 
 def find_edits(before: str, after: str, offset: int = 0) -> list[Edit]:
-    """The edits that make one text of the other, line by line; ``offset`` is where the text begins in the prompt's."""
+    """The edits that turn one text into the other, line by line; ``offset`` is where it starts in the prompt's text."""
     lines, others = before.splitlines(keepends=True), after.splitlines(keepends=True)
     places = [offset]
     for line in lines:
@@ -64,9 +64,9 @@ def find_edits(before: str, after: str, offset: int = 0) -> list[Edit]:
 
 
 def apply_edits(prompt: Prompt, edits: Sequence[Edit], *, id: str) -> Prompt:
-    """A new prompt without a target; a section that loses all its text is gone.
+    """A copy of the prompt with the edits applied and no given completion; a section left without text is dropped.
 
-    Edits are in order, apart from each other, and each within one of ``said_in``'s ranges.
+    Edits must be in order and must not overlap, each within one of the ranges of ``said_in``.
     """
     text, end = "", 0
     for edit in edits:
@@ -87,12 +87,12 @@ def apply_edits(prompt: Prompt, edits: Sequence[Edit], *, id: str) -> Prompt:
 
 
 def _move(place: int, edits: Sequence[Edit], *, after: bool) -> int:
-    """Where a position of the old text is in the new one; ``after``: what is inserted right there stands before it."""
+    """Map a position of the old text to the new one; ``after`` puts it behind what is inserted right there."""
     moved = place
     for edit in edits:
         growth = len(edit.text) - (edit.stop - edit.start)
         if edit.stop < place or (edit.stop == place and (after or edit.start < edit.stop)):
             moved += growth
-        elif edit.start < place:  # inside what is replaced: its end for a start, its start for an end
+        elif edit.start < place:  # within the replaced text: move to its end or its start
             moved += (edit.start - place) + (len(edit.text) if after else 0)
     return moved

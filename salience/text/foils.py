@@ -1,4 +1,4 @@
-"""From a foil as a user writes it to a contrast of tokens, and to what is said of it with the result."""
+"""Turn a foil as a user writes it into a contrast of tokens, and describe that contrast for the stored result."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from promptlight.salience.types import Completion, Foil, Role
 
 
 def find_contrast(completion: Completion, request: str, tokenizer: Tokenizer, context_length: int) -> Contrast:
-    """Where the target stands in a completion, and the tokens that the foil is made of in its place.
+    """Find the target in a completion, and tokenise the foil in its place.
 
-    Whole tokens are replaced: what they have before and behind the target's text is kept around the foil's. A plain
-    foil takes the place of all that the model wrote, but for the token that ends it. Raises FoilError with the reason.
+    Whole tokens are replaced. Characters of theirs before and after the target's text are kept around the foil's text.
+    A plain foil replaces the whole completion except for the token that ends it. Raises FoilError.
     """
     try:
         target, foil = split_request(request)
@@ -41,7 +41,7 @@ def describe_foil(
     runner_ups: Sequence[int] | None,
     tokenizer: Tokenizer,
 ) -> Foil:
-    """What each target stands against, as text."""
+    """What each target is contrasted with, as text."""
     first, n_tokens = completion.n_prompt_tokens, len(completion.tokens)
     if contrast is None:
         return Foil(request=request, tokens=tuple(_spell(tokenizer, [id]) for id in runner_ups or ()))
@@ -54,7 +54,7 @@ def describe_foil(
 
 
 def _find_target(completion: Completion, target: str | None) -> tuple[int, int]:
-    """The tokens that hold the first occurrence of the target, or all that have text."""
+    """The range of tokens that holds the first occurrence of the target, or all tokens that have text."""
     first = completion.n_prompt_tokens
     written = [n for n in range(first, len(completion.tokens)) if completion.tokens[n].role is Role.COMPLETION]
     if not written:
@@ -76,7 +76,7 @@ def _find_target(completion: Completion, target: str | None) -> tuple[int, int]:
 
 
 def _spell(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
-    """Tokens as text; special ones by their names."""
+    """Tokens as text; special tokens by name."""
     special = [tokenizer.is_special(id) for id in ids]
     pieces = tokenizer.pieces(list(ids))
     return pieces[0] if special == [True] else lay_out(pieces, special).text

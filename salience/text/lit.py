@@ -1,9 +1,10 @@
-"""LIT's rules for cutting a text, with their faults, for results that have to equal LIT's (``--compat lit``).
+"""LIT's rules for cutting a text, faults included, for results that must equal LIT's (``--compat lit``).
 
-LIT cuts the pieces of all tokens, ``<bos>`` and line feeds included, prompt and completion as one text. Its patterns
-mark places; a token that reaches past the next place opens a segment and uses that place up, so of two places in one
-token the second one opens a segment at the next token. For words, sentences and patterns the places are where matches
-start; for lines and paragraphs, where runs of line feeds start and end, which makes each run a segment.
+LIT joins the pieces of all tokens, ``<bos>`` and line feeds included, and cuts prompt and completion as one text. Its
+patterns mark places. A token that reaches past the next place starts a segment and uses up that place. So if a token
+contains two places, the second one starts a segment at the next token. For words, sentences and patterns, a place is
+the start of a match. For lines and paragraphs, it is the start or the end of a run of line feeds, so each run becomes a
+segment.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ def find_bounds(pieces: Sequence[str], cut: Cut) -> tuple[int, ...]:
 
 
 def _find_places(text: str, cut: Cut) -> Iterator[int]:
-    """Where a segment is to start, in order."""
+    """The places where segments should start, in order."""
     if isinstance(cut, Pattern):
         for start, _ in find_matches(cut.expression, text, f"{cut}: expected a regular expression"):
             yield start

@@ -1,4 +1,4 @@
-"""A user's regular expressions: searched with a time limit, and explained where they fail."""
+"""Search a user's regular expressions with a time limit, and explain why one fails."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import regex
 from promptlight.salience.errors import UsageError
 
 PATTERN_SECONDS = 2.0
-LARGEST_PATTERN = 100_000  # characters once its repeats are written out, which is what regex does to compile it
+LARGEST_PATTERN = 100_000  # characters with all repeats written out, as regex does to compile it
 _PARTS = regex.compile(r"\\.|\{(\d+)(?:,\d*)?\}|.", regex.DOTALL)
 
 
 def find_matches(expression: str, text: str, message: str) -> Iterator[tuple[int, int]]:
-    """The ranges of all matches; ``^`` and ``$`` are the ends of lines.
+    """The ranges of all matches; ``^`` and ``$`` match at line ends.
 
-    Raises UsageError, with the reason behind the message, for a pattern that fails or takes too long.
+    Raises UsageError, the message followed by the reason, if a pattern fails or takes too long.
     """
     if estimate_size(expression) > LARGEST_PATTERN:  # its time limit is for searching, not for compiling
         raise UsageError(f"{message} (its repeats come to more than {LARGEST_PATTERN:,} characters)")
@@ -28,8 +28,8 @@ def find_matches(expression: str, text: str, message: str) -> Iterator[tuple[int
 
 
 def estimate_size(expression: str) -> int:
-    """How long a pattern is with every ``{n}`` written out: 6 for ``(ab){3}``. Brackets in sets count as others do."""
-    sizes, last = [0], 0  # of the groups that are open, and of what a repeat would be of
+    """Estimate a pattern's length with every ``{n}`` written out: 6 for ``(ab){3}``. Brackets in sets count too."""
+    sizes, last = [0], 0  # sizes of the open groups, and of the item that a repeat would apply to
     for found in _PARTS.finditer(expression):
         if found[1]:
             n_more = last * (min(int(found[1][:9]), LARGEST_PATTERN) - 1)

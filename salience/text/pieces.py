@@ -1,8 +1,8 @@
-"""From vocabulary pieces to text, with the exact range of characters that each token covers.
+"""Turn vocabulary pieces into text, with the exact range of characters that each token covers.
 
-SentencePiece writes a space as ``▁`` and a character that is not in its vocabulary as byte pieces, ``<0xF0>`` and
-so on. Several byte tokens make one character: the first of them gets the character's range, the others the empty
-range behind it. So the ranges always tile the text:
+SentencePiece writes a space as ``▁``, and a character outside its vocabulary as byte pieces such as ``<0xF0>``. When
+several byte tokens make one character, the first gets the character's range and the others get the empty range after
+it. So the ranges always tile the text:
 
     pieces   ▁eat   ▁     <0xF0>  <0x9F>  <0x8D>  <0x95>  !
     text     ' eat' ' '   '🍕'    ''      ''      ''      '!'
@@ -34,10 +34,10 @@ def is_byte_piece(piece: str) -> bool:
 
 
 def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
-    """Join the pieces of T tokens to a text with T ranges, of which those of special tokens are empty.
+    """Join the pieces of T tokens into a text with T ranges; those of special tokens are empty.
 
-    Bytes that are no valid UTF-8 become U+FFFD, one for each maximal invalid part, as ``errors="replace"`` does it. A
-    special token parts the bytes around it. Raises ValueError unless there is one flag per piece.
+    Invalid UTF-8 becomes U+FFFD, one for each maximal invalid part, as with ``errors="replace"``. Bytes on both sides
+    of a special token never make one character. Raises ValueError unless there is one flag per piece.
     """
     texts: list[str] = []
     for in_bytes, run in groupby(
@@ -52,9 +52,9 @@ def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
 
 
 def align(layout: Layout, text: str) -> Layout:
-    """The same ranges over the text that was tokenised, in which a literal ``▁`` may stand where pieces show a space.
+    """The same ranges over the text that was tokenised, which may have a literal ``▁`` where the pieces give a space.
 
-    Raises ValueError if the tokens spell anything else than this text.
+    Raises ValueError if the tokens spell anything else.
     """
     pairs = zip(layout.text, text, strict=False)
     place = next((at for at, (spelt, true) in enumerate(pairs) if not _agrees(spelt, true)), None)
@@ -85,7 +85,7 @@ def _decode_bytes(data: bytes) -> list[str]:
 
 
 def _first_character(data: bytes) -> tuple[str, int]:
-    """The first character of one to four bytes and how many of them it takes; U+FFFD for what is no character."""
+    """The first character of one to four bytes, and its number of bytes; U+FFFD for bytes that make no character."""
     try:
         character = data.decode("utf-8")[0]
     except UnicodeDecodeError as error:

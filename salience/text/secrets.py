@@ -1,6 +1,6 @@
-"""What must not be shown: the logins and signatures in addresses, tokens, and the environment's keys and passwords.
+"""Hide secrets: logins and signatures in URLs, tokens, and keys and passwords from the environment.
 
-Whatever quotes an address or another library's words goes through ``hide_secrets`` before it is printed or stored.
+Anything that quotes a URL or another library's message goes through ``hide_secrets`` before it is printed or stored.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import os
 import re
 
 HIDDEN = "***"
-SHORTEST = 8  # of the environment's values: a shorter one may be an ordinary word, and is no secret worth the name
+SHORTEST = 8  # characters of an environment value: a shorter one may be an ordinary word
 _NAMES = re.compile(r"(?i)(^|_)(key|apikey|token|pat|secret|password|passwd|pwd)($|_)")
-_LOGIN = re.compile(  # a password may hold anything, even a slash; no part is endless, so that no text takes forever
-    r"""((?<=:)//|(?<=https:)/|(?<=http:)/)  # Path makes one slash of two
+_LOGIN = re.compile(  # a password may contain anything, even a slash; bounded repeats keep the search fast
+    r"""((?<=:)//|(?<=https:)/|(?<=http:)/)  # Path turns two slashes into one
         ([^\s/?#"'<>:@]{0,4000}:(?!\d*[/?#])[^\s"'<>]{0,4000}|[^\s/?#"'<>]{0,4000})@
     """,
     re.VERBOSE,
@@ -25,7 +25,7 @@ _TOKEN = re.compile(r"\b(hf_|KGAT_|AKIA|ghp_|sk-)[\w-]{12,}|\b(Bearer|Basic) +(?
 
 
 def hide_secrets(text: str) -> str:
-    """The text with ``***`` for what would let its reader in: of an address, all behind its path goes too."""
+    """Replace secrets with ``***``; in a URL, everything after the path goes too."""
     for secret in _environment():
         text = text.replace(secret, HIDDEN)
     text = _LOGIN.sub(rf"\1{HIDDEN}@", text)
@@ -35,6 +35,6 @@ def hide_secrets(text: str) -> str:
 
 
 def _environment() -> list[str]:
-    """The values of variables that are called a key, token or the like; the longest first, as one may hold another."""
+    """Values of variables named like a key or token; the longest first, as one may contain another."""
     values = {value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= SHORTEST}
     return sorted(values, key=len, reverse=True)

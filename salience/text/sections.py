@@ -1,7 +1,7 @@
-"""Named parts of a prompt, "example 1" or "question", so that one can ask which of them mattered.
+"""Named parts of a prompt, such as "example 1" or "question", to ask which of them mattered.
 
-They come from the record, as text or as a range, or from patterns that are looked for in every prompt. In a chat that
-names none, its turns are its sections. Blanks and line feeds behind a section belong to it, as they do for lines.
+They come from the record, as text or as a range, or from patterns that are searched in every prompt. A chat without
+sections uses its turns instead. As with lines, blanks and line feeds after a section belong to it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from promptlight.salience.types import Analysis, Granularity, Prompt, Section
 
 
 def locate_section(name: str, wanted: str, text: str) -> Section:
-    """The one place where a section's text stands. Raises ValueError where there is none or there are several."""
+    """Find the one place of a section's text. Raises ValueError if it occurs nowhere or more than once."""
     start = text.find(wanted) if wanted.strip() else -1
     if start < 0:
         raise ValueError(f"expected the text of section {name!r} in the prompt, found it nowhere; copy it from there")
@@ -26,7 +26,7 @@ def locate_section(name: str, wanted: str, text: str) -> Section:
 
 
 def order_sections(sections: Iterable[Section]) -> tuple[Section, ...]:
-    """By their place in the text. Raises ValueError where two overlap."""
+    """Sort sections by their place in the text. Raises ValueError if two overlap."""
     ordered = sorted(sections, key=lambda section: section.start)
     for one, other in pairwise(ordered):
         if other.start < one.stop:
@@ -35,9 +35,9 @@ def order_sections(sections: Iterable[Section]) -> tuple[Section, ...]:
 
 
 def find_sections(text: str, patterns: Mapping[str, str]) -> tuple[Section, ...]:
-    """Each pattern's matches, numbered where it has several: "example 1", "example 2".
+    """Each pattern's matches as sections, numbered if there are several: "example 1", "example 2".
 
-    What an earlier pattern has matched, a later one can't have. Raises UsageError for a pattern that fails.
+    A match that overlaps one of an earlier pattern is skipped. Raises UsageError if a pattern fails.
     """
     found: list[Section] = []
     for name, expression in patterns.items():
@@ -52,7 +52,7 @@ def find_sections(text: str, patterns: Mapping[str, str]) -> tuple[Section, ...]
 
 
 def number_sections(sections: Sequence[Section]) -> list[Section]:
-    """A number behind each name that several sections have."""
+    """Append a number to each name that several sections share."""
     n_times = Counter(section.name for section in sections)
     n_seen: Counter[str] = Counter()
     numbered: list[Section] = []
@@ -64,7 +64,7 @@ def number_sections(sections: Sequence[Section]) -> list[Section]:
 
 
 def sections_of(prompt: Prompt) -> list[Section]:
-    """A prompt's sections, or a chat's turns, each with the blanks behind it."""
+    """A prompt's sections, or a chat's turns, each with the blanks after it."""
     turns = [Section(name=turn.role, start=turn.start, stop=turn.stop) for turn in prompt.turns]
     sections = list(prompt.sections) or number_sections(turns)
     ends = [*(section.start for section in sections), len(prompt.text)][1:]
@@ -75,12 +75,12 @@ def sections_of(prompt: Prompt) -> list[Section]:
 
 
 def count_blanks(text: str) -> int:
-    """How many blanks and line feeds a text begins with."""
+    """Count the blanks and line feeds at the start of a text."""
     return len(text) - len(text.lstrip())
 
 
 def name_sections(analysis: Analysis, patterns: Mapping[str, str]) -> Analysis:
-    """The same analysis with the sections that patterns find instead of its own; its scores stay as they are."""
+    """A copy of the analysis with the sections that the patterns find instead of its own; scores do not change."""
     prompt = analysis.completion.prompt
     prompt = dataclasses.replace(prompt, sections=find_sections(prompt.text, patterns))
     stored = {name: cut for name, cut in analysis.segmentations.items() if name is not Granularity.SECTION}

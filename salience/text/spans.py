@@ -1,13 +1,12 @@
 """How a text is cut: tokens, words, sentences, lines, paragraphs, named sections, or wherever a pattern matches.
 
-Two steps. *Where* a text may be cut is a question about text alone: a finder returns the character positions at which a
-new span starts. *Which tokens* then belong together is a question about tokens: a token belongs to the span in
-which its first visible character lies, so one that straddles a cut moves as a whole. Spans tile all tokens; a
-special token is a span of its own, and nothing crosses the border between prompt and completion. ``lit.py`` has the
-other rules that can be asked for.
+There are two steps. *Where* to cut depends on the text alone: a finder returns the character positions where a new span
+starts. *Which tokens* belong together depends on the tokens: a token belongs to the span that holds its first visible
+character, so a token that straddles a cut is never split. Spans tile all tokens. A special token is a span of its own,
+and no span crosses the border between prompt and completion. ``lit.py`` has LIT's rules, used for ``compat``.
 
-A space belongs to the word that follows it, line feeds to the line, sentence or word that they end (at the start of a
-text they are on their own), and punctuation to the word that it touches:
+A space belongs to the word after it, line feeds to the line, sentence or word that they end (at the start of a text
+they are on their own), and punctuation to the word that it touches:
 
     text    'Buy eggs, (sweet) milk.\n\nIt’s 好吃的！'
     words   'Buy' ' eggs,' ' (sweet)' ' milk.\n\n' 'It’s' ' 好' '吃' '的！'
@@ -40,7 +39,7 @@ from promptlight.salience.types import (
 )
 
 CutFinder = Callable[[str], list[int]]
-"""A text -> the increasing character positions, neither 0 nor the text's end, at which a new span starts."""
+"""A text -> the increasing character positions where a new span starts, without 0 and the end of the text."""
 
 
 def parse_cut(text: str) -> Cut:
@@ -54,10 +53,10 @@ def parse_cut(text: str) -> Cut:
 
 
 def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> Segmentation:
-    """Cut T tokens into spans; prompt and completion are cut each by itself.
+    """Cut T tokens into spans; prompt and completion are cut separately.
 
-    TOKEN is one span per token, except that the byte tokens of one character make one span: parted, they show nothing.
-    SECTION leaves a completion whole. With ``compat`` LIT, its rules decide, but for sections, which it has none of.
+    TOKEN is one span per token, except that the byte tokens of one character make one span: alone, they show nothing.
+    SECTION leaves a completion whole. ``compat`` LIT applies LIT's rules, except to sections, which LIT does not have.
     """
     tokens, text, border = completion.tokens, completion.text, completion.prompt_stop
     if compat is Compat.LIT and cut is not Granularity.SECTION:
@@ -76,17 +75,17 @@ def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> S
 
 
 def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts: Sequence[int]) -> tuple[int, ...]:
-    """The bounds of the spans that T tokens make when a text is cut at these increasing positions: 0, ..., T.
+    """Group T tokens by a text's cuts at these increasing positions, and return the bounds of the spans: 0, ..., T.
 
     A cut inside a token, past its first visible character, takes effect at the next token.
     """
     starts: list[int] = []
-    piece: int | None = None  # number of the piece of text that the token before belongs to; None: it is special
+    piece: int | None = None  # number of the previous token's span of text; None if that token is special
     for position, token in enumerate(tokens):
         before = None if position == n_prompt_tokens else piece
         if token.role is Role.SPECIAL:
             piece = None
-        elif before is None or token.start < token.stop:  # else a further byte of the character before
+        elif before is None or token.start < token.stop:  # else another byte of the same character
             piece = bisect_right(cuts, _anchor(token, text))
         if piece is None or piece != before:
             starts.append(position)
@@ -94,7 +93,7 @@ def group_tokens(tokens: Sequence[Token], n_prompt_tokens: int, text: str, cuts:
 
 
 def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> list[int]:
-    """Leave out cuts inside a token that begins the next word too: what follows then goes on with both words."""
+    """Drop cuts inside a token that also starts the next word: both words then make one span."""
     shared = {
         place
         for token in tokens
@@ -105,12 +104,12 @@ def _without_shared(cuts: Sequence[int], tokens: Sequence[Token], text: str) -> 
 
 
 def _anchor(token: Token, text: str) -> int:
-    """Where a token's first visible character is; where it starts if it has none."""
+    """The position of a token's first visible character, or its start if it has none."""
     return token.start + _find_visible(text[token.start : token.stop])
 
 
 def _find_visible(text: str) -> int:
-    """How many characters stand before the first visible one; 0 if there is none."""
+    """Count the characters before the first visible one; 0 if there is none."""
     n_blanks = count_blanks(text)
     return n_blanks if n_blanks < len(text) else 0
 
@@ -129,12 +128,12 @@ def find_paragraphs(text: str) -> list[int]:
 
 
 def _find_ends(breaks: regex.Pattern[str], text: str) -> list[int]:
-    """Where each break ends, but for one that ends the text."""
+    """The end of each break, except of one at the end of the text."""
     return [found.end() for found in breaks.finditer(text) if found.end() < len(text)]
 
 
 def pattern_finder(pattern: Pattern) -> CutFinder:
-    """Spans start where the pattern's matches do. Raises UsageError for one that fails or takes too long."""
+    """A finder for which spans start where matches start. Raises UsageError if the pattern fails or takes too long."""
 
     def find(text: str) -> list[int]:
         matches = find_matches(pattern.expression, text, f"{pattern}: expected a regular expression")
@@ -144,7 +143,7 @@ def pattern_finder(pattern: Pattern) -> CutFinder:
 
 
 def compile_pattern(pattern: Pattern) -> Pattern:
-    """The pattern itself, once it is known to be one."""
+    """Check that a pattern compiles, and return it. Raises UsageError if it does not."""
     pattern_finder(pattern)("")
     return pattern
 
@@ -152,14 +151,14 @@ def compile_pattern(pattern: Pattern) -> Pattern:
 def find_sentences(text: str) -> list[int]:
     """Sentences by ``sentencex``'s rules for English, which know ``e.g.`` and ``。``; never across a line feed.
 
-    The number of a list item stays with the item, a closing bracket or quote with what it closes.
+    The number of a list item stays with the item, and a closing bracket or quote with the sentence that it closes.
     """
-    # loaded only here: it is a compiled library, and untyped
+    # imported only here: a compiled library without types
     split = cast("Callable[[str, str], list[str]]", import_module("sentencex").segment)
     lines = find_lines(text)
     cuts = set(lines)
     for start, stop in pairwise([0, *lines, len(text)]):
-        # sentencex 1.0.32 panics at blanks that are not ASCII, as in "B\xa0."
+        # sentencex 1.0.32 panics on blanks that are not ASCII, as in "B\xa0."
         place, before = start, ""
         for sentence in split("en", _WIDE_BLANK.sub(" ", text[start:stop].rstrip())):
             closing = _CLOSING.match(sentence) if before and not before[-1].isspace() else None
@@ -170,10 +169,10 @@ def find_sentences(text: str) -> list[int]:
 
 
 def find_words(text: str) -> list[int]:
-    """What stands between blanks, cut further in scripts that have no blanks, and after a dash that parts words.
+    """Text between blanks, cut further in scripts without blanks, and after a dash that separates words.
 
-    Between letters such cuts are at Unicode's word boundaries (UAX 29): every Chinese character may start a word, and
-    the tokenizer's own pieces, which are never cut, decide which of them do.
+    Between letters, cuts are at Unicode's word boundaries (UAX 29): every Chinese character may start a word. Which of
+    them do depends on the tokenizer's pieces, as tokens are never cut.
     """
     cuts: list[int] = []
     for found in _BLANKS_AND_REST.finditer(text):
@@ -185,8 +184,9 @@ def find_words(text: str) -> list[int]:
 def _parts_of(chunk: str) -> Iterator[int]:
     """Where to cut a text without blanks.
 
-    Two words that touch are cut; so are two with punctuation between, if that or one of the words is of a kind that
-    needs no blanks. Punctuation goes with the word before it, from an opening bracket on with the word after.
+    A cut goes between two words that touch. It also goes between two words with punctuation between them, if the
+    punctuation or one of the words is of a script without blanks. Punctuation stays with the word before it; from an
+    opening bracket on, it goes with the word after it.
     """
     words = [(start, stop) for start, stop in _parted_by_unicode(chunk) if _LETTER.search(chunk, start, stop)]
     for (start, stop), (next_start, next_stop) in pairwise(words):
@@ -228,7 +228,7 @@ _FINDERS: dict[Granularity, CutFinder] = {
 
 
 def describe_spans(completion: Completion, segmentation: Segmentation) -> list[Span]:
-    """Each span with its exact text; a token that is no text shows its piece."""
+    """Each span with its exact text; a special token without text shows its piece."""
     line_feeds = [found.start() for found in _LINE_FEED.finditer(completion.text)]
     sections = sections_of(completion.prompt)
     section_starts = [section.start for section in sections]

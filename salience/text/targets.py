@@ -1,4 +1,4 @@
-"""Which spans of the completion a user asks about: by number, by text or by pattern."""
+"""Find the spans of the completion that a user asks about: by number, text or pattern."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from promptlight.salience.types import Role, Span
 def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
     """The spans of the completion that a user chose.
 
-    None: all of them. A number: that one, from 1, negative from the end. Anything else, read as plain text or else as a
-    regular expression: the spans that its first match in the completion touches. Raises UsageError if there is none.
+    None selects all. A number selects one, counted from 1, or from the end if negative. Anything else is searched as
+    plain text, then as a regular expression, and selects the spans that the first match touches. Raises UsageError if
+    nothing matches.
     """
     targets = [span for span in spans if span.role is Role.COMPLETION]
     if not targets:
@@ -31,7 +32,7 @@ def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
 
 
 def _stops(spans: Sequence[Span]) -> Iterator[int]:
-    """Where each span ends in the text that they make together."""
+    """Where each span ends in the joined text of all spans."""
     place = 0
     for span in spans:
         place += len(span.text)
@@ -48,13 +49,13 @@ def _pick_number(targets: Sequence[Span], number: int) -> Span:
 
 
 def _find_text(targets: Sequence[Span], choice: str) -> tuple[int, int]:
-    """The range of the first match, in the text that the spans make together."""
+    """The range of the first match in the joined text of all spans."""
     text = "".join(span.text for span in targets)
     start = text.find(choice) if choice else -1
     if start >= 0:
         return start, start + len(choice)
     missing = f"target {choice!r}: expected text, or a pattern that matches some, of {_list_spans(targets)}"
-    matches = find_matches(choice, text, f"{missing}; it is no text in there, and as a pattern it fails")
+    matches = find_matches(choice, text, f"{missing}; it is not in that text, and as a pattern it fails")
     found = next(((start, stop) for start, stop in matches if start < stop), None)
     if found is None:
         raise UsageError(f"{missing}; found none")

@@ -1,4 +1,4 @@
-"""Text to token ids and back, on a Gemma SentencePiece vocabulary (loads neither torch nor keras)."""
+"""Convert text to token ids and back with a Gemma SentencePiece vocabulary (loads neither torch nor keras)."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Tokenizer:
         return [self._processor.id_to_piece(id) for id in ids]
 
     def is_special(self, id: int) -> bool:
-        """Whether a token stands for no text: control tokens such as <bos>, and the marks of a turn."""
+        """Whether a token has no text: control tokens such as <bos>, and the marks of a turn."""
         return self._processor.is_control(id) or id in self._turn_ids
 
     @property
