@@ -1,7 +1,7 @@
 """The science: text, models, generation, salience. Knows no terminal and no disk.
 
-What is public here is public in ``promptlight`` too. Importing it loads neither torch nor Keras: each name is imported
-when it is first used.
+All public names here are public in ``promptlight`` too. Importing it loads neither torch nor Keras: each name is
+imported on first use.
 """
 
 from __future__ import annotations

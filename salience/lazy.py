@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used: ``import promptlight`` costs next to nothing."""
+"""Import a package's names on first use, so that ``import promptlight`` costs next to nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def import_lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """A package's ``__getattr__`` (PEP 562); ``homes`` has each name's module, relative to the package."""
+    """Make a package's ``__getattr__`` (PEP 562); ``homes`` maps each name to its module, relative to the package."""
 
     def find(name: str) -> Any:
         if name not in homes:

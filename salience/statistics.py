@@ -16,7 +16,7 @@ N_DRAWN_AT_ONCE = 2**20
 
 
 def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float, float] | None:
-    """The 95% percentile interval of a mean; None for a single value, which says nothing of how values differ."""
+    """The 95% percentile interval of a mean; None for a single value, which says nothing about spread."""
     if len(values) < 2:
         return None
     generator, observed = np.random.default_rng(seed), np.array(values)
@@ -41,8 +41,8 @@ def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
 def correlate_ranks(one: ArrayLike, other: ArrayLike) -> float | None:
     """Spearman's rank correlation of two lists of numbers, -1 to 1; equal numbers share the mean of their ranks.
 
-    It is Pearson's correlation of the ranks (Kendall and Gibbons, Rank Correlation Methods, 1990, chapter 3). None
-    where all numbers of a list are equal: nothing is ranked.
+    It is Pearson's correlation of the ranks (Kendall and Gibbons, Rank Correlation Methods, 1990, chapter 3). None if
+    all numbers of a list are equal: they have no order.
     """
     ranks = [share_ranks(np.asarray(values, dtype=np.float64)) for values in (one, other)]
     centred = [values - values.mean() for values in ranks]
@@ -51,7 +51,7 @@ def correlate_ranks(one: ArrayLike, other: ArrayLike) -> float | None:
 
 
 def share_ranks(values: WideArray) -> WideArray:
-    """Ranks from 1, the smallest first; equal values all have the mean of their ranks."""
+    """Ranks from 1, the smallest first; equal values get the mean of their ranks."""
     _, numbers, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[numbers.ravel()]

@@ -28,7 +28,7 @@ PAD_ID = 0  # the id of <pad> in every Gemma vocabulary
 
 
 class Role(StrEnum):
-    """What a token is: part of the prompt, part of the completion, or put there by the model's format."""
+    """What a token is: part of the prompt, part of the completion, or added by the model's format."""
 
     SPECIAL = "special"
     PROMPT = "prompt"
@@ -36,7 +36,7 @@ class Role(StrEnum):
 
 
 class StopReason(StrEnum):
-    """Why a completion ends where it does."""
+    """Why a completion ends."""
 
     END_OF_TEXT = "end of text"
     END_OF_TURN = "end of turn"
@@ -70,13 +70,13 @@ Cut = Granularity | Pattern
 
 
 class Compat(StrEnum):
-    """Another tool whose rules are followed where they differ from ours: how it cuts, sums and signs."""
+    """Another tool whose rules to follow where they differ from ours: how it cuts, sums and signs."""
 
     LIT = "lit"
 
 
 class Method(StrEnum):
-    """How salience is computed: from gradients (``gradients.py``), or from what changes when parts are taken away."""
+    """How to compute salience: from gradients (``gradients/compute.py``) or by ablation (``ablation/scores.py``)."""
 
     GRAD_L2 = "grad_l2"
     GRAD_DOT_INPUT = "grad_dot_input"
@@ -89,23 +89,23 @@ class Method(StrEnum):
 
     @property
     def is_signed(self) -> bool:
-        """Whether a score can be negative: a source that lowers the objective."""
+        """Whether scores can be negative, for sources that lower the objective."""
         return self not in (Method.GRAD_L2, Method.SMOOTHGRAD)
 
     @property
     def draws(self) -> bool:
-        """Whether it draws at random, so that its scores have standard errors."""
+        """Whether it samples at random, so that its scores have standard errors."""
         return self in (Method.SMOOTHGRAD, Method.LIME, Method.SHAP, Method.SURROGATE)
 
     @property
     def takes_spans(self) -> bool:
-        """Whether its scores are of whole source spans (``SalienceMap.sources``)."""
+        """Whether it scores whole source spans (``SalienceMap.sources``)."""
         return self in (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One turn of a chat: who speaks, and the half-open range of ``Prompt.text`` that holds what is said."""
+    """One turn of a chat: who speaks, and the half-open range of its message in ``Prompt.text``."""
 
     role: str  # user or model
     start: int
@@ -125,10 +125,10 @@ class Section:
 class Prompt:
     """One record of a prompt file.
 
-    ``text`` is what the model reads, marks such as <bos> left out; in a chat, ``turns`` says which parts of it were
-    said, not put there by the format (``text/chat.py``). ``sections`` are in order and apart from each other.
-    ``given_completion`` is one that the record brings along, ``label`` says what kind of record it is. ``fields`` are
-    the record's other fields, untouched; one of them may be a ``foil``. ``path`` and ``line`` say where it came from;
+    ``text`` is what the model reads, without marks such as <bos>. In a chat, ``turns`` are the ranges of the messages;
+    the rest was added by the format (``text/chat.py``). ``sections`` are in order and do not overlap.
+    ``given_completion`` is the record's own completion, if it has one, and ``label`` its kind. ``fields`` are the
+    record's other fields, unchanged; one of them may be a ``foil``. ``path`` and ``line`` say where the record is;
     ``fingerprint`` changes when the record's content does.
     """
 
@@ -145,13 +145,13 @@ class Prompt:
 
     @property
     def foil(self) -> str | None:
-        """What the record would have the completion contrasted with."""
+        """The record's own foil: what to contrast its completion with."""
         return self.fields.get("foil") or None
 
 
 @dataclass(frozen=True, kw_only=True)
 class SetAside:
-    """A record that could not be used, and why."""
+    """A record that was skipped, and why."""
 
     id: str
     path: str
@@ -166,8 +166,8 @@ class SetAside:
 class Token:
     """One token of a sequence: its id, its piece in the vocabulary, and the half-open range of text it covers.
 
-    ``start == stop`` for tokens that are no text, such as <bos>, and for all but the first of several byte tokens that
-    make one character.
+    ``start == stop`` for tokens without text, such as <bos>, and for all but the first of several byte tokens that make
+    one character.
     """
 
     id: int
@@ -180,10 +180,10 @@ class Token:
 
 @dataclass(frozen=True, kw_only=True)
 class Completion:
-    """A prompt with what follows it, as the exact tokens that the model read and wrote.
+    """A prompt and its continuation, as the exact tokens that the model read and wrote.
 
-    ``tokens`` has T entries, of which the last G = T - ``n_prompt_tokens`` are targets. ``text`` is prompt and
-    completion as one string, special tokens left out; ``prompt_stop`` is where the prompt ends in it.
+    ``tokens`` has T entries; the last G = T - ``n_prompt_tokens`` are targets. ``text`` is prompt and completion as one
+    string, without special tokens; ``prompt_stop`` is where the prompt ends in it.
     """
 
     prompt: Prompt
@@ -195,12 +195,12 @@ class Completion:
 
     @property
     def n_targets(self) -> int:
-        """G."""
+        """The number of targets, G."""
         return len(self.tokens) - self.n_prompt_tokens
 
     @property
     def completion_text(self) -> str:
-        """What follows the prompt."""
+        """The text after the prompt."""
         return self.text[self.prompt_stop :]
 
     @property
@@ -230,7 +230,7 @@ class Segmentation:
 
 
 class Pooling(StrEnum):
-    """How the scores of a source span's tokens become one."""
+    """How to combine the scores of a source span's tokens."""
 
     SUM = "sum"
     MEAN = "mean"
@@ -238,14 +238,14 @@ class Pooling(StrEnum):
 
 
 class Explain(StrEnum):
-    """Which text is explained where a record brings its own target."""
+    """Which text to explain if a record has its own completion: the model's response, or the record's."""
 
     RESPONSE = "response"
     TARGET = "target"
 
 
 class Objective(StrEnum):
-    """What is explained of each target (positive salience raises it); formulas in ``objectives.py``."""
+    """The quantity to explain for each target (positive salience raises it); formulas in ``decoder/objectives.py``."""
 
     LOGPROB = "logprob"
     LOGIT = "logit"
@@ -257,7 +257,7 @@ class Objective(StrEnum):
 
 
 class Benchmark(StrEnum):
-    """Prompts of which it is known what their answers depend on; ``causes.py`` says how."""
+    """A set of prompts with known causes of their answers; see ``benchmark/causes.py``."""
 
     RECOMMENDATIONS = "recommendations"
     TWINS = "twins"
@@ -270,15 +270,14 @@ class SalienceMap:
     """Salience of every earlier token for every target, by one method.
 
     ``scores`` is float32 [G, T]: row g explains token P + g, and is zero from column P + g on (None if only spans were
-    asked for). ``span_scores`` holds, for
-    each granularity in it, float32 [target spans, T]: the score of the whole span's summed objective, computed from
-    summed gradients (for ``grad_l2`` the norm of a sum, which is not the sum of norms). A row is zero from its
-    span's last token on, and inside its own span it says how the span's first tokens raised its later ones.
+    requested). ``span_scores`` has float32 [target spans, T] for each of its granularities: scores of the whole span's
+    summed objective, computed from summed gradients (for ``grad_l2`` the norm of a sum, which is not the sum of norms).
+    A row is zero from its span's last token on; within the span it says how the first tokens raised the later ones.
 
-    ``sources``: None where each token has a score of its own. A method that takes whole source spans away has scores
-    of those; they are spread evenly over the span's tokens, so that sums over this granularity are the method's.
-    ``standard_errors`` are of methods that draw at random, for each granularity of targets (TOKEN: those of
-    ``scores``) the shape of its scores. ``completeness_error`` is integrated gradients' own: for each granularity
+    ``sources`` is None if each token has its own score. A method that removes whole source spans scores spans; each
+    score is spread evenly over the span's tokens, so that sums over this granularity are the method's scores.
+    ``standard_errors`` are those of methods that sample at random: for each granularity of targets (TOKEN: those of
+    ``scores``), of the shape of its scores. ``completeness_error`` is for integrated gradients: for each granularity
     [rows], a row's sum over all sources minus what it should be, the objective's change from baseline to input.
     """
 
@@ -293,11 +292,11 @@ class SalienceMap:
 
 @dataclass(frozen=True, kw_only=True)
 class Foil:
-    """What might have been written instead, which makes the objective a difference of log-probabilities.
+    """A text that the model might have written instead; the objective is then a difference of log-probabilities.
 
-    ``request`` is as the user put it: TARGET=>FOIL, another completion, or auto. ``tokens`` has an entry for each of
-    the G targets: the text that stands against it, empty where the foil has ended already, None where target and
-    foil are the same or nothing is contrasted (its row is zero).
+    ``request`` is the user's: TARGET=>FOIL, another completion, or auto. ``tokens`` has an entry for each of the G
+    targets: the text that it is contrasted with, empty after the foil's end, None where target and foil are the same or
+    nothing is contrasted (the row is zero).
     """
 
     request: str
@@ -306,9 +305,9 @@ class Foil:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Everything known about one prompt: what was written, how it is cut, and why it was written.
+    """Everything known about one prompt: the completion, how it is cut, and its salience.
 
-    ``maps`` has a map for each method that was run, at least one, in the order in which they were asked for.
+    ``maps`` has a map for each method that was run, at least one, in the order in which they were requested.
     """
 
     completion: Completion
@@ -318,7 +317,7 @@ class Analysis:
     foil: Foil | None = None
 
     def map_by(self, method: Method | None = None) -> SalienceMap:
-        """The map of a method; of the first one where none is named. Raises UsageError if it was not computed."""
+        """The map of a method; None is the first one. Raises UsageError if it was not computed."""
         found = next(iter(self.maps.values())) if method is None else self.maps.get(method)
         if found is None:
             raise UsageError(f"expected scores by {method}, found {', '.join(self.maps)}: run that method too")
@@ -327,7 +326,7 @@ class Analysis:
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
-    """A piece of text with the tokens that make it up, and where its first visible character stands."""
+    """A piece of text with its tokens, and the line and section of its first visible character."""
 
     number: int
     start: int  # first token
@@ -342,7 +341,7 @@ class Span:
 class SpanTable:
     """Salience of source spans for target spans by one method: ``scores`` is float32 [targets, sources].
 
-    ``exact`` says that each row comes from the whole target span's gradient, not from adding up its tokens' rows.
+    ``exact``: each row comes from the whole target span's gradient, not from adding up its tokens' rows.
     """
 
     method: Method

@@ -1,8 +1,8 @@
-"""Two explanations side by side: which parts of the texts belong together, and how their shares moved.
+"""Compare two explanations: pair the parts of their texts, and show how their shares moved.
 
-Parts with the same text are partners, as a diff finds them (Ratcliff and Obershelp's matching, as in ``difflib``).
-Where one run of parts stands in the place of another, the parts in it that have most words in common are partners too,
-in order: they are *edited*. What has no partner is *gone* or *new*.
+Parts with the same text are paired as in a diff (Ratcliff and Obershelp's matching, as in ``difflib``). Where one run
+of parts replaces another, the parts with the most words in common are paired too, in order: they are *edited*. Parts
+without a partner are *gone* or *new*.
 
     before          after                         before   after
     Analyze.        Analyze.           same          2%      3%
@@ -25,12 +25,12 @@ from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.types import Granularity, Role, Span
 
 Pair = tuple[int | None, int | None]
-LARGEST_BLOCK = 40_000  # pairs of parts that are weighed against each other; beyond, they are paired as they come
-UNLIKE = 1e-3  # what two parts with no word in common are worth as partners
+LARGEST_BLOCK = 40_000  # pairs of parts to compare by words; a larger block is paired in order
+UNLIKE = 1e-3  # the value of a pair with no word in common
 
 
 class Change(StrEnum):
-    """What became of a part of a text."""
+    """What happened to a part of a text."""
 
     SAME = "same"
     EDITED = "edited"
@@ -40,7 +40,7 @@ class Change(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class PairedSpan:
-    """A source before and after; None where it is not there. A share is None where it is part of the target."""
+    """A source before and after; None where it is missing. The share of a part of the target is None."""
 
     change: Change
     before: Span | None
@@ -50,12 +50,12 @@ class PairedSpan:
 
     @property
     def moved(self) -> float:
-        """How much of all scores it gained, -1 to 1; what is not there has none."""
+        """The change of its share, -1 to 1; a missing source has share 0."""
         return (self.share_after or 0.0) - (self.share_before or 0.0)
 
 
 def compare_explanations(before: Explanation, after: Explanation) -> list[PairedSpan]:
-    """All sources of both up to their targets' ends, in the order of the texts."""
+    """Pair all sources of both, up to the end of their targets, in the order of the texts."""
     spans, others = ([span for span in one.spans if _is_shown(one, span)] for one in (before, after))
     keys = [[_name_span(before, span) for span in side] for side in (spans, others)]
     paired: list[PairedSpan] = []
@@ -68,13 +68,13 @@ def compare_explanations(before: Explanation, after: Explanation) -> list[Paired
 
 
 def find_moved(paired: Sequence[PairedSpan]) -> float:
-    """How much of all scores went elsewhere, 0 to 1: half the sum of all moves (the total variation distance)."""
+    """How much of all shares moved, 0 to 1: half the sum of all moves (the total variation distance)."""
     return sum(abs(pair.moved) for pair in paired) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What a comparison comes to: did the completion change, how much moved, and what moved most (None: nothing)."""
+    """A comparison in brief: did the completion change, how much moved, and what moved most (None: nothing)."""
 
     id: str
     same_completion: bool
@@ -83,7 +83,7 @@ class Difference:
 
 
 def summarize_comparison(before: Explanation, after: Explanation) -> Difference:
-    """One line about a comparison."""
+    """Compare two explanations and keep the main figures."""
     paired = compare_explanations(before, after)
     most = max(paired, key=lambda pair: abs(pair.moved), default=None)
     one, two = (explanation.analysis.completion for explanation in (before, after))
@@ -96,7 +96,7 @@ def summarize_comparison(before: Explanation, after: Explanation) -> Difference:
 
 
 def _name_span(explanation: Explanation, span: Span) -> str:
-    """What makes two spans the same: a section's name, else the text."""
+    """The key by which spans are paired: a section's name, else the text."""
     return (span.section if explanation.by is Granularity.SECTION else None) or span.text.strip()
 
 
@@ -111,16 +111,16 @@ def _find_share(explanation: Explanation, span: Span | None) -> float | None:
 
 
 def name_change(before: str | None, after: str | None) -> Change:
-    """What became of a part with this text."""
+    """The change from one text of a part to the other; None is a missing part."""
     if before is None or after is None:
         return Change.NEW if before is None else Change.GONE
     return Change.SAME if before == after else Change.EDITED
 
 
 def find_partner_target(chosen: range, targets: Sequence[Span], others: Sequence[Span]) -> range:
-    """Which targets of another text answer the same question as the chosen ones: numbers of ``others``.
+    """Find the targets of another text that match the chosen ones, as numbers of ``others``.
 
-    The first that read the same, else those of the same numbers; the last one stands for all past the end.
+    These are the first with the same text, else those with the same numbers, limited to the last one.
     """
     wanted = [targets[number].text.strip() for number in chosen]
     texts = [span.text.strip() for span in others]
@@ -135,7 +135,7 @@ def find_partner_target(chosen: range, targets: Sequence[Span], others: Sequence
 
 
 def align(before: Sequence[str], after: Sequence[str]) -> list[Pair]:
-    """Numbers of the parts that are partners, None where a part has none; each part once, in order on both sides."""
+    """Pair parts by number, None for no partner; each part occurs once, in order on both sides."""
     pairs: list[Pair] = []
     for kind, left, left_stop, right, right_stop in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if kind == "equal":
@@ -147,14 +147,14 @@ def align(before: Sequence[str], after: Sequence[str]) -> list[Pair]:
 
 
 def pair_likest(before: Sequence[str], after: Sequence[str]) -> Iterator[Pair]:
-    """Partners in order, chosen so that they have as many words in common as possible."""
+    """Pair parts in order so that partners have as many words in common as possible."""
     if len(before) * len(after) > LARGEST_BLOCK:
         worth = np.eye(len(before), len(after))
     else:
         words = [[Counter(part.split()) for part in side] for side in (before, after)]
         worth = np.array([[find_likeness(one, other) for other in words[1]] for one in words[0]])
         worth = worth.reshape(len(before), len(after)) + UNLIKE
-    best = np.zeros((len(before) + 1, len(after) + 1))  # [i, j]: the most that the parts from i and j on are worth
+    best = np.zeros((len(before) + 1, len(after) + 1))  # [i, j]: the best total for the parts from i and j on
     for i in reversed(range(len(before))):
         for j in reversed(range(len(after))):
             best[i, j] = max(worth[i, j] + best[i + 1, j + 1], best[i + 1, j], best[i, j + 1])
@@ -181,12 +181,12 @@ def find_likeness(one: Counter[str], other: Counter[str]) -> float:
 
 
 def split_words(text: str) -> list[str]:
-    """The words, the runs of blanks and the single other characters that make up a text."""
+    """Split a text into words, runs of blanks, and single other characters."""
     return re.findall(r"\s+|\w+(?:['’]\w+)*|[^\w\s]", text)
 
 
 def diff_words(before: str, after: str) -> list[tuple[Change, str]]:
-    """Pieces that two texts share, that went, that came: without NEW they make the first, without GONE the second."""
+    """Pieces that are SAME, GONE or NEW: without NEW they make the first text, without GONE the second."""
     sides = [split_words(text) for text in (before, after)]
     pieces: list[tuple[Change, str]] = []
     for kind, left, left_stop, right, right_stop in SequenceMatcher(None, *sides, autojunk=False).get_opcodes():

@@ -1,8 +1,8 @@
 """The answer to one question about one analysis: every span's score and share for one target.
 
-A *question* says how the sources are cut, what the target is and how its spans are cut, and how the scores of a
-source's tokens become one. Visible are the sources that can matter: neither special tokens nor what the target
-itself touches. Shares and levels are taken over those.
+A *question* says how to cut the sources, what the target is and how to cut its spans, and how to pool the scores of a
+source's tokens. A source is *visible* if it can matter: no special token, and not touched by the target. Shares and
+levels are relative to the visible sources.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ from promptlight.salience.types import (
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """What is asked of a prompt.
+    """A question about a prompt.
 
-    None for ``target`` is all that the model wrote, for ``target_by`` as ``by``, for ``method`` the first that was run.
+    ``target`` None is the whole completion, ``target_by`` None is the same as ``by``, ``method`` None is the first
+    method that was run.
     """
 
     by: Cut = Granularity.WORD
@@ -57,10 +58,10 @@ class Question:
 class Explanation:
     """The S spans of a text, which of them can be sources (``visible``, [S]), and their numbers for one target.
 
-    ``scores`` [S] are zero for what the target touches and for what comes after it. ``shares`` [S] are parts of all
-    visible scores; ``levels`` [S] are scores relative to the strongest visible one, -1 to 1. ``exact`` says that the
-    scores come from the whole target's gradient. ``errors`` [S] are the scores' standard errors, where they are known.
-    ``salience`` is the map that all of them are read from.
+    ``scores`` [S] are zero for spans that the target touches and for spans after it. ``shares`` [S] are parts of all
+    visible scores; ``levels`` [S] are scores relative to the strongest visible one, -1 to 1. ``exact``: the scores come
+    from the whole target's gradient. ``errors`` [S] are the scores' standard errors, None if they are not known.
+    ``salience`` is the map that the scores were read from.
     """
 
     analysis: Analysis
@@ -89,7 +90,7 @@ class Explanation:
 
     @property
     def target_text(self) -> str:
-        """What is explained."""
+        """The text that is explained."""
         return "".join(span.text for span in self.targets)
 
     @property
@@ -98,7 +99,7 @@ class Explanation:
         return find_probability(self.analysis.completion, self.targets)
 
     def strongest(self, n_top: int) -> list[Span]:
-        """The sources of largest size, the largest first; none that scores zero."""
+        """The ``n_top`` sources with the largest absolute scores, the largest first; zero scores are left out."""
         order = np.argsort(-np.abs(self.levels), kind="stable")[:n_top]
         return [self.spans[number] for number in order if self.levels[number]]
 
@@ -110,13 +111,13 @@ def find_probability(completion: Completion, targets: Sequence[Span]) -> float:
 
 
 def cut_targets(analysis: Analysis, question: Question) -> Segmentation:
-    """The spans that can be targets: cut as asked, or as finely as there are scores for."""
+    """Cut the completion into possible targets: as asked, or as finely as there are scores for."""
     salience = analysis.map_by(question.method)
     return find_segmentation(analysis, question.target_by or choose_targets(salience, question.by))
 
 
 def find_targets(analysis: Analysis, question: Question, target_cut: Segmentation | None = None) -> list[Span]:
-    """The target's spans. Raises UsageError where the completion has none."""
+    """The target's spans. Raises UsageError if the completion has none."""
     target_cut = target_cut or cut_targets(analysis, question)
     return find_target_spans(describe_spans(analysis.completion, target_cut), question.target)
 
@@ -134,7 +135,7 @@ def explain_spans(
     target_cut: Segmentation | None = None,
     source_cut: Segmentation | None = None,
 ) -> Explanation:
-    """Score every span of the text for target spans that are chosen already; cuts that are known are handed on."""
+    """Score every span of the text for these target spans; pass cuts that are already made."""
     completion, salience = analysis.completion, analysis.map_by(question.method)
     target_cut = target_cut or cut_targets(analysis, question)
     source_cut = source_cut or find_segmentation(analysis, question.by)

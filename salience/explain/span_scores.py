@@ -1,9 +1,8 @@
-"""From token scores to span scores: rows for target spans, and pooling over the tokens of source spans.
+"""Compute span scores from token scores: rows for target spans, pooled over the tokens of source spans.
 
-The row of a target span is the salience of its whole, from the gradient of its summed objective, where that was stored
-(*exact*). Else the rows of its tokens are added up (*pooled*): for ``grad_l2`` that is a sum of norms, never less than
-the norm of the sum. A source span's column is always pooled from its tokens. Self-salience is hidden: a source that
-reaches into the target scores zero.
+The row of a target span is *exact* if the gradient of its summed objective was stored. Otherwise the rows of its tokens
+are added up (*pooled*): for ``grad_l2`` that is a sum of norms, never less than the norm of the sum. A source span's
+column is always pooled from its tokens. Self-salience is hidden: a source that reaches into the target scores zero.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from promptlight.salience.types import (
 
 
 def pool_sources(scores: FloatArray, segmentation: Segmentation, pooling: Pooling = Pooling.SUM) -> FloatArray:
-    """Pool each source span's tokens: [rows, T] -> [rows, S]. MAX takes the score of largest size, with its sign."""
+    """Pool each source span's tokens: [rows, T] -> [rows, S]. MAX takes the largest absolute score, with its sign."""
     starts = list(segmentation.bounds[:-1])
     if pooling is Pooling.MAX:
         highest, lowest = (pool.reduceat(scores, starts, axis=1) for pool in (np.maximum, np.minimum))
@@ -44,10 +43,10 @@ def pool_sources(scores: FloatArray, segmentation: Segmentation, pooling: Poolin
 def build_span_table(
     analysis: Analysis, *, targets: Cut, sources: Cut, pooling: Pooling = Pooling.SUM, method: Method | None = None
 ) -> SpanTable:
-    """Rows for all target spans of one granularity (special tokens left out), columns for all spans of another.
+    """Rows for all target spans of one granularity (without special tokens), columns for all spans of another.
 
-    ``method`` None is the first that was run. A row is zero for sources that reach into its own target span or lie
-    after it. Raises UsageError if the analysis does not hold what is asked for.
+    ``method`` None is the first that was run. A row is zero for sources that reach into its own target span or come
+    after it. Raises UsageError if the analysis does not have these scores.
     """
     completion, salience = analysis.completion, analysis.map_by(method)
     target_cut, source_cut = find_segmentation(analysis, targets), find_segmentation(analysis, sources)
@@ -67,7 +66,7 @@ def pool_earlier(
 
 
 def choose_targets(salience: SalienceMap, wanted: Cut) -> Cut:
-    """``wanted`` where a map has scores for such targets, else the finest granularity that it has them for."""
+    """``wanted`` if the map has scores for such targets, else the finest granularity that it has scores for."""
     if salience.scores is not None or (isinstance(wanted, Granularity) and wanted in salience.span_scores):
         return wanted
     return next((name for name in Granularity if name in salience.span_scores), wanted)
@@ -84,8 +83,8 @@ def combine_targets(
 ) -> tuple[FloatArray, bool]:
     """Scores [S] of all source spans for a selection of target spans of one cut, and whether they are exact.
 
-    One span has its own exact score. For several, the rows of all their tokens are added up (the rows of the spans
-    where only those were computed). Sources that reach into the selection are zero, those between its parts are not.
+    A single span has its own exact score. For several, the rows of their tokens are added up, or the rows of the spans
+    if only those were computed. Sources that reach into a selected span score zero; sources between them do not.
     """
     rows, exact = read_rows(salience, completion, target_cut, targets)
     if len(targets) > 1 and salience.scores is not None:
@@ -98,9 +97,9 @@ def combine_targets(
 def sum_up(
     salience: SalienceMap, completion: Completion, targets: Sequence[Span], target_cut: Segmentation
 ) -> tuple[float, float] | None:
-    """What the scores of all sources add up to for these targets, and what they should; None if that is not known.
+    """The sum of all sources' scores for these targets, and what it should be; None if that is not known.
 
-    They should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
+    It should be the objective's change from integrated gradients' baseline to the text. Self-salience counts.
     """
     errors, granularity = salience.completeness_error, target_cut.granularity
     first = completion.n_prompt_tokens
@@ -124,10 +123,10 @@ def find_errors(
     target_cut: Segmentation,
     source_cut: Segmentation,
 ) -> FloatArray | None:
-    """Standard errors [S] of the sources' scores; None where they are not known.
+    """Standard errors [S] of the sources' scores; None if they are not known.
 
-    They are known for one target that was stored, of the sources for which the method has scores: those that it took
-    away, or single tokens. Errors of sums of sources depend on how those vary together, which is not kept.
+    They are known for a single stored target, and for the sources that the method scored: the spans that it removed, or
+    single tokens. The error of a sum of sources depends on their covariance, which is not stored.
     """
     granularity = target_cut.granularity
     stored = salience.standard_errors.get(granularity) if isinstance(granularity, Granularity) else None
@@ -139,7 +138,7 @@ def find_errors(
 
 
 def find_foil_text(analysis: Analysis, targets: Sequence[Span]) -> list[str]:
-    """What stands against the tokens of these targets, token by token; nothing where nothing does."""
+    """The foil's text for each token of these targets that is contrasted with one."""
     if analysis.foil is None:
         return []
     first, tokens = analysis.completion.n_prompt_tokens, analysis.foil.tokens
@@ -156,14 +155,14 @@ def find_touched(segmentation: Segmentation, targets: Sequence[Span]) -> NDArray
 
 
 def share(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
-    """Each visible source's part of the whole, -1 to 1: scores [S] over the sum of their sizes; 0 where all are 0."""
+    """Each visible source's share, -1 to 1: scores [S] over the sum of their absolute values; 0 if all are 0."""
     shown = np.where(visible, scores, 0).astype(np.float64)
     total = np.abs(shown).sum()
     return (shown / total if total > 0 else shown).astype(np.float32)
 
 
 def find_segmentation(analysis: Analysis, cut: Cut) -> Segmentation:
-    """The stored one, or else one that is cut now: that takes the text alone."""
+    """The stored segmentation of this cut; if there is none, cut the text now."""
     if isinstance(cut, Granularity) and cut in analysis.segmentations:
         return analysis.segmentations[cut]
     return segment(analysis.completion, cut, analysis.compat)

@@ -1,15 +1,15 @@
-"""Which source spans matter over many prompts: shares of groups of spans, averaged over prompts, with an interval.
+"""Which source spans matter over many prompts: mean shares of groups of spans, with intervals.
 
-1. In each prompt the *target* is found, as ``show`` finds it; a prompt that has none is skipped. *Sources* are the
-   spans before its end that are neither special nor touched by it.
-2. A source's share is its score's part of the sizes of all the prompt's sources' scores. A *group's* share is the sum
-   over its spans; the group whose share is of the largest size is the prompt's *top*.
-3. A group's *mean share* is the mean over the prompts in which it occurs. Its 95% interval is from the 2.5th to the
-   97.5th percentile of that mean over 1,000 draws, with replacement, of as many of these prompts (the percentile
-   bootstrap; Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
-4. A word's share is taken alike, of the same whole: the words of a group of lines, say, add up to the group's share.
+1. Find the *target* in each prompt as ``show`` does; skip prompts without it. *Sources* are the spans before its end
+   that are neither special nor touched by it.
+2. A source's share is its score over the sum of the absolute scores of all the prompt's sources. A *group's* share is
+   the sum over its spans. The group with the largest absolute share is the prompt's *top*.
+3. A group's *mean share* is the mean over the prompts in which it occurs. Its 95% interval is the percentile bootstrap:
+   the 2.5th to the 97.5th percentile of the mean over 1,000 resamples of these prompts (Efron and Tibshirani, An
+   Introduction to the Bootstrap, 1993, chapter 13).
+4. Shares of words have the same denominator, so the words of a group of lines add up to the group's share.
 
-Of each prompt only the shares are kept.
+Only the shares of a prompt are kept in memory.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Grouping(StrEnum):
     ROLE = "role"
 
     def name_of(self, span: Span) -> str:
-        """The group of a source. Lines and sections are the prompt's: what the model wrote is one group beside them."""
+        """The name of a source's group. If grouped by line or section, the whole completion is one group."""
         if self is Grouping.TEXT:
             return span.text.strip() or BLANK
         if self is Grouping.ROLE:
@@ -52,20 +52,20 @@ class Grouping(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class GroupQuestion(Question):
-    """What is asked of every prompt, and which of its sources count as one."""
+    """A question about every prompt, and how to group its sources."""
 
     by: Cut = Granularity.LINE
     group: Grouping = Grouping.TEXT
 
     @property
     def has_words(self) -> bool:
-        """Whether the words of a group say more than its name."""
+        """Whether a group's words add anything to its name."""
         return not (self.group is Grouping.TEXT and self.by in (Granularity.TOKEN, Granularity.WORD))
 
 
 @dataclass(frozen=True, kw_only=True)
 class PromptShares:
-    """One prompt's answer: each group's share, -1 to 1, and those of the words in it."""
+    """One prompt's answer: the share of each group, -1 to 1, and of each word in it."""
 
     groups: Mapping[str, float]
     words: Mapping[str, Mapping[str, float]]
@@ -73,7 +73,7 @@ class PromptShares:
 
 @dataclass(frozen=True, kw_only=True)
 class GroupSummary:
-    """A group over all prompts in which it occurs; a single prompt gives no interval."""
+    """A group over all prompts in which it occurs; with a single prompt, the interval is None."""
 
     name: str
     n_prompts: int
@@ -86,7 +86,7 @@ class GroupSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """All groups, the largest mean share first, and in how many prompts the target was found and was not."""
+    """All groups, the largest mean share first, and the numbers of prompts with and without the target."""
 
     groups: Sequence[GroupSummary]
     n_prompts: int
@@ -94,7 +94,7 @@ class Summary:
 
 
 def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, seed: int = 0) -> Summary:
-    """The answer over all prompts. Raises UsageError if none of them has the target, or no sections where asked."""
+    """Average shares over all prompts. Raises UsageError if none of them has the target, or the sections asked for."""
     collected: dict[str, _Group] = {}
     reason, n_prompts, n_skipped = "", 0, 0
     for analysis in analyses:
@@ -121,7 +121,7 @@ def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, s
 def share_out(
     analysis: Analysis, question: GroupQuestion, targets: Sequence[Span], target_cut: Segmentation
 ) -> PromptShares:
-    """Each group's part in one prompt's target, and that of the words in it."""
+    """The share of each group in one prompt, and of the words in it."""
     explanation = explain_spans(analysis, question, targets, target_cut)
     names = {
         span.number: question.group.name_of(span)
@@ -145,7 +145,7 @@ def share_out(
 
 @dataclass
 class _Group:
-    """What is kept of a group while prompts go by."""
+    """Running totals of a group."""
 
     shares: list[float] = field(default_factory=list[float])  # one per prompt in which it occurs
     n_top: int = 0
