@@ -12,21 +12,37 @@ from promptlight.salience.errors import OutputError
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Generator[Path]:
-    """A hidden file to write to, which becomes the file itself if the block ends well, and is removed if not.
+def writing(path: Path, *, durable: bool = False, mode: int = 0o666) -> Generator[Path]:
+    """An empty hidden file to write to. It becomes the file itself if the block ends well, and is removed if not.
 
+    With ``durable``, a power cut afterwards can't take the file away. ``mode`` has the permissions, less the umask's.
     The folder is made where it is missing. Raises OutputError for whatever the system has against it.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.unlink(missing_ok=True)  # a killed process may have left one, with other permissions
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         yield temporary
+        if durable:
+            _sync(temporary)
         temporary.replace(path)
+        if durable:
+            _sync(path.parent)  # the new name is part of the folder
     except OSError as error:
         raise not_written(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file or folder is on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def measure_free_space(folder: Path) -> int:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
-from promptlight.salience.errors import ModelError, UsageError
+from promptlight.io.files import not_written, writing
+from promptlight.salience.errors import ModelError, OutputError, UsageError
 
 TOKEN = Path("~/.kaggle/access_token")
 ONLY_MINE = 0o600
@@ -36,13 +36,12 @@ def login() -> None:
 
 
 def keep_token(token: str) -> None:
-    """Write the file anew, so that it was never readable for others. Raises ModelError."""
+    """Write the file so that others can't read it at any moment. Raises ModelError."""
     path = TOKEN.expanduser()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, ONLY_MINE), "w", encoding="utf-8") as file:
-            file.write(token)
-        temporary.replace(path)
-    except OSError as error:
-        raise ModelError(f"{path}: could not be written ({error.strerror}); set KAGGLE_API_TOKEN instead") from error
+        with writing(path, mode=ONLY_MINE) as temporary:
+            temporary.write_text(token, encoding="utf-8")
+    except (OSError, OutputError) as error:
+        reason = not_written(path, error) if isinstance(error, OSError) else error
+        raise ModelError(f"{reason}; set KAGGLE_API_TOKEN instead") from error

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,8 +56,6 @@ def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramp
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the browser runs no other
         "ramps": Markup(json.dumps(ramps)),
     }
-    with writing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(template.generate(values | {"records": records()}))
-        file.flush()
-        os.fsync(file.fileno())
     return n_prompts

@@ -75,7 +75,7 @@ def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], sett
     metadata = {METADATA_KEY: json.dumps(described)}
     table = pa.Table.from_pylist(list(together.values()), schema=evaluation_schema().with_metadata(metadata))
     path = Path(folder) / EVALUATION
-    with writing(path) as temporary:
+    with writing(path, durable=True) as temporary:
         pq.write_table(table, temporary, compression="zstd")
     return path
 

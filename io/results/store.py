@@ -21,7 +21,7 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlight.io.files import not_written
+from promptlight.io.files import writing
 from promptlight.io.results.digits import Scores
 from promptlight.io.results.schema import (
     READABLE,
@@ -283,18 +283,8 @@ def _refuse_foreign(folder: Path) -> None:
 
 def write_table(table: pa.Table, path: Path) -> None:
     """Write a Parquet file so that it appears whole or not at all, and is on disk when this returns."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise not_written(path, error) from error
+    with writing(path, durable=True) as temporary, temporary.open("wb") as file:  # whose name need not be UTF-8
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
 
 
 def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
@@ -314,14 +304,6 @@ def _find_leaves(path: str, type_: pa.DataType) -> Iterator[str]:
             yield from _find_leaves(f"{path}.{field.name}", field.type)
     else:
         yield path
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _remove(path: Path) -> None:

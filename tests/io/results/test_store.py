@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from promptlight.io.results import store
+from promptlight.io import files
 from promptlight.io.results.digits import Scores, round_to_half
 from promptlight.io.results.schema import SCHEMA_VERSION
 from promptlight.io.results.store import ResultsWriter, find_result, find_shards, read_metadata, read_results
@@ -255,6 +255,7 @@ def test_a_kill_before_the_rename_leaves_a_readable_folder(tmp_path: Path, monke
     write(tmp_path, analysis("a"))
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", die)
+        patch.setattr(Path, "unlink", lambda *_, **__: None)  # who is killed does not clean up
         with pytest.raises(Killed):
             write(tmp_path, analysis("b"))
     assert [path.name for path in tmp_path.glob(".part-*")] == [".part-00001.parquet.tmp"]  # as a kill leaves it
@@ -324,12 +325,16 @@ def test_the_shard_after_number_99999_comes_after_it(tmp_path: Path) -> None:
 def test_a_shard_whose_rename_could_not_be_synced_is_not_written_twice(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: Path) -> None:
-        raise OSError(5, os.strerror(5))
+    sync = files._sync
+
+    def fail(path: Path) -> None:
+        if path.is_dir():
+            raise OSError(5, os.strerror(5))
+        sync(path)
 
     with open_writer(tmp_path, flush_every=1) as writer:
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_sync_folder", fail)
+            patch.setattr(files, "_sync", fail)
             with pytest.raises(OutputError, match=r"part-00000\.parquet: could not be written"):
                 writer.add(analysis("a"))
         writer.add(analysis("b"))
