@@ -42,8 +42,8 @@ class PromptReader:
 
     A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
     blank lines that the latest loop has skipped so far. No two records have the same id: the second one is set aside
-    under another. Iterating raises InputError for a source that can't be read or that has no records, and with
-    ``strict`` for the first record that can't be used.
+    under another. Iterating raises InputError for a source that can't be read or that has no records, with ``strict``
+    for the first record that can't be used, and behind the last record if the selection asks for some that are not there.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class PromptReader:
         ]
 
     def __iter__(self) -> Iterator[Prompt | SetAside]:
-        chosen = filter(self._is_wanted, self._read())
+        chosen = self._require_wanted(filter(self._is_wanted, self._read()))
         yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
 
     def without_strictness(self) -> PromptReader:
@@ -89,19 +89,12 @@ class PromptReader:
     def count(self) -> int:
         """How many records there are. Raises InputError as iterating does, or if a wanted id or value is not there."""
         wanted = self.selection
-        if not (wanted.ids or wanted.conditions):
-            counts = [sum(1 for _, row in read_rows(source, path) if row) for source, path in self._paths]
-            if 0 in counts:
-                raise _no_prompts(self.sources[counts.index(0)])
-            return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
-        ids = {record.id for record in filter(self._is_wanted, self._read())}
-        if missing := [id for id in wanted.ids if id not in ids]:
-            found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
-            raise InputError(_name(self.sources), None, f"{found}; check --id and --where")
-        if not ids:
-            asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
-            raise InputError(_name(self.sources), None, f"expected records with {asked}, found none; check --where")
-        return min(len(ids), wanted.sample or len(ids))
+        if wanted.ids or wanted.conditions:
+            return sum(1 for _ in self)
+        counts = [sum(1 for _, row in read_rows(source, path) if row) for source, path in self._paths]
+        if 0 in counts:
+            raise _no_prompts(self.sources[counts.index(0)])
+        return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
 
     def _read(self) -> Iterator[Prompt | SetAside]:
         """All records up to the limit."""
@@ -128,6 +121,20 @@ class PromptReader:
         if isinstance(record, SetAside):
             return not self.selection.ids or record.id in self.selection.ids
         return matches(record, self.selection.ids, self.selection.conditions)
+
+    def _require_wanted(self, records: Iterator[Prompt | SetAside]) -> Iterator[Prompt | SetAside]:
+        """The same records; raises InputError after the last one if an id was not there, or none had the values."""
+        wanted, missing, n_found = self.selection, dict.fromkeys(self.selection.ids), 0
+        for record in records:
+            missing.pop(record.id, None)
+            n_found += 1
+            yield record
+        if missing:
+            found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
+            raise InputError(_name(self.sources), None, f"{found}; check --id and --where")
+        if wanted.conditions and not n_found:
+            asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
+            raise InputError(_name(self.sources), None, f"expected records with {asked}, found none; check --where")
 
     def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
         """So many of them, each as likely as any other, in their order."""

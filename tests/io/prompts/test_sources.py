@@ -474,8 +474,11 @@ def test_a_sample_is_the_seeds_in_order_and_fair(tmp_path: Path) -> None:
     [({"ids": ["a", "z"]}, "found no z"), ({"conditions": [("source", "none")]}, "source=none, found none")],
 )
 def test_what_is_asked_for_and_missing_is_said(tmp_path: Path, wanted: dict[str, Any], reason: str) -> None:
+    """By one loop over the records, which has handed out all that are there."""
+    found: list[str] = []
     with pytest.raises(InputError, match=reason):
-        PromptReader(save(tmp_path / "p.jsonl"), selection=Selection(**wanted)).count()
+        found.extend(record.id for record in PromptReader(save(tmp_path / "p.jsonl"), selection=Selection(**wanted)))
+    assert found == (["a"] if "ids" in wanted else [])
 
 
 def test_what_cannot_be_used_is_reported_unless_others_were_asked_for(tmp_path: Path) -> None:
