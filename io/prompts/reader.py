@@ -43,7 +43,7 @@ class PromptReader:
     A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
     blank lines that the latest loop has skipped so far. No two records have the same id: the second one is set aside
     under another. Iterating raises InputError for a source that can't be read or that has no records, with ``strict``
-    for the first record that can't be used, and behind the last record if the selection asks for some that are not there.
+    for the first record that can't be used, and after the last record if the selection asks for some that are missing.
     """
 
     def __init__(
