@@ -1,4 +1,4 @@
-"""Methods that take source spans away and see what the model makes of the rest.
+"""Ablation methods: remove source spans and measure how the model's predictions change.
 
 Does not know: gradients, loaded models, generation.
 """

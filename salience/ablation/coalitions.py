@@ -1,7 +1,7 @@
-"""Which spans stay: the ablations that each ablation method asks for.
+"""Choose which spans to keep: the ablations that each method needs.
 
-A *coalition* is a set of spans that are kept, a row of bool [n, S]. Everything random comes from the generator that is
-passed in. Nothing here knows what a coalition is worth.
+A *coalition* is a set of spans that are kept, a row of bool [n, S]. All randomness comes from the generator that is
+passed in. Nothing here knows a coalition's value.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from promptlight.salience.statistics import BoolArray, WideArray
 
 
 def start_stream(seed: int, name: str) -> np.random.Generator:
-    """A stream of random numbers of a prompt's own, as in ``sampling.py``: neighbours change nothing."""
+    """A random generator for one prompt, as in ``decoder/sampling.py``: other prompts of the batch change nothing."""
     return np.random.default_rng(random.Random(f"{seed} {name}").getrandbits(128))
 
 
@@ -27,7 +27,7 @@ def leave_one_out(n_spans: int) -> BoolArray:
 
 
 def enumerate_all(n_spans: int) -> BoolArray:
-    """All coalitions, [2**S, S]; the row's number in binary says who is in, the first span is its lowest digit."""
+    """All coalitions, [2**S, S]; the bits of a row's number say which spans it keeps, the first span is the lowest bit."""
     return (np.arange(2**n_spans)[:, None] >> np.arange(n_spans) & 1).astype(np.bool_)
 
 
@@ -37,15 +37,15 @@ def draw_halves(n: int, n_spans: int, stream: np.random.Generator) -> BoolArray:
 
 
 def draw_sizes_evenly(n: int, n_spans: int, stream: np.random.Generator) -> BoolArray:
-    """1 to S spans removed, each number equally likely, as LIME draws texts, [n, S]."""
+    """1 to S spans are removed, each number equally likely, as LIME samples texts, [n, S]."""
     return _draw_subsets(n_spans - stream.integers(1, n_spans + 1, n), n_spans, stream)
 
 
 def draw_pairs(n_pairs: int, n_spans: int, stream: np.random.Generator) -> BoolArray:
     """Coalitions from the Shapley kernel, each followed by its complement, [2 x pairs, S]; at least two spans.
 
-    The chance of a coalition of k spans, as a whole, is as 1 / (k (S - k)): Lundberg and Lee's kernel
-    (arXiv:1705.07874). Pairs are Covert and Lee's (arXiv:2012.01536).
+    The probability of size k is proportional to 1 / (k (S - k)): Lundberg and Lee's kernel (arXiv:1705.07874). Pairs
+    follow Covert and Lee (arXiv:2012.01536).
     """
     sizes = np.arange(1, n_spans)
     drawn = _draw_subsets(stream.choice(sizes, n_pairs, p=kernel_sizes(n_spans)[1:-1]), n_spans, stream)
@@ -64,17 +64,18 @@ def join_in_order(order: NDArray[np.intp]) -> BoolArray:
 
 
 def kernel_sizes(n_spans: int) -> WideArray:
-    """The Shapley kernel's probability of each size 0..S, [S + 1]; none of none and of all, which have no weight."""
+    """The Shapley kernel's probability of each size 0..S, [S + 1]; sizes 0 and S have probability 0."""
     sizes = np.arange(1, n_spans)
     weights = 1 / (sizes * (n_spans - sizes))
     return np.concatenate([[0.0], weights / weights.sum(), [0.0]])
 
 
 def kernel_weights(kept: BoolArray, columns: Sequence[int]) -> WideArray:
-    """What turns coalitions of all S spans, drawn from the kernel, into a sample of the kernel of some spans, [n].
+    """Importance weights that turn coalitions drawn from the kernel of all S spans into a sample for some of them, [n].
 
-    A target's sources are only the spans before it; the others change nothing. A coalition's weight is its chance
-    under the kernel of the m ``columns`` alone, over the chance that a draw among all S holds just as many of them.
+    A target's sources are only the spans before it; the others change nothing. A coalition's weight is the probability
+    of its size under the kernel of the m ``columns`` alone, divided by the probability that a draw from the kernel of
+    all S spans has that many of them.
     """
     n_spans, m = kept.shape[1], len(columns)
     sizes = kept[:, columns].sum(axis=1)

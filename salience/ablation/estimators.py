@@ -1,11 +1,11 @@
-"""Occlusion, LIME, Shapley values and surrogate models of any game: from what coalitions are worth to scores.
+"""Occlusion, LIME, Shapley values and surrogate models of any game: compute scores from the values of coalitions.
 
-A game is a function: ``value_of(kept)`` says for coalitions, bool [n, S], what they are worth for each target,
-float64 [n, targets]. Nothing here knows a model or a text. ``sources`` [targets, S] says which spans a target can be
-because of; the others must not change what a coalition is worth for it, and their scores are 0.
+A game is a function: ``value_of(kept)`` gives the value of each coalition for each target, bool [n, S] -> float64
+[n, targets]. Nothing here knows a model or a text. ``sources`` [targets, S] says which spans can influence a target;
+the others must not change the value of a coalition for it, and their scores are 0.
 
-Positive means that the span raises the value. Standard errors say how far scores would move with other draws; they say
-nothing about how well the method describes the game.
+A positive score means that the span raises the value. Standard errors say how much scores vary between random draws;
+they say nothing about how well the method describes the game.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from promptlight.salience.statistics import BoolArray, WideArray
 
 ValueOf = Callable[[BoolArray], WideArray]
 
-LIME_WIDTH = 0.25  # of the kernel over cosine distances; 25 of 100 in the authors' code
+LIME_WIDTH = 0.25  # kernel width for cosine distances; the authors' code uses 25 for distances times 100
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Scores [targets, S] and their standard errors, None where nothing was drawn; the value of all spans and of none.
+    """Scores [targets, S], their standard errors (None if nothing was sampled), and the values of all spans and none.
 
-    ``n_values`` counts the coalitions that were valued.
+    ``n_values`` counts the coalitions that were evaluated.
     """
 
     scores: WideArray
@@ -50,7 +50,7 @@ class Estimate:
 
 
 class Game:
-    """Values each coalition once, however often it is asked for; starts with all spans and none."""
+    """Evaluates each coalition once and caches its value; starts with all spans and none."""
 
     def __init__(self, value_of: ValueOf, sources: BoolArray) -> None:
         self.sources = sources
@@ -69,30 +69,30 @@ class Game:
         return np.stack([self._known[key] for key in keys])
 
     def groups(self) -> Iterator[tuple[list[int], list[int]]]:
-        """Targets that have the same sources, and those sources; targets without any are left out."""
+        """Group targets that have the same sources, and give those sources; targets without sources are left out."""
         patterns, numbers = np.unique(self.sources, axis=0, return_inverse=True)
         for number, pattern in enumerate(patterns):
             if pattern.any():
                 yield np.flatnonzero(numbers.ravel() == number).tolist(), np.flatnonzero(pattern).tolist()
 
     def estimate(self, scores: WideArray, errors: WideArray | None) -> Estimate:
-        """A result for these scores [targets, S]."""
+        """Make the result for these scores [targets, S]."""
         scores = np.where(self.sources, scores, 0)
         errors = None if errors is None else np.where(self.sources, errors, 0)
         return Estimate(scores, errors, self.full, self.empty, len(self._known))
 
 
 def estimate_occlusion(game: Game) -> Estimate:
-    """What is lost when a span alone is removed: v(all) - v(all but s) (Zeiler and Fergus, arXiv:1311.2901)."""
+    """The value lost when one span is removed: v(all) - v(all but s) (Zeiler and Fergus, arXiv:1311.2901)."""
     return game.estimate((game.full - game.values(leave_one_out(game.n_spans))).T, None)
 
 
 def estimate_lime(game: Game, n_ablations: int, stream: np.random.Generator, *, ridge: float = 1.0) -> Estimate:
-    """LIME (Ribeiro et al., arXiv:1602.04938), with the choices that its authors' code makes for text.
+    """LIME (Ribeiro et al., arXiv:1602.04938), with the choices of its authors' code for text.
 
-    1 to S spans are removed at random; a coalition with the share k of a target's sources weighs
-    sqrt(exp(-(1 - sqrt(k))**2 / 0.25**2)); the scores are the coefficients of a ridge regression (penalty ``ridge``,
-    none on the intercept) of the values, the value of all spans among them.
+    1 to S spans are removed at random. A coalition that keeps the share k of a target's sources has weight
+    sqrt(exp(-(1 - sqrt(k))**2 / 0.25**2)). The scores are the coefficients of a ridge regression (penalty ``ridge``,
+    none on the intercept) of the values, including the value of all spans.
     """
     n_spans = game.n_spans
     kept = np.concatenate([np.ones((1, n_spans), dtype=np.bool_), draw_sizes_evenly(n_ablations, n_spans, stream)])
@@ -114,7 +114,7 @@ def estimate_lime(game: Game, n_ablations: int, stream: np.random.Generator, *, 
 def estimate_surrogate(game: Game, n_ablations: int, stream: np.random.Generator, penalty: WideArray) -> Estimate:
     """ContextCite (Cohen-Wang et al., arXiv:2409.00729): a sparse linear model of the values of random coalitions.
 
-    Each span is kept with probability 1/2; the scores are the lasso's coefficients, with a ``penalty`` [targets] each.
+    Each span is kept with probability 1/2; the scores are the coefficients of a lasso, with a ``penalty`` [targets].
     """
     kept = draw_halves(n_ablations, game.n_spans, stream)
     scores, errors = fit_lasso(kept.astype(np.float64), game.values(kept), penalty, game.sources, stream)
@@ -124,9 +124,9 @@ def estimate_surrogate(game: Game, n_ablations: int, stream: np.random.Generator
 def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.Generator) -> Estimate:
     """Kernel SHAP (Lundberg and Lee, arXiv:1705.07874) with paired sampling (Covert and Lee, arXiv:2012.01536).
 
-    Least squares over coalitions drawn from the Shapley kernel, such that the scores add up to v(all) - v(none). All
-    coalitions are taken where there are no more of them than ``n_ablations``, and the result is exact. Raises
-    TooFewAblationsError where the regression has too few of them.
+    Least squares over coalitions drawn from the Shapley kernel, with scores constrained to add up to v(all) - v(none).
+    If there are at most ``n_ablations`` coalitions, all are used and the result is exact. Raises TooFewAblationsError
+    if there are too few ablations for the regression.
     """
     if can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
@@ -143,7 +143,7 @@ def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.G
         worth = (game.full - game.empty)[rows]
         even = np.repeat(worth[:, None] / len(columns), len(columns), axis=1)
         scores[np.ix_(rows, columns)] = even
-        if len(columns) > 1:  # all that is left is how far they are from even, which adds up to nothing
+        if len(columns) > 1:  # fit the deviations from an even split, which add up to zero
             basis = sum_zero_basis(len(columns))
             part = kept[:, columns].astype(np.float64)
             weights = kernel_weights(kept, columns)
@@ -158,13 +158,13 @@ def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.G
 def estimate_shapley_by_orders(game: Game, n_ablations: int, stream: np.random.Generator) -> Estimate:
     """Shapley values as means over random orders in which spans join (Castro et al. 2009).
 
-    A span's score is the mean of what it adds to those before it; the standard error is that of the mean. All
-    coalitions are taken where there are no more of them than ``n_ablations``. Raises TooFewAblationsError where not
-    even two orders can be followed.
+    A span's score is the mean of what it adds to the spans before it; the standard error is that of the mean. If there
+    are at most ``n_ablations`` coalitions, all are used and the result is exact. Raises TooFewAblationsError if the
+    ablations do not suffice for two orders.
     """
     if can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
-    n_orders = n_ablations // (game.n_spans - 1)  # the values of all and of none are known
+    n_orders = n_ablations // (game.n_spans - 1)  # the values of all spans and of none are known
     if n_orders < 2:
         raise TooFewAblationsError(
             f"expected at least {2 * game.n_spans - 2} ablations to follow two orders of {game.n_spans} source spans,"
@@ -179,7 +179,7 @@ def estimate_shapley_by_orders(game: Game, n_ablations: int, stream: np.random.G
 
 
 def check_rank(design: WideArray, n_ablations: int) -> None:
-    """Raise TooFewAblationsError where coalitions don't tell some spans apart: a fit would make up their scores."""
+    """Raise TooFewAblationsError if the coalitions can't tell some spans apart: their scores would be arbitrary."""
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise TooFewAblationsError(
             f"{n_ablations} ablations happen to leave some source spans undistinguished: ask for more, or take another"
@@ -188,12 +188,12 @@ def check_rank(design: WideArray, n_ablations: int) -> None:
 
 
 def can_enumerate(game: Game, n_ablations: int) -> bool:
-    """Whether all coalitions, without all and none, are at most ``n_ablations``."""
+    """Whether there are at most ``n_ablations`` coalitions, not counting all spans and none."""
     return game.n_spans < 2 or (game.n_spans < 60 and 2**game.n_spans - 2 <= n_ablations)
 
 
 def enumerate_shapley(game: Game) -> Estimate:
-    """Shapley values from every coalition: those of k spans without s weigh k! (S - k - 1)! / S! in what s adds."""
+    """Exact Shapley values: a coalition of k spans without s has weight k! (S - k - 1)! / S! in the score of s."""
     n_spans = game.n_spans
     kept = enumerate_all(n_spans)
     values = game.values(kept)

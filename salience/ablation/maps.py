@@ -1,8 +1,8 @@
-"""Salience by taking spans away, for all targets of a completion and in the form in which maps are kept.
+"""Compute salience maps by ablation, for all targets of a completion.
 
-The spans that are taken away are of one granularity; each one's score is spread evenly over its tokens, so that sums
-over that granularity are the method's numbers. Targets are the completion's tokens and its spans of every granularity
-that is asked for; one forward per ablation serves them all.
+The removed spans are of one granularity. Each span's score is spread evenly over its tokens, so that sums over that
+granularity are the method's scores. Targets are the completion's tokens and its spans of every requested granularity;
+one forward per ablation serves them all.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ def explain_by_ablation(
     *,
     unit: Granularity = Granularity.TOKEN,
 ) -> SalienceMap:
-    """A map by one of the ablation methods. Raises TooFewAblationsError.
+    """Compute the map of one ablation method. Raises TooFewAblationsError.
 
-    ``unit`` other than TOKEN leaves all targets but those of that granularity out. A target's first token is left out
-    where nothing predicts it.
+    With a ``unit`` other than TOKEN, only spans of that granularity are targets. A target never includes the text's
+    first token, which nothing predicts.
     """
     targets = list_target_ranges(completion, segmentations, unit)
     sources = segmentations.get(options.sources) or segment(completion, options.sources)
@@ -66,7 +66,7 @@ def explain_by_ablation(
 def list_target_ranges(
     completion: Completion, segmentations: Mapping[Granularity, Segmentation], unit: Granularity
 ) -> dict[Granularity, list[tuple[int, int]]]:
-    """The ranges of tokens that each granularity's target spans are, in order."""
+    """The token ranges of each granularity's target spans, in order."""
     first = completion.n_prompt_tokens
     spans = {
         name: [(max(start, 1), stop) for start, stop in (cut.ranges()[number] for number in cut.spans_from(first))]
@@ -80,6 +80,6 @@ def list_target_ranges(
 
 
 def split_rows(rows: FloatArray, targets: Mapping[Granularity, list[tuple[int, int]]]) -> list[FloatArray]:
-    """The rows of each granularity's targets: [all targets, T] -> for each [targets, T]."""
+    """Split rows by granularity: [all targets, T] -> [targets, T] for each."""
     stops = np.cumsum([len(places) for places in targets.values()])
     return np.split(rows, stops[:-1])

@@ -1,7 +1,7 @@
-"""Linear fits to what ablations are worth: weighted ridge and lasso, each with standard errors.
+"""Fit linear models to the values of ablations: weighted ridge and lasso, each with standard errors.
 
-Written out in numpy: captum, which has LIME and Kernel SHAP, needs matplotlib to be imported at all and scikit-learn
-(with scipy) to fit, and it explains one target at a time.
+This is plain numpy, because captum, which has LIME and Kernel SHAP, needs matplotlib to import and scikit-learn (with
+scipy) to fit, and explains one target at a time.
 
 Shapes: n ablations, k columns of the design, t targets that share it.
 """
@@ -23,15 +23,15 @@ def fit_ridge(
     """Coefficients [k, t] and the covariance of their estimate [k, k, t].
 
     Minimises sum_i w_i (y_i - x_i b)^2 + sum_j penalty_j b_j^2 for design [n, k], values [n, t], weights [n],
-    penalty [k]. The covariance is the jackknife's (the sandwich CR3 of Bell and McCaffrey 2002): it holds where the
-    linear model does not. ``together`` consecutive rows were drawn as one, and n is a multiple of it.
+    penalty [k]. The covariance is the jackknife's (the sandwich CR3 of Bell and McCaffrey 2002), which is valid even if
+    the linear model is wrong. ``together`` consecutive rows were drawn jointly, and n is a multiple of it.
     """
     scaled, wanted = design * np.sqrt(weights)[:, None], values * np.sqrt(weights)[:, None]
     inverse = np.linalg.inv(scaled.T @ scaled + np.diag(penalty))
     coefficients = inverse @ (scaled.T @ wanted)
     groups = scaled.reshape(-1, together, scaled.shape[1])  # [g, together, k]
     residuals = (wanted - scaled @ coefficients).reshape(-1, together, wanted.shape[1])
-    # what each group would be off by, had it been left out of the fit
+    # how the coefficients would change if each group were left out of the fit
     left = np.eye(together) * (1 + 1e-9) - groups @ inverse @ groups.transpose(0, 2, 1)
     pulls = inverse @ groups.transpose(0, 2, 1) @ np.linalg.solve(left, residuals)  # [g, k, t]
     n_groups = len(groups)
@@ -44,8 +44,8 @@ def fit_lasso(
     """Coefficients [t, k] and their standard errors [t, k].
 
     Minimises sum_i (y_i - a - x_i b)^2 / 2n + penalty sum_j sd_j |b_j|: each target has its penalty [t] and its
-    allowed columns [t, k], and columns are penalised in units of their standard deviation, as if they had been
-    standardised. The standard error is the spread over ``N_RESAMPLES`` bootstrap samples of the ablations.
+    allowed columns [t, k]. Columns are penalised in units of their standard deviation, as if standardised. The standard
+    error is the standard deviation over ``N_RESAMPLES`` bootstrap samples of the ablations.
     """
     n = len(design)
     (coefficients,) = _fit_samples(design, values, penalty, allowed, np.full((1, n), 1 / n))
@@ -74,10 +74,11 @@ def _second_moments(design: WideArray, values: WideArray, share: WideArray) -> t
 
 
 def descend_coordinates(gram: WideArray, cross: WideArray, penalty: WideArray, free: NDArray[np.bool_]) -> WideArray:
-    """The minimum of b G b / 2 - c b + penalty |b|_1, where only ``free`` columns may be other than zero: [m, t, k].
+    """Minimise b G b / 2 - c b + penalty |b|_1 over the ``free`` columns, with the others 0: [m, t, k].
 
-    One column after the other, until nothing moves (Friedman et al. 2007, "Pathwise coordinate optimization"). m
-    problems with G = ``gram`` [m, k, k], 1 on the diagonal of what is free, c = ``cross`` [m, t, k], ``penalty`` [t].
+    Update one column after the other until nothing moves (Friedman et al. 2007, "Pathwise coordinate optimization").
+    The m problems have G = ``gram`` [m, k, k], with 1 on the diagonal of free columns, c = ``cross`` [m, t, k] and
+    ``penalty`` [t].
     """
     coefficients = np.zeros_like(cross)
     free = np.broadcast_to(free, cross.shape)

@@ -1,13 +1,13 @@
-"""Ablation methods: the salience of a source span is what changes when it is taken away.
+"""Ablation methods: the salience of a source span is the change in the target when the span is removed.
 
 The method in steps:
- 1. players are the source spans that hold a token that may be removed and lie before some target (``find_players``);
- 2. a game values coalitions of kept players by the objective of each target (``ablation.py``);
- 3. an estimator asks for coalitions and turns their values into scores (``estimators.py``).
+ 1. Players are the source spans that have a removable token and lie before some target (``find_removable``).
+ 2. A game gives each coalition of kept players a value, the objective of each target (``forward.py``).
+ 3. An estimator chooses coalitions and turns their values into scores (``estimators.py``).
 
-Special tokens, <bos> and a chat's marks, are never removed, nor is the text's first token, before which nothing could
-predict what follows. A span's score is positive if the span raised the target. ``docs/ablation.md`` has what each
-method costs and when to take it.
+Special tokens (<bos> and a chat's marks) are never removed, nor is the text's first token, since something has to
+predict the next one. A span's score is positive if the span raised the target. ``docs/ablation.md`` says what each
+method costs and when to use it.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class AblationResult:
 
     ``scores`` and ``standard_errors`` are in the objective's unit, nats for log-probabilities. A source that can't be
     removed, or does not lie wholly before the target, scores 0. ``standard_errors`` is None for ``occlusion``, which
-    draws nothing, and 0 for Shapley values from all coalitions. ``n_forwards`` counts the ablations that were scored.
+    does not sample, and 0 for Shapley values from all coalitions. ``n_forwards`` counts the ablations that were scored.
     """
 
     scores: FloatArray  # [targets, S]
@@ -63,9 +63,9 @@ def compute_ablation_scores(
 ) -> AblationResult:
     """Score every source span for every target, a range of tokens; one forward per ablation serves all targets.
 
-    ``batch`` overrides the planned number of ablations that go together; it changes speed and memory. What is drawn
-    depends on the seed and the prompt's id alone. Raises UsageError for methods of another family, for targets that
-    are empty, begin the text or leave it, and for too few ablations.
+    ``batch`` overrides the planned number of ablations per batch; it changes speed and memory. Random draws depend on
+    the seed and the prompt's id alone. Raises UsageError if the method is not an ablation method, if a target is empty,
+    starts the text or exceeds it, or if there are too few ablations.
     """
     options = options or AblationOptions()
     if method not in ABLATION_METHODS:
@@ -96,7 +96,7 @@ def compute_ablation_scores(
 
 
 def find_removable(completion: Completion, sources: Segmentation) -> BoolArray:
-    """Which tokens go when a span does, [S, T]: all of its own but special ones and the text's first."""
+    """Which tokens to remove with each span, [S, T]: all of its tokens except special ones and the text's first."""
     places = np.arange(len(completion.tokens))
     may_go = np.array([token.role is not Role.SPECIAL for token in completion.tokens]) & (places > 0)
     bounds = np.array(sources.bounds)
@@ -104,7 +104,7 @@ def find_removable(completion: Completion, sources: Segmentation) -> BoolArray:
 
 
 def check_targets(completion: Completion, targets: Sequence[tuple[int, int]]) -> None:
-    """Raise UsageError unless each target is a range of tokens with one before it."""
+    """Raise UsageError unless each target is a range of tokens with at least one token before it."""
     n_tokens = len(completion.tokens)
     if not targets:
         raise UsageError("expected a target, found none: there is nothing to explain")
@@ -119,9 +119,9 @@ def log_odds(log_probs: WideArray) -> WideArray:
 
 
 def spread_over_tokens(scores: FloatArray, sources: Segmentation, n_tokens: int) -> FloatArray:
-    """Each source span's score in equal parts over its tokens: [targets, S] -> [targets, T].
+    """Spread each source span's score evenly over its tokens: [targets, S] -> [targets, T].
 
-    Added up over a span again it is the span's score; over finer spans it says no more than the span's did.
+    The sum over a span is the span's score again; scores of finer spans add no information.
     """
     widths = np.diff(sources.bounds)
     assert widths.sum() == n_tokens
@@ -131,7 +131,7 @@ def spread_over_tokens(scores: FloatArray, sources: Segmentation, n_tokens: int)
 def _estimate(
     game: Game, method: Method, options: AblationOptions, lengths: WideArray, stream: np.random.Generator
 ) -> Estimate:
-    """Let the method's estimator play the game; with no players there is nothing to draw."""
+    """Run the method's estimator on the game; without players, all scores are 0."""
     if game.n_spans == 0:
         nothing = np.zeros(game.sources.shape)
         return game.estimate(nothing, None if method is Method.OCCLUSION else nothing)
@@ -147,7 +147,7 @@ def _estimate(
 
 
 def _spread_players(estimate: Estimate, players: np.ndarray, n_spans: int) -> AblationResult:
-    """Back from players to all spans of the segmentation."""
+    """Expand scores of players to all spans of the segmentation."""
 
     def widen(values: WideArray) -> FloatArray:
         wide = np.zeros((len(values), n_spans), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Prompts whose responsible lines are known, and how often each method finds them.
+"""Prompts with known causes, and how often each method finds them.
 
 Does not know: any model but the bundled one.
 """

@@ -1,19 +1,19 @@
-"""Prompts for the demo model of which it is known, by editing, which lines its answer depends on.
+"""Find prompts for the demo model with known causes: lines whose edit changes the answer.
 
-Four kinds of cause, each found the same way: a line is edited, the model answers anew, and the line is a cause if the
-recommendation changes. All prompts are drawn by ``demo/recipes.py`` from a seed, of dishes and dislikes that training
-held out. The target is the recommendation's own words, without its label.
+There are four kinds of cause, all found the same way: edit a line, let the model answer again, and call the line a
+cause if the recommendation changes. ``demo/recipes.py`` draws all prompts from a seed, with dishes and dislikes that
+training held out. The target is the text of the recommendation without its label.
 
- - RECOMMENDATIONS: the recommendation is copied from an example. Candidates are the examples' Recommendation lines,
-   each edited to a phrase that the prompt has not; kept are prompts in which exactly one changes the answer, and no
-   other example has the same words.
- - TWINS: the same where another example has the same words, but changing it changes nothing: which of two equal lines
-   was read can't be told by what it says.
- - PRINCIPLES: the answer takes two lines together, the principle about dietary restrictions and the guest's "Can't
-   eat". Kept are prompts in which editing either changes the answer.
- - HOPS: the guest's dislike decides what the model's own analysis says, and the analysis decides the recommendation.
-   Kept are prompts in which another dislike, of nothing in the dish, changes the answer. Salience is computed with the
-   analysis as it was written, so that it can see the second hop only.
+ - RECOMMENDATIONS: the model copies the recommendation from an example. Candidates are the examples' Recommendation
+   lines, each edited to a phrase that is not in the prompt. A prompt is kept if exactly one edit changes the answer and
+   no other example has the same recommendation.
+ - TWINS: as above, but another example has the same recommendation, and editing that one changes nothing. So the text
+   of the two lines does not tell which one the model read.
+ - PRINCIPLES: the answer needs two lines together, the principle about dietary restrictions and the guest's "Can't
+   eat". A prompt is kept if editing either changes the answer.
+ - HOPS: the guest's dislike decides the model's own analysis, and the analysis decides the recommendation. A prompt is
+   kept if another dislike, of nothing in the dish, changes the answer. Salience is computed with the analysis as
+   written, so it can only see the second hop.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from promptlight.salience.types import Benchmark, Completion, Granularity, Promp
 LABEL = "Recommendation:"
 DISLIKES = "Taste-dislikes:"
 AT_ONCE = 25  # prompts that are completed together
-MOST_DRAWN = 20  # prompts per case that is wanted, before it is given up
+MOST_DRAWN = 20  # prompts per requested case before giving up
 
 
 TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)
@@ -51,9 +51,9 @@ TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)
 
 @dataclass(frozen=True, kw_only=True)
 class KnownCause:
-    """A completion, its target as a range of tokens, and line numbers: those that might be causes, and those that are.
+    """A completion, its target as a range of tokens, and the lines that might be causes and those that are.
 
-    Numbers are those of the completion's LINE segmentation.
+    Lines are numbers of the completion's LINE segmentation.
     """
 
     completion: Completion
@@ -64,14 +64,14 @@ class KnownCause:
 
 @dataclass(frozen=True, kw_only=True)
 class Edit:
-    """An edited prompt, and where the line stands in the unedited text that the edit is of."""
+    """An edited prompt, and the position of the edited line in the original text."""
 
     place: int
     prompt: RestaurantPrompt
 
 
 def find_known_causes(model: Model, benchmark: Benchmark, n_prompts: int, *, seed: int = 0) -> Iterator[KnownCause]:
-    """``n_prompts`` cases, always the same for a seed. Raises UsageError if the model answers too few as it should."""
+    """Find ``n_prompts`` cases, always the same for a seed. Raises UsageError if too few answers are usable."""
     rng = random.Random(f"{benchmark} {seed}")
     n_found = n_drawn = 0
     while n_found < n_prompts:
@@ -96,7 +96,7 @@ def _draw(rng: random.Random, benchmark: Benchmark) -> RestaurantPrompt:
 def _check_batch(
     model: Model, benchmark: Benchmark, prompts: Sequence[RestaurantPrompt], rng: random.Random
 ) -> Iterator[KnownCause]:
-    """The cases among some prompts: all are answered, then all their edits."""
+    """Answer all these prompts, then all their edits, and yield the cases."""
     answers = answer_all(model, [prompt.text() for prompt in prompts])
     edits = [list(_list_edits(prompt, benchmark, rng)) for prompt in prompts]
     edited = iter(answer_all(model, [edit.prompt.text() for some in edits for edit in some]))
@@ -121,7 +121,7 @@ def has_twin(case: KnownCause) -> bool:
 
 
 def answer_all(model: Model, texts: Sequence[str]) -> list[Completion]:
-    """What the model writes after each text."""
+    """The model's completion of each text."""
     answers: list[Completion] = []
     for start in range(0, len(texts), AT_ONCE):
         batch = [Prompt(id=str(number), text=text) for number, text in enumerate(texts[start : start + AT_ONCE])]
@@ -133,13 +133,13 @@ def answer_all(model: Model, texts: Sequence[str]) -> list[Completion]:
 
 
 def read_recommendation(completion: Completion) -> str | None:
-    """The recommendation that was written; None for a completion of another form."""
+    """Read the recommendation from a completion; None if it has another form."""
     _, label, words = completion.completion_text.partition(f"\n{LABEL} ")
     return words.strip() or None if label else None
 
 
 def build_case(completion: Completion, candidates: Sequence[int], causes: Sequence[int]) -> KnownCause:
-    """A case from the places, in characters, of the lines."""
+    """Build a case from character positions in its lines."""
     lines = describe_spans(completion, segment(completion, Granularity.LINE))
     start = completion.text.rindex(f"{LABEL} ") + len(LABEL)
     first = next(at for at, token in enumerate(completion.tokens) if token.start >= start and token.stop > token.start)
@@ -172,7 +172,7 @@ def _list_edits(prompt: RestaurantPrompt, benchmark: Benchmark, rng: random.Rand
 
 
 def _edit_recommendations(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Edit]:
-    """Each example's recommendation, one after the other, becomes a phrase that the prompt has not."""
+    """Replace each example's recommendation, one at a time, with a phrase that is not in the prompt."""
     text, place = prompt.text(), 0
     known = sorted({phrase for phrases in RECOMMENDATIONS.values() for phrase in phrases})
     for number, shot in enumerate(prompt.shots):
@@ -188,7 +188,7 @@ def _with_shot(prompt: RestaurantPrompt, number: int, shot: Case) -> RestaurantP
 
 
 def _edit_principle(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Edit]:
-    """The principle about restrictions becomes one about something else."""
+    """Replace the principle about restrictions with an unrelated one."""
     for number, line in enumerate(prompt.principles):
         if line in RESTRICTION_PRINCIPLES:
             other = rng.choice([one for one in OTHER_PRINCIPLES if one not in prompt.principles])
@@ -198,14 +198,14 @@ def _edit_principle(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Ed
 
 
 def _edit_restriction(prompt: RestaurantPrompt) -> Iterator[Edit]:
-    """The guest who can't eat something only doesn't like it."""
+    """Turn the guest's "Can't eat" into "Don't like"."""
     if prompt.query.cannot_eat:
         dislikes = prompt.query.dislikes.replace("Can't eat", "Don't like")
         yield _with_dislikes(prompt, dislikes)
 
 
 def _edit_dislike(prompt: RestaurantPrompt, rng: random.Random) -> Edit:
-    """The guest dislikes something that is not in the dish."""
+    """Replace the guest's dislike with something that is not in the dish."""
     others = [name for name in INGREDIENTS if name not in DISHES[prompt.query.dish][0]]
     verb = " ".join(prompt.query.dislikes.split(" ")[:2])
     return _with_dislikes(prompt, f"{verb} {rng.choice(others)}")

@@ -1,11 +1,11 @@
-"""How often the top source is the line that the answer depends on, by method, objective and pooling.
+"""Measure how often the top source is the line that the answer depends on, by method, objective and pooling.
 
-``causes.py`` has the prompts. For each of them every *setting* scores all earlier lines for the target, and the line
-with the highest score is its choice. Three *scopes* of lines to choose from: the candidates that were edited, all
-lines of the prompt, and all lines before the target, those that the model wrote itself included. A method without a
-sign is ranked by its scores; one with a sign by its scores (what raised the target most) and, apart, by their sizes.
+``causes.py`` finds the prompts. For each prompt, every *setting* scores all earlier lines for the target and chooses
+the line with the highest score. There are three *scopes* to choose from: the candidates that were edited, all lines of
+the prompt, and all lines before the target, including those that the model wrote. Methods without a sign are ranked by
+score. Methods with a sign are ranked by score (what raised the target most) and, separately, by absolute score.
 
-For the benchmark of two causes, ``both`` counts the cases in which the two top lines are the two causes.
+For the benchmark with two causes, ``both`` counts the cases where the two top lines are the two causes.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Scope(StrEnum):
 class Rate:
     """How often a setting's choice was a cause: ``hits`` of ``n``, with Wilson's 95% interval; ``both``, see above.
 
-    Baselines have a name in the method's place and nothing else; the hits of ``chance`` are expected ones.
+    A baseline has its name as ``method`` and no other setting; the hits of ``chance`` are expected values.
     """
 
     method: str
@@ -86,7 +86,7 @@ class _Count:
 
 @dataclass
 class Tally:
-    """Counts while cases go by."""
+    """Running counts over the cases."""
 
     n: int = 0
     counts: dict[Key, _Count] = field(default_factory=dict[Key, _Count])
@@ -98,7 +98,7 @@ class Tally:
         count.both += both
 
     def rates(self) -> list[Rate]:
-        """All settings, in the order in which they were first met."""
+        """The rates of all settings, in the order in which they first occurred."""
         return [
             Rate(
                 method=method,
@@ -144,7 +144,7 @@ def measure(
 
 
 def find_scopes(case: KnownCause, lines: Sequence[Span]) -> dict[Scope, list[int]]:
-    """The numbers of the lines that may be chosen: those that lie wholly before the target."""
+    """The lines to choose from in each scope, by number: those wholly before the target."""
     earlier = [line for line in lines if line.stop <= case.target[0] and line.role is not Role.SPECIAL]
     prompt = [line.number for line in earlier if line.role is Role.PROMPT]
     scopes = {Scope.PROMPT: prompt, Scope.ALL: [line.number for line in earlier]}
@@ -163,7 +163,7 @@ def judge(case: KnownCause, numbers: Sequence[int], scores: Sequence[float]) -> 
 def score_lines(
     decoder: Decoder, case: KnownCause, method: Method, objective: Objective, options: MethodOptions
 ) -> Iterator[tuple[str, FloatArray]]:
-    """The scores [S] of all lines by each pooling; a method that takes lines away has one score for each anyway."""
+    """The scores [S] of all lines for each pooling; an ablation method scores lines and needs no pooling."""
     lines = segment(case.completion, Granularity.LINE)
     if method not in GRADIENT_METHODS:
         made = compute_ablation_scores(
@@ -179,7 +179,7 @@ def score_lines(
 def score_tokens(
     decoder: Decoder, case: KnownCause, method: Method, objective: Objective, options: MethodOptions
 ) -> FloatArray:
-    """Scores [T] of all tokens for the whole target: one backward for it, and one for what stands before it."""
+    """Scores [T] of all tokens for the whole target: one backward for it, and one for the text before it."""
     completion = case.completion
     cut = isolate(completion, case.target)
     result = compute_salience(
@@ -201,6 +201,6 @@ def score_tokens(
 
 
 def isolate(completion: Completion, target: tuple[int, int]) -> Segmentation:
-    """A cut in which the target is a span of its own."""
+    """A segmentation in which the target is one span."""
     bounds = sorted({0, completion.n_prompt_tokens, *target, len(completion.tokens)})
     return Segmentation(granularity=Granularity.SENTENCE, bounds=tuple(bounds))

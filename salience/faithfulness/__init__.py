@@ -1,4 +1,4 @@
-"""How far scores can be trusted: sources taken away in the order of their scores, on the model itself.
+"""Measure how far scores can be trusted: remove sources from the text in the order of their scores, on the model.
 
 Does not know: sentences about trust (the views have them), files.
 """

@@ -1,19 +1,19 @@
-"""How well an order of source spans says which of them matter: taken away, or put back, one after the other.
+"""Measure how well an order of source spans ranks them: remove them, or put them back, one after the other.
 
-A *game* is ``value_of(kept)``: what a text is worth with only some of its S spans, bool [n, S] -> float64 [n]; here the
-target's summed log-probability, in nats. An *order* has the span that should matter most first.
+A *game* is ``value_of(kept)``: the value of a text with only some of its S spans, bool [n, S] -> float64 [n]; here the
+target's summed log-probability, in nats. An *order* lists first the span that should matter most.
 
- 1. *Deletion*: the first k spans of the order are removed, for k from 0 to S. A good order falls early.
- 2. *Insertion*: all are removed and the first k put back. A good order rises early.
- 3. A curve's *area* is its mean height over the share of spans k/S from 0 to 1, straight between the measured points
-    (the trapezoidal rule). It is in the value's own unit: nats, from the value of all to that of none. Petsiuk et al.
-    2018 (RISE, arXiv:1806.07421) take it of probabilities; of whole lines of text those are all but 0 or 1.
- 4. *Drop at k*: the value of all minus that without the first k; the top-k log-probability drop of ContextCite
-    (Cohen-Wang et al. 2024, arXiv:2409.00729).
- 5. The same for random orders. Read backwards a random order is a random order, and what deletion leaves is what
-    insertion along the reversed order has put back: so one set of curves is the measure for both areas.
+ 1. *Deletion*: remove the first k spans of the order, for k from 0 to S. The curve of a good order falls early.
+ 2. *Insertion*: remove all spans and put back the first k. The curve of a good order rises early.
+ 3. A curve's *area* is its mean height over the share of spans k/S from 0 to 1, by the trapezoidal rule. It is in the
+    value's own unit: nats, between the value of all spans and the value of none. Petsiuk et al. 2018 (RISE,
+    arXiv:1806.07421) use probabilities; for whole lines of text, those are almost 0 or almost 1.
+ 4. *Drop at k*: the value of all spans minus the value without the first k; the top-k log-probability drop of
+    ContextCite (Cohen-Wang et al. 2024, arXiv:2409.00729).
+ 5. Measure random orders too. A random order read backwards is again a random order, and deletion along an order leaves
+    the same spans as insertion along its reverse. So one set of random curves is the baseline for both areas.
 
-Of long texts every tenth is measured (``N_STEPS``), beside the points that the drops need.
+Long texts are measured at ``N_STEPS`` even steps, plus the points that the drops need.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Faithfulness:
     random: tuple[OrderFigures, ...]
 
     def mean_random(self) -> OrderFigures:
-        """What a random order comes to on average."""
+        """The mean figures of the random orders."""
         drops = [[one.drop_1, one.drop_3, one.drop_5] for one in self.random]
         means = [None if None in column else float(np.mean(column)) for column in zip(*drops, strict=True)]
         return OrderFigures(
@@ -66,7 +66,7 @@ class Faithfulness:
         )
 
     def count_beaten(self, name: str) -> tuple[int, int]:
-        """How many random orders have a higher deletion area, and how many a lower insertion area; ties don't count."""
+        """Count random orders with a higher deletion area, and those with a lower insertion area; ties don't count."""
         own = self.orders[name]
         return (
             sum(one.deletion > own.deletion for one in self.random),
@@ -103,29 +103,29 @@ def measure_orders(
 
 
 def rank_sources(scores: ArrayLike, *, signed: bool) -> Order:
-    """Positions of scores [S], the one that should raise the target most first; of equal ones the first in the text.
+    """Rank scores [S]: positions in descending order; equal scores in the order of the text.
 
-    Signed scores go from the most positive to the most negative: a source that held the target back is removed last,
-    for its removal raises the curve that a good order lets fall. Scores without a sign go by their size.
+    Signed scores go from the most positive to the most negative: a source that lowers the target is removed last,
+    because its removal raises the curve. Scores without a sign go by absolute value.
     """
     values = np.asarray(scores, dtype=np.float64)
     return np.argsort(-(values if signed else np.abs(values)), kind="stable")
 
 
 def choose_sizes(n_spans: int, n_steps: int = N_STEPS) -> NDArray[np.intp]:
-    """After how many spans a curve is measured: increasing, from 0 to S, those of the drops among them, [K]."""
+    """The numbers of spans at which to measure a curve: increasing, from 0 to S, including those of the drops, [K]."""
     even = np.rint(np.linspace(0, n_spans, min(n_spans, n_steps) + 1)).astype(np.intp)
     return np.unique(np.concatenate([even, [size for size in TOP_K if size <= n_spans]]).astype(np.intp))
 
 
 def keep_last(orders: NDArray[np.intp], sizes: NDArray[np.intp]) -> BoolArray:
-    """What is left when the first spans of each order are removed: [orders, S] and sizes [K] -> [orders, K, S]."""
+    """The spans left after removing the first ones of each order: [orders, S] and sizes [K] -> [orders, K, S]."""
     ranks = np.argsort(orders, axis=1)
     return ranks[:, None, :] >= sizes[:, None]
 
 
 def value_each_once(value_of: ValueOf, kept: BoolArray) -> WideArray:
-    """Values of coalitions [n, S], each different one asked for once and all together, [n]."""
+    """Values of coalitions [n, S]: all distinct ones in a single call, [n]."""
     different, numbers = np.unique(kept, axis=0, return_inverse=True)
     return value_of(different)[numbers.ravel()]
 

@@ -1,13 +1,13 @@
-"""How far the stored scores of a prompt can be trusted: each method's order of sources, tried out on the model.
+"""Evaluate the stored scores of a prompt: test each method's order of sources on the model.
 
- 1. sources are the visible spans that lie wholly before the target and of which something can be removed;
- 2. each method orders them (``faithfulness.rank_sources``); rivals are random orders, the nearest source first, and the
-    last line of the prompt first, then all others from the top;
- 3. one batch of forwards values all that these orders leave: the target's summed log-probability (``ablation.py``);
- 4. gradient methods are computed anew with a little noise on the embeddings, and their scores' ranks are correlated
-    with the stored ones; and the stored methods' with each other.
+ 1. Sources are the visible spans that lie wholly before the target and have a removable token.
+ 2. Each method orders them (``curves.rank_sources``). Its rivals are random orders, the nearest source first, and the
+    last line of the prompt first, then all others from the top.
+ 3. One batch of forwards values what each order leaves: the target's summed log-probability (``ablation/forward.py``).
+ 4. Gradient methods are computed again with a little noise on the embeddings, and the new scores are compared with the
+    stored ones by rank correlation. So are the stored methods with each other.
 
-Random numbers come from the seed and the prompt's id alone.
+Random numbers depend on the seed and the prompt's id alone.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ from promptlight.salience.options.methods import AblationKind, MethodOptions
 from promptlight.salience.statistics import BoolArray, WideArray, correlate_ranks
 from promptlight.salience.types import Analysis, Method, Objective, Role, Span
 
-NOISE = 0.01  # of the standard deviation of the embeddings' entries
+NOISE = 0.01  # relative to the standard deviation of the embeddings' entries
 NEAREST, LAST_LINE = "nearest", "last line"
-DIRECTED = {  # of which objectives a positive score should raise the log-probability, and of which lower it
+DIRECTED = {  # 1: a positive score should raise the log-probability; -1: lower it
     Objective.LOGPROB: 1,
     Objective.LOGIT: 1,
     Objective.MARGIN: 1,
@@ -47,9 +47,9 @@ DIRECTED = {  # of which objectives a positive score should raise the log-probab
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
-    """How scores are tried out; every one of these changes results. ``n_noisy`` 0 measures no sensitivity.
+    """How to evaluate scores; each option changes results. ``n_noisy`` 0 skips the noise check.
 
-    ``method_options`` are those with which the scores were made: they are made again with noise.
+    ``method_options`` must be those of the stored scores: the noisy scores are computed with them.
     """
 
     ablate: AblationKind = AblationKind.MASK_EMBEDDING
@@ -62,7 +62,7 @@ class EvaluationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """A prompt's row for each method, and the rank correlation of each two of them; None where one ranks nothing."""
+    """A prompt's row for each method, and the rank correlation of each pair; None if one has only equal scores."""
 
     rows: Sequence[PromptEvaluation]
     agreements: Mapping[tuple[Method, Method], float | None]
@@ -71,10 +71,10 @@ class Evaluated:
 def evaluate_analysis(
     analysis: Analysis, model: Model, question: Question, options: EvaluationOptions | None = None
 ) -> Evaluated:
-    """Try every stored method of a prompt out.
+    """Evaluate every stored method of a prompt.
 
-    Raises UsageError where the prompt has no such target, nothing to remove, or scores of something else than a
-    log-probability; ModelError if another model made it.
+    Raises UsageError if the prompt has no such target, nothing to remove, or scores that are not of a log-probability;
+    ModelError if another model made the results.
     """
     options = options or EvaluationOptions()
     directions = [_find_direction(analysis, method) for method in analysis.maps]
@@ -107,9 +107,9 @@ def evaluate_analysis(
 
 
 def find_players(explanation: Explanation) -> np.ndarray:
-    """Numbers of the sources: visible, wholly before the target, and with something that may be removed.
+    """Numbers of the sources: visible, wholly before the target, and with a removable token.
 
-    Raises UsageError where they are fewer than two.
+    Raises UsageError if there are fewer than two.
     """
     completion = explanation.analysis.completion
     first = _ranges_of(explanation.targets)[0][0]
@@ -151,7 +151,7 @@ def put_last_line_first(explanation: Explanation, players: np.ndarray) -> Order:
 def correlate_with_noise(
     explanation: Explanation, question: Question, players: np.ndarray, model: Model, options: EvaluationOptions
 ) -> float | None:
-    """The mean rank correlation of the stored scores with noisy ones; None where that can't be measured."""
+    """The mean rank correlation of the stored scores with noisy ones; None if it can't be measured."""
     name, method = explanation.analysis.completion.prompt.id, explanation.salience.method
     if method not in GRADIENT_METHODS:
         return None
@@ -175,7 +175,7 @@ def build_row(
     noise: float | None,
     agreements: Mapping[tuple[Method, Method], float | None],
 ) -> PromptEvaluation:
-    """All that was measured of one method."""
+    """Collect all measurements of one method."""
     prompt, method = explanation.analysis.completion.prompt, explanation.salience.method
     with_others = [value for pair, value in agreements.items() if method in pair and value is not None]
     beaten, beaten_insertion = measured.count_beaten(method.value)
@@ -207,7 +207,7 @@ def build_row(
 
 
 def _ranges_of(targets: Sequence[Span]) -> list[tuple[int, int]]:
-    """The targets' tokens as ranges, neighbours joined; the text's first token is none, for nothing predicts it."""
+    """The targets' tokens as ranges, neighbours joined, without the text's first token: nothing predicts that one."""
     ranges: list[tuple[int, int]] = []
     for span in targets:
         start = max(span.start, 1)
@@ -223,18 +223,18 @@ def _find_direction(analysis: Analysis, method: Method) -> int:
     if analysis.foil is not None:
         raise UsageError(
             f"{analysis.completion.prompt.id}: expected scores of a log-probability, found those of a difference from a"
-            " foil: what is measured here says nothing of it"
+            " foil, which can't be evaluated"
         )
     objective = analysis.maps[method].objective
     direction = DIRECTED.get(objective)
     if direction is None:
         known = ", ".join(DIRECTED)
-        raise UsageError(f"expected scores of one of {known}, found {objective}: it has another sense")
+        raise UsageError(f"expected scores of one of {known}, found {objective}, which can't be evaluated")
     return direction
 
 
 def _check_log_prob(explanation: Explanation, found: float, model: Model) -> None:
-    """Raise ModelError if the model finds the target far more or less likely than it was when it was stored."""
+    """Raise ModelError if the target is far more or less likely for this model than when it was stored."""
     tokens = explanation.analysis.completion.tokens
     places = (at for start, stop in _ranges_of(explanation.targets) for at in range(start, stop))
     stored = sum(tokens[at].log_prob or 0.0 for at in places)

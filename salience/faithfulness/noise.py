@@ -1,4 +1,4 @@
-"""Gradient scores anew at noisy embeddings: an order that a little noise turns round says little about the text."""
+"""Recompute gradient scores with noise on the embeddings: an order that a little noise changes says little."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from promptlight.salience.types import Analysis, Granularity, Role
 def recompute_with_noise(
     explanation: Explanation, model: Model, options: MethodOptions, noise: float, seed: str
 ) -> Analysis:
-    """The same analysis with the explanation's map alone, computed anew by a gradient method at noisy embeddings.
+    """A copy of the analysis with the explanation's map alone, recomputed by a gradient method at noisy embeddings.
 
-    ``noise`` is relative to the standard deviation of the embeddings' entries; special tokens have none. Only what the
-    explanation was made from is computed: its target span's own gradient, or those of single tokens.
+    ``noise`` is relative to the standard deviation of the embeddings' entries; special tokens get none. Only the scores
+    behind the explanation are computed: its target span's own gradient, or those of single tokens.
     """
     salience, completion = explanation.salience, explanation.analysis.completion
     setting = Setting(
@@ -41,7 +41,7 @@ def recompute_with_noise(
 
 
 def find_unit(explanation: Explanation) -> Granularity:
-    """Of which targets the scores were that the explanation is made of; see ``span_scores.combine_targets``."""
+    """The granularity of the targets whose scores make the explanation; see ``span_scores.combine_targets``."""
     salience, target_by = explanation.salience, explanation.target_by
     whole = len(explanation.targets) == 1 or salience.scores is None
     if whole and isinstance(target_by, Granularity) and target_by in salience.span_scores:

@@ -1,11 +1,11 @@
-"""What the measurements of ``faithfulness.py`` say: of one prompt in words, of many as means with intervals.
+"""Summarise the measurements of ``evaluation.py``: one row per method and prompt, means with intervals over prompts.
 
-Means have 95% intervals over prompts (``summary.bootstrap_interval``). What a method gains over chance is averaged as a
-difference within each prompt, so that prompts of different scale don't blur it.
+Means have 95% intervals over prompts (``statistics.bootstrap_interval``). A method's gain over chance is the mean of
+differences within each prompt, so prompts of different scale don't blur it.
 
-Against chance a rank test speaks: if the order were no better than random ones, all places among them were as likely,
-so with b of n random orders beaten, p = (n - b + 1) / (n + 1) (Phipson and Smyth 2010, arXiv:1603.05766). Ties count
-against the order.
+A rank test compares an order with chance: if it were no better than the random orders, each rank among them would be
+equally likely. So with b of n random orders beaten, p = (n - b + 1) / (n + 1) (Phipson and Smyth 2010,
+arXiv:1603.05766). Ties count against the order.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ RIVALS = ("random", "nearest", "last_line")
 
 @dataclass(frozen=True, kw_only=True)
 class PromptEvaluation:
-    """One method on one prompt. Numbers are in nats but for counts and correlations.
+    """One method on one prompt. Numbers are in nats, except counts and correlations.
 
-    ``target`` is as asked for, None the whole completion; ``target_start`` and ``target_stop`` are its tokens.
+    ``target`` is as the user gave it, None for the whole completion; ``target_start`` and ``target_stop`` are tokens.
     ``order`` has the method's figures; ``random`` are means. ``log_prob`` is the target's with all ``n_sources``, and
-    ``empty_log_prob`` with none. ``noise_correlation`` is None where it was not measured or nothing is ranked, and
-    ``agreement``, the mean rank correlation with the other methods, where there are none.
+    ``empty_log_prob`` with none. ``noise_correlation`` is None if it was not measured or all scores are equal.
+    ``agreement`` is the mean rank correlation with the other methods, None if there are none.
     """
 
     id: str
@@ -57,7 +57,7 @@ class PromptEvaluation:
     agreement: float | None
 
     def to_row(self) -> dict[str, Any]:
-        """As one flat row: ``deletion`` is the method's, ``random_deletion`` chance's, and so on."""
+        """Make one flat row: ``deletion`` is the method's, ``random_deletion`` that of random orders, and so on."""
         row = asdict(self)
         row |= {"source": row.pop("label"), **row.pop("order")}
         for rival in RIVALS:
@@ -66,7 +66,7 @@ class PromptEvaluation:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> PromptEvaluation:
-        """Back from ``to_row``; what else the row has is left out."""
+        """Read a row of ``to_row``; other columns are ignored."""
         values: dict[str, Any] = {field.name: row.get(field.name) for field in fields(cls)} | {"label": row["source"]}
         for name, prefix in {"order": "", **{rival: f"{rival}_" for rival in RIVALS}}.items():
             values[name] = OrderFigures(**{figure: row[f"{prefix}{figure}"] for figure in FIGURES})
@@ -75,7 +75,7 @@ class PromptEvaluation:
 
 @dataclass(frozen=True, kw_only=True)
 class Mean:
-    """A mean over prompts and its 95% interval; a single prompt gives none."""
+    """A mean over prompts and its 95% interval, which is None for a single prompt."""
 
     mean: float
     low: float | None
@@ -84,9 +84,9 @@ class Mean:
 
 @dataclass(frozen=True, kw_only=True)
 class FigureSummary:
-    """One figure over the prompts that have it: the method's, its rivals' means, and how far the method is ahead.
+    """One figure over the prompts that have it: means of the method and its rivals, and the method's gain.
 
-    ``gain`` is the paired difference method minus random; below 0 is better for a deletion area, above 0 for all else.
+    ``gain`` is the paired difference method minus random. Below 0 is better for a deletion area, above 0 otherwise.
     """
 
     name: str
@@ -100,7 +100,7 @@ class FigureSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodSummary:
-    """One method over all prompts; ``beaten`` are random orders whose deletion area is higher, of ``n_random``."""
+    """One method over all prompts; ``beaten``: how many of ``n_random`` random orders have a higher deletion area."""
 
     method: str
     n_prompts: int
@@ -111,7 +111,7 @@ class MethodSummary:
 
 
 def summarize_methods(rows: Iterable[PromptEvaluation], *, seed: int = 0) -> list[MethodSummary]:
-    """Each method's means, in the order in which the methods come."""
+    """Each method's means, in the order in which the methods first occur."""
     by_method: defaultdict[str, list[PromptEvaluation]] = defaultdict(list)
     for row in rows:
         by_method[row.method].append(row)
