@@ -1,4 +1,7 @@
-"""Ramps of colours, and the CIELAB in which their steps look equally far apart."""
+"""Ramps of colours, and the CIELAB in which their steps look equally far apart.
+
+Textual has the same conversion, and a test compares the two. Importing it takes 0.1 s, a fifth of a coloured ``show``.
+"""
 
 from __future__ import annotations
 
