@@ -197,7 +197,7 @@ def main() -> None:
         verdict = "as wanted" if recommendation == TUTORIAL[id] else f"WANTED {TUTORIAL[id]}"
         print(f"{id}: {analysis} / {recommendation} ({verdict})")
     rates = measure(judge)
-    print("\n| measured | | rate | 95% interval | asked |\n|---|---|---|---|---|")
+    print("\n| measured | | rate | 95% interval | required |\n|---|---|---|---|---|")
     print("\n".join(rate.line() for rate in rates))
     if args.json:
         figures = {rate.name: {"hits": rate.hits, "n": rate.n} for rate in rates}
