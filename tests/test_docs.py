@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,19 @@ from tests.support.generated import BLOCKS, DOCS, generate
 from tests.support.pictures import PICTURES, VIEWS, draw_view, make_results, read_picture
 
 ROOT = DOCS.parent
-PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"))])
+FOLDERS = ("cli", "salience", "io", "tests", "docs", "examples")
+MORE_PAGES = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "examples/README", "salience/demo/README")
+PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / f"{name}.md" for name in MORE_PAGES)])
+
+
+def name_page(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+@cache
+def list_file_names() -> set[str]:
+    """The names of all files of the code, without their folders."""
+    return {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
 
 
 @pytest.mark.parametrize("page", BLOCKS)
@@ -19,10 +32,31 @@ def test_what_is_made_from_code_is_up_to_date(page: str) -> None:
     assert generate(page) == (DOCS / page).read_text(encoding="utf-8"), "run make docs"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def test_files_that_a_page_names_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    paths = [path.rstrip(".") for path in re.findall(rf"(?<![\w/.-])(?:{'|'.join(FOLDERS)})/[\w./-]+", text)]
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    assert [name for name in re.findall(r"`(\w+\.(?:py|js|css|tcss|j2))`", text) if name not in list_file_names()] == []
+
+
+def test_the_map_has_every_room() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = [line for line in text[text.index("| To change") :].splitlines()[2:] if line.startswith("| ")]
+    rooms = [
+        path.parent.relative_to(ROOT).as_posix()
+        for house in FOLDERS[:3]
+        for path in (ROOT / house).glob("*/__init__.py")
+    ]
+    assert len(rooms) > 10
+    assert [room for room in rooms if not any(f"`{room}/`" in row for row in rows)] == []
+    assert len(rows) <= 25
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
