@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -214,7 +214,7 @@ def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], outp
 
 
 @contextmanager
-def reporting() -> Iterator[Any]:
+def reporting() -> Generator[Any]:
     """A function that says on the terminal what is going on; silent elsewhere."""
     from rich.console import Console
 

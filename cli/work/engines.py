@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,7 @@ class Workers:
 @contextlib.contextmanager
 def open_workers(
     scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
-) -> Iterator[Workers]:
+) -> Generator[Workers]:
     """The engine that was asked for, with the model loaded. Raises UsageError where Ray is wanted and not installed."""
     if scaling.engine is RunEngine.RAY:
         with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
@@ -61,7 +61,7 @@ def open_workers(
 @contextlib.contextmanager
 def _open_actors(
     scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
-) -> Iterator[Workers]:
+) -> Generator[Workers]:
     try:
         from promptlight.salience.run.cluster.cluster import ClusterOptions, open_cluster
     except ModuleNotFoundError as error:
@@ -87,7 +87,7 @@ def _open_actors(
 
 
 @contextlib.contextmanager
-def _hearing_ray(until_closed: contextlib.ExitStack) -> Iterator[None]:
+def _hearing_ray(until_closed: contextlib.ExitStack) -> Generator[None]:
     """What Ray says on stdout, such as that a machine died, goes to stderr; nothing once it is only to be closed."""
     try:
         with contextlib.redirect_stdout(FromRay()):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -122,7 +122,7 @@ class BarWatcher(Watcher):
 
 
 @contextmanager
-def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "") -> Iterator[None]:
+def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "") -> Generator[None]:
     """Show the plan and then progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
     expanded = f" ({facts.quantised}, expanded)" if facts.quantised else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -27,7 +27,7 @@ class Reminder(Watcher):
 
 
 @contextmanager
-def ending_in_order(tally: Tally) -> Iterator[None]:
+def ending_in_order(tally: Tally) -> Generator[None]:
     """The block is left by KeyboardInterrupt on either signal, and StoppedError raised once it has cleaned up.
 
     Another signal while it cleans up ends that too. Python drops what some callbacks raise, and a library may

@@ -13,7 +13,7 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -368,7 +368,7 @@ def _read_shard_results(shard: Path) -> Iterator[Analysis | SetAside]:
 
 
 @contextlib.contextmanager
-def _naming(shard: Path) -> Iterator[None]:
+def _naming(shard: Path) -> Generator[None]:
     """Errors of a damaged shard say which one it is: pyarrow's own, and those of wrong text, JSON, names or types."""
     try:
         yield

@@ -6,7 +6,7 @@ A tidy table has one row per target span and source span. docs/tables.md is made
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -225,7 +225,7 @@ def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextlib.contextmanager
-def open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Iterator[Callable[[pa.Table], object]]:
+def open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
     """A function that appends a table to the file."""
     match format:
         case TableFormat.PARQUET:

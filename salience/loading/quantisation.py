@@ -6,7 +6,7 @@ Does not know: how weights are expanded, which ``keras`` does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import find_objects
@@ -34,10 +34,13 @@ def find_quantisations(config: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     for one in find_objects(config):
         if (theirs := one.get("quantization_config")) is not None:
-            method = theirs.get("quant_method") if isinstance(theirs, dict) else None
-            found.add(str(method or "in a way of transformers' own"))
-        inner = one.get("config")
-        mode = inner.get("mode") if isinstance(inner, dict) else None
+            found.add(str(_get(theirs, "quant_method") or "in a way of transformers' own"))
+        mode = _get(one.get("config"), "mode")
         if mode and "DTypePolicy" in str(one.get("class_name")):
             found.add(str(mode))
     return found
+
+
+def _get(value: object, key: str) -> Any:
+    """An entry of a JSON object; None where the value is no object."""
+    return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None

@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import ray.data
 
@@ -27,7 +27,7 @@ def find_nodes() -> list[Node]:
 
 
 @contextlib.contextmanager
-def connect(address: str | None) -> Iterator[bool]:
+def connect(address: str | None) -> Generator[bool]:
     """Connect to a cluster, or start one on this machine; yields whether it was started here. Raises UsageError."""
     if ray.is_initialized():
         yield False
@@ -69,7 +69,7 @@ def _check_address(address: str | None) -> None:
 
 
 @contextlib.contextmanager
-def _keeping_sigterm() -> Iterator[None]:
+def _keeping_sigterm() -> Generator[None]:
     """Keep our handler of SIGTERM: Ray installs its own when it starts, which ends the process in mid-work."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
@@ -80,7 +80,7 @@ def _keeping_sigterm() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _no_backend_log() -> Iterator[None]:
+def _no_backend_log() -> Generator[None]:
     """Keep the log of Ray's C++ part off the terminal. It reads its level when Ray starts.
 
     It announces the level itself on file descriptor 2, past Python's ``sys.stderr``, so that leads nowhere meanwhile.

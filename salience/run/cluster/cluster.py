@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import pickle
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -116,7 +116,7 @@ class Cluster:
 @contextlib.contextmanager
 def open_cluster(
     handle: str, *, device: str = "auto", dtype: str = "auto", options: ClusterOptions | None = None
-) -> Iterator[Cluster]:
+) -> Generator[Cluster]:
     """Connect to the cluster, or make one of this machine, and plan the actors.
 
     Raises UsageError for what the cluster doesn't have, and ModelError as ``load_model`` does.
@@ -166,7 +166,7 @@ def _make_context() -> ray.data.DataContext:
 
 
 @contextlib.contextmanager
-def _explaining_errors() -> Iterator[None]:
+def _explaining_errors() -> Generator[None]:
     """Raise an error of a worker as it would have been raised in this process."""
     try:
         yield

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -49,7 +49,7 @@ CONTEXT.set_forkserver_preload([__name__])
 
 
 @contextlib.contextmanager
-def start(work: Callable[..., None], *arguments: Any) -> Iterator[tuple[BaseProcess, Connection]]:
+def start(work: Callable[..., None], *arguments: Any) -> Generator[tuple[BaseProcess, Connection]]:
     """A process that calls ``work(reports, *arguments)``, and the other end of ``reports``; killed in the end."""
     received, reports = CONTEXT.Pipe(duplex=False)
     process = CONTEXT.Process(target=work, args=(reports, *arguments))
