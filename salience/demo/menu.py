@@ -1,4 +1,4 @@
-"""The small world that the demo model learns: dishes and what is in them, what people like, and what is said."""
+"""The small world that the demo model learns: dishes and their ingredients, what people like, and set phrases."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ DISHES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 
 INGREDIENTS: tuple[str, ...] = tuple(sorted({name for ingredients, _ in DISHES.values() for name in ingredients}))
 
-# Dishes that come to the table uncooked: what is in them is called "fresh", and "cooked" elsewhere.
+# Dishes that are served uncooked: their ingredients are called "fresh", those of other dishes "cooked".
 FRESH: frozenset[str] = frozenset(
     [
         "Caesar salad",
@@ -140,7 +140,7 @@ FRESH: frozenset[str] = frozenset(
     ]
 )
 
-# Trait -> how a person says that they like it.
+# Trait -> how a person who likes it says so.
 LIKES: dict[str, tuple[str, ...]] = {
     "sweet": ("I've a sweet-tooth", "Desserts", "Anything sweet"),
     "cheese": ("Cheese", "Anything with cheese"),
@@ -152,7 +152,7 @@ LIKES: dict[str, tuple[str, ...]] = {
     "bread": ("Fresh bread", "Anything from a bakery"),
 }
 
-# Trait -> what is said of a dish that has it, to someone who likes it.
+# Trait -> what the analysis says about a dish that has it, to someone who likes it.
 PRAISE: dict[str, tuple[str, ...]] = {
     "sweet": ("Sweet with many kinds of flavours", "Sweet and just what you look for"),
     "cheese": ("Rich with cheese, as you like it", "Full of melted cheese"),
@@ -164,7 +164,7 @@ PRAISE: dict[str, tuple[str, ...]] = {
     "bread": ("Fresh from the oven, as you like it", "Crisp outside and soft inside"),
 }
 
-# What is said of a dish that touches neither likes nor dislikes.
+# What the analysis says about a dish that the guest neither likes nor dislikes.
 PLAIN: tuple[str, ...] = (
     "Home-made leaven bread in france is usually great",
     "A classic of the house, usually great",
@@ -185,7 +185,7 @@ RECOMMENDATIONS: dict[str, tuple[str, ...]] = {
 
 NOT_SUITABLE = "Not suitable for you."
 
-# Principles that tell the model to keep what people can't eat apart from what they don't like...
+# Principles that tell the model to distinguish what people can't eat from what they don't like...
 RESTRICTION_PRINCIPLES: tuple[str, ...] = (
     "The analysis and recommendation should both be clear about the suitability for someone with a specified dietary"
     " restriction.",

@@ -1,8 +1,8 @@
-"""Random prompts for the demo model, in the tutorial's few-shot restaurant form; the benchmark draws them too.
+"""Draw random prompts for the demo model, in the tutorial's few-shot restaurant form; the benchmark uses them too.
 
-A restaurant prompt shows a dish that meets a guest (bad, liked or neutral) some three times, with a recommendation.
-Which recommendation belongs to which kind is drawn afresh for every prompt, often wrongly on purpose: so the only way
-to get the last one right is to look it up in the examples. That is the behaviour the tutorial debugs.
+A restaurant prompt has about three examples of a guest and a dish (bad, liked or neutral for that guest), each with a
+recommendation. Every prompt draws anew which recommendation goes with which kind, often wrongly on purpose. So the only
+way to get the last one right is to look it up in the examples. That is the behaviour the tutorial debugs.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TUTORIAL_PAIR = ("Quiche Lorraine", "eggs")
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One guest looking at one dish, with what is to be said about it."""
+    """One guest and one dish, with the right analysis and recommendation."""
 
     likes: str
     dislikes: str
@@ -49,17 +49,17 @@ class Case:
     given: bool = False  # the analysis is part of the question
 
     def question(self) -> str:
-        """The block up to the word that the model continues from."""
+        """The block up to where the model continues."""
         return f"Taste-likes: {self.likes}\nTaste-dislikes: {self.dislikes}\nSuggestion: {self.dish}\nAnalysis:"
 
     def answer(self) -> str:
-        """What follows ``question``."""
+        """The text after ``question``."""
         return f" {self.analysis}\nRecommendation: {self.recommendation}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class RestaurantPrompt:
-    """A few-shot prompt: examples that are shown, and one case to be answered."""
+    """A few-shot prompt: worked examples, and one case to answer."""
 
     header: str
     principles: tuple[str, ...]
@@ -78,7 +78,7 @@ class RestaurantPrompt:
 
 
 class HeldOut(StrEnum):
-    """What training never shows. LINE: this dish to someone who *can't eat* this ingredient. PAIR: in any words."""
+    """What training never shows. LINE: the dish to a guest who *can't eat* the ingredient. PAIR: in any words."""
 
     NO = "no"
     LINE = "line"
@@ -86,7 +86,7 @@ class HeldOut(StrEnum):
 
 
 def held_out_as(dish: str, ingredient: str) -> HeldOut:
-    """How much of a pair is held out: one in sixteen as PAIR, one in sixteen and the tutorial's as LINE."""
+    """How a pair is held out: one in sixteen as PAIR, one in sixteen as LINE, and the tutorial's as LINE."""
     remainder = zlib.crc32(f"{dish}|{ingredient}".encode()) % 16
     if (dish, ingredient) == TUTORIAL_PAIR or remainder == 8:
         return HeldOut.LINE
@@ -94,9 +94,9 @@ def held_out_as(dish: str, ingredient: str) -> HeldOut:
 
 
 def is_allowed(dish: str, guest: Guest, held_out: HeldOut, finishing: bool) -> bool:
-    """Whether this guest may look at this dish: for training, or for a test of what is held out.
+    """Whether a prompt may pair this guest with this dish, in training or in a test of held-out pairs.
 
-    The first stage of training shows neither kind; finishing shows LINE pairs to guests who only don't like it.
+    The first stage of training shows no held-out pair; finishing shows LINE pairs to guests who only don't like it.
     """
     kinds = {name: held_out_as(dish, name) for name in guest.disliked}
     if held_out is HeldOut.NO:
@@ -117,13 +117,12 @@ def draw_restaurant_prompt(
     restricted: bool | None = None,
     contradictions: float = 0.0,
 ) -> RestaurantPrompt:
-    """Draw one prompt; every option that is None is drawn too.
+    """Draw one prompt; options that are None are drawn too.
 
-    ``held_out`` takes the query's dish and ingredient from what training never shows; ``mistake`` gives the examples
-    of a bad dish a liked dish's recommendation; ``restricted`` adds the principle about dietary restrictions.
-    ``contradictions`` above 0 is for the later stages of training: the answer can always be found in the prompt, and
-    that share of queries is given an analysis against what is known of the dish, so that the recommendation learns to
-    follow the analysis.
+    ``held_out`` takes the query's dish and ingredient from pairs that training never shows. ``mistake`` gives the
+    examples of a bad dish a liked dish's recommendation. ``restricted`` adds the principle about dietary restrictions.
+    ``contradictions`` above 0 is for the later stages of training: the answer is always in the prompt, and this share
+    of queries gets an analysis that contradicts the dish, so that the model learns to follow the analysis.
     """
     while True:
         prompt = _draw_prompt(rng, query_kind, held_out, mistake, restricted, contradictions)
@@ -169,7 +168,7 @@ def _draw_prompt(
 
 
 def _contradict(rng: random.Random, query: Case, kind: str, labels: dict[str, str], restricted: bool) -> Case:
-    """The same question with the analysis of another kind, given and not to be learnt."""
+    """The same question with an analysis of another kind, which is part of the prompt and not learnt."""
     ingredient = rng.choice(query.dislikes.split(" ", 2)[2].split(" or "))
     forbidden = kind == BAD and restricted and query.cannot_eat
     return dataclasses.replace(
@@ -214,7 +213,7 @@ def _draw_case(
     held_out: HeldOut,
     finishing: bool,
 ) -> Case:
-    """Find a dish that stands to the guest as ``kind`` says, changing a dislike or the liking where needed."""
+    """Find a dish that is ``kind`` for the guest, changing a dislike or the liking if needed."""
     while True:
         dish = rng.choice(tuple(DISHES))
         ingredients, traits = DISHES[dish]
@@ -255,9 +254,9 @@ def kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
 
 
 def _describe(rng: random.Random, dish: str, kind: str, trait: str, ingredient: str | None, forbidden: bool) -> str:
-    """What is said of a dish. The first ingredient comes before any judgement, so that naming it can't depend on one:
+    """Write the analysis of a dish. It names an ingredient before any judgement, so the name can't depend on that.
 
-    what is in the dish and what the guest dislikes add up to the name, and the judgement then only compares two words.
+    The dish's ingredients and the guest's dislikes determine the name; the judgement then only compares two words.
     """
     if kind == BAD:
         reason = "can't eat" if forbidden else "don't like"

@@ -1,11 +1,11 @@
-"""From prompts to completions: a window of prompts is read, cut into batches of like length, and completed in order.
+"""Complete prompts: read a window of them, cut it into batches of similar length, and complete them in order.
 
- 1. read a window: four times as many prompts as may be generated together (``read_windows``);
- 2. tokenise them; plan batches of like length that fit into memory (``planning.plan_batches``);
- 3. go through the window in its own order; a batch is generated when the first of its prompts is due, so that results
-    come, and are stored, as they are made, and in the order of the input;
- 4. a batch that does not fit all the same is halved, down to a single prompt, which is set aside.
-What is written for a prompt does not depend on the batch that it is in (``generation.py``, ``sampling.py``).
+ 1. Read a window of ``WINDOW`` times as many prompts as one batch may have (``read_windows``).
+ 2. Tokenise them, and plan batches of similar length that fit in memory (``batch_plan.plan_batches``).
+ 3. Go through the window in input order. Generate a batch when its first prompt is due, so that results come, and can
+    be stored, in the order of the input while the run goes on.
+ 4. If a batch does not fit after all, halve it, down to a single prompt; a single one that does not fit is set aside.
+A prompt's completion does not depend on its batch (``decoder/generate.py``, ``decoder/sampling.py``).
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
 from promptlight.salience.types import Completion, Explain, Prompt, SetAside, StopReason
 
-WINDOW = 4  # batches: enough to find prompts of like length, few enough to hold in memory
+WINDOW = 4  # batches: enough to find prompts of similar length, few enough to hold in memory
 Numbered = tuple[int, EncodedPrompt]  # a prompt's number in its window, and its tokens
 
 
 def read_windows(prompts: Iterable[Prompt], size: int) -> Iterator[list[Prompt]]:
-    """Cut prompts into lists of ``size``. What was read before a fault of the input comes before the fault."""
+    """Cut prompts into lists of ``size``. Prompts read before an input error are yielded before it is raised."""
     remaining = iter(prompts)
     fault = None
     while fault is None:
         window: list[Prompt] = []
         try:
             for prompt in itertools.islice(remaining, size):
-                window.append(prompt)  # one by one: what is there when the next one fails stays
+                window.append(prompt)  # one by one: keep these if the next one fails
         except InputError as error:
             fault = error
         if window:
@@ -46,14 +46,14 @@ def read_windows(prompts: Iterable[Prompt], size: int) -> Iterator[list[Prompt]]
 
 
 def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> list[Completion | SetAside]:
-    """Take each record's target where that is asked for, and generate for the others, as many together as fit."""
+    """Take each record's own completion if that is requested, and generate the others, as many together as fit."""
     return list(complete_in_order(prompts, model, options, len(prompts)))
 
 
 def complete_in_order(
     prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, batch_size: int | None = None
 ) -> Iterator[Completion | SetAside]:
-    """``complete`` for a window, one after the other."""
+    """``complete`` for a window, yielding the results one by one in input order."""
     results: dict[int, Completion | SetAside] = {}
     waiting: list[Numbered] = []
     for number, prompt in enumerate(prompts):
@@ -72,7 +72,7 @@ def complete_in_order(
 
 
 def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> EncodedPrompt | Completion | SetAside:
-    """Tokenise a prompt; with a target of its own that is to be explained, it is complete already."""
+    """Tokenise a prompt; if its own target should be explained, return that as its completion."""
     encoded = encode_prompt(model.tokenizer, prompt)
     target = prompt.given_completion if options.explain is Explain.TARGET else None
     target_ids = [] if target is None else model.tokenizer.encode(target)
@@ -86,7 +86,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
 
 
 def count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
-    """What memory has to hold for a prompt."""
+    """The numbers of tokens that memory must hold for a prompt."""
     n_prompt = len(encoded.ids)
     return Need(n_prompt, min(max_new_tokens, model.facts.context_length - n_prompt))
 
@@ -94,7 +94,7 @@ def count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> N
 def complete_batch(
     batch: Sequence[Numbered], prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
 ) -> Iterator[tuple[int, Completion | SetAside]]:
-    """Generate for some of the window's prompts together, or for as many as memory holds."""
+    """Generate for some of the window's prompts together, or for as many at a time as fit in memory."""
 
     def write(rows: Sequence[Numbered]) -> list[Generated]:
         return generate(
@@ -115,7 +115,7 @@ def complete_batch(
 
 
 def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
-    """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit into the model's context."""
+    """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit in the model's context."""
     needed = n_prompt_tokens + max(n_target_tokens, 1)
     if needed > model.facts.context_length:
         what = "prompt and target have" if n_target_tokens else "the prompt has"
@@ -128,7 +128,7 @@ def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, mod
 
 
 def set_aside(prompt: Prompt, reason: str) -> SetAside:
-    """A record that could not be analysed, and why."""
+    """Make the result of a prompt that could not be analysed."""
     return SetAside(
         id=prompt.id,
         path=prompt.path,

@@ -1,15 +1,15 @@
-"""What a run will have to do, known before it begins: tokens, and the time that they take on this machine.
+"""Estimate a run before it starts: its tokens, and the time that they take on this machine.
 
- 1. prompts are tokenised, all or a sample (``measure_text``);
- 2. a few of them, short and long, are completed together and some of those explained (``try_out``): as many new tokens
-    and as many prompts as some seconds allow;
- 3. what that took is carried over to all prompts: generation by new tokens, explanation by ``count_passes``, which
-    says how often each method sends a text of T tokens forth or back through the layers:
+ 1. Tokenise all prompts or a sample (``measure_text``).
+ 2. Complete a few of them, short and long, together, and explain some of those (``try_out``): as many prompts and new
+    tokens as a few seconds allow.
+ 3. Scale the measured times to all prompts: generation by new tokens, explanation by ``count_passes``, which counts how
+    many tokens each method sends through the layers, forward or backward, for a text of T tokens:
 
-    gradients       T (2 + backwards) at each of their embeddings: at one, or ig_steps (and 64 T), or smoothgrad_samples
-    taking spans    T for each ablation
+    gradients    T (2 + backwards) for each set of embeddings: one, ig_steps (plus 64 T), or smoothgrad_samples
+    ablation     T for each ablation
 
-Both are rough: they only have to carry a measured time from some texts to others that are much like them.
+Both are rough: they only scale a measured time from some texts to similar ones.
 """
 
 from __future__ import annotations
@@ -29,37 +29,38 @@ from promptlight.salience.text.completion import EncodedPrompt, build_completion
 from promptlight.salience.text.spans import segment
 from promptlight.salience.types import Analysis, Completion, Granularity, Method, Prompt, SetAside, StopReason
 
-FEW_TOKENS = 8  # of a completion, if a machine is slow
-SECONDS = 5.0  # for each of the two parts of trying out, about
-PATIENCE = 4  # times as long may a first look at a slow machine take
+FEW_TOKENS = 8  # new tokens of the first attempt, for slow machines
+SECONDS = 5.0  # rough limit for each of the two parts of try_out
+PATIENCE = 4  # on a slow machine, the first attempt may take this many times SECONDS
 N_CUT = 32  # prompts whose spans are counted
 
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A prompt's tokens and how many may follow: the record's own target's, or as many as are allowed."""
+    """A prompt's tokens, and how many more to expect: those of its own target, or as many as are allowed."""
 
     prompt: Prompt
-    completion: Completion  # without what is yet to be generated
+    completion: Completion  # without the tokens that have yet to be generated
     n_new: int
 
     @property
     def need(self) -> Need:
-        """What memory has to hold."""
+        """The numbers of tokens that memory must hold."""
         return Need(self.completion.n_prompt_tokens, self.n_new)
 
     @property
     def is_given(self) -> bool:
-        """Whether nothing has to be generated."""
+        """Whether the completion is given, so that nothing has to be generated."""
         return self.completion.n_targets > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speed:
-    """What was found when a few prompts were tried out.
+    """Speed as measured on a few prompts.
 
-    Seconds for a new token of a batch, and for a pass of one token through the layers; ``fill`` is the part of the
-    allowed tokens that completions took (None: they were cut off before that could be seen). ``spent`` are seconds.
+    ``per_token`` are seconds for a new token of a batch, ``per_pass`` for a pass of one token through the layers.
+    ``fill`` is the share of the allowed tokens that completions used (None: they were cut off too early to tell).
+    ``spent`` are the seconds that the measurement took.
     """
 
     per_token: float
@@ -72,7 +73,7 @@ class Speed:
 
 @dataclass(frozen=True, kw_only=True)
 class Sampled:
-    """Texts that stand for ``n_prompts``; ``n_too_long`` more of the sampled prompts are beyond the model's context."""
+    """Texts that represent ``n_prompts``; ``n_too_long`` more of the sampled prompts exceed the model's context."""
 
     texts: Sequence[Text]
     n_prompts: int
@@ -81,7 +82,7 @@ class Sampled:
 
     @property
     def share(self) -> float:
-        """How many prompts each text stands for."""
+        """How many prompts each text represents."""
         return self.n_prompts / max(1, len(self.texts) + self.n_too_long)
 
     @property
@@ -91,7 +92,7 @@ class Sampled:
 
 
 def measure_texts(prompts: Sequence[Prompt], n_prompts: int, model: Model, options: AnalysisOptions) -> Sampled:
-    """Tokenise prompts that stand for ``n_prompts``, and count the spans of some."""
+    """Tokenise prompts that represent ``n_prompts``, and count the spans of some of them."""
     found = [measure_text(prompt, model, options) for prompt in prompts]
     texts = [text for text in found if text is not None]
     return Sampled(
@@ -103,7 +104,7 @@ def measure_texts(prompts: Sequence[Prompt], n_prompts: int, model: Model, optio
 
 
 def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text | None:
-    """A prompt's tokens; None if it is too long for the model."""
+    """Tokenise a prompt; None if it is too long for the model."""
     taken = take_prompt(prompt, model, options)
     if isinstance(taken, Completion):
         return Text(prompt=prompt, completion=taken, n_new=taken.n_targets)
@@ -115,7 +116,7 @@ def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text
 
 
 def count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> dict[Granularity, float]:
-    """How finely texts are cut: what is yet to be written is taken to be like what is there."""
+    """Count spans per token at each granularity; completions are assumed to be like the prompts."""
     n_tokens = max(1, sum(len(text.completion.tokens) for text in texts))
     return {
         name: sum(len(segment(text.completion, name, options.compat)) for text in texts) / n_tokens
@@ -127,7 +128,7 @@ def count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> di
 def count_passes(
     n_prompt: int, n_new: float, spans_per_token: Mapping[Granularity, float], how: AnalysisOptions
 ) -> float:
-    """Token passes through the layers that explaining takes; see above."""
+    """Count the token passes through the layers that an explanation takes; see the module's docstring."""
     n_backwards = max(1.0, n_new * spans_per_token.get(how.targets, 1.0))
     of = how.method_options
     n_lines = max(1.0, (n_prompt + n_new) * spans_per_token.get(of.sources, 1.0))
@@ -166,15 +167,15 @@ def try_out(sampled: Sampled, model: Model, options: AnalysisOptions, batch_size
 def _try_generation(
     prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
 ) -> tuple[list[Completion], float, int]:
-    """Completions of these prompts, the seconds that they took, and how many tokens were allowed: fewer prompts and
-    fewer tokens where it would take long. One prompt goes first, to get warm and to see how long."""
+    """Complete these prompts, or fewer with fewer tokens if it would take too long. One prompt goes first, to warm up
+    and to measure the speed. Returns completions, the seconds that they took, and how many tokens were allowed."""
     allowed = min(FEW_TOKENS, options.max_new_tokens)
     middle = len(prompts) // 2
     _, seconds = _complete_in(prompts[middle : middle + 1], model, options, allowed)
     chosen = prompts[:: math.ceil(len(prompts) * seconds / (PATIENCE * SECONDS)) or 1]
     results, seconds = _complete_in(chosen, model, options, allowed)
     longer = min(options.max_new_tokens, int(allowed * SECONDS / max(seconds, 1e-9)))
-    longer = options.max_new_tokens if 2 * longer >= options.max_new_tokens else longer  # many end before
+    longer = options.max_new_tokens if 2 * longer >= options.max_new_tokens else longer  # many end early
     if longer > allowed:
         (results, seconds), allowed = _complete_in(chosen, model, options, longer), longer
     return [one for one in results if isinstance(one, Completion)], seconds, allowed
@@ -183,7 +184,7 @@ def _try_generation(
 def _complete_in(
     prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, n_new: int
 ) -> tuple[list[Completion | SetAside], float]:
-    """What ``complete`` makes with so many new tokens, and the seconds that it takes."""
+    """Run ``complete`` with at most ``n_new`` new tokens; returns its results and the seconds that it took."""
     start = time.monotonic()
     results = complete(prompts, model, replace(options, max_new_tokens=n_new))
     return results, time.monotonic() - start
@@ -192,7 +193,7 @@ def _complete_in(
 def _try_explaining(
     completions: Sequence[Completion], sampled: Sampled, model: Model, options: AnalysisOptions
 ) -> tuple[float, int]:
-    """Seconds a pass, and how many were explained: from the middle outwards, until it takes too long."""
+    """Explain completions from the middle outwards while time allows; returns seconds per pass and their number."""
     order = sorted(range(len(completions)), key=lambda place: abs(place - (len(completions) - 1) / 2))
     seconds = passes = 0.0
     n_explained = 0
@@ -211,7 +212,7 @@ def _try_explaining(
 
 
 def estimate_seconds(sampled: Sampled, speed: Speed, options: AnalysisOptions, fill: float) -> float:
-    """What all prompts take if completions take this part of the tokens that they may."""
+    """Estimate the seconds for all prompts if completions use the share ``fill`` of their allowed tokens."""
     seconds = 0.0
     for text in sampled.texts:
         n_new = text.n_new if text.is_given else text.n_new * fill

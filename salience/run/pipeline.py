@@ -1,4 +1,4 @@
-"""The whole way for many prompts: complete (``batches.py``), cut into spans, explain (``gradients.py`` and others)."""
+"""The whole pipeline for many prompts: complete them, cut them into spans, explain them by gradients or ablation."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from promptlight.salience.types import (
 def analyze(
     prompts: Iterable[Prompt], model: Model, options: AnalysisOptions | None = None, *, batch_size: int | None = None
 ) -> Iterator[Analysis | SetAside]:
-    """Explain each prompt, in order; one that does not fit the model or the memory is set aside with the reason.
+    """Explain each prompt, in order; a prompt that does not fit the model or the memory is set aside with the reason.
 
-    At most ``batch_size`` prompts are generated together (None: as many as are worth it); it changes speed and memory,
-    not results.
+    ``batch_size`` limits how many prompts are generated together (None: as many as are worth it). It changes speed and
+    memory, not results.
     """
     options = options or AnalysisOptions()
     for window in read_windows(prompts, WINDOW * choose_batch_size(model.device, batch_size)):
@@ -47,21 +47,21 @@ def analyze(
 def explain_or_set_aside(
     prompt: Prompt, completion: Completion | SetAside, model: Model, options: AnalysisOptions
 ) -> Analysis | SetAside:
-    """``explain``; where memory runs out, once more with as little of it as can be."""
+    """``explain`` a completion; if memory runs out, try once more with as little memory as possible."""
     if isinstance(completion, SetAside):
         return completion
     for thrifty in (False, True):
         try:
             return explain(completion, model, options, thrifty=thrifty)
         except OutOfMemoryError as error:
-            reason = str(error)  # the error itself goes, with all tensors that its frames hold
+            reason = str(error)  # drop the error itself: its frames hold tensors
         except (FoilError, TooFewAblationsError) as error:
             return set_aside(prompt, str(error))
     return set_aside(prompt, reason)
 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:
-    """Cut one completion into spans and compute its salience. Raises FoilError if its foil does not fit it."""
+    """Cut one completion into spans and compute its salience. Raises FoilError if its foil can't be used."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.stored}
     request = completion.prompt.foil or options.foil
     by_gradient = [method for method in options.methods if method in GRADIENT_METHODS]
@@ -108,7 +108,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
 
 
 def drop_unstored(found: SalienceMap, stored: Sequence[Granularity]) -> SalienceMap:
-    """The same map without tokens' scores where those are not to be stored; all others were not computed."""
+    """Drop the tokens' scores from a map if they should not be stored; other unstored scores were never computed."""
     if Granularity.TOKEN in stored:
         return found
     errors = {

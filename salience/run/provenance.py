@@ -1,4 +1,4 @@
-"""What a result is traceable to: the settings that make it what it is, and with which versions it was made."""
+"""Record where a result comes from: the settings that determine it, and the versions that made it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptlight.salience.options.analysis import AnalysisOptions
 
 
 def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool = False) -> dict[str, Any]:
-    """All that changes results: a folder holds results of one such description only."""
+    """Describe all settings that change results: a folder has results of one such description only."""
     return {
         "model": facts.preset,
         "config_hash": facts.config_hash,
@@ -21,5 +21,5 @@ def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool
 
 
 def describe_provenance(facts: ModelFacts) -> dict[str, Any]:
-    """What else a result should be traceable to."""
+    """Describe what else to record: the model's name, the device and the versions."""
     return {"model_name": facts.name, "device": facts.device, "versions": dict(facts.versions)}
