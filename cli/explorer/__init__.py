@@ -1,4 +1,4 @@
-"""The terminal app that ``promptlight explore`` opens: choose a prompt and a target with keys or the mouse.
+"""The terminal app of ``promptlight explore``: choose a prompt and a target with keys or the mouse.
 
 Does not know: options, how results are stored.
 """

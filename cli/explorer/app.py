@@ -1,4 +1,4 @@
-"""The explorer: prompts on the left, one of them with its salience on the right, keys and mouse to ask about it."""
+"""The explorer: prompts on the left, the open prompt and its salience on the right, keys and mouse to explore it."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Explorer(Asking):
     CSS_PATH = "explorer.tcss"
     TITLE = "promptlight explore"
     ENABLE_COMMAND_PALETTE = False
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual's type is that of an instance's
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012  # Textual's type is that of an instance's
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual declares it as an instance attribute
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012  # Textual declares it as an instance attribute
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare with another prompt"),
         Binding("e", "edit", "change the prompt and run it"),
-        Binding("n", "neighbour(1)", "the next prompt"),
-        Binding("N", "neighbour(-1)", "the prompt before"),
-        Binding("slash", "search", "search the prompts"),
-        Binding("l", "list", "to the list of prompts"),
-        Binding("escape", "text", "back to the text"),
-        Binding("question_mark", "help", "keys, and how to read colours"),
-        Binding("q", "quit", "leave"),
+        Binding("n", "neighbour(1)", "next prompt"),
+        Binding("N", "neighbour(-1)", "previous prompt"),
+        Binding("slash", "search", "search prompts"),
+        Binding("l", "list", "go to the list of prompts"),
+        Binding("escape", "text", "go back to the text"),
+        Binding("question_mark", "help", "show keys and how to read the colours"),
+        Binding("q", "quit", "quit"),
     ]
 
     def __init__(
@@ -61,8 +61,8 @@ class Explorer(Asking):
         self.library, self.live = library, live
         self.names = names or SectionNames(None)
         self.prompts = Prompts(library, id="prompts")
-        self.drafts: dict[str, str] = {}  # texts whose run failed or is not over, by the prompt's id
-        self.running: Scene | None = None  # what is being run with a change
+        self.drafts: dict[str, str] = {}  # edited texts whose run failed or is still going, by the prompt's id
+        self.running: Scene | None = None  # the prompt that is running with a change
         self._first_id = id
 
     def compose(self) -> ComposeResult:
@@ -73,7 +73,7 @@ class Explorer(Asking):
         yield self.view.status
 
     def on_mount(self) -> None:
-        """Open the prompt that was asked for, or else the first that can be shown."""
+        """Open the requested prompt, or else the first that can be shown."""
         listed = self.library.listed
         usable = (one for one in listed if one.reason is None)
         wanted = (one for one in listed if one.id == self._first_id)
@@ -84,7 +84,7 @@ class Explorer(Asking):
     # ---- prompts -----------------------------------------------------------------------------------------------------
 
     def load(self, listed: Listed) -> Analysis | None:
-        """A prompt's analysis; None, with a message, where there is nothing to show."""
+        """Load a prompt's analysis; if there is nothing to show, show a message and return None."""
         try:
             result = self.library.load(listed)
         except PromptlightError as error:
@@ -96,14 +96,14 @@ class Explorer(Asking):
         return self.names.give(result)
 
     def open_listed(self, listed: Listed) -> None:
-        """Show a prompt, all of its completion explained."""
+        """Show a prompt with its whole completion explained."""
         self.scene = None
         self.view.forget()
         analysis = self.load(listed)
         if analysis is not None:
             try:
                 self.show(open_scene(analysis, self.question))
-            except PromptlightError as error:  # nothing was written
+            except PromptlightError as error:  # the completion is empty
                 self.view.show_message(f"{listed.id}: {error}\n\n{analysis.completion.text}")
         self.prompts.list.mark_open(listed.id)
         if listed.shard is None:
@@ -112,33 +112,33 @@ class Explorer(Asking):
         self.action_text()
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
-        """Open it."""
+        """Open the chosen prompt."""
         self.open_listed(event.listed)
 
     def action_neighbour(self, step: int) -> None:
-        """The next prompt of those that the list shows, or the one before."""
+        """Open the next or the previous prompt of the list."""
         self.prompts.list.action_step(step)
         self.prompts.list.action_choose()
 
     def action_list(self) -> None:
-        """To the list; where there is no room for both, it takes the text's place."""
+        """Focus the list; on a narrow terminal, it replaces the text."""
         self.screen.add_class("listing")
         self.prompts.list.focus()
 
     def action_search(self) -> None:
-        """To the field above the list."""
+        """Focus the search field above the list."""
         self.screen.add_class("listing")
         self.prompts.field.focus()
 
     def action_text(self) -> None:
-        """To the text."""
+        """Focus the text."""
         self.screen.remove_class("listing")
         self.view.page.focus()
 
     # ---- two prompts -------------------------------------------------------------------------------------------------
 
     def action_compare(self) -> None:
-        """Choose a second prompt, and show both."""
+        """Choose a second prompt and compare the two."""
         scene = self.scene
         if scene is None:
             return
@@ -151,7 +151,7 @@ class Explorer(Asking):
         self.push_screen(Picker(self.library, scene.analysis.completion.prompt.id), compare)
 
     def show_comparison(self, scene: Scene, analysis: Analysis) -> None:
-        """Both side by side, in a window."""
+        """Show both side by side in a window."""
         try:
             before, after = scene.explanation, carry_target(scene, analysis).explanation
         except PromptlightError as error:
@@ -167,7 +167,7 @@ class Explorer(Asking):
     # ---- a change ----------------------------------------------------------------------------------------------------
 
     def action_edit(self) -> None:
-        """Change the prompt; what could not be run last time is still there."""
+        """Edit the prompt; the text of a failed run is still there."""
         if self.scene is None:
             return
         prompt = self.scene.analysis.completion.prompt
@@ -177,7 +177,7 @@ class Explorer(Asking):
         self.push_screen(EditWindow(title, said, self.drafts.get(prompt.id, said), self.try_change))
 
     def try_change(self, said: str) -> str | None:
-        """Run the open prompt with another text; returns why that can't be."""
+        """Run the open prompt with another text; returns the reason if that is not possible."""
         if self.scene is None or said == find_said(self.scene.analysis.completion.prompt):
             return "nothing is changed yet"
         if self.running is not None:
@@ -190,14 +190,14 @@ class Explorer(Asking):
         return None
 
     def on_finished(self, event: Finished) -> None:
-        """Show both, and keep the changed one; or say what went wrong."""
+        """Show both and keep the changed one, or show the error."""
         scene, self.running = self.running, None
         window = self.screen if isinstance(self.screen, EditWindow) else None
         if event.pair is None or scene is None:
             if window:
                 window.stop_waiting(event.error or "")
             else:
-                self.notify(f"{one_line(event.error or '')}; e has the text still", severity="error", markup=False)
+                self.notify(f"{one_line(event.error or '')}; e opens the text again", severity="error", markup=False)
             return
         before, after = (self.names.give(one) for one in event.pair)
         self.drafts.pop(before.completion.prompt.id, None)
@@ -209,7 +209,7 @@ class Explorer(Asking):
             self.show_comparison(carry_target(scene, before), after)
 
     def action_help(self) -> None:
-        """All keys, and how to read what is shown."""
+        """Show all keys and how to read the colours."""
         keys = [(name_key(binding.key), binding.description) for binding in list_bindings()]
         self.push_screen(Window("promptlight explore", lambda console: render_help(keys), self.color_system))
 
@@ -221,6 +221,6 @@ def list_bindings() -> list[Binding]:
 
 
 def name_key(key: str) -> str:
-    """What stands on the keyboard."""
+    """The key's name as printed on a keyboard."""
     names = {"plus": "+", "equals_sign": "=", "minus": "-", "slash": "/", "question_mark": "?"}
     return ", ".join(names.get(one, one) for one in key.split(","))

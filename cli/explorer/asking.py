@@ -1,4 +1,4 @@
-"""The part of the explorer that asks about one prompt: which target, how it is cut, how it is drawn."""
+"""The part of the explorer for the open prompt: which target, which cuts, how to draw it."""
 
 from __future__ import annotations
 
@@ -18,66 +18,66 @@ from promptlight.cli.views.palette import Look
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Cut
 
-INTENSITIES = 10  # steps from the least to the most
+INTENSITIES = 10  # steps from lowest to highest
 FEW_COLOURS = ("standard", "windows", None)
 
 
 class Asking(App[None]):
-    """A view of one scene and the keys that change it. ``question`` says how prompts are cut that are opened next."""
+    """A view of one scene and the keys that change it. ``question`` holds the cuts for the prompts opened next."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "the target before"),
-        Binding("right", "move(1)", "the next target"),
-        Binding("shift+left", "extend(-1)", "one target less, or more to the left"),
-        Binding("shift+right", "extend(1)", "one target more"),
-        Binding("home", "choose(0)", "the first target"),
-        Binding("end", "choose(-1)", "the last target"),
-        Binding("a", "choose_all", "all that the model wrote"),
-        Binding("g", "cut_sources(1)", "sources: the next coarser cut"),
-        Binding("G", "cut_sources(-1)", "sources: the next finer cut"),
-        Binding("t", "cut_targets(1)", "targets: the next coarser cut"),
-        Binding("T", "cut_targets(-1)", "targets: the next finer cut"),
-        Binding("p", "pool", "pooling: sum, mean, max"),
-        Binding("m", "method", "method: the next one that is stored"),
-        Binding("plus,equals_sign", "intensify(1)", "show more of the faint"),
-        Binding("minus", "intensify(-1)", "show less of the faint"),
-        Binding("u", "marking", "shades or bars"),
-        Binding("s", "spacing", "dense or airy"),
+        Binding("left", "move(-1)", "previous target"),
+        Binding("right", "move(1)", "next target"),
+        Binding("shift+left", "extend(-1)", "extend or shrink the target to the left"),
+        Binding("shift+right", "extend(1)", "extend or shrink the target to the right"),
+        Binding("home", "choose(0)", "first target"),
+        Binding("end", "choose(-1)", "last target"),
+        Binding("a", "choose_all", "the whole completion"),
+        Binding("g", "cut_sources(1)", "cut sources coarser"),
+        Binding("G", "cut_sources(-1)", "cut sources finer"),
+        Binding("t", "cut_targets(1)", "cut targets coarser"),
+        Binding("T", "cut_targets(-1)", "cut targets finer"),
+        Binding("p", "pool", "next pooling: sum, mean, max"),
+        Binding("m", "method", "next stored method"),
+        Binding("plus,equals_sign", "intensify(1)", "show faint pieces more strongly"),
+        Binding("minus", "intensify(-1)", "show faint pieces less strongly"),
+        Binding("u", "marking", "switch between shades and bars"),
+        Binding("s", "spacing", "switch between dense and airy lines"),
     ]
 
     def __init__(self, *, question: Question, color_system: str | None = "auto") -> None:
         if not os.environ.get("NO_COLOR"):
-            os.environ.pop("NO_COLOR", None)  # set but empty asks for nothing; Textual would obey all the same
+            os.environ.pop("NO_COLOR", None)  # empty means unset, but Textual takes it as set
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         found = None if self.no_color else self.console.color_system
         self.color_system = found if color_system == "auto" else color_system
         if self.color_system in FEW_COLOURS:
             self.theme = "ansi-dark"  # the terminal's own colours, as `show` uses them
         self.question = question
-        self._own = question.by  # a pattern of the user's is one more cut
+        self._own = question.by  # the user's pattern is one more cut to choose from
         self.taste = Taste()
         self.view = View(id="view")
         self.scene: Scene | None = None
 
     @property
     def look(self) -> Look:
-        """How salience is drawn now."""
+        """How salience is drawn at the moment."""
         signed = self.scene is not None and self.scene.method.is_signed
         return Look(color_system=self.color_system, signed=signed, taste=self.taste)
 
     def show(self, scene: Scene | None = None) -> None:
-        """Draw, after a change if there is one."""
+        """Draw the scene, or a new one in its place."""
         self.scene = scene or self.scene
-        if self.scene and self.view.page.size.width:  # else before the first layout, which is followed by a Resized
+        if self.scene and self.view.page.size.width:  # else not laid out yet: a Resized will follow
             self.view.show_scene(self.scene, self.look)
 
     def on_page_resized(self) -> None:
-        """Lay out for this width."""
+        """Lay out again for the new width."""
         self.view.lay_out()
         self.show()
 
     def on_page_clicked(self, event: Page.Clicked) -> None:
-        """What the model wrote becomes the target; any other piece says its score."""
+        """A click on the completion chooses the target; any other click shows the piece's score."""
         if self.scene is None:
             return
         number = self.scene.find_target(event.token)
@@ -94,31 +94,31 @@ class Asking(App[None]):
             self.show(change(self.scene))
 
     def action_move(self, step: int) -> None:
-        """Another target."""
+        """Move to another target."""
         self._change(lambda scene: scene.move(step))
 
     def action_extend(self, step: int) -> None:
-        """More targets, or fewer."""
+        """Extend or shrink the selection by a target."""
         self._change(lambda scene: scene.extend(step))
 
     def action_choose(self, number: int) -> None:
-        """The target of that number."""
+        """Choose the target with this number."""
         self._change(lambda scene: scene.choose(number))
 
     def action_choose_all(self) -> None:
-        """The whole completion."""
+        """Choose the whole completion."""
         self._change(lambda scene: scene.choose_all())
 
     # ---- how it is cut and summed ------------------------------------------------------------------------------------
 
     def action_cut_sources(self, step: int) -> None:
-        """Coarser or finer sources."""
+        """Cut sources coarser or finer."""
         self._change(lambda scene: scene.cut_sources(step, self._own))
         if self.scene:
             self.question = replace(self.question, by=self.scene.by)
 
     def action_cut_targets(self, step: int) -> None:
-        """Coarser or finer targets."""
+        """Cut targets coarser or finer."""
         self._change(lambda scene: scene.cut_targets(step, self._own_target))
         if self.scene:
             self.question = replace(self.question, target_by=self.scene.target_by)
@@ -128,13 +128,13 @@ class Asking(App[None]):
         return self.question.target_by or self._own
 
     def action_pool(self) -> None:
-        """Another way to make one score of a source's tokens."""
+        """Switch to the next pooling of a source's tokens."""
         self._change(lambda scene: scene.pool_next())
         if self.scene:
             self.question = replace(self.question, pooling=self.scene.pooling)
 
     def action_method(self) -> None:
-        """The next method whose scores are stored."""
+        """Switch to the next method with stored scores."""
         if self.scene and len(list_methods(self.scene.analysis)) == 1:
             self.notify(f"{self.scene.method} is the only method that these results hold", markup=False)
             return
@@ -143,17 +143,17 @@ class Asking(App[None]):
     # ---- how it is drawn ---------------------------------------------------------------------------------------------
 
     def action_intensify(self, step: int) -> None:
-        """More or less of the faint."""
+        """Show faint pieces more or less strongly."""
         tenths = round(self.taste.intensity * INTENSITIES) + step
         self.taste = replace(self.taste, intensity=min(max(tenths, 1), INTENSITIES) / INTENSITIES)
         self.show()
 
     def action_marking(self) -> None:
-        """Shades or bars."""
+        """Switch between shades and bars."""
         self.taste = replace(self.taste, marking=step_from(list(Marking), self.taste.marking, 1))
         self.show()
 
     def action_spacing(self) -> None:
-        """Dense or airy."""
+        """Switch between dense and airy lines."""
         self.taste = replace(self.taste, spacing=step_from(list(Spacing), self.taste.spacing, 1))
         self.show()

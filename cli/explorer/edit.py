@@ -1,4 +1,4 @@
-"""The window in which a prompt's text is changed and run."""
+"""The window to edit a prompt's text and run it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 
 
 class EditWindow(ModalScreen[None]):
-    """A text area. ``run`` is called with the text that is to be tried, and returns why it can't be, or None."""
+    """A text area. ``run`` is called with the new text; it returns the reason if it can't run, else None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "run", priority=True),
@@ -45,17 +45,17 @@ class EditWindow(ModalScreen[None]):
             yield self._note
 
     def on_mount(self) -> None:
-        """Keys write; a clock says that something is going on."""
+        """Focus the editor; start a clock that shows progress."""
         self._area.focus()
         self.set_interval(0.25, self._tick)
 
     @property
     def text(self) -> str:
-        """What is to be read by the model."""
+        """The text for the model to read."""
         return restore_text(self._area.text, self._original)
 
     def action_run(self) -> None:
-        """Try it."""
+        """Run the text."""
         if self._since is not None:
             return
         refusal = self._run(self.text)
@@ -66,12 +66,12 @@ class EditWindow(ModalScreen[None]):
             self._tick()
 
     def stop_waiting(self, error: str) -> None:
-        """It failed; the text is as it was."""
+        """Show why the run failed; the text stays as it was."""
         self._since = None
         self.say(f"{error}; the text above is kept. {KEYS}")
 
     def say(self, message: str) -> None:
-        """In the line below the text."""
+        """Show a message in the line below the text."""
         self._note.update(Text(one_line(message)))
 
     def _tick(self) -> None:
@@ -80,7 +80,7 @@ class EditWindow(ModalScreen[None]):
             self.say(f"loading the model and running the prompt before and after: {seconds:.0f} s; escape goes back")
 
     def action_editor(self) -> None:
-        """The user's own editor on the text."""
+        """Open the text in the user's own editor."""
         try:
             with self.app.suspend():
                 text = edit_text(self.text)
@@ -93,5 +93,5 @@ class EditWindow(ModalScreen[None]):
             self._area.text = show_text(text)
 
     def action_leave(self) -> None:
-        """Back; a run goes on, and its result comes into the list."""
+        """Go back; a run continues, and its result is added to the list."""
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""A prompt's text as it can be edited on a terminal: what a terminal would obey stands there as a visible symbol.
+"""Make a prompt's text editable on a terminal: control characters become visible symbols, and back again.
 
 text       "a\\x1b[1mb\\nc\\n"     what the model reads
 shown      "a␛[1mb\\nc\\n"        what is edited
@@ -12,18 +12,18 @@ from difflib import SequenceMatcher
 
 from promptlight.salience.text.printable import printable
 
-LINE_ENDS = {"\u2028": "⟨U+2028⟩", "\u2029": "⟨U+2029⟩"}  # an editor takes them for line feeds
+LINE_ENDS = {"\u2028": "⟨U+2028⟩", "\u2029": "⟨U+2029⟩"}  # editors treat them as line feeds
 
 
 def show_text(text: str) -> str:
-    """A text without anything that a terminal would obey; it has as many lines as before."""
+    """Replace control characters with symbols; the number of lines stays the same."""
     return printable(text).translate(str.maketrans(LINE_ENDS))
 
 
 def restore_text(edited: str, original: str) -> str:
-    """An edited text with the characters that symbols stood for; lines that were not edited are the original's."""
+    """Turn the symbols of an edited text back into characters; lines that were not edited are the original's."""
     before, shown, after = original.split("\n"), show_text(original).split("\n"), edited.split("\n")
-    # a symbol that the original itself has somewhere stays one: it can't be known what it stands for
+    # a symbol that also occurs in the original stays as it is: its meaning is ambiguous
     symbols = {show_text(one): one for one in set(original) if show_text(one) != one and show_text(one) not in original}
     lines: list[str] = []
     matcher = SequenceMatcher(None, shown, after, autojunk=False)

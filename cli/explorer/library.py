@@ -1,4 +1,4 @@
-"""The prompts that the explorer can show: those of a results folder, read when wanted, and those made meanwhile."""
+"""The prompts that the explorer can show: those of a results folder, read on demand, and those made in the session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from promptlight.salience.types import Analysis, SetAside
 class Library:
     """A list of prompts, and each one's analysis on demand. Raises OutputError for a folder without results.
 
-    Of a stored prompt only what the list shows is in memory. ``problems`` names shards that could not be read.
+    For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -25,11 +25,11 @@ class Library:
         self._made: list[Analysis] = []
 
     def load(self, listed: Listed) -> Analysis | SetAside:
-        """What is known about a prompt. Raises OutputError where it can no longer be read."""
+        """Load a prompt's result. Raises OutputError if it can no longer be read."""
         return self._made[listed.place] if listed.shard is None else read_result(listed.shard, listed.place)
 
     def search(self, wanted: str) -> list[Listed]:
-        """The prompts whose id, label, prompt, completion or reason holds a text, in upper or lower case; "": all."""
+        """The prompts whose id, label, prompt, completion or reason contains a text, ignoring case; "": all."""
         if not wanted:
             return self.listed
         stored = set(search_results(self.folder, wanted))
@@ -54,7 +54,7 @@ class Library:
         return listed
 
     def name_change(self, id: str) -> str:
-        """An id for a changed prompt that no other one has."""
+        """Make a unique id for a changed prompt."""
         taken = {one.id for one in self.listed}
         names = (f"{id} (changed{f' {number}' if number > 1 else ''})" for number in range(1, len(taken) + 2))
         return next(name for name in names if name not in taken)

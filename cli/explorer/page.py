@@ -1,4 +1,4 @@
-"""A scrolled page of lines that are drawn already; a click says which token lies below it."""
+"""A scrolled page of lines that are already drawn; a click tells which token was hit."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from textual.strip import Strip
 
 from promptlight.cli.views.text import TOKEN
 
-NARROWEST = 20  # cells in which a page is still laid out
+NARROWEST = 20  # cells; the page is never laid out narrower
 
 
 class Page(ScrollView, can_focus=True, inherit_bindings=False):
-    """Lines of text, drawn when they come into sight."""
+    """Lines of text, rendered when they become visible."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll_up", "scroll", show=False),
         Binding("down", "scroll_down", "scroll", show=False),
         Binding("pageup", "page_up", "scroll by a page", show=False),
         Binding("pagedown,space", "page_down", "scroll by a page", show=False),
-        Binding("ctrl+home", "scroll_home", "to the top", show=False),
-        Binding("ctrl+end", "scroll_end", "to the end", show=False),
+        Binding("ctrl+home", "scroll_home", "go to the top", show=False),
+        Binding("ctrl+end", "scroll_end", "go to the end", show=False),
     ]
-    ALLOW_SELECT = False  # a drag would select text, and a click is meant
+    ALLOW_SELECT = False  # so that a drag counts as a click
 
     class Clicked(Message):
         """A token was clicked; ``extending`` with shift."""
@@ -43,7 +43,7 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
             self.token, self.extending = token, extending
 
     class Resized(Message):
-        """The page has another width: its lines have to be laid out anew."""
+        """The page's width has changed: its lines must be laid out again."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -52,11 +52,11 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         self._laid_out = 0
 
     def console(self, color_system: str | None) -> Console:
-        """One that lays out for this page's width."""
+        """A console to lay out lines for this page's width."""
         return make_console(max(NARROWEST, self.scrollable_content_region.width), color_system)
 
     def show_lines(self, lines: Sequence[Text]) -> None:
-        """Replace all lines; the page stays where it is scrolled to."""
+        """Replace all lines; the scroll position stays."""
         self.lines = list(lines)
         self._strips.clear()
         self._laid_out = self.scrollable_content_region.width
@@ -64,7 +64,7 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         self.refresh()
 
     def sees(self, start: int, stop: int) -> bool:
-        """Whether one of the tokens from start to before stop is in sight."""
+        """Whether one of the tokens start..stop is visible."""
         top = self.scroll_offset.y
         visible = self.lines[top : top + self.scrollable_content_region.height]
         return any(_holds(line, start, stop) for line in visible)
@@ -87,13 +87,13 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         return self._strips[row].crop_extend(0, width, self.rich_style).apply_style(self.rich_style)
 
     def on_click(self, event: Click) -> None:
-        """Say which token was meant."""
+        """Report which token was clicked."""
         token = event.style.meta.get(TOKEN)
         if token is not None:
             self.post_message(self.Clicked(token, event.shift))
 
     def on_resize(self, event: Resize) -> None:
-        """Ask for lines of another width."""
+        """Request lines of the new width."""
         if self._laid_out != self.scrollable_content_region.width:
             self.post_message(self.Resized())
 
@@ -103,23 +103,23 @@ def _holds(line: Text, start: int, stop: int) -> bool:
 
 
 def find_token(style: str | Style) -> int:
-    """Where the piece with this style begins; -1 if it is no token."""
+    """The first token of the piece with this style; -1 if there is none."""
     return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def make_console(width: int, color_system: str | None) -> Console:
-    """A console that nothing is printed on: the views lay out with it."""
+    """Make a console that prints nothing; the views use it for layout."""
     return Console(
         file=io.StringIO(),
         width=width,
         force_terminal=True,
-        color_system=color_system,  # type: ignore[arg-type]  # Textual's own has one of Rich's
+        color_system=color_system,  # type: ignore[arg-type]  # Textual's value is one of Rich's
         highlight=False,
         legacy_windows=False,
     )
 
 
 def lay_out(renderable: RenderableType, console: Console) -> list[Text]:
-    """What the views draw, as lines."""
+    """Render what the views draw as lines."""
     rows = console.render_lines(renderable, pad=False)
     return [Text.assemble(*((segment.text, segment.style or "") for segment in row)) for row in rows]

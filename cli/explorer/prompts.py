@@ -1,4 +1,4 @@
-"""The list of prompts, with a field that searches it."""
+"""The list of prompts and its search field."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from promptlight.cli.explorer.library import Library
 from promptlight.io.results.listing import Listed
 from promptlight.salience.text.printable import one_line
 
-PAUSE = 0.15  # seconds without a key before a search begins: it reads the folder
+PAUSE = 0.15  # seconds to wait after a key before searching, which reads the folder
 CURSOR, OPEN, ASIDE = Style(reverse=True), Style(bold=True), Style(dim=True)
 
 
 class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
-    """A line per prompt. Lines are drawn when they come into sight, so that ten thousand cost what twenty do."""
+    """A line per prompt. Lines are rendered when they become visible, so ten thousand cost no more than twenty."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "step(-1)", "the prompt above", show=False),
-        Binding("down,j", "step(1)", "the prompt below", show=False),
-        Binding("pageup", "page(-1)", "a page up", show=False),
-        Binding("pagedown", "page(1)", "a page down", show=False),
+        Binding("up,k", "step(-1)", "previous prompt", show=False),
+        Binding("down,j", "step(1)", "next prompt", show=False),
+        Binding("pageup", "page(-1)", "page up", show=False),
+        Binding("pagedown", "page(1)", "page down", show=False),
         Binding("home", "step(-1000000000)", "the first prompt", show=False),
         Binding("end", "step(1000000000)", "the last prompt", show=False),
-        Binding("enter,space", "choose", "open this prompt", show=False),
+        Binding("enter,space", "choose", "open the prompt", show=False),
     ]
     ALLOW_SELECT = False
 
     class Chosen(Message):
-        """A prompt is to be opened."""
+        """A prompt was chosen."""
 
         def __init__(self, listed: Listed) -> None:
             super().__init__()
@@ -55,18 +55,18 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         self.open_id: str | None = None
 
     def on_mount(self) -> None:
-        """Show what there is."""
+        """Show the whole list."""
         self.show_listed(self.listed)
 
     def show_listed(self, listed: Sequence[Listed]) -> None:
-        """Replace the lines; the cursor goes to the prompt that is open, if it is among them."""
+        """Replace the lines; the cursor goes to the open prompt if it is among them."""
         self.listed = listed
         self.cursor = next((row for row, one in enumerate(listed) if one.id == self.open_id), 0)
         self.virtual_size = Size(self.size.width, max(1, len(listed)))
         self._show_cursor()
 
     def mark_open(self, id: str) -> None:
-        """Say which prompt is open."""
+        """Mark the open prompt."""
         self.open_id = id
         self.show_listed(self.listed)
 
@@ -76,7 +76,7 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         self._show_cursor()
 
     def action_page(self, direction: int) -> None:
-        """Move the cursor by what is in sight."""
+        """Move the cursor by a page."""
         self.action_step(direction * max(1, self.size.height - 1))
 
     def action_choose(self) -> None:
@@ -113,7 +113,7 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def render_listed(listed: Listed, *, is_open: bool) -> Text:
-    """One line of the list: which prompt, and its label, start or what is wrong with it."""
+    """Render one line of the list: the prompt's id, and its label, its start or the reason why it was set aside."""
     if listed.reason is not None:
         return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)
     more = one_line(listed.label or listed.start.strip())
@@ -137,20 +137,20 @@ class Prompts(Vertical):
         yield self.list
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Search when the keys rest."""
+        """Search when typing pauses."""
         event.stop()
         if self._waiting:
             self._waiting.stop()
         self._waiting = self.set_timer(PAUSE, self.search)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Go to what was found."""
+        """Move to the prompts that were found."""
         event.stop()
         self.search()
         self.list.focus()
 
     def search(self) -> None:
-        """Show what the field asks for."""
+        """Show the prompts that match the field."""
         if self._waiting:
             self._waiting.stop()
         self.list.show_listed(self.library.search(self.field.value.strip()))

@@ -1,4 +1,4 @@
-"""A prompt and its change, explained beside the app, which stays alive meanwhile."""
+"""Explain a prompt and its change in a thread, while the app stays responsive."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ class Finished(Message):
 
 
 def find_said(prompt: Prompt) -> str:
-    """What of a prompt can be edited: all of it, or the last thing that was said in a chat."""
+    """The part of a prompt that can be edited: all of it, or the last message of a chat."""
     start, stop = said_in(prompt)[-1]
     return prompt.text[start:stop]
 
 
 def change_said(prompt: Prompt, said: str, id: str) -> Prompt:
-    """The prompt with another text in that place."""
+    """Replace that part of the prompt with another text."""
     return apply_edits(prompt, find_edits(find_said(prompt), said, said_in(prompt)[-1][0]), id=id)
 
 
 def start_run(
     live: LiveModel, original: Prompt, changed: Prompt, tell: Callable[[Message], object]
 ) -> threading.Thread:
-    """Explain both in a thread; ``tell`` gets a Finished from there."""
+    """Explain both in a thread, which calls ``tell`` with a Finished."""
 
     def work() -> None:
         try:
             before, after = live.explain(original, changed)
         except PromptlightError as error:
             tell(Finished(None, str(error)))
-        except Exception as error:  # a bug, or torch's own: the app and all that it holds go on
+        except Exception as error:  # a bug, or an error of torch: the app keeps running with its prompts
             tell(Finished(None, f"{type(error).__name__}: {error}"))
         else:
             tell(Finished((before, after), None))
 
-    # of asyncio's own threads the app would wait for the end when it is left
+    # a plain thread: on exit, the app would wait for asyncio's own threads
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread

@@ -1,6 +1,6 @@
-"""What the explorer shows, as one frozen value: an analysis, how it is cut, and which part of the completion is chosen.
+"""The state of the explorer as one frozen value: an analysis, its cuts, and the chosen part of the completion.
 
-The chosen spans go from an *anchor* to a *cursor*, as in an editor: moving takes both along, extending the latter.
+The chosen spans go from an *anchor* to a *cursor*, as in an editor: moving changes both, extending only the cursor.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Scene:
 
     @property
     def chosen(self) -> list[Span]:
-        """Those that are explained."""
+        """The targets that are explained."""
         return self.targets[min(self.anchor, self.cursor) : max(self.anchor, self.cursor) + 1]
 
     @property
@@ -52,41 +52,41 @@ class Scene:
 
     @property
     def question(self) -> Question:
-        """What is asked, but for the target."""
+        """The question without the target."""
         return Question(by=self.by, target_by=self.target_by, pooling=self.pooling, method=self.method)
 
     @property
     def splits(self) -> list[int]:
-        """Where targets begin: a click must tell them apart, also within one source."""
+        """Where targets begin: a click must tell them apart even within one source."""
         return [span.start for span in self.targets]
 
     # ---- which target ------------------------------------------------------------------------------------------------
 
     def choose(self, number: int) -> Scene:
-        """One target alone; the nearest where there is none of that number."""
+        """Choose a single target by number, or the nearest number that exists."""
         number = self._clip(number)
         return self._change(anchor=number, cursor=number)
 
     def move(self, step: int) -> Scene:
-        """The next target or the one before. From all of them, the first or the last."""
+        """Move to the next or the previous target; from the whole completion, to the first or the last."""
         if self.takes_all and len(self.targets) > 1:
             return self.choose(0 if step > 0 else -1)
         return self.choose(max(0, self.cursor + step))
 
     def extend(self, step: int) -> Scene:
-        """One target more or fewer at the cursor's end."""
+        """Add or drop one target at the cursor."""
         return self.extend_to(max(0, self.cursor + step))
 
     def extend_to(self, number: int) -> Scene:
-        """All from the anchor to a target."""
+        """Choose all targets from the anchor to this one."""
         return self._change(anchor=self.anchor, cursor=self._clip(number))
 
     def choose_all(self) -> Scene:
-        """The whole completion."""
+        """Choose the whole completion."""
         return self._change(anchor=0, cursor=len(self.targets) - 1)
 
     def find_target(self, token: int) -> int | None:
-        """The number of the target that holds a token; None for a token that is no part of the completion's text."""
+        """The number of the target that holds a token; None if the token is not in the completion's text."""
         return next((number for number, span in enumerate(self.targets) if span.start <= token < span.stop), None)
 
     def _clip(self, number: int) -> int:
@@ -94,17 +94,17 @@ class Scene:
 
     def _change(self, *, anchor: int, cursor: int) -> Scene:
         changed = replace(self, anchor=anchor, cursor=cursor)
-        changed.__dict__["targets"] = self.targets  # the same ones: finding them takes longer than all else
+        changed.__dict__["targets"] = self.targets  # reuse them: finding them is the slowest step
         return changed
 
     # ---- how it is cut -----------------------------------------------------------------------------------------------
 
     def cut_sources(self, step: int, own: Cut) -> Scene:
-        """The next coarser cut of the sources, or with -1 the next finer; ``own`` is one more than there are."""
+        """Cut sources one step coarser, or with -1 finer; ``own`` is the user's own cut, added to the others."""
         return replace(self, by=step_from(list_source_cuts(self.analysis, own), self.by, step))
 
     def cut_targets(self, step: int, own: Cut) -> Scene:
-        """The same for the targets; those that hold some of what was chosen are chosen then."""
+        """Cut targets one step coarser or finer; those that overlap the old selection become the new one."""
         cuts = list_target_cuts(self.analysis, self.analysis.map_by(self.method), own)
         changed = replace(self, target_by=step_from(cuts, self.target_by, step), anchor=0, cursor=0)
         if self.takes_all:
@@ -114,7 +114,7 @@ class Scene:
         return changed.choose(held[0]).extend_to(held[-1])
 
     def view_next_method(self) -> Scene:
-        """The next method whose scores are stored; chosen targets stay chosen where it has scores for such targets."""
+        """Switch to the next method with stored scores; keep the selection if it has scores for such targets."""
         methods = sorted(list_methods(self.analysis), key=list(Method).index)
         question = replace(self.question, method=step_from(methods, self.method, 1))
         if choose_targets(self.analysis.map_by(question.method), self.target_by) == self.target_by:
@@ -122,12 +122,12 @@ class Scene:
         return open_scene(self.analysis, question)
 
     def pool_next(self) -> Scene:
-        """The next way to make one score of a source's tokens."""
+        """Switch to the next pooling of a source's tokens."""
         return replace(self, pooling=step_from(list(Pooling), self.pooling, 1))
 
 
 def open_scene(analysis: Analysis, question: Question) -> Scene:
-    """All of a completion, cut as wanted where that is possible. Raises UsageError if there is no completion."""
+    """Open an analysis with its whole completion chosen, cut as requested if possible. Raises UsageError if empty."""
     by = question.by if question.by in list_source_cuts(analysis, question.by) else Granularity.WORD
     salience = analysis.map_by(question.method)
     scene = Scene(
@@ -143,7 +143,7 @@ def open_scene(analysis: Analysis, question: Question) -> Scene:
 
 
 def carry_target(scene: Scene, analysis: Analysis) -> Scene:
-    """The same question about another analysis; where all is chosen, all of that is."""
+    """Ask the same question about another analysis; a choice of the whole completion carries over as such."""
     method = scene.method if scene.method in analysis.maps else None
     other = open_scene(analysis, replace(scene.question, method=method))
     if scene.takes_all:
@@ -154,14 +154,14 @@ def carry_target(scene: Scene, analysis: Analysis) -> Scene:
 
 
 def list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
-    """From fine to coarse; sections where the prompt has some."""
+    """The cuts of sources, from fine to coarse, with sections if the prompt has any."""
     has_sections = bool(sections_of(analysis.completion.prompt))
     cuts: list[Cut] = [cut for cut in Granularity if cut is not Granularity.SECTION or has_sections]
     return cuts if isinstance(own, Granularity) else [*cuts, own]
 
 
 def list_target_cuts(analysis: Analysis, salience: SalienceMap, own: Cut) -> list[Cut]:
-    """From fine to coarse, those that scores are stored for."""
+    """The cuts of targets that have stored scores, from fine to coarse."""
     cuts = [cut for cut in list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
     return [cut for cut in cuts if choose_targets(salience, cut) == cut]
 
@@ -172,12 +172,12 @@ def list_methods(analysis: Analysis) -> list[Method]:
 
 
 def step_from(choices: list[Choice], current: Choice, step: int) -> Choice:
-    """The choice after the current one, or before it, around the ends."""
+    """The next or the previous choice, wrapping around."""
     place = choices.index(current) if current in choices else 0
     return choices[(place + step) % len(choices)]
 
 
 def find_source(explanation: Explanation, token: int) -> Span | None:
-    """The span of a text that holds a token; None for one that the model's format put there."""
+    """The span that holds a token; None for a token that the model's format added."""
     span = next((span for span in explanation.spans if span.start <= token < span.stop), None)
     return None if span is None or span.role is Role.SPECIAL else span

@@ -1,4 +1,4 @@
-"""What lies over the explorer for a while: help, the choice of a second prompt, and two prompts side by side."""
+"""Windows over the explorer: help, the choice of a second prompt, and two prompts side by side."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ MEANING = {
     ),
     "What they do not mean": (
         "A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark "
-        "says how much, not in which direction. Each target has a scale of its own: between two targets compare "
-        "shares, not shades. Longer pieces add up more tokens, so that a line is often stronger than a word. Faint is "
-        "not nothing: + shows more of it."
+        "says how much, not in which direction. Each target has its own scale: compare shares between two targets, "
+        "not shades. Longer pieces add up more tokens, so a line is often stronger than a word. Faint is not nothing: "
+        "+ makes it stronger."
     ),
 }
 
 
 class Window(ModalScreen[Listed | None]):
-    """A page over everything, with a title and a line that says how to leave."""
+    """A page over the whole app, with a title and a line that says how to close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q", "leave", "back")]
 
@@ -57,21 +57,21 @@ class Window(ModalScreen[Listed | None]):
             yield Static(Text("escape goes back"), classes="note")
 
     def on_mount(self) -> None:
-        """Keys scroll the page."""
+        """Focus the page so that keys scroll it."""
         self.page.focus()
 
     def on_page_resized(self) -> None:
-        """Lay out for this width."""
+        """Lay out again for the new width."""
         console = self.page.console(self._color_system)
         self.page.show_lines(lay_out(self._paint(console), console))
 
     def action_leave(self) -> None:
-        """Back."""
+        """Close the window."""
         self.dismiss(None)
 
 
 class Picker(ModalScreen[Listed | None]):
-    """The list of prompts once more, to choose a second one."""
+    """The list of prompts, to choose a second one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", "back"), Binding("slash", "search", "search")]
 
@@ -87,12 +87,12 @@ class Picker(ModalScreen[Listed | None]):
             yield Static(Text("/ searches, enter chooses, escape goes back"), classes="note")
 
     def on_mount(self) -> None:
-        """Keys move in the list."""
+        """Focus the list so that keys move in it."""
         self.query_one(PromptList).mark_open(self._open_id)
         self.query_one(PromptList).focus()
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
-        """That one; one that was set aside has nothing to compare."""
+        """Return the chosen prompt; one that was set aside can't be compared."""
         event.stop()
         if event.listed.reason is not None:
             self.notify(f"{one_line(event.listed.id)} was set aside: choose another one", markup=False)
@@ -100,16 +100,16 @@ class Picker(ModalScreen[Listed | None]):
             self.dismiss(event.listed)
 
     def action_search(self) -> None:
-        """To the field."""
+        """Focus the search field."""
         self.query_one(Prompts).field.focus()
 
     def action_leave(self) -> None:
-        """Back."""
+        """Close the window."""
         self.dismiss(None)
 
 
 def render_help(keys: Sequence[tuple[str, str]]) -> RenderableType:
-    """All keys, and how to read what is shown."""
+    """Render all keys and how to read the colours."""
     table = Table.grid(padding=(0, 2))
     for key, meaning in keys:
         table.add_row(Text(key, BOLD), Text(meaning))

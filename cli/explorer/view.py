@@ -1,4 +1,4 @@
-"""The right side: the question, the text with its salience, the strongest sources, and a line about a clicked piece."""
+"""The right side: the question, the text with its salience, the strongest sources, and details of a clicked piece."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from promptlight.cli.views.strongest import render_strongest
 from promptlight.cli.views.text import render_page, render_text, wrap
 from promptlight.salience.text.printable import one_line, printable
 
-ROOM = {36: 8, 28: 5, 24: 3}  # from this many lines on, so many of the strongest sources are listed
+ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
 HINT = "click a piece of the prompt for its score, or one of the completion to ask about it"
 
 
 class View(Vertical):
-    """Shows a scene. ``looked_at`` is the token whose piece the line of details is about."""
+    """Shows a scene. ``looked_at`` is a token of the piece in the line of details."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -42,11 +42,11 @@ class View(Vertical):
         yield self._parts["details"]
 
     def forget(self) -> None:
-        """Another prompt comes."""
+        """Reset the selection before another prompt is shown."""
         self.looked_at, self._chosen = None, None
 
     def show_message(self, message: str) -> None:
-        """Words in the place of a text that can't be shown."""
+        """Show a message instead of a text."""
         for part in self._parts.values():
             part.update("")
         self.status.update(Text(" ? help", "bold"))
@@ -59,7 +59,7 @@ class View(Vertical):
         self.page.show_lines([row for line in self._message.split("\n") for row in wrap(Text(line), console)])
 
     def show_scene(self, scene: Scene, look: Look) -> None:
-        """Draw it; where the target was in sight and went out of it, scroll to it."""
+        """Draw a scene; if its target moves out of sight, scroll to it."""
         explanation, console = scene.explanation, self.page.console(look.color_system)
         width = console.width
         was_in_sight = self._chosen is not None and self.page.sees(*self._chosen)
@@ -98,7 +98,7 @@ class View(Vertical):
 
 
 def describe_scene(scene: Scene, look: Look, width: int) -> Text:
-    """All settings in one line."""
+    """Describe all settings in one line."""
     numbers = [min(scene.anchor, scene.cursor) + 1, max(scene.anchor, scene.cursor) + 1]
     chosen = "all" if scene.takes_all else "-".join(map(str, dict.fromkeys(numbers)))
     settings = (
