@@ -1,4 +1,4 @@
-"""What is drawn on the terminal: a text with its salience, lists, matrices, comparisons.
+"""Terminal output: a text with its salience, lists, matrices, comparisons.
 
 Does not know: folders, models, options.
 """

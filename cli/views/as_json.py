@@ -1,4 +1,4 @@
-"""What the views show, as plain data for ``--json``: texts as they are, numbers in full."""
+"""Plain data for ``--json`` with the contents of the views: unchanged texts, full numbers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from promptlight.salience.types import Span
 
 
 def describe_explanation(explanation: Explanation, n_top: int | None = None) -> dict[str, Any]:
-    """The question, and the strongest sources (all that score where ``n_top`` is None), the strongest first."""
+    """The question, and the strongest sources (``n_top`` None: all with a score), the strongest first."""
     analysis, salience = explanation.analysis, explanation.salience
     sources = explanation.strongest(len(explanation.spans) if n_top is None else n_top)
     return {
@@ -28,7 +28,7 @@ def describe_explanation(explanation: Explanation, n_top: int | None = None) -> 
 
 
 def describe_source(explanation: Explanation, source: Span) -> dict[str, Any]:
-    """A source with its share and score; ``error`` is the score's standard error, null where that is not known."""
+    """A source with its share and score; ``error`` is the score's standard error, null if unknown."""
     errors = explanation.errors
     return {
         "line": source.line,
@@ -52,7 +52,7 @@ def describe_comparison(before: Explanation, after: Explanation, n_top: int) -> 
 
 
 def describe_pair(pair: PairedSpan) -> dict[str, Any]:
-    """What became of a part; null is a part that is not there, or a share of what is part of the target."""
+    """The change of a part; null is a missing part, or the share of a part of the target."""
     return {
         "change": pair.change.value,
         "before": pair.before and pair.before.text,

@@ -39,7 +39,7 @@ from promptlight.salience.explain.comparison import (
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
 
-SIDE_BY_SIDE = 100  # cells from which on both texts stand beside each other
+SIDE_BY_SIDE = 100  # cells, at least, to show both texts beside each other
 SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"}
 GONE, NEW = Style(strike=True, color="red"), Style(underline=True, bold=True, color="green")
 PLAIN = {Change.GONE: ("[-", "-]"), Change.NEW: ("{+", "+}"), Change.SAME: ("", "")}
@@ -64,7 +64,7 @@ def render_comparison(
 
 
 def render_headings(before: Explanation, after: Explanation, look: Look, width: int) -> Iterator[Text]:
-    """Which two prompts, and what is asked about each."""
+    """The two prompts, and the question about each."""
     for name, one in (("before", before), ("after", after)):
         head, *others = render_heading(one, look, width - 8)
         yield Text.assemble((f"{name:<8}", ASIDE), head)
@@ -92,7 +92,7 @@ def render_diff(before: Explanation, after: Explanation, look: Look, console: Co
 
 
 def render_texts(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
-    """Both texts, shaded: beside each other with like lines on one level, or one after the other."""
+    """Both texts, shaded: beside each other with matching lines aligned, or one after the other."""
     sides = [list(render_text(one, look).split(allow_blank=True)) for one in (before, after)]
     texts = [read_lines(one, len(side)) for one, side in zip((before, after), sides, strict=True)]
     rows = [
@@ -145,7 +145,7 @@ def _render_columns(
 def render_moved(
     paired: Sequence[PairedSpan], before: Explanation, look: Look, width: int, n_top: int
 ) -> Iterator[Text]:
-    """The sources whose shares moved most: how much before and after, and their texts."""
+    """The sources whose shares moved most: their shares before and after, and their texts."""
     moved = sorted((pair for pair in paired if abs(pair.moved) >= 5e-4), key=lambda pair: -abs(pair.moved))[:n_top]
     if not moved:
         yield Text("No share moved", BOLD)
@@ -162,7 +162,7 @@ def render_moved(
 
 
 def show_share(share: float | None) -> str:
-    """A share in percent; a dash for what is not there or is part of the target."""
+    """A share in percent; a dash if the source is missing or part of the target."""
     return "-" if share is None else f"{share:.1%}"
 
 
@@ -180,6 +180,6 @@ def _describe_pair(pair: PairedSpan, look: Look) -> Iterator[tuple[int, Text]]:
 
 
 def describe_moved(paired: Sequence[PairedSpan], before: Explanation) -> Iterator[Text]:
-    """What the columns are, and how much moved in all."""
+    """Explain the columns, and say how much moved in all."""
     yield Text(f"{find_moved(paired):.0%} of all shares moved; share: a source's part of all scores of its target")
     yield from list(describe_scores(before))[1:]

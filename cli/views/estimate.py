@@ -1,4 +1,4 @@
-"""What a run would take, in words, and as a JSON object."""
+"""Show the estimate of a run, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 
 
 def spell_line(estimate: Estimate, free_on_disk: int) -> str:
-    """All of it in one line; of what is free, of which so many bytes on disk, only what is less than that."""
+    """The estimate in one line, with free memory and disk only if they don't suffice."""
     about = "about " * (estimate.n_sampled < estimate.n_to_do)
     tokens = f"{about}{estimate.n_prompt_tokens:,} tokens, {estimate.new_tokens.spell()} to write"
     memory, free = estimate.memory.peak, estimate.memory.free + estimate.memory.weights
     line = f"to do: {count(estimate.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory"
     line += f"{spell_share(estimate)} and {spell_bytes(estimate.disk.most)} on disk"
-    line += f"; only {spell_bytes(free)} of memory are there" if memory > free else ""
+    line += f"; only {spell_bytes(free)} of memory are available" if memory > free else ""
     return line + (f"; only {spell_bytes(free_on_disk)} of disk are free" if estimate.disk.most > free_on_disk else "")
 
 
 def spell_share(estimate: Estimate) -> str:
-    """Whose figure it is, where several actors have one each."""
+    """Say that a figure is for each actor, if there are several."""
     return f" in each of {estimate.n_actors} actors" if estimate.n_actors > 1 else ""
 
 
 def spell_all(estimate: Estimate, free_on_disk: int) -> str:
-    """A line for each thing, and below what they rest on."""
+    """A line for each figure, and below them how they were estimated."""
     memory = estimate.memory
     rows = [
         ("prompts", ", ".join(list_counts(estimate))),
@@ -49,14 +49,14 @@ def spell_all(estimate: Estimate, free_on_disk: int) -> str:
 
 
 def spell_time(estimate: Estimate) -> str:
-    """How long a run would take from when its model is loaded."""
+    """The time of a run, not counting the loading of the model."""
     if estimate.seconds is None:
-        return "unknown: no prompt could be tried out"
+        return "unknown: no prompt could be run to measure it"
     return f"{estimate.seconds.spell(spell_seconds)} once the model is loaded"
 
 
 def list_counts(estimate: Estimate) -> Iterator[str]:
-    """How many prompts there are of each kind, if there are any."""
+    """The number of prompts of each kind, without zeros."""
     yield f"{estimate.n_to_do:,} to do"
     for n, what in (
         (estimate.n_too_long, "of them too long for the model"),
@@ -69,19 +69,19 @@ def list_counts(estimate: Estimate) -> Iterator[str]:
 
 
 def list_grounds(estimate: Estimate) -> Iterator[str]:
-    """What the figures rest on."""
+    """How the figures were estimated."""
     if estimate.n_sampled < estimate.n_to_do:
-        yield f"Tokens were counted in {estimate.n_sampled:,} prompts, drawn evenly."
+        yield f"Tokens were counted in {estimate.n_sampled:,} prompts, spread evenly over the input."
     if (speed := estimate.speed) is None:
         return
     tried = f"{count(speed.n_completed, 'prompt')} completed and {speed.n_explained:,} explained here"
     if estimate.new_tokens.expected != estimate.new_tokens.most:
-        yield f"Lower figures: completions as long as those of {tried}, in {speed.spent:.0f} s."
-        yield "Upper ones: all as long as they may be."
+        yield f"Lower figures: completions as long as those of a trial, {tried} in {speed.spent:.0f} s."
+        yield "Upper figures: all completions as long as allowed."
     else:
-        yield f"Time is that of {tried}, in {speed.spent:.0f} s; completions that end early make all less."
+        yield f"Time is from a trial, {tried} in {speed.spent:.0f} s; if completions end early, all figures are lower."
     if estimate.n_actors > 1:
-        yield f"Time is for {estimate.n_actors} actors at work."
+        yield f"Time is for {estimate.n_actors} actors in parallel."
 
 
 def describe_estimate(estimate: Estimate, free_on_disk: int) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def count(n: int, what: str) -> str:
 
 
 def spell_bytes(n_bytes: float) -> str:
-    """Two digits or more in kB, MB, GB or TB, of a thousand each."""
+    """Bytes in kB, MB, GB or TB (powers of 1000), with at least two digits."""
     units = ["kB", "MB", "GB", "TB"]
     size = n_bytes / 1000
     while size >= 1000 and len(units) > 1:

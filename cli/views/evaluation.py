@@ -1,4 +1,4 @@
-"""What ``evaluate`` prints: a table for each method, how far the methods agree, and what the columns are.
+"""The output of ``evaluate``: a table for each method, how far the methods agree, and what the columns mean.
 
 grad_l2, 11 prompts
 figure       mean  95% interval    random    ahead  95% interval   nearest  last line
@@ -47,7 +47,7 @@ def render_method(summary: MethodSummary) -> Table:
 
 
 def describe_method(summary: MethodSummary) -> Iterator[str]:
-    """How often it beats chance, and how it stands a little noise."""
+    """How often the method beats random orders, and how stable it is under a little noise."""
     beaten = summary.beaten
     yield f"beats {beaten.mean:.1f} of {summary.n_random} random orders{show_interval(beaten, ' ({})')}"
     if summary.noise is None:
@@ -57,7 +57,7 @@ def describe_method(summary: MethodSummary) -> Iterator[str]:
 
 
 def render_prompts(rows: Sequence[PromptEvaluation]) -> Iterator[RenderableType]:
-    """Each prompt's figures, a row per method, and what they come to in words."""
+    """Each prompt's figures, a row per method, and a verdict in words."""
     for id in dict.fromkeys(row.id for row in rows):
         own = [row for row in rows if row.id == id]
         first = own[0]
@@ -75,16 +75,16 @@ def render_prompts(rows: Sequence[PromptEvaluation]) -> Iterator[RenderableType]
 
 
 def describe_columns() -> Iterator[str]:
-    """What the figures are; docs/evaluate.md has the rest."""
-    yield "deletion: mean log-probability while sources are taken away, the strongest first; lower is better"
-    yield "insertion: the same while they are put back; higher is better"
-    yield "drop k: what taking the k strongest away costs, in nats; higher is better"
-    yield "ahead: the mean over random orders taken off, prompt by prompt; nearest, last line: simple rules instead"
-    yield "95% interval: of the mean, had other prompts been drawn (bootstrap)"
+    """Explain the columns; docs/evaluate.md has the details."""
+    yield "deletion: mean log-probability while sources are removed, the strongest first; lower is better"
+    yield "insertion: the same while sources are put back; higher is better"
+    yield "drop k: log-probability lost by removing the k strongest, in nats; higher is better"
+    yield "ahead: mean difference from random orders, prompt by prompt; nearest, last line: simple rules"
+    yield "95% interval: of the mean over prompts (bootstrap)"
 
 
 def new_table(*columns: str) -> Table:
-    """Columns of numbers behind one of names."""
+    """A table with a column of names, then columns of numbers."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for number, name in enumerate(columns):
         table.add_column(name, no_wrap=True, justify="right" if number else "left")
@@ -92,11 +92,11 @@ def new_table(*columns: str) -> Table:
 
 
 def show(value: float | None, digits: int = 2) -> str:
-    """Rounded, and never to -0; nothing where nothing is known."""
+    """A rounded number, never -0; an empty text for None."""
     return "" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"
 
 
 def show_interval(mean: Mean, form: str = "{}", digits: int = 2) -> str:
-    """From low to high, in the form given; nothing for a single prompt."""
+    """The interval from low to high in this form; an empty text for a single prompt."""
     low, high = show(mean.low, digits), show(mean.high, digits)
     return form.format(f"{low} to {high}") if low and high else ""

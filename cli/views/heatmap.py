@@ -1,6 +1,6 @@
 """One prompt as text shaded by its salience for a target, with a legend and the strongest sources.
 
-From top to bottom: the question, the text with its lines numbered, the legend, the list of sources in their lines.
+From top to bottom: the question, the text with line numbers, the legend, the list of sources in their lines.
 
     Why did the model write “Recommendation: You have to try it.”?
     probability 0.998; stopped: end of text
@@ -40,7 +40,7 @@ ROWS_APART = Text("each row has its own scale; a · is part of the target, or co
 def render_heatmap(
     explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
 ) -> RenderableType:
-    """Everything that ``show`` prints about one prompt; ``trust`` is what an evaluation has found."""
+    """Everything that ``show`` prints about one prompt; ``trust`` is the verdict of an evaluation."""
     picture = render_page(render_text(explanation, look), console, look)
     return render_view(explanation, console, look, picture, n_top, trust)
 
@@ -48,8 +48,8 @@ def render_heatmap(
 def render_matrix_view(
     explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
 ) -> RenderableType:
-    """The same with a row of blocks per target in the text's place."""
-    if look.color_system not in ("256", "truecolor"):  # too few to paint with
+    """The same with a row of blocks per target instead of the text."""
+    if look.color_system not in ("256", "truecolor"):  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
     return render_view(explanation, console, look, picture, n_top, trust)
@@ -58,7 +58,7 @@ def render_matrix_view(
 def render_view(
     explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, trust: str = ""
 ) -> RenderableType:
-    """A picture of an explanation between the question and what helps to read it."""
+    """A picture of an explanation, with the question above it and help to read it below."""
     blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
@@ -68,7 +68,7 @@ def render_view(
 
 
 def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
-    """Which prompt, what is asked about it, and how likely the target was."""
+    """The prompt, the question about it, and the target's probability."""
     completion = explanation.analysis.completion
     label = f" ({one_line(completion.prompt.label)})" if completion.prompt.label else ""
     yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
@@ -88,7 +88,7 @@ def is_finer(cut: Cut, other: Granularity) -> bool:
 
 
 def render_legend(look: Look) -> Text:
-    """What the colours, the bars or the numbers mean."""
+    """Explain the colours, the bars or the numbers."""
     target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
     if look.taste.marking is Marking.UNDERLINE:
         bars = Text.assemble(*((bar * 2, ink or "") for bar, ink in map(look.bar, look.steps)))
@@ -103,12 +103,12 @@ def render_legend(look: Look) -> Text:
 
 
 def describe_scale(look: Look) -> str:
-    """What is at which end of the colours."""
+    """Explain the ends of the colour scale."""
     return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
 
 
 def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]:
-    """What the two columns of numbers are, and how far they were found to be trusted."""
+    """Explain the two columns of numbers, and say how far to trust them."""
     salience = explanation.salience
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
@@ -119,10 +119,10 @@ def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]
     how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
     if explanation.errors is not None:
-        yield Text("±: the score's standard error, from what was drawn")
+        yield Text("±: the score's standard error over random draws")
     if salience.sources and is_finer(explanation.by, salience.sources):
         yield Text(
-            f"{salience.method} took whole {salience.sources}s away: all within a {salience.sources} have one score"
+            f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
         )
     yield from map(Text, describe_sum(explanation))
     if trust:

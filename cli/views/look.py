@@ -1,4 +1,4 @@
-"""How salience is to look, as far as that is a matter of taste."""
+"""How salience should look, as far as that is a matter of taste."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ NEUTRAL_INTENSITY = 0.4  # LIT's default: a level is shown as it is
 
 
 class Marking(StrEnum):
-    """What shows a piece's salience: its background, or a bar below it."""
+    """How to show a piece's salience: by its background, or by a bar below it."""
 
     HIGHLIGHT = "highlight"
     UNDERLINE = "underline"
 
 
 class Spacing(StrEnum):
-    """How close the lines of a text stand."""
+    """The spacing of a text's lines."""
 
     DENSE = "dense"
     AIRY = "airy"
@@ -24,7 +24,7 @@ class Spacing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Taste:
-    """What the user chose; ``intensity``, 0 to 1, is how much of the faint is shown."""
+    """The user's choices; a higher ``intensity``, 0 to 1, makes faint pieces easier to see."""
 
     intensity: float = NEUTRAL_INTENSITY
     marking: Marking = Marking.HIGHLIGHT

@@ -4,9 +4,9 @@
     Analysis: it     ▁   ▂    █    ▃
     Recommendation:      ▁    ▂    █
 
-Each row has a scale of its own, as scores of different targets can't be compared: a sure token's are all small. Over a
-column stands the line of the text in which its source begins, where that is another than the column's before. Where
-there are more sources than cells, neighbours share a column, which shows the strongest of them.
+Each row has its own scale, because scores of different targets can't be compared: those of a confident token are all
+small. The head of a column is the line of the text where its source begins, if it differs from the previous column's.
+If there are more sources than cells, neighbours share a column, which shows the strongest of them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import FloatArray, Role, Span
 
 WIDEST_LABEL = 32  # cells
-LATER = "·"  # in the place of a source that comes after a target, or is part of it
+LATER = "·"  # for a source that comes after a target, or is part of it
 
 
 def render_matrix(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
@@ -59,7 +59,7 @@ def plan_columns(n_sources: int, room: int) -> tuple[int, int]:
 
 
 def strongest_of(row: FloatArray, size: int) -> FloatArray:
-    """The score of largest size among each ``size`` neighbours: [S] -> [ceil(S / size)]."""
+    """The largest absolute score among each ``size`` neighbours, with its sign: [S] -> [ceil(S / size)]."""
     padded = np.zeros(-(-len(row) // size) * size, dtype=row.dtype)
     padded[: len(row)] = row
     groups = padded.reshape(-1, size)
@@ -68,7 +68,7 @@ def strongest_of(row: FloatArray, size: int) -> FloatArray:
 
 
 def render_labels(targets: Sequence[Span], width: int) -> list[Text]:
-    """The targets' texts, all equally wide: as wide as the longest, or a third of the terminal."""
+    """The targets' texts, padded to the longest one, at most a third of the terminal."""
     labels = [Text(one_line(target.text.strip() or target.text)) for target in targets]
     room = max(4, min(WIDEST_LABEL, width // 3, max(label.cell_len for label in labels)))
     for label in labels:
@@ -77,7 +77,7 @@ def render_labels(targets: Sequence[Span], width: int) -> list[Text]:
 
 
 def render_lines(groups: Sequence[Sequence[Span]], margin: int, cells: int) -> Iterator[Text]:
-    """The numbers of the lines in which columns begin, from top to bottom."""
+    """The numbers of the lines where columns begin, digits written from top to bottom."""
     lines = [group[0].line for group in groups]
     shown = ["" if at and line == lines[at - 1] else str(line) for at, line in enumerate(lines)]
     n_digits = max(map(len, shown))
@@ -89,7 +89,7 @@ def render_lines(groups: Sequence[Sequence[Span]], margin: int, cells: int) -> I
 def render_cells(
     groups: Sequence[Sequence[Span]], target: Span, levels: FloatArray, look: Look, cells: int
 ) -> Iterator[tuple[str, Style | str]]:
-    """The blocks of one row: painted where there are colours enough, else as high as the level."""
+    """The blocks of one row: painted if there are enough colours, else as high as the level."""
     for group, level in zip(groups, levels.tolist(), strict=True):
         if group[0].stop > target.start:
             yield LATER + " " * (cells - 1), ASIDE

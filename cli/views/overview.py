@@ -1,4 +1,4 @@
-"""Two runs in a table: a line for each prompt, the one whose shares moved most first."""
+"""A table of two runs: a line for each prompt, those whose shares moved most first."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ WIDEST_ID = 24  # cells
 
 
 def render_overview(differences: Sequence[Difference], n_missing: int, width: int, *, n_top: int) -> RenderableType:
-    """How many prompts got another completion, and the prompts that moved most."""
+    """How many prompts got another completion, and the prompts whose shares moved most."""
     ordered = sorted(differences, key=lambda one: (one.same_completion, -one.moved))
     return Group(*render_counts(differences, n_missing), Text(), *render_rows(ordered[:n_top], width))
 
 
 def render_counts(differences: Sequence[Difference], n_missing: int) -> Iterator[Text]:
-    """What all of it comes to."""
+    """Totals over all prompts."""
     n_changed = sum(not one.same_completion for one in differences)
     moved = sum(one.moved for one in differences) / len(differences)
     yield Text(f"{n_changed:,} of {len(differences):,} prompts got another completion", BOLD)

@@ -1,14 +1,14 @@
-"""From a level of salience, -1 to 1, to how a piece of text looks in this terminal.
+"""Turn a level of salience, -1 to 1, into the style of a piece of text in this terminal.
 
-With many colours, the whole text is painted like a page: white where nothing matters, deep violet where it matters
-most, so that it reads the same on dark and on light terminals. Signed scores go from white to teal where a source
-raised the target, to pink where it lowered it. Both are LIT's, interpolated in CIELAB as there: equal steps look
-equally far apart. The target is amber, which no eye takes for the others. With 16 colours, which every theme paints
-in its own way, only magenta (or cyan, for what raises), bold, underlined and reversed are used: they stand out from
-whatever the theme's background is. Without colours, a small raised number after a piece says its percentage of the
-strongest one.
+With many colours, the whole text is painted like a page, white where nothing matters and deep violet where it matters
+most, so that it reads the same on dark and light terminals. Signed scores go from white to teal if a source raised the
+target, and to pink if it lowered it. Both scales are LIT's, interpolated in CIELAB as in LIT: equal steps look equally
+far apart. The target is amber, which is easy to tell from the others. Every theme has its own 16 colours, so there only
+magenta (or cyan for sources that raise the target), bold, underline and reverse are used: they stand out on any
+background. Without colours, a small raised number after a piece gives its percentage of the strongest one.
 
-*Intensity*, 0 to 1, is LIT's: a level counts as its power 0.4 / intensity, so that more of it shows the faint ones.
+*Intensity*, 0 to 1, is LIT's: a level is raised to the power 0.4 / intensity, so a higher one makes faint pieces easier
+to see.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from rich.style import Style
 from promptlight.cli.views.look import DEFAULT, NEUTRAL_INTENSITY, Marking, Taste
 from promptlight.io.page.colours import PINK, TEAL, VIOLET, interpolate, luminance
 
-# chosen by hand: the nearest of the 256 turn to other hues on their way
+# chosen by hand: the nearest of the 256 colours drift to other hues along the scale
 VIOLET_256 = (231, 189, 147, 141, 135, 99, 56, 55, 54)
 TEAL_256 = (231, 195, 152, 116, 80, 44, 37, 30, 23)
 PINK_256 = (231, 225, 218, 211, 204, 168, 162, 125, 89)
 STANDARD = ("default", "{0}", "bold {0}", "bold underline {0}", "bold reverse {0}")
-BLACK, WHITE = "color(16)", "color(231)"  # what a theme doesn't change
-EQUAL_CONTRAST = 0.179  # the luminance on which black and white contrast alike, by WCAG's formula
+BLACK, WHITE = "color(16)", "color(231)"  # themes don't change these
+EQUAL_CONTRAST = 0.179  # the luminance with equal contrast to black and white, by WCAG's formula
 TARGET = {"truecolor": f"bold {BLACK} on #ffb300", "256": f"bold {BLACK} on color(214)", "standard": "black on yellow"}
 SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 SMALLEST_MARK = 5  # percent
-BARS, FADING_BARS = "▁▂▃▄▅▆▇█", "░▒▓"  # how much; and how much less, where no colour says it
-LEVEL = "level"  # the name under which a style carries it
+BARS, FADING_BARS = "▁▂▃▄▅▆▇█", "░▒▓"  # positive levels; negative ones without colours
+LEVEL = "level"  # its key in a style's meta data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How salience is drawn: on which terminal (``color_system`` None has no colours), and to whose taste."""
+    """How to draw salience: for which terminal (``color_system`` None has no colours), and in which taste."""
 
     color_system: str | None
     signed: bool = False
@@ -49,22 +49,22 @@ class Look:
 
     @property
     def target(self) -> Style | None:
-        """The style of what is being explained."""
+        """The style of the target."""
         if self.color_system is None:
             return None
         return Style.parse(TARGET["standard" if self.color_system == "windows" else self.color_system])
 
     def shade(self, level: float) -> Style | None:
-        """The style of a source at a level; below a text, only its level, which ``bar`` draws."""
+        """The style of a source at a level; with bars, the style only carries the level for ``bar``."""
         if self.taste.marking is Marking.UNDERLINE:
             return Style(meta={LEVEL: level})
         if not self.color_system:
             return None
-        # of a thousand shades no eye tells two apart, and each of them is worked out once
+        # a thousand shades are too fine to tell apart, and rounding makes the cache effective
         return paint(round(self.strengthen(level), 3), self.color_system, signed=self.signed)
 
     def mark(self, level: float) -> str:
-        """What stands behind a piece where there are no colours: its level as a raised percentage, none if faint."""
+        """The mark after a piece if there are no colours: its level as a raised percentage, nothing if faint."""
         if self.color_system or self.taste.marking is Marking.UNDERLINE:
             return ""
         percent = round(100 * level)
@@ -82,13 +82,13 @@ class Look:
         return BARS[step(strength, len(BARS))], ink
 
     def strengthen(self, level: float) -> float:
-        """A level as the intensity asks for, -1 to 1; negative for signed scores alone."""
+        """Apply the intensity to a level, -1 to 1; negative only for signed scores."""
         strength = min(abs(level), 1.0) ** (NEUTRAL_INTENSITY / max(self.taste.intensity, 1e-3))
         return -strength if level < 0 and self.signed else strength
 
     @property
     def steps(self) -> Sequence[float]:
-        """The levels that a legend shows."""
+        """The levels for a legend."""
         return (-1.0, -0.5, 0.0, 0.5, 1.0) if self.signed else (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -105,7 +105,7 @@ def paint(level: float, color_system: str, *, signed: bool = False) -> Style:
     else:
         background = Color.from_triplet(ColorTriplet(*interpolate(stops, size)))
     ink = BLACK if luminance(*background.get_truecolor()) > EQUAL_CONTRAST else WHITE
-    return Style(color=ink, bgcolor=background, bold=size > 0.5)  # weight says it too, for eyes that see hues badly
+    return Style(color=ink, bgcolor=background, bold=size > 0.5)  # bold too, for readers who see hues badly
 
 
 def step(level: float, n_steps: int) -> int:

@@ -25,7 +25,7 @@ SCOPES = {
 
 
 def render_rates(benchmark: Benchmark, rates: Sequence[Rate], seed: int) -> RenderableType:
-    """The question, and how often each setting's answer is right."""
+    """The benchmark's question, and how often each setting is right."""
     n = rates[0].n
     scopes = [scope for scope in Scope if any(rate.scope is scope for rate in rates)]
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -52,7 +52,7 @@ def group_rates(rates: Sequence[Rate]) -> Iterator[dict[Scope, Rate]]:
 
 
 def show_rate(rate: Rate, benchmark: Benchmark) -> str:
-    """In percent, with the interval; for two causes, how often both come first too."""
+    """A rate in percent with its interval; for two causes, also how often both come first."""
     low, high = rate.interval
     both = f", both {rate.both / rate.n:.0%}" if benchmark is Benchmark.PRINCIPLES else ""
     return f"{rate.rate:.0%} ({low:.0%} to {high:.0%}){both}"

@@ -1,4 +1,4 @@
-"""What ``show`` says in words about a foil, and about what integrated gradients add up to."""
+"""Remarks of ``show`` about a foil, and about the sum of integrated gradients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FOIL_WIDTH = 40
 
 
 def name_foil(analysis: Analysis, targets: Sequence[Span]) -> str:
-    """The end of the question: `` rather than “ Avoid.”``; empty where these targets are contrasted with nothing."""
+    """The end of the question: `` rather than “ Avoid.”``; empty if these targets have no foil."""
     texts = find_foil_text(analysis, targets)
     if not texts or analysis.foil is None:
         return ""
@@ -24,7 +24,7 @@ def name_foil(analysis: Analysis, targets: Sequence[Span]) -> str:
 
 
 def describe_sum(explanation: Explanation) -> list[str]:
-    """``sums to 3.41 of 3.44, ...`` where that is known."""
+    """``sums to 3.41 of 3.44, ...`` if that is known."""
     completion = explanation.analysis.completion
     sums = sum_up(explanation.salience, completion, explanation.targets, explanation.target_cut)
     if sums is None:

@@ -1,4 +1,4 @@
-"""The strongest sources of an explanation, each in the line in which it stands."""
+"""The strongest sources of an explanation, each within its line."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BOLD = Style(bold=True)
 
 
 def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Look, width: int) -> Iterator[Text]:
-    """A heading, and for each source its line's number, its share and score, and itself within that line."""
+    """A heading, and for each source its line's number, its share and score, and its text within that line."""
     scores = ["score", *(show_score(explanation, source) for source in sources)]
     column = max(map(len, scores))
     heading = f"line   share  {scores[0]:>{column}}  "
@@ -31,13 +31,13 @@ def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Lo
 
 
 def show_score(explanation: Explanation, source: Span) -> str:
-    """Three digits of a score, and its standard error where that is known."""
+    """A score with three digits, and its standard error if that is known."""
     score, errors = f"{explanation.scores[source.number]:.3g}", explanation.errors
     return score if errors is None else f"{score} ±{errors[source.number]:.2g}"
 
 
 def render_in_line(explanation: Explanation, source: Span, look: Look, width: int) -> tuple[int, Text]:
-    """The number of the line in which a source begins, and the source with what stands beside it there."""
+    """The number of the line where a source begins, and the source with the rest of that line around it."""
     tokens, text = explanation.analysis.completion.tokens, explanation.analysis.completion.text
     lead, body, breaks = split_span(source.text, explanation.by)
     start = tokens[source.start].start + len(lead)
@@ -56,7 +56,7 @@ def render_in_line(explanation: Explanation, source: Span, look: Look, width: in
 
 
 def keep_end(text: str, width: int) -> str:
-    """The end of a text, with an ellipsis where its start doesn't fit into a number of cells."""
+    """The end of a text that fits in this many cells, with an ellipsis for the rest."""
     if cell_len(text) <= width:
         return text
     kept = text[-width:]
@@ -66,5 +66,5 @@ def keep_end(text: str, width: int) -> str:
 
 
 def plural(cut: Cut) -> str:
-    """What spans of a cut are called."""
+    """The plural name for spans of a cut."""
     return "parts" if isinstance(cut, Pattern) else f"{cut}s"

@@ -1,4 +1,4 @@
-"""A text with its salience: sources shaded, the target marked, each of its lines behind its number."""
+"""A text with its salience: sources shaded, the target marked, lines numbered."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from promptlight.salience.types import Cut, Granularity, Role, Span
 
 PLAIN_TARGET = ("»", "«")
 ASIDE = Style(dim=True)
-TOKEN = "token"  # the name under which a style carries where its piece begins
-MARGIN = 6  # cells: a line's number and two blanks
+TOKEN = "token"  # its key in a style's meta data: the piece's first token
+MARGIN = 6  # cells for a line's number and two blanks
 
 
 def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
-    """The text wrapped as text, each of its own lines behind its number, with bars below and room between as wanted."""
+    """The text wrapped like prose, with line numbers, and bars and blank lines as the look requires."""
     for number, line in enumerate(text.split(allow_blank=True), 1):
         for row in wrap(line, console, str(number)):
             yield row
@@ -37,7 +37,7 @@ def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
 
 
 def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
-    """One line as lines of the terminal, the first of them behind a label in the margin."""
+    """Wrap a line for the terminal; the first part has a label in the margin."""
     margin = max(MARGIN, len(label) + 2)
     for part in text.wrap(console, max(1, console.width - margin)):
         yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
@@ -45,7 +45,7 @@ def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
 
 
 def render_bars(row: Text, console: Console, look: Look) -> Text:
-    """What stands below a row: bars as high as the levels of its pieces."""
+    """The bars below a row, as high as the levels of its pieces."""
     bars = Text()
     for piece in row.render(console):
         level = piece.style.meta.get(LEVEL, 0.0) if piece.style else 0.0
@@ -55,9 +55,9 @@ def render_bars(row: Text, console: Console, look: Look) -> Text:
 
 
 def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()) -> Text:
-    """The text itself: sources shaded, the target marked. No piece goes across one of the token positions ``splits``.
+    """The text itself: sources shaded, the target marked. No piece crosses one of the token positions ``splits``.
 
-    The style of each piece carries where it begins: ``meta["token"]``.
+    The style of each piece carries its first token: ``meta["token"]``.
     """
     explained = {at for target in explanation.targets for at in range(target.start, target.stop)}
     parts = (part for span in explanation.spans for part in split_further(explanation, span, explained, splits))
@@ -68,7 +68,7 @@ def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()
 def split_further(
     explanation: Explanation, span: Span, explained: Container[int], splits: Sequence[int]
 ) -> Iterator[Span]:
-    """A span in parts, each all target or none of it: a source can be larger than the target that it touches."""
+    """Split a span where the target begins or ends: a source can be larger than the target that it touches."""
     completion = explanation.analysis.completion
     keys = groupby(range(span.start, span.stop), lambda at: (at in explained, bisect_right(splits, at)))
     for _, positions in keys:
@@ -80,11 +80,11 @@ def split_further(
 def render_part(
     explanation: Explanation, part: Span, explained: Container[int], look: Look
 ) -> Iterator[tuple[str, Style | None]]:
-    """The pieces of a part. What comes after the target can't matter to it, and is dim like a chat's own words."""
+    """The pieces of a part. Text after the target can't matter for it, and is dim like a chat's format."""
     place = Style(meta={TOKEN: part.start})
     if part.role is Role.SPECIAL or part.start >= explanation.targets[-1].stop:
         first = explanation.analysis.completion.tokens[part.start]
-        if first.start < first.stop:  # else a mark such as <bos>, which is no text
+        if first.start < first.stop:  # else a mark such as <bos>, which has no text
             yield printable(part.text), ASIDE + place
         return
     lead, body, breaks = split_span(part.text, explanation.by)
@@ -111,9 +111,9 @@ def split_span(text: str, granularity: Cut) -> tuple[str, str, str]:
 
 
 def join_pieces(pieces: Sequence[tuple[str, Style | None]]) -> Text:
-    """All pieces as one text; a character of several code points, an emoji of a family say, has its first one's style.
+    """Join pieces into one text; a character of several code points (say a family emoji) gets its first one's style.
 
-    Were it styled in parts, Rich would take the parts to be wider than the whole, and cut the end of the line off.
+    If its parts had different styles, Rich would count them as wider than the whole and cut off the end of the line.
     """
     text = Text("".join(body for body, _ in pieces))
     ends = [0, *(character.end() for character in regex.finditer(r"\X", text.plain))]

@@ -1,4 +1,4 @@
-"""What an evaluation found of one prompt, in a few plain sentences."""
+"""Describe the evaluation of one prompt in a few plain sentences."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from promptlight.salience.faithfulness.curves import TOP_K
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.text.printable import quote
 
-CLEARLY, PERHAPS = 0.1, 0.25  # p up to which an order is better than chance, and up to which it may be
-FEW = 3  # sources have so few orders that the best is often drawn
-STEADY, SHAKY = 0.9, 0.7  # rank correlation under noise down to which an order stays, and down to which it mostly does
-LITTLE = 0.1  # nats that all sources together must be worth: a tenth of the probability
+CLEARLY, PERHAPS = 0.1, 0.25  # largest p for better than chance, and for perhaps better than chance
+FEW = 3  # this many sources have so few orders that random ones often include the best
+STEADY, SHAKY = 0.9, 0.7  # smallest rank correlation under noise for a stable order, and for a mostly stable one
+LITTLE = 0.1  # nats that all sources must change together: a tenth of the probability
 SHOWN_WIDTH = 40
 
 
@@ -37,7 +37,7 @@ def _compare_drops(row: PromptEvaluation, k: int, at_random: str) -> str:
 
 
 def _show(drop: float) -> str:
-    """A size with a digit behind the point, or two digits if it is small."""
+    """An absolute drop with one decimal, or with two digits if it is small."""
     return f"{abs(drop):.1f}" if abs(drop) >= 0.95 else f"{abs(drop):.2g}"
 
 
@@ -62,10 +62,10 @@ def _describe_noise(correlation: float | None) -> str:
 
 
 def name_unit(row: PromptEvaluation) -> str:
-    """What one source is called."""
+    """The name of one source."""
     return row.by if row.by.isalpha() else "part"
 
 
 def name_target(row: PromptEvaluation) -> str:
-    """What was measured, for a reader who may look at something else."""
+    """The target that was measured, for readers who may look at another one."""
     return "the whole completion" if row.target is None else f"“{quote(row.target_text, SHOWN_WIDTH)}”"

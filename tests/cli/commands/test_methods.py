@@ -194,7 +194,7 @@ def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command
     assert "if it lowers the target" in shown
     assert "±: the score's standard error" in shown
     words = promptlight("show", out, "--by", "word", "--target", "1", "--target-by", "line", "--method", "occlusion")
-    assert "occlusion took whole lines away" in " ".join(words.stdout.split())
+    assert "occlusion removed whole lines" in " ".join(words.stdout.split())
     missing = promptlight("show", out, "--method", "lime")
     assert (missing.exit_code, missing.stdout) == (2, "")
     assert "expected scores by lime, found grad_l2, occlusion, shap" in missing.stderr
