@@ -27,7 +27,7 @@ def leave_one_out(n_spans: int) -> BoolArray:
 
 
 def enumerate_all(n_spans: int) -> BoolArray:
-    """All coalitions, [2**S, S]; the bits of a row's number say which spans it keeps, the lowest bit for the first."""
+    """All coalitions, [2**S, S]: row n keeps the spans whose bits are set in n; the first span is the lowest bit."""
     return (np.arange(2**n_spans)[:, None] >> np.arange(n_spans) & 1).astype(np.bool_)
 
 
