@@ -11,7 +11,8 @@ from promptlight.salience.lazy import import_lazily
 
 if TYPE_CHECKING:
     from promptlight.io.prompts.reader import read_prompts
-    from promptlight.io.results.store import ResultsWriter, find_result, read_results
+    from promptlight.io.results.reader import find_result, read_results
+    from promptlight.io.results.writer import ResultsWriter
     from promptlight.io.tables.frames import to_frame
 
 __all__ = ["ResultsWriter", "find_result", "read_prompts", "read_results", "to_frame"]
@@ -19,10 +20,10 @@ __all__ = ["ResultsWriter", "find_result", "read_prompts", "read_results", "to_f
 __getattr__ = import_lazily(
     __name__,
     {
-        "ResultsWriter": "results.store",
-        "find_result": "results.store",
+        "ResultsWriter": "results.writer",
+        "find_result": "results.reader",
         "read_prompts": "prompts.reader",
-        "read_results": "results.store",
+        "read_results": "results.reader",
         "to_frame": "tables.frames",
     },
 )

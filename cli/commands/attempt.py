@@ -51,7 +51,7 @@ def attempt(
 
     Both are run now, with the same model; nothing is stored.
     """
-    from promptlight.io.results.store import read_settings
+    from promptlight.io.results.reader import read_settings
     from promptlight.salience.explain.explanation import explain_target
 
     if (results is None) == (prompt is None):

@@ -130,7 +130,7 @@ def draw_overview(
 
 def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
     """Each prompt that the first folder explains, and what the second one has of it; one pair in memory at a time."""
-    from promptlight.io.results.store import find_result, read_results
+    from promptlight.io.results.reader import find_result, read_results
 
     others = read_results(other)
     for one in read_results(results):

@@ -104,7 +104,7 @@ def evaluate_results(
     results: Path, chosen: ChosenResults, asking: AskingLines, measuring: Measuring, output: Output, *, each: bool
 ) -> None:
     """Measure every prompt, print what was found, and keep it."""
-    from promptlight.io.results.store import read_settings
+    from promptlight.io.results.reader import read_settings
     from promptlight.io.tables.tidy import check_output
     from promptlight.salience.faithfulness.evaluation import EvaluationOptions
     from promptlight.salience.options.methods import MethodOptions

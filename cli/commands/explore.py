@@ -41,7 +41,7 @@ def explore(
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
-    from promptlight.io.results.store import read_settings
+    from promptlight.io.results.reader import read_settings
 
     library = Library(results)
     if id is not None and all(one.id != id for one in library.listed):

@@ -36,7 +36,7 @@ from promptlight.salience.types import Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.io.prompts.reader import PromptReader
-    from promptlight.io.results.store import ResultsWriter
+    from promptlight.io.results.writer import ResultsWriter
     from promptlight.salience.model import ModelFacts
     from promptlight.salience.run.pipeline import AnalysisOptions
 
@@ -131,7 +131,7 @@ def describe_run(facts: ModelFacts, options: AnalysisOptions, chat: bool, scores
 
 def open_results(output: Path, facts: ModelFacts, settings: dict[str, Any], flush_every: int) -> ResultsWriter:
     """The results folder, which says how its results are made."""
-    from promptlight.io.results.store import ResultsWriter
+    from promptlight.io.results.writer import ResultsWriter
     from promptlight.salience.run.provenance import describe_provenance
 
     return ResultsWriter(output, settings, describe_provenance(facts), flush_every)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
-from promptlight.io.results.store import read_result
+from promptlight.io.results.reader import read_result
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, SetAside
 

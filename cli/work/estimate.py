@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from promptlight.cli.work.engines import Workers
     from promptlight.io.prompts.reader import PromptReader
     from promptlight.io.results.digits import Scores
+    from promptlight.io.results.done import Done
     from promptlight.io.results.sizes import Kept
-    from promptlight.io.results.store import Done
     from promptlight.salience.model import Model
     from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.run.dry_run import Sampled
@@ -87,7 +87,7 @@ def try_run(
     reader: PromptReader, asked: Asked, workers: Workers, output: Path, settings: dict[str, Any], *, as_json: bool
 ) -> str:
     """All that can be said when a few prompts are tried out, as text or JSON; ``output`` is left as it is."""
-    from promptlight.io.results.store import read_done
+    from promptlight.io.results.done import read_done
 
     survey = survey_records(reader.without_strictness(), read_done(output, settings))
     estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors, tried=True))

@@ -11,7 +11,7 @@ from promptlight.salience.types import Analysis, Cut, Granularity, SetAside
 
 def find_stored(results: Path, *, id: str | None = None, row: int | None = None) -> Analysis:
     """One result of a folder; the first where nothing is said. Raises UsageError if it was set aside."""
-    from promptlight.io.results.store import find_result
+    from promptlight.io.results.reader import find_result
 
     if id is not None and row is not None:
         raise UsageError("expected either --id or --row, found both: leave one out")
@@ -65,7 +65,7 @@ class ChosenResults:
 
     def __iter__(self) -> Iterator[Analysis]:
         from promptlight.io.prompts.selection import select_results
-        from promptlight.io.results.store import read_results
+        from promptlight.io.results.reader import read_results
 
         self._problems.clear()
         for analysis in select_results(read_results(self.folder, self._problems), self._ids, self._conditions):

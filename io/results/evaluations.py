@@ -1,6 +1,6 @@
 """What ``evaluate`` keeps: one Parquet file beside the results, ``_evaluation/evaluation.parquet``.
 
-pandas and pyarrow leave folders out whose names begin with an underscore, and so does ``store.py``; DuckDB and Polars
+pandas and pyarrow leave folders out whose names begin with an underscore, and so does ``shards.py``; DuckDB and Polars
 do not look into folders for ``results/*.parquet``. The file's metadata holds the settings it was made with, those of
 the results among them: what was measured of other results than are there now counts as not measured.
 """
@@ -18,8 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.files import writing
+from promptlight.io.results.reader import read_settings
 from promptlight.io.results.schema import column
-from promptlight.io.results.store import EVALUATION_FOLDER, read_settings
+from promptlight.io.results.shards import EVALUATION_FOLDER
 from promptlight.salience.errors import OutputError
 
 EVALUATION = Path(EVALUATION_FOLDER) / "evaluation.parquet"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from promptlight.io.results.store import read_columns
+from promptlight.io.results.reader import read_columns
 
 START_LENGTH = 120  # characters of a prompt that are kept for a list
 SEARCHED = ("id", "source", "prompt", "completion", "error")

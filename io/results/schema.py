@@ -1,43 +1,18 @@
-"""One prompt's result as one Parquet row, and back.
+"""The columns of a results folder; ``_rows.py`` says how a result fills them.
 
 Nested columns follow ``promptlight.salience.types``: positions in ``*_bounds`` count tokens, ``start``/``stop`` count
-characters of prompt + completion, log-probabilities are natural logs, scores are float32. Score matrices are ragged: a
-row keeps only its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers, and the row of a span as
-many as there are tokens before the span's last one. A section's range is of characters of the prompt.
-
-Version 3 had one method a folder, which its settings called ``method``, and no foils; it is still read.
+characters of prompt + completion, log-probabilities are natural logs, scores are float32. A section's range is of
+characters of the prompt. What earlier versions had instead is in ``_upgrade.py``.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
-from promptlight.io.results.digits import Scores, round_to_half
-from promptlight.salience.types import (
-    Analysis,
-    Compat,
-    Completion,
-    FloatArray,
-    Foil,
-    Granularity,
-    Method,
-    Objective,
-    Prompt,
-    Role,
-    SalienceMap,
-    Section,
-    Segmentation,
-    SetAside,
-    StopReason,
-    Token,
-    Turn,
-)
+from promptlight.salience.types import Compat, Granularity, Method, Objective
 
 SCHEMA_VERSION = 4
 READABLE = (3, 4)
@@ -145,14 +120,14 @@ def _method_fields(method: Method, granularities: Iterable[Granularity]) -> Iter
         yield column(f"{method}_sources", pa.string(), "the granularity whose spans have scores, spread over tokens")
     if method.draws:
         for name in targets:
-            yield column(_name_column(method, name, "error"), MATRIX, "standard errors of these scores; null as they")
+            yield column(name_column(method, name, "error"), MATRIX, "standard errors of these scores; null as they")
     if method is Method.INTEGRATED_GRADIENTS:
         for name in targets:
             meaning = "a number a row: what its scores add up to minus what they should, the objective's change"
-            yield column(_name_column(method, name, "gap"), pa.list_(pa.float32()), meaning)
+            yield column(name_column(method, name, "gap"), pa.list_(pa.float32()), meaning)
 
 
-def _name_column(method: Method, granularity: Granularity, what: str = "") -> str:
+def name_column(method: Method, granularity: Granularity, what: str = "") -> str:
     """``grad_l2``, ``grad_l2_word``, ``smoothgrad_word_error``."""
     return "_".join([method.value, *[granularity.value] * (granularity is not Granularity.TOKEN), *[what] * bool(what)])
 
@@ -160,67 +135,6 @@ def _name_column(method: Method, granularity: Granularity, what: str = "") -> st
 def find_matrix_columns(schema: pa.Schema) -> list[str]:
     """The columns that hold scores."""
     return [field.name for field in schema if field.type == MATRIX]
-
-
-def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict[str, Any]:
-    """Column name -> value; a record that was set aside leaves all but its own columns empty."""
-    if isinstance(result, SetAside):
-        row = asdict(result)
-        row |= {"error": row.pop("reason"), "source": row.pop("label")}
-        return row
-    completion = result.completion
-    prompt, first = completion.prompt, completion.n_prompt_tokens
-    row = {
-        "id": prompt.id,
-        "source": prompt.label,
-        "prompt": prompt.text,
-        "turns": [vars(turn) for turn in prompt.turns] or None,
-        "sections": [vars(section) for section in prompt.sections] or None,
-        "completion": completion.completion_text,
-        "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
-        "stop_reason": completion.stop_reason.value,
-        "target": prompt.given_completion,
-        "fields": json.dumps(dict(prompt.fields), ensure_ascii=False),
-        "path": prompt.path,
-        "line": prompt.line,
-        "fingerprint": prompt.fingerprint,
-        "n_prompt_tokens": first,
-        "tokens": [vars(token) | {"role": token.role.value} for token in completion.tokens],
-    }
-    if result.foil is not None:
-        row |= {"foil": result.foil.request, "foil_tokens": list(result.foil.tokens)}
-    for granularity, cut in result.segmentations.items():
-        row[f"{granularity}_bounds"] = list(cut.bounds)
-    for found in result.maps.values():
-        row |= _map_to_columns(found, _row_lengths(result), scores)
-    return row
-
-
-def _row_lengths(result: Analysis) -> dict[Granularity, list[int]]:
-    """How many tokens each target of a granularity has scores for."""
-    first, n_tokens = result.completion.n_prompt_tokens, len(result.completion.tokens)
-    lengths = {
-        name: [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]
-        for name, cut in result.segmentations.items()
-    }
-    return lengths | {Granularity.TOKEN: list(range(first, n_tokens))}
-
-
-def _map_to_columns(found: SalienceMap, lengths: Mapping[Granularity, list[int]], scores: Scores) -> dict[str, Any]:
-    """One method's columns of a row."""
-    matrices = dict(found.span_scores)
-    if found.scores is not None:
-        matrices[Granularity.TOKEN] = found.scores
-    columns: dict[str, Any] = {
-        _name_column(found.method, name): _ragged(rows, lengths[name], scores) for name, rows in matrices.items()
-    }
-    for name, rows in found.standard_errors.items():
-        columns[_name_column(found.method, name, "error")] = _ragged(rows, lengths[name], scores)
-    for name, numbers in found.completeness_error.items():
-        columns[_name_column(found.method, name, "gap")] = numbers
-    if found.sources is not None:
-        columns[f"{found.method}_sources"] = found.sources.value
-    return columns
 
 
 class Kind(NamedTuple):
@@ -236,85 +150,3 @@ def read_kind(settings: Mapping[str, Any]) -> Kind:
     compat = settings["compat"]
     methods = tuple(Method(name) for name in settings["methods"])
     return Kind(methods, Objective(settings["objective"]), Compat(compat) if compat else None)
-
-
-def upgrade_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as this version writes them, from those of any version that is still read."""
-    if "method" not in settings:
-        return settings
-    return {
-        ("methods" if name == "method" else name): [value] if name == "method" else value
-        for name, value in settings.items()
-    }
-
-
-def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
-    """The inverse of ``to_row``."""
-    if row["error"] is not None:
-        kept = {name: row[name] for name in ("id", "path", "line", "prompt")}
-        return SetAside(**kept, label=row["source"], reason=row["error"], fingerprint=row["fingerprint"] or "")
-    prompt = Prompt(
-        id=row["id"],
-        text=row["prompt"],
-        turns=tuple(Turn(**turn) for turn in row["turns"] or ()),
-        sections=tuple(Section(**section) for section in row["sections"] or ()),
-        given_completion=row["target"],
-        label=row["source"],
-        fields=json.loads(row["fields"]),
-        path=row["path"],
-        line=row["line"],
-        fingerprint=row["fingerprint"],
-    )
-    tokens = tuple(Token(**token | {"role": Role(token["role"])}) for token in row["tokens"])
-    completion = Completion(
-        prompt=prompt,
-        tokens=tokens,
-        n_prompt_tokens=row["n_prompt_tokens"],
-        text=row["prompt"] + row["completion"],
-        prompt_stop=len(row["prompt"]),
-        stop_reason=StopReason(row["stop_reason"]),
-    )
-    names = [granularity for granularity in Granularity if row.get(f"{granularity}_bounds") is not None]
-    return Analysis(
-        completion=completion,
-        segmentations={name: Segmentation(granularity=name, bounds=tuple(row[f"{name}_bounds"])) for name in names},
-        maps={method: _map_from_columns(row, method, kind.objective, names, len(tokens)) for method in kind.methods},
-        compat=kind.compat,
-        foil=Foil(request=row["foil"], tokens=tuple(row["foil_tokens"])) if row.get("foil") is not None else None,
-    )
-
-
-def _map_from_columns(
-    row: dict[str, Any], method: Method, objective: Objective, names: list[Granularity], width: int
-) -> SalienceMap:
-    """The inverse of ``_map_to_columns``."""
-
-    def read(what: str = "") -> dict[Granularity, FloatArray]:
-        targets = list(dict.fromkeys([Granularity.TOKEN, *names]))
-        stored = {name: row.get(_name_column(method, name, what)) for name in targets}
-        return {name: _dense(rows, width) for name, rows in stored.items() if rows is not None}
-
-    scores = read()
-    gaps = {name: row.get(_name_column(method, name, "gap")) for name in (Granularity.TOKEN, *names)}
-    sources = row.get(f"{method}_sources")
-    return SalienceMap(
-        method=method,
-        objective=objective,
-        scores=scores.pop(Granularity.TOKEN, None),
-        span_scores=scores,
-        sources=Granularity(sources) if sources else None,
-        standard_errors=read("error"),
-        completeness_error={name: np.array(gap, np.float32) for name, gap in gaps.items() if gap is not None},
-    )
-
-
-def _ragged(scores: FloatArray, lengths: Iterable[int], kept: Scores) -> list[FloatArray]:
-    rounded = round_to_half(scores) if kept is Scores.FLOAT16 else scores
-    return [row[:length] for row, length in zip(rounded, lengths, strict=True)]
-
-
-def _dense(rows: list[list[float]], width: int) -> FloatArray:
-    scores = np.zeros((len(rows), width), dtype=np.float32)
-    for number, row in enumerate(rows):
-        scores[number, : len(row)] = row
-    return scores

@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from promptlight.io.results.store import ResultsWriter
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.run.pipeline import AnalysisOptions, analyze

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.results.store import ResultsWriter
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience import Analysis, AnalysisOptions, Prompt, analyze, describe_settings, load_model
 from tests.benchmarks.measure import Settings, Table, judge
 

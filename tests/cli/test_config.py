@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlight.io.results.store import read_settings
+from promptlight.io.results.reader import read_settings
 from tests.conftest import Command
 
 

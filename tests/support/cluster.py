@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from promptlight.io.results.store import read_results
+from promptlight.io.results.reader import read_results
 from promptlight.salience.types import SetAside
 from tests.support.handmade import assert_same_analysis
 from tests.support.processes import find_processes, list_ancestors

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from promptlight.io.results.store import ResultsWriter, read_results
+from promptlight.io.results.reader import read_results
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.types import (
     Analysis,
     Prompt,

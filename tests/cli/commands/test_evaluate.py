@@ -25,7 +25,7 @@ from promptlight.io.results.evaluations import (
     read_evaluation,
     store_evaluation,
 )
-from promptlight.io.results.store import read_results, read_settings
+from promptlight.io.results.reader import read_results, read_settings
 from promptlight.salience.errors import OutputError
 from promptlight.salience.faithfulness.summaries import FigureSummary, Mean, MethodSummary, PromptEvaluation
 from promptlight.salience.types import SetAside

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from promptlight.cli.options.groups import with_groups
 from promptlight.io import read_results
-from promptlight.io.results.store import read_metadata
+from promptlight.io.results.shards import read_metadata
 from promptlight.salience import Analysis
 from promptlight.salience.ablation.scores import compute_ablation_scores
 from promptlight.salience.explain.explanation import Question, explain_spans

@@ -26,7 +26,7 @@ from promptlight.cli.views.palette import Look, paint
 from promptlight.cli.views.strongest import keep_end
 from promptlight.cli.views.text import MARGIN, render_text, split_span
 from promptlight.io import read_results
-from promptlight.io.results.store import find_result
+from promptlight.io.results.reader import find_result
 from promptlight.salience import Analysis
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, explain_target
 from promptlight.salience.text.printable import printable

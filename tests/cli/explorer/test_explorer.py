@@ -27,7 +27,8 @@ from promptlight.cli.views.look import Marking, Spacing
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import render_page, render_text
 from promptlight.cli.work.live_model import LiveModel
-from promptlight.io.results.store import ResultsWriter, find_result
+from promptlight.io.results.reader import find_result
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import ModelError
 from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.options.analysis import AnalysisOptions

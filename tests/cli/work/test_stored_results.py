@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from promptlight.io.results.store import find_shards
+from promptlight.io.results.shards import find_shards
 from tests.conftest import Command
 
 

@@ -14,7 +14,7 @@ from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.io.prompts.sections import read_section_patterns
-from promptlight.io.results.store import read_results
+from promptlight.io.results.reader import read_results
 from promptlight.salience import Analysis
 from promptlight.salience.text.sections import name_sections
 from tests.support.paths import EXAMPLES

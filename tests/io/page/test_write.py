@@ -11,7 +11,7 @@ from typing import Any
 from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
-from promptlight.io.results.store import read_results
+from promptlight.io.results.reader import read_results
 from promptlight.salience import Analysis, Prompt
 from promptlight.salience.text.printable import printable
 from tests.support.handmade import make_analysis

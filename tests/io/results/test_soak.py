@@ -17,7 +17,8 @@ import pandas as pd
 import pytest
 
 from promptlight.io import read_results
-from promptlight.io.results.store import FLUSH_EVERY, find_shards
+from promptlight.io.results.shards import find_shards
+from promptlight.io.results.writer import FLUSH_EVERY
 from promptlight.salience.types import Analysis, SetAside
 from tests.conftest import Command
 from tests.support.processes import finish, start_command

@@ -31,8 +31,9 @@ import pytest
 from promptlight.cli.work.progress import Tally
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.io import files
-from promptlight.io.results import store
-from promptlight.io.results.store import find_result, find_shards, read_results
+from promptlight.io.results import writer as results_writer
+from promptlight.io.results.reader import find_result, read_results
+from promptlight.io.results.shards import find_shards
 from promptlight.salience.errors import OutputError, StoppedError
 from promptlight.salience.types import Analysis
 from tests.conftest import START, Command
@@ -98,7 +99,8 @@ def leftovers_in(folder: Path) -> list[str]:
 # ---- kill -9 --------------------------------------------------------------------------------------------------------
 
 N_KILLS = 40
-STEPS = {
+MODULES = (results_writer.__file__, files.__file__)
+STEPS = {  # the functions there that change a folder
     "_open_folder",
     "flush",
     "forget",
@@ -107,7 +109,7 @@ STEPS = {
     "_sync",
     "_remove",
     "__exit__",
-}  # that change a folder
+}
 
 
 def name(number: int) -> str:
@@ -171,7 +173,10 @@ def try_again_until_line(_: Connection, folder: Path, number: int, end: Callable
 
     def count(frame: FrameType, event: str, _: object) -> Any:
         nonlocal n_left
-        if frame.f_code.co_filename not in (store.__file__, files.__file__) or frame.f_code.co_name not in STEPS:
+        if (
+            frame.f_code.co_filename not in (results_writer.__file__, files.__file__)
+            or frame.f_code.co_name not in STEPS
+        ):
             return None
         n_left -= event == "line"
         if n_left == 0:
@@ -533,7 +538,7 @@ def test_the_command_is_killed_and_goes_on(tmp_path: Path) -> None:
         time.sleep(0.2)
         run.kill()
         assert finish(run)[0] == -signal.SIGKILL
-        assert ids_of(folder) == [record["id"] for record in many[: store.FLUSH_EVERY]]
+        assert ids_of(folder) == [record["id"] for record in many[: results_writer.FLUSH_EVERY]]
     assert finish(start_command(prompts, folder))[0] == 0
     assert ids_of(folder) == [record["id"] for record in many]
     assert_same_numbers(folder, compute_undisturbed(prompts, tmp_path / "undisturbed"))

@@ -17,7 +17,7 @@ import pytest
 import torch
 
 from promptlight.io import find_result
-from promptlight.io.results.store import read_settings
+from promptlight.io.results.reader import read_settings
 from promptlight.salience import Analysis, load_model
 from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.layer import Layer

@@ -23,7 +23,8 @@ import pyarrow as pa
 import pytest
 import ray
 
-from promptlight.io.results.store import ResultsWriter, find_shards
+from promptlight.io.results.shards import find_shards
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import InputError, ModelError, UsageError
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.options.analysis import AnalysisOptions

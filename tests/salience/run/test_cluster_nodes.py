@@ -16,7 +16,8 @@ import pytest
 import ray
 from ray.cluster_utils import Cluster
 
-from promptlight.io.results.store import ResultsWriter, find_shards
+from promptlight.io.results.shards import find_shards
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.run.cluster import cluster as clusters
 from promptlight.salience.run.cluster.actors import Explainer
 from promptlight.salience.types import Analysis, SetAside

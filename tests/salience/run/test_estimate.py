@@ -19,8 +19,8 @@ from promptlight.cli.work.estimate import SAMPLE, Survey, survey_records
 from promptlight.io import ResultsWriter, read_results
 from promptlight.io.files import measure_free_space
 from promptlight.io.results.digits import Scores
+from promptlight.io.results.done import Done
 from promptlight.io.results.sizes import Kept, estimate_files, estimate_row
-from promptlight.io.results.store import Done
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Granularity, Method, Model, Prompt, analyze
 from promptlight.salience.errors import OUT_OF_MEMORY
 from promptlight.salience.options.methods import MethodOptions

@@ -1,0 +1,66 @@
+"""What a results folder holds already: the shards say themselves which records are done.
+
+There is no list of finished records that could disagree with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, read_metadata, read_rows
+from promptlight.salience.errors import OUT_OF_MEMORY, OutputError
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a folder already holds of one record."""
+
+    fingerprint: str
+    shard: Path
+    error: str | None  # why it was set aside
+
+    def settles(self, fingerprint: str) -> bool:
+        """Whether a record needs no more work: it is as it was, and did not fail for lack of memory."""
+        return self.fingerprint == fingerprint and not (self.error or "").startswith(OUT_OF_MEMORY)
+
+
+def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
+    """What a folder holds of each record, by id; nothing if it is not there yet, and nothing in it is touched.
+
+    Raises OutputError for a folder that was made with other settings, or holds something else.
+    """
+    folder, done = Path(folder), dict[str, Done]()
+    if not folder.exists():
+        return done
+    try:
+        refuse_foreign(folder)
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be read ({error.strerror}); choose another -o") from error
+    for shard in find_shards(folder):
+        differences = _describe_differences(read_metadata(shard)["settings"], settings)
+        if differences:
+            raise OutputError(f"{folder}: made with other settings ({differences}); choose another -o")
+        for row in read_rows(shard, ["id", "fingerprint", "error"]):
+            if row["id"] in done:
+                raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
+            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
+    return done
+
+
+def refuse_foreign(folder: Path) -> None:
+    """Raise OutputError for a folder that holds other files than results."""
+    names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
+    foreign = [name for name in names if name != EVALUATION_FOLDER]
+    if foreign and not find_shards(folder):
+        raise OutputError(f"{folder}: holds other files ({foreign[0]}) and no results; choose another -o")
+
+
+def _describe_differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
+    names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+    return "; ".join(f"{name}: there {_spell(stored.get(name))}, now {_spell(wanted.get(name))}" for name in names)
+
+
+def _spell(setting: Any) -> str:
+    return ", ".join(map(str, setting)) if isinstance(setting, list) else str(setting)

@@ -1,0 +1,108 @@
+"""Reading a results folder, one shard in memory at a time.
+
+A damaged shard hides its own rows only: reading goes on with the others and names it at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from promptlight.io.results._rows import from_row
+from promptlight.io.results.schema import read_kind
+from promptlight.io.results.shards import naming, read_metadata, read_rows, read_shard, require_shards
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import Analysis, SetAside
+
+
+def read_settings(folder: str | Path) -> dict[str, Any]:
+    """All that the results of a folder have in common and that makes them what they are."""
+    return read_metadata(require_shards(Path(folder))[0])["settings"]
+
+
+def read_results(folder: str | Path, problems: list[str] | None = None) -> Iterator[Analysis | SetAside]:
+    """All results of a folder in the order in which they were written, one shard in memory at a time.
+
+    Damaged shards are left out, and an OutputError after the last result names them all; with a list of ``problems``,
+    they are named there instead.
+    """
+    raising = problems is None
+    problems = [] if problems is None else problems
+    for shard in require_shards(Path(folder)):
+        try:
+            yield from _read_shard_results(shard)
+        except OutputError as error:
+            problems.append(str(error))
+    if problems and raising:
+        raise OutputError("; ".join(problems))
+
+
+def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
+    """The result with an id, or else the one at a row number (from 0; negative numbers count from the end).
+
+    Damaged shards matter only where the answer depends on them: where they come before the row, or where no other
+    shard holds the id. Then an OutputError names them.
+    """
+    shards = require_shards(Path(folder))
+    shard, place = _find_row(folder, shards, row) if id is None else _find_id(folder, shards, id)
+    return read_result(shard, place)
+
+
+def read_result(shard: Path, place: int) -> Analysis | SetAside:
+    """The result at a place of a shard, from 0."""
+    kind = read_kind(read_metadata(shard)["settings"])
+    table = read_shard(shard)
+    with naming(shard):
+        return from_row(table.slice(place, 1).to_pylist()[0], kind)
+
+
+def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
+    """Some columns of each shard, one shard in memory at a time; damaged ones are named in ``problems``."""
+    for shard in require_shards(Path(folder)):
+        try:
+            yield shard, read_shard(shard, columns)
+        except OutputError as error:
+            problems.append(str(error))
+
+
+def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:
+    """The shard of a row and its place there; a negative row is looked for from the end."""
+    n_rows = 0
+    for shard in shards if row >= 0 else reversed(shards):
+        n_here = read_shard(shard, ["id"]).num_rows
+        place = row - n_rows if row >= 0 else row + n_rows + n_here
+        if 0 <= place < n_here:
+            return shard, place
+        n_rows += n_here
+    raise OutputError(f"{folder}: no row {row}; it has {n_rows} rows, numbered from 0")
+
+
+def _find_id(folder: str | Path, shards: list[Path], id: str) -> tuple[Path, int]:
+    """The shard of an id and its place there."""
+    known: list[str] = []
+    problems: list[str] = []
+    for shard in shards:
+        try:
+            ids = [row["id"] for row in read_rows(shard, ["id"])]
+        except OutputError as error:
+            problems.append(str(error))
+            continue
+        if id in ids:
+            return shard, ids.index(id)
+        known += ids
+    if problems:
+        raise OutputError(f"{folder}: no result with id {id!r} where it can be read; {'; '.join(problems)}")
+    listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
+    raise OutputError(f"{folder}: no result with id {id!r}; it has {listed}")
+
+
+def _read_shard_results(shard: Path) -> Iterator[Analysis | SetAside]:
+    kind = read_kind(read_metadata(shard)["settings"])
+    table = read_shard(shard)
+    with naming(shard):
+        for batch in table.to_batches(max_chunksize=16):  # as Python objects, rows take many times their size
+            for row in batch.to_pylist():
+                yield from_row(row, kind)

@@ -1,0 +1,111 @@
+"""The shards of a results folder: where they are, what they say of themselves, and their tables.
+
+A shard is a Parquet file of whole rows, one per prompt. Its metadata holds the settings that made it. Errors of a
+damaged one name it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptlight.io.results._upgrade import upgrade_settings
+from promptlight.io.results.schema import READABLE, SCHEMA_VERSION, build_schema, read_kind
+from promptlight.salience.errors import OutputError
+
+METADATA_KEY = b"promptlight"
+EVALUATION_FOLDER = "_evaluation"  # what `evaluate` keeps beside the shards
+_SHARD_NAME = re.compile(r"part-\d+\.parquet")
+
+
+def find_shards(folder: Path) -> list[Path]:
+    """The folder's shards in the order in which they were written."""
+    return sorted((path for path in folder.iterdir() if _SHARD_NAME.fullmatch(path.name)), key=read_number)
+
+
+def require_shards(folder: Path) -> list[Path]:
+    """The folder's shards; raises OutputError if there are none."""
+    try:
+        shards = find_shards(folder)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise OutputError(
+            f"{folder}: no such results folder; make one with `promptlight run PROMPTS -o {folder}`"
+        ) from error
+    except OSError as error:
+        raise OutputError(f"{folder}: can't be read ({error.strerror})") from error
+    if not shards:
+        raise OutputError(f"{folder}: no results in it; make some with `promptlight run PROMPTS -o {folder}`")
+    return shards
+
+
+def read_metadata(shard: Path) -> dict[str, Any]:
+    """What a shard says of how it was made. Raises OutputError for a file that promptlight did not write."""
+    metadata = json.loads(open_shard(shard).schema_arrow.metadata[METADATA_KEY])
+    return metadata | {"settings": upgrade_settings(metadata["settings"])}
+
+
+def open_shard(shard: Path) -> pq.ParquetFile:
+    """A shard's reader; raises OutputError unless promptlight wrote it and this version has the same columns."""
+    with naming(shard):
+        source = pa.OSFile(os.fsencode(shard))  # by its name in bytes, which need not be UTF-8
+        file = pq.ParquetFile(source, page_checksum_verification=True)
+        stored = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
+        if stored is None:
+            raise OutputError(
+                f"{shard}: not written by promptlight run; expected a folder that `promptlight run -o` made"
+            )
+        metadata = json.loads(stored)
+        version = metadata["schema_version"]
+        if version not in READABLE:
+            readable = " and ".join(map(str, READABLE))
+            is_later = isinstance(version, int) and version > SCHEMA_VERSION
+            way_out = "update promptlight, or run" if is_later else "run"
+            raise OutputError(
+                f"{shard}: written with schema version {version}, this promptlight reads {readable}: {way_out} the"
+                " prompts again into a new folder"
+            )
+        methods = read_kind(upgrade_settings(metadata["settings"])).methods
+        if not file.schema_arrow.equals(build_schema(methods, version=version)):
+            raise ValueError("its columns are not those that promptlight writes")
+        return file
+
+
+def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
+    """All rows of a shard. Raises OutputError for a damaged one."""
+    with naming(shard):
+        file = open_shard(shard)
+        table = file.read(columns=columns)
+        if table.num_rows != file.metadata.num_rows:
+            raise ValueError(f"{table.num_rows} rows instead of {file.metadata.num_rows}")
+        return table
+
+
+def read_rows(shard: Path, columns: list[str]) -> list[dict[str, Any]]:
+    """Some columns of a shard, row by row."""
+    table = read_shard(shard, columns)
+    with naming(shard):
+        return table.to_pylist()
+
+
+@contextlib.contextmanager
+def naming(shard: Path) -> Generator[None]:
+    """Errors of a damaged shard say which one it is: pyarrow's own, and those of wrong text, JSON, names or types."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:
+        raise OutputError(
+            f"{shard}: not readable as Parquet ({error}); if it is damaged, delete it and run the same command again"
+        ) from error
+
+
+def read_number(shard: Path) -> int:
+    """A shard's place in the order of writing, from its name."""
+    return int(shard.stem.removeprefix("part-"))

@@ -1,0 +1,155 @@
+"""Writing a results folder: Parquet shards that say themselves what is done.
+
+Each shard holds whole rows, one per prompt. It is written under a hidden name, flushed to disk and renamed, so whatever
+interrupts a run leaves only whole shards, and the next run goes on after them. Each shard's metadata holds the settings
+that made it; a run with other settings is refused. There is no manifest that could disagree with the shards.
+
+Reading skips a damaged shard; a run refuses it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from promptlight.io.files import writing
+from promptlight.io.results._rows import to_row
+from promptlight.io.results.digits import Scores
+from promptlight.io.results.done import Done, read_done, refuse_foreign
+from promptlight.io.results.schema import SCHEMA_VERSION, build_schema, find_matrix_columns, read_kind
+from promptlight.io.results.shards import (
+    METADATA_KEY,
+    find_shards,
+    read_number,
+    read_shard,
+)
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import Analysis, SetAside
+
+try:
+    import fcntl
+except ImportError:  # Windows: no lock
+    fcntl = None
+
+
+FLUSH_EVERY = 32
+
+
+class ResultsWriter:
+    """Appends results to a folder, a shard at a time; use it as a context manager.
+
+    ``settings`` is all that changes a result. Opening a folder that was made with other settings, or that another
+    process is writing to, raises OutputError; nothing in it is touched.
+    """
+
+    def __init__(
+        self, folder: str | Path, settings: dict[str, Any], provenance: dict[str, Any], flush_every: int = FLUSH_EVERY
+    ) -> None:
+        self.folder = Path(folder)
+        self._flush_every = flush_every
+        self._scores = Scores(settings.get("scores", Scores.FLOAT32))
+        self._rows: list[dict[str, Any]] = []
+        self._number = 0  # of the next shard
+        metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
+        self._schema = build_schema(read_kind(settings).methods).with_metadata({METADATA_KEY: json.dumps(metadata)})
+        self._lock = self._open_folder()
+        try:
+            self.done = self._read_done(settings)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    def __enter__(self) -> ResultsWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self.flush()  # also after an error: what was computed is kept
+        finally:
+            self._lock.close()
+
+    def add(self, result: Analysis | SetAside) -> None:
+        """Take one result; every ``flush_every`` of them go to disk together."""
+        self._rows.append(to_row(result, self._scores))
+        if len(self._rows) >= self._flush_every:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been added as a new shard."""
+        if not self._rows:
+            return
+        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        write_table(table, self.folder / f"part-{self._number:05d}.parquet")
+        # not before it is written: after an error the same shard is tried again. And both at once: Ctrl-C between the
+        # two would have the rows written a second time
+        self._number, self._rows = self._number + 1, []
+
+    def forget(self, id: str) -> None:
+        """Take a record that was set aside out of its shard, so that it can be tried again."""
+        shard = self.done[id].shard
+        table = read_shard(shard)
+        kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))
+        if len(kept):
+            write_table(kept, shard)
+        else:
+            _remove(shard)
+        del self.done[id]
+
+    def _open_folder(self) -> IO[str]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            refuse_foreign(self.folder)
+            lock = (self.folder / ".lock").open("w")
+        except OSError as error:
+            raise OutputError(f"{self.folder}: can't write there ({error.strerror}); choose another -o") from error
+        try:
+            if fcntl is not None:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
+        except OSError as error:
+            lock.close()
+            raise OutputError(f"{self.folder}: another run is writing there; wait, or choose another -o") from error
+        return lock
+
+    def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
+        done = read_done(self.folder, settings)
+        self._number = max((read_number(shard) + 1 for shard in find_shards(self.folder)), default=0)
+        for leftover in self.folder.glob(".part-*.parquet.tmp"):
+            _remove(leftover)
+        return done
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a Parquet file so that it appears whole or not at all, and is on disk when this returns."""
+    with writing(path, durable=True) as temporary, temporary.open("wb") as file:  # whose name need not be UTF-8
+        pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
+
+
+def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
+    """Scores hardly repeat: their bytes are stored by place, which packs better than a dictionary of them."""
+    matrices = find_matrix_columns(schema)
+    others = [path for field in schema if field.name not in matrices for path in _find_leaves(field.name, field.type)]
+    split = [path for name in matrices for path in _find_leaves(name, schema.field(name).type)]
+    return {"use_dictionary": others, "column_encoding": dict.fromkeys(split, "BYTE_STREAM_SPLIT")}
+
+
+def _find_leaves(path: str, type_: pa.DataType) -> Iterator[str]:
+    """What Parquet calls the columns that a nested column is made of."""
+    if pa.types.is_list(type_):
+        yield from _find_leaves(f"{path}.list.element", type_.value_type)
+    elif pa.types.is_struct(type_):
+        for field in type_:
+            yield from _find_leaves(f"{path}.{field.name}", field.type)
+    else:
+        yield path
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink()
+    except OSError as error:
+        raise OutputError(f"{path}: could not be removed ({error.strerror})") from error
