@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from typing import Any
 
 import torch
 
@@ -45,15 +44,11 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded model: its decoder and tokenizer, and the facts of it.
-
-    ``backbone`` is the Keras model whose weights the decoder runs, None where it runs copies.
-    """
+    """A loaded model: its decoder and tokenizer, and the facts of it."""
 
     decoder: Decoder
     tokenizer: Tokenizer
     facts: ModelFacts
-    backbone: Any
 
     @property
     def device(self) -> torch.device:

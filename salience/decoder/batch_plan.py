@@ -97,12 +97,6 @@ def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: in
     return inputs + kept + max(chunk, forward)
 
 
-def weight_bytes(decoder: Decoder) -> int:
-    """All weights, and queries, keys and values once more: Keras's own lie beside the one matrix that they became."""
-    fused = sum(layer.attention.heads.query_key_value.nbytes for layer in decoder.layers)
-    return count_bytes(decoder) + fused
-
-
 def plan_memory(
     decoder: Decoder, completed: Sequence[Need], explained: Sequence[Need], most: int, free: int | None = None
 ) -> MemoryPlan:
@@ -116,4 +110,4 @@ def plan_memory(
     if explained:
         longest = max(explained, key=lambda need: need.n_prompt + need.n_new)
         explaining = explanation_bytes(decoder, longest.n_prompt + longest.n_new - 1, longest.n_new, free)
-    return MemoryPlan(weights=weight_bytes(decoder), generating=generating, explaining=explaining, free=free)
+    return MemoryPlan(weights=count_bytes(decoder), generating=generating, explaining=explaining, free=free)

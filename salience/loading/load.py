@@ -9,15 +9,14 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 from collections.abc import Generator
 from typing import Any
 
 import torch
 
-from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.chunks import is_out_of_memory
-from promptlight.salience.decoder.tensors import convert_tensors
+from promptlight.salience.decoder.free_memory import return_freed_memory
+from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading._devices import choose_device, choose_dtype, measure_room
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder
@@ -60,20 +59,14 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         device=str(decoder.embedding.device),
         config_hash=hash_config(backbone),
         context_length=_find_context_length(parsed, config, family),
-        n_bytes=weight_bytes(decoder) + count_loading_bytes(decoder.embedding.numel()),
+        n_bytes=count_bytes(decoder) + count_loading_bytes(decoder.embedding.numel()),
         quantised=quantised,
     )
-    model = Model(
-        # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
-        decoder=convert_tensors(decoder, torch.Tensor.detach),
-        tokenizer=Tokenizer(vocabulary, family.turn_marks),
-        facts=facts,
-        backbone=None if quantised else backbone,
-    )
-    if quantised:
-        del backbone
-        gc.collect()  # Keras's layers refer to each other, and their int8 weights would stay
-    return model
+    # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
+    decoder = convert_tensors(decoder, torch.Tensor.detach)
+    del backbone  # it holds queries, keys and values a second time, or int8 weights beside the expanded ones
+    return_freed_memory()
+    return Model(decoder=decoder, tokenizer=Tokenizer(vocabulary, family.turn_marks), facts=facts)
 
 
 @contextlib.contextmanager

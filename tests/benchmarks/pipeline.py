@@ -103,7 +103,7 @@ def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
         context_length=8192,
         n_bytes=0,
     )
-    model = Model(decoder=trio.decoder, tokenizer=tokenizer, facts=facts, backbone=trio.keras.backbone)
+    model = Model(decoder=trio.decoder, tokenizer=tokenizer, facts=facts)
 
     def work(prompts: Sequence[Prompt]) -> int:
         explained = 0

@@ -9,8 +9,10 @@ import torch
 from promptlight.io import read_prompts
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
 from promptlight.salience.gradients.compute import compute_salience
+from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.types import FloatArray, Method
 from tests.oracles import plain
+from tests.oracles.presets import load_backbone
 from tests.support.paths import EXAMPLES
 
 
@@ -31,10 +33,10 @@ def explain(model: Model, analysis: Analysis) -> FloatArray:
 
 def test_float32_keeps_its_digits_where_the_model_is_certain_too(demo_model: Model, analyses: list[Analysis]) -> None:
     assert len(analyses) == 3
-    n_certain = 0
+    backbone, n_certain = load_backbone(DEMO_FOLDER), 0
     for analysis in analyses:
         completion = analysis.completion
-        exact = plain.grad_l2(demo_model.backbone, completion.ids, completion.n_prompt_tokens).numpy()
+        exact = plain.grad_l2(backbone, completion.ids, completion.n_prompt_tokens).numpy()
         errors = np.linalg.norm(explain(demo_model, analysis) - exact, axis=1) / np.linalg.norm(exact, axis=1)
         assert errors.max() < 2e-6
         log_probs = [token.log_prob for token in completion.tokens[completion.n_prompt_tokens :]]

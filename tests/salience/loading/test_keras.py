@@ -1,11 +1,15 @@
-"""The decoder runs the weights of the Keras model where they lie."""
+"""The decoder runs the weights of the Keras model where they lie, and nothing else of that model stays."""
 
 from __future__ import annotations
 
+import gc
+from pathlib import Path
+
 import torch
 
-from promptlight.salience.decoder.tensors import convert_tensors
+from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.load import load_model
 from tests.oracles.tiny import build_backbone
 
 
@@ -18,3 +22,17 @@ def test_weights_are_borrowed_not_copied() -> None:
     assert layer.feed_forward.gate.data_ptr() == block.gating_ffw.kernel.value.data_ptr()
     assert layer.feed_forward.down.data_ptr() == block.ffw_linear.kernel.value.data_ptr()
     assert layer.attention.output.data_ptr() == block.attention.output_dense.kernel.value.data_ptr()
+
+
+def find_storages() -> dict[int, int]:
+    """Address and size of all memory that tensors hold."""
+    tensors = [one for one in gc.get_objects() if type(one) in (torch.Tensor, torch.nn.Parameter)]
+    return {one.untyped_storage().data_ptr(): one.untyped_storage().nbytes() for one in tensors}
+
+
+def test_once_a_model_is_loaded_no_weight_is_there_twice(tiny_preset: Path) -> None:
+    gc.collect()
+    before = find_storages()
+    model = load_model(str(tiny_preset), device="cpu")
+    held = sum(size for address, size in find_storages().items() if address not in before)
+    assert held == count_bytes(model.decoder)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import torch
 
-from promptlight.salience.decoder.batch_plan import weight_bytes
 from promptlight.salience.decoder.generate import generate
+from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.loading.load import DEMO_CONTEXT_LENGTH, load_model
@@ -48,7 +48,7 @@ def test_the_demo_writes_text_and_knows_its_limits(demo_model: Model) -> None:
 def test_facts_are_those_of_the_weights_that_were_loaded(demo_model: Model) -> None:
     facts = demo_model.facts
     assert (facts.device, facts.dtype) == (str(demo_model.device), "float32")
-    assert facts.n_bytes == weight_bytes(demo_model.decoder) + 8 * demo_model.decoder.embedding.numel()
+    assert facts.n_bytes == count_bytes(demo_model.decoder) + 8 * demo_model.decoder.embedding.numel()
     assert (facts.quantised, facts.versions["torch"]) == (None, version("torch"))
 
 

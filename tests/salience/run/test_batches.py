@@ -19,12 +19,11 @@ from promptlight.salience.decoder.batch_plan import (
     generation_bytes,
     plan_batches,
     plan_memory,
-    weight_bytes,
 )
 from promptlight.salience.decoder.chunks import run_in_halves
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import generate
-from promptlight.salience.decoder.tensors import convert_tensors
+from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
@@ -118,7 +117,7 @@ def test_the_most_that_go_together_are_the_devices_or_as_asked() -> None:
 def test_a_runs_peak_is_weights_and_the_larger_of_both_works(decoder: Decoder) -> None:
     needs = [Need(40, 8), Need(300, 8)]
     plan = plan_memory(decoder, needs, needs, 1, free=10**12)
-    assert plan.weights == weight_bytes(decoder)
+    assert plan.weights == count_bytes(decoder)
     assert plan.generating == generation_bytes(decoder, 1, 300, 308)
     assert plan.explaining == explanation_bytes(decoder, 307, 8, 10**12)
     assert plan.peak == plan.weights + max(plan.generating, plan.explaining)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,13 @@ from hypothesis import strategies as st
 from promptlight.io import find_result, read_prompts
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Model, Prompt, analyze, load_model
 from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.text.lit import find_bounds
 from promptlight.salience.text.spans import describe_spans, parse_cut, segment
 from promptlight.salience.types import Compat, Granularity, Method, Objective, Role
 from tests.conftest import Command
 from tests.oracles import lit
+from tests.oracles.presets import load_backbone
 from tests.support.paths import EXAMPLES
 from tests.support.span_cases import build_completion
 
@@ -86,6 +89,12 @@ def random_model(tiny_preset: Path) -> Model:
     return load_model(str(tiny_preset), device="cpu")
 
 
+@pytest.fixture(scope="module")
+def random_backbone(tiny_preset: Path) -> Any:
+    """The same model in Keras."""
+    return load_backbone(tiny_preset)
+
+
 def explain_as_lit(model: Model, prompt: str, target: str, method: Method) -> Analysis:
     options = AnalysisOptions(
         explain=Explain.TARGET, methods=(method,), objective=Objective.LOSS, compat=Compat.LIT, max_new_tokens=1
@@ -97,8 +106,8 @@ def explain_as_lit(model: Model, prompt: str, target: str, method: Method) -> An
 
 @pytest.mark.parametrize("method", [Method.GRAD_L2, Method.GRAD_DOT_INPUT])
 @pytest.mark.parametrize("text", TEXTS)
-def test_scores_are_lits_in_float32(random_model: Model, text: str, method: Method) -> None:
-    assert_lits_scores(random_model, explain_as_lit(random_model, *TEXTS[text], method), exact=False)
+def test_scores_are_lits_in_float32(random_model: Model, random_backbone: Any, text: str, method: Method) -> None:
+    assert_lits_scores(random_backbone, explain_as_lit(random_model, *TEXTS[text], method), exact=False)
 
 
 @pytest.mark.parametrize("method", [Method.GRAD_L2, Method.GRAD_DOT_INPUT])
@@ -106,10 +115,11 @@ def test_scores_are_lits_where_the_model_is_certain(demo_model: Model, method: M
     """In float64: LIT's own float32 loses digits there."""
     (prompt, *_) = [record for record in read_prompts(EXAMPLES / "prompts.jsonl") if isinstance(record, Prompt)]
     target = " it has cooked eggs in it, which you don't like.\nRecommendation: You have to try it."
-    assert_lits_scores(demo_model, explain_as_lit(demo_model, prompt.text, target, method), exact=True)
+    analysis = explain_as_lit(demo_model, prompt.text, target, method)
+    assert_lits_scores(load_backbone(DEMO_FOLDER), analysis, exact=True)
 
 
-def assert_lits_scores(model: Model, analysis: Analysis, *, exact: bool) -> None:
+def assert_lits_scores(backbone: Any, analysis: Analysis, *, exact: bool) -> None:
     """For the first, the middle and the last target of each granularity, on sources of each.
 
     Within 1e-5 of the largest; signed products cancel, so in LIT's float32 within 1e-5 of the sizes that they sum up.
@@ -123,7 +133,7 @@ def assert_lits_scores(model: Model, analysis: Analysis, *, exact: bool) -> None
         targets = tables[target_by].targets
         for row in sorted({0, len(targets) // 2, len(targets) - 1}):
             target = range(targets[row].start, targets[row].stop)
-            by_token = lit.token_scores(model.backbone, completion.ids, target, dot=dot, exact=exact).numpy()
+            by_token = lit.token_scores(backbone, completion.ids, target, dot=dot, exact=exact).numpy()
             for by, table in tables.items():
                 assert table.exact
                 groups = lit.segments(pieces, by)
@@ -135,12 +145,12 @@ def assert_lits_scores(model: Model, analysis: Analysis, *, exact: bool) -> None
     assert n_compared > 20
 
 
-def test_a_target_that_begins_in_the_prompt_is_explained_as_a_whole(random_model: Model) -> None:
+def test_a_target_that_begins_in_the_prompt_is_explained_as_a_whole(random_model: Model, random_backbone: Any) -> None:
     """One line in all: LIT's loss is that of every token but the first, and hides nothing but in its drawing."""
     analysis = explain_as_lit(random_model, *TEXTS["one line in all"], Method.GRAD_L2)
     completion = analysis.completion
     whole = range(len(completion.tokens))
-    expected = lit.token_scores(random_model.backbone, completion.ids, whole, dot=False, exact=False).numpy()
+    expected = lit.token_scores(random_backbone, completion.ids, whole, dot=False, exact=False).numpy()
     (scores,) = analysis.map_by().span_scores[Granularity.LINE]
     assert np.abs(scores - expected).max() <= 1e-5 * expected.max()
 
