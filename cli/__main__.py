@@ -10,6 +10,7 @@ import sys
 from io import TextIOWrapper
 from types import TracebackType
 
+from promptlight.cli.failures import find_exit_code
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.loading.environment import VARIABLES, block_tensorflow
 from promptlight.salience.text.printable import one_line
@@ -28,8 +29,9 @@ def main() -> None:
 
         app()
     except PromptlightError as error:
-        print(f"promptlight: {one_line(hide_secrets(str(error)))}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
+        message = " ".join([str(error), *getattr(error, "__notes__", [])])  # the notes name the options that help
+        print(f"promptlight: {one_line(hide_secrets(message))}", file=sys.stderr)
+        raise SystemExit(find_exit_code(error)) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:  # the reader, `head` say, has seen enough

@@ -22,11 +22,13 @@ from promptlight.cli.commands.segment import segment
 from promptlight.cli.commands.show import show
 from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.config import read_config
+from promptlight.cli.failures import name_options
+from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.secrets import hide_secrets
 
 
 class DiscreetGroup(TyperGroup):
-    """Typer's own errors quote what was typed, which may be an address with a password."""
+    """Hides passwords in Typer's own errors, which quote what was typed; names a command's options in ours."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -34,6 +36,12 @@ class DiscreetGroup(TyperGroup):
             return super().invoke(ctx)
         except typer.TyperException as error:
             error.message = hide_secrets(error.message)
+            raise
+        except PromptlightError as error:
+            command = self.commands.get(ctx.invoked_subcommand)
+            known = {name for one in command.params for name in one.opts} if command else ()
+            if options := name_options("", error.parameters, known):
+                error.add_note(options.strip())
             raise
 
 

@@ -60,7 +60,9 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     except OSError as error:
         raise not_written(path, error) from error
     if exists and not overwrite:
-        raise OutputError(f"{path}: exists already; choose another file, or say --overwrite")
+        raise OutputError(
+            f"{path}: exists already; choose another file, or allow overwriting", parameters=("overwrite",)
+        )
 
 
 def not_written(path: Path, error: OSError) -> OutputError:

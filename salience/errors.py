@@ -11,27 +11,30 @@
     ├── UsageError      options that contradict each other or the data
     └── StoppedError    a signal ended a run
 
-A message says what was expected, what was found and what to do. The command line prints it as one line on stderr and
-exits with ``exit_code``; an error that is none of these is a bug and keeps its traceback.
+A message says what was expected, what was found and what to do, in the library's own words. ``parameters`` names the
+parameters, such as ``dtype``, that would help: whoever asks by other means, as the command line does, names its own.
+An error that is none of these is a bug.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 class PromptlightError(Exception):
-    """Base of all errors that are the user's to mend; ``exit_code`` is what the command line returns."""
+    """Base of all errors that are the user's to fix; ``parameters`` are those that would help."""
 
-    exit_code = 1
+    def __init__(self, message: str, *, parameters: Iterable[str] = ()) -> None:
+        self.parameters = tuple(parameters)
+        super().__init__(message)
 
 
 class InputError(PromptlightError):
     """A prompt file or one of its records can't be used: ``path``, ``line`` (1-based; None: the file), ``reason``."""
 
-    exit_code = 3
-
-    def __init__(self, path: str, line: int | None, reason: str) -> None:
+    def __init__(self, path: str, line: int | None, reason: str, *, parameters: Iterable[str] = ()) -> None:
         self.path, self.line, self.reason = path, line, reason
-        super().__init__(at_place(path, line, reason))
+        super().__init__(at_place(path, line, reason), parameters=parameters)
 
 
 def at_place(path: str, line: int | None, reason: str) -> str:
@@ -46,19 +49,13 @@ class PromptTooLongError(InputError):
 class FoilError(PromptlightError):
     """A foil does not fit the completion that it is to be contrasted with; its record is set aside."""
 
-    exit_code = 3
-
 
 class TooFewAblationsError(PromptlightError):
     """Too few ablations to score the spans of a prompt; its record is set aside."""
 
-    exit_code = 3
-
 
 class ModelError(PromptlightError):
     """A model can't be found, read or run."""
-
-    exit_code = 4
 
 
 OUT_OF_MEMORY = "out of memory"  # how the reason of such a record begins: it is tried again by the next run
@@ -71,20 +68,14 @@ class OutOfMemoryError(ModelError):
 class OutputError(PromptlightError):
     """A results folder or an output file can't be read or written."""
 
-    exit_code = 5
-
 
 class UsageError(PromptlightError):
     """Options that contradict each other or the data."""
 
-    exit_code = 2
-
 
 class StoppedError(PromptlightError):
-    """Ctrl-C stopped a run, or SIGTERM did (then 143); what was computed is kept."""
-
-    exit_code = 130
+    """A signal, of the number ``signal_number``, stopped a run; what was computed is kept."""
 
     def __init__(self, signal_number: int, message: str) -> None:
-        self.exit_code = 128 + signal_number  # as shells have it
+        self.signal_number = signal_number
         super().__init__(message)

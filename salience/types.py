@@ -151,7 +151,7 @@ class Prompt:
 
 @dataclass(frozen=True, kw_only=True)
 class SetAside:
-    """A record that was skipped, and why."""
+    """A record that was skipped, and why; ``parameters`` name what would help, and are not stored."""
 
     id: str
     path: str
@@ -160,6 +160,7 @@ class SetAside:
     label: str | None = None
     prompt: str | None = None
     fingerprint: str = ""
+    parameters: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, kw_only=True)

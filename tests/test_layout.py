@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 import tomllib
 import zipfile
@@ -36,7 +37,7 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
     ),
     "io": (("files",), ("prompts", "results"), ("tables", "page")),
     "cli": (
-        ("views", "config"),
+        ("views", "config", "failures"),
         ("options",),
         ("work",),
         ("explorer",),
@@ -156,6 +157,17 @@ def test_no_test_module_imports_another() -> None:
         if is_within(name, "tests") and any(part.startswith("test_") for part in name.split("."))
     ]
     assert wrong == []
+
+
+def test_the_core_speaks_no_command_line() -> None:
+    """Its errors name parameters; ``cli/failures.py`` makes options of them."""
+    spoken = [
+        (f"{module.path}:{node.lineno}", node.value)
+        for module in modules_of("salience", "io")
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and re.search(r"--[a-z]", node.value)
+    ]
+    assert spoken == []
 
 
 # What is packaged

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptlight.cli.failures import name_options
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
@@ -109,7 +110,8 @@ def draw_overview(
                 for analysis, question in zip((one, two), questions, strict=True)
             ]
         except UsageError as error:
-            n_missing, reason = n_missing + 1, reason or f"{one.completion.prompt.id}: {error}"
+            found = f"{one.completion.prompt.id}: {name_options(str(error), error.parameters)}"
+            n_missing, reason = n_missing + 1, reason or found
             continue
         differences.append(summarize_comparison(*pair))
     if not differences:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptlight.cli.commands.benchmark import BenchmarkOptions, run_benchmark
+from promptlight.cli.failures import name_options
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingLines
 from promptlight.cli.options.shared import (
@@ -193,7 +194,7 @@ def evaluate_all(
                 found.add(evaluate_analysis(analysis, model, question, options))
             except UsageError as error:
                 found.n_skipped += 1
-                found.reason = found.reason or str(error)
+                found.reason = found.reason or name_options(str(error), error.parameters)
     if not found.n_prompts:
         raise UsageError(
             f"expected prompts to evaluate, found none among {found.n_skipped} that were explained; {found.reason}"

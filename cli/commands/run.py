@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.analysis import Chance, Explaining, build_options
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.scaling import Scaling
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
     from promptlight.io.results.writer import ResultsWriter
     from promptlight.salience.model import ModelFacts
     from promptlight.salience.run.pipeline import AnalysisOptions
-
-SOME_SET_ASIDE = 3
 
 
 @with_groups
@@ -144,7 +143,7 @@ def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analy
     """
     for result in analyze(skip_done(reader, writer, tally)):
         if reader.strict and isinstance(result, SetAside):
-            raise InputError(result.path, result.line, result.reason)
+            raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
         writer.add(result)  # and only then counted
         if isinstance(result, SetAside):
             tally.set_aside(result)
@@ -164,7 +163,8 @@ def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iter
         done = writer.done.get(record.id)
         if done is not None and done.settles(record.fingerprint):
             if reader.strict and done.error is not None:
-                raise InputError(record.path, record.line, done.error)
+                parameters = record.parameters if isinstance(record, SetAside) else ()
+                raise InputError(record.path, record.line, done.error, parameters=parameters)
             tally.already_done(record, done.error)
             continue
         if done is not None and done.error is None:

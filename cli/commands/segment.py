@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptlight.cli.commands.run import SOME_SET_ASIDE
+from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.shared import (
     ByOption,
     ChatOption,

@@ -31,7 +31,8 @@ class LiveModel:
         results = list(analyze(prompts, self._loaded, self.options))
         for result in results:
             if isinstance(result, SetAside):
-                raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
+                reason = f"{result.id} was set aside, there is nothing to show: {result.reason}"
+                raise UsageError(reason, parameters=result.parameters)
         return [result for result in results if isinstance(result, Analysis)]
 
     @cached_property

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from promptlight.cli.failures import name_options
 from promptlight.salience.errors import at_place
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Prompt, SetAside
@@ -66,13 +67,14 @@ class Tally:
     def set_aside(self, record: SetAside) -> None:
         """One more record could not be used."""
         self.n_set_aside += 1
-        self._tell(_describe(record, record.reason))
+        self._tell(_describe(record, name_options(record.reason, record.parameters)))
 
     def already_done(self, record: Prompt | SetAside, error: str | None) -> None:
         """One more record was in the results folder from an earlier run, with a result or with why it has none."""
         if error is not None:  # still not usable: the message and the exit code must say so again
             self.n_set_aside += 1
-            self._tell(_describe(record, error))
+            parameters = record.parameters if isinstance(record, SetAside) else ()
+            self._tell(_describe(record, name_options(error, parameters)))
         else:
             self.n_already_done += 1
             self._tell(None)

@@ -26,7 +26,8 @@ HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 an
 class RecordError(Exception):
     """Why one record can't be used. Halves of characters that it quotes are spelt out, so that it can be stored."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, parameters: tuple[str, ...] = ()) -> None:
+        self.parameters = parameters
         super().__init__(spell_halves(reason))
 
 

@@ -110,7 +110,7 @@ class PromptReader:
                     continue
                 record = read_record(row, source, number, places, self.reading)
                 if self.strict and isinstance(record, SetAside):
-                    raise InputError(source.path, number, record.reason)
+                    raise InputError(source.path, number, record.reason, parameters=record.parameters)
                 places[record.id] = (source.path, number)
                 yield record
             if len(places) == n_before:
@@ -131,10 +131,11 @@ class PromptReader:
             yield record
         if missing:
             found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
-            raise InputError(_name(self.sources), None, f"{found}; check --id and --where")
+            raise InputError(_name(self.sources), None, found, parameters=("ids", "conditions"))
         if wanted.conditions and not n_found:
             asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
-            raise InputError(_name(self.sources), None, f"expected records with {asked}, found none; check --where")
+            found = f"expected records with {asked}, found none"
+            raise InputError(_name(self.sources), None, found, parameters=("conditions",))
 
     def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
         """So many of them, each as likely as any other, in their order."""
@@ -159,11 +160,13 @@ def read_prompts(
 
 
 def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
-    """A prompt that was typed on the command line, for ``chat`` as the user's turn of a chat."""
+    """A prompt that was typed, for ``chat`` as the user's turn of a chat."""
     if not text.strip():
-        raise UsageError("--prompt: expected some text, found none; write it between quotes")
+        raise UsageError("expected a prompt with some text, found none", parameters=("text",))
     if HALF_CHARACTER.search(text):  # how Python passes on bytes that are not of the terminal's encoding
-        raise UsageError("--prompt: expected text in UTF-8, found other bytes; set the terminal to UTF-8")
+        raise UsageError(
+            "expected a prompt in UTF-8, found other bytes; set the terminal to UTF-8", parameters=("text",)
+        )
     shown, turns = format_turns([Message(USER, text)]) if chat else (text, ())
     return Prompt(id="prompt", text=shown, turns=turns, fingerprint=fingerprint(text.encode()))
 

@@ -71,6 +71,7 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
             label=_readable(record.get("source")),
             prompt=_readable(record.get("prompt")),
             fingerprint=fingerprint(row if isinstance(row, bytes) else repr(row).encode()),
+            parameters=error.parameters,
         )
 
 
@@ -111,7 +112,10 @@ def _choose_free_id(record: dict[str, Any], own_id: str, taken: Places) -> str:
 
 def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading: Reading) -> Prompt:
     if ("prompt" in record) == ("messages" in record):
-        raise RecordError(f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}")
+        raise RecordError(
+            f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}",
+            parameters=() if "prompt" in record else ("prompt_field",),
+        )
     target = _read_text(record, "target") or None
     _read_text(record, "foil")  # which stays among the fields
     if "messages" in record:
@@ -144,7 +148,7 @@ def _list_fields(record: dict[str, Any]) -> str:
     if "prompt" in record:
         return "both; keep one"
     names = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
-    return f"{names}; give the prompt that name, or say --prompt-field"
+    return f"{names}; give the prompt that name, or say which field holds it"
 
 
 def _require_prompt(record: dict[str, Any]) -> str:

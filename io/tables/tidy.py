@@ -167,7 +167,7 @@ def guess_format(path: Path) -> TableFormat:
         return TableFormat(path.suffix.removeprefix(".").lower())
     except ValueError:
         known = ", ".join(f".{name.value}" for name in TableFormat)
-        raise UsageError(f"{path}: expected a file ending in {known}, or --format") from None
+        raise UsageError(f"{path}: expected a file ending in {known}, or a format", parameters=("format",)) from None
 
 
 def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> pa.Table:

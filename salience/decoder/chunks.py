@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 CPU_CHUNK, CPU_BYTES = 4, 200_000_000
 GPU_CHUNK = 128
 
-WHAT_HELPS = "shorten the prompt, take --dtype bfloat16 or more memory"
+WHAT_HELPS, WHAT_HELPS_BY = "shorten the prompt, take bfloat16 weights or more memory", ("dtype",)
 # what is said by torch on a CPU, on Apple's GPUs and where CUDA itself has none, by C++, and by CUDA's matrix products
 NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc_failed")
 
@@ -62,7 +62,9 @@ def run_in_chunks(
             if not is_out_of_memory(error):
                 raise
             if size == 1:
-                raise OutOfMemoryError(f"{OUT_OF_MEMORY} with a single {unit}: {WHAT_HELPS}") from error
+                raise OutOfMemoryError(
+                    f"{OUT_OF_MEMORY} with a single {unit}: {WHAT_HELPS}", parameters=WHAT_HELPS_BY
+                ) from error
             size = max(1, size // 2)
             continue
         yield start, result
@@ -101,7 +103,7 @@ def naming_lack_of_memory(what: str) -> Generator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {WHAT_HELPS}") from error
+        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {WHAT_HELPS}", parameters=WHAT_HELPS_BY) from error
 
 
 def is_out_of_memory(error: BaseException) -> bool:

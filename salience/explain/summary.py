@@ -111,7 +111,9 @@ def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, s
         raise UsageError(f"expected prompts with the target, found none among {n_skipped} that were explained{reason}")
     if question.group is Grouping.SECTION and not collected.keys() - {COMPLETION, NO_SECTION}:
         raise UsageError(
-            "expected prompts with sections, found none: give their records `sections`, or say --sections FILE"
+            "expected prompts with sections, found none: give their records `sections`, or say which"
+            " patterns start one",
+            parameters=("sections",),
         )
     groups = [_summarize_group(name, group, seed) for name, group in collected.items()]
     groups.sort(key=lambda group: -abs(group.mean_share))

@@ -120,7 +120,8 @@ def find_players(explanation: Explanation) -> np.ndarray:
         found = "only one" if len(players) else "none"
         raise UsageError(
             f"{completion.prompt.id}: expected two or more sources before the target, found {found}: there is"
-            " nothing to rank; cut them finer with --by"
+            " nothing to rank; cut them finer",
+            parameters=("by",),
         )
     return players
 
@@ -241,5 +242,6 @@ def _check_log_prob(explanation: Explanation, found: float, model: Model) -> Non
     if abs(found - stored) > 0.5 + 0.1 * abs(stored):
         raise ModelError(
             f"{explanation.analysis.completion.prompt.id}: expected the log-probability {stored:.3g} that was stored,"
-            f" found {found:.3g} by {model.facts.name}: name the model that made these results with --model"
+            f" found {found:.3g} by {model.facts.name}: name the model that made these results",
+            parameters=("model",),
         )

@@ -23,7 +23,7 @@ def choose_device(device: str) -> torch.device:
         raise ModelError(f"expected a device auto, cpu, cuda or mps, found {device!r}")
     if not available[device]:
         usable = ", ".join(name for name, there in available.items() if there)
-        raise ModelError(f"--device {device}: not available here; use one of: {usable}")
+        raise ModelError(f"device {device}: not available here; use one of: {usable}", parameters=("device",))
     return torch.device(device)
 
 

@@ -47,7 +47,9 @@ def parse_handle(text: str) -> Handle:
     named = re.match(r"([\w.-]{2,}):(?!//)(.+)", text)  # at least two letters: C:\folder has no name
     name, preset = named.groups() if named else (text, text)
     if not preset.strip():
-        raise ModelError("expected a model after --model, found nothing: try `demo` or `gemma2_instruct_2b_en`")
+        raise ModelError(
+            "expected a model, found nothing: try `demo` or `gemma2_instruct_2b_en`", parameters=("model",)
+        )
     if "://" in preset and not _ADDRESS.fullmatch(preset):
         raise ModelError(
             f"{hide_secrets(preset)}: no address of a model; expected kaggle://OWNER/MODEL/keras/VARIATION, perhaps"

@@ -30,6 +30,8 @@ from promptlight.salience.text.tokenizer import Tokenizer
 
 DEMO_CONTEXT_LENGTH = 512  # the bundled model was trained on shorter texts than its family
 
+WHAT_FITS = ("dtype", "device", "model")  # parameters that decide whether a model fits
+
 
 def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto") -> Model:
     """Load a model for analysis; ``handles.py`` lists what ``handle`` may be.
@@ -47,7 +49,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     import_keras_nlp()  # before free memory is measured, as this takes some
     room, size = measure_room(place, precision, quantised=quantised is not None), measure_model(config, family)
     if size and (refusal := room.refuse(parsed.preset, size)):
-        raise ModelError(refusal)
+        raise ModelError(refusal, parameters=WHAT_FITS)
     folder = find_folder(parsed)
     with explaining_errors(parsed), _explaining_memory(parsed, room, size):
         backbone, vocabulary = read_preset(folder, place, None if quantised else precision)
@@ -78,7 +80,8 @@ def _explaining_memory(handle: Handle, room: Room, size: Size | None) -> Generat
         if not is_out_of_memory(error):
             raise
         ways = ", or ".join(room.list_ways(size)) if size else "take a smaller model"
-        raise ModelError(f"{handle.preset}: out of memory while it was loaded on {room.device}; {ways}") from error
+        reason = f"{handle.preset}: out of memory while it was loaded on {room.device}; {ways}"
+        raise ModelError(reason, parameters=WHAT_FITS) from error
 
 
 def _find_context_length(handle: Handle, config: dict[str, Any], family: Family) -> int:

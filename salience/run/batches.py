@@ -14,7 +14,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptlight.salience.decoder.batch_plan import Need, choose_batch_size, plan_batches
-from promptlight.salience.decoder.chunks import WHAT_HELPS, run_in_halves
+from promptlight.salience.decoder.chunks import WHAT_HELPS, WHAT_HELPS_BY, run_in_halves
 from promptlight.salience.decoder.generate import Generated, generate
 from promptlight.salience.decoder.sampling import choose_tokens
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLongError
@@ -109,7 +109,8 @@ def complete_batch(
     for (number, encoded), new in run_in_halves(write, batch):
         prompt = prompts[number]
         if new is None:
-            yield number, set_aside(prompt, f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}")
+            reason = f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}"
+            yield number, set_aside(prompt, reason, WHAT_HELPS_BY)
         else:
             yield number, build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
 
@@ -127,8 +128,8 @@ def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, mod
         )
 
 
-def set_aside(prompt: Prompt, reason: str) -> SetAside:
-    """Make the result of a prompt that could not be analysed."""
+def set_aside(prompt: Prompt, reason: str, parameters: tuple[str, ...] = ()) -> SetAside:
+    """Make the result of a prompt that could not be analysed; ``parameters`` name what would help."""
     return SetAside(
         id=prompt.id,
         path=prompt.path,
@@ -137,4 +138,5 @@ def set_aside(prompt: Prompt, reason: str) -> SetAside:
         label=prompt.label,
         prompt=prompt.text,
         fingerprint=prompt.fingerprint,
+        parameters=parameters,
     )

@@ -54,10 +54,10 @@ def explain_or_set_aside(
         try:
             return explain(completion, model, options, thrifty=thrifty)
         except OutOfMemoryError as error:
-            reason = str(error)  # drop the error itself: its frames hold tensors
+            reason, parameters = str(error), error.parameters  # drop the error itself: its frames hold tensors
         except (FoilError, TooFewAblationsError) as error:
-            return set_aside(prompt, str(error))
-    return set_aside(prompt, reason)
+            return set_aside(prompt, str(error), error.parameters)
+    return set_aside(prompt, reason, parameters)
 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:

@@ -26,7 +26,9 @@ def parse_replacement(choice: str) -> tuple[str, str]:
     """Split ``OLD=>NEW``. Raises UsageError for anything else."""
     old, arrow, new = choice.partition(ARROW)
     if not arrow or not old:
-        raise UsageError(f"--replace: expected OLD{ARROW}NEW, as in 'try it{ARROW}leave it', found {choice!r}")
+        raise UsageError(
+            f"expected OLD{ARROW}NEW, as in 'try it{ARROW}leave it', found {choice!r}", parameters=("replace",)
+        )
     return old, new
 
 

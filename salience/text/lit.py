@@ -1,4 +1,4 @@
-"""LIT's rules for cutting a text, faults included, for results that must equal LIT's (``--compat lit``).
+"""LIT's rules for cutting a text, faults included, for results that must equal LIT's (``Compat.LIT``).
 
 LIT joins the pieces of all tokens, ``<bos>`` and line feeds included, and cuts prompt and completion as one text. Its
 patterns mark places. A token that reaches past the next place starts a segment and uses up that place. So if a token

@@ -54,7 +54,8 @@ class Tokenizer:
         opening, closing = self._start_of_turn_id, self.end_of_turn_id
         if opening is None or closing is None:
             raise ModelError(
-                f"expected a model that chats, found a vocabulary without {self._turn_marks[0]}: leave --chat out"
+                f"expected a model that chats, found a vocabulary without {self._turn_marks[0]}: ask for no chat",
+                parameters=("chat",),
             )
         return opening, closing
 

@@ -13,10 +13,10 @@ import pyarrow as pa
 import typer
 
 from promptlight.cli.app import app
+from promptlight.cli.failures import EXIT_CODES
 from promptlight.io.results.evaluations import evaluation_schema
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
-from promptlight.salience.errors import PromptlightError
 from promptlight.salience.types import Method
 from tests.support.paths import DOCS
 from tests.support.span_cases import render_cases
@@ -100,10 +100,11 @@ def render_exit_codes() -> Iterator[str]:
     yield "| 0 | all went well |"
     yield "| 1 | a bug (its traceback says where), or `doctor` found something wrong |"
     codes: dict[int, list[str]] = {}
-    for error in PromptlightError.__subclasses__():
-        codes.setdefault(error.exit_code, []).append((error.__doc__ or "").split("\n")[0].split(":")[0].rstrip("."))
+    for error, code in EXIT_CODES.items():
+        codes.setdefault(code, []).append((error.__doc__ or "").split("\n")[0].split(":")[0].rstrip("."))
     for code, reasons in sorted(codes.items()):
         yield f"| {code} | {'; '.join(reasons)} |"
+    yield "| 130, 143 | Ctrl-C or SIGTERM stopped a run; what was computed is kept |"
 
 
 BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order in which they stand on the page

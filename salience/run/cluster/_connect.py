@@ -40,9 +40,9 @@ def connect(address: str | None) -> Generator[bool]:
         with _no_backend_log(), _keeping_sigterm():
             ray.init(address or "local", include_dashboard=dashboard, log_to_driver=False, logging_level=logging.ERROR)
     except (OSError, RuntimeError, ValueError) as error:
-        where = f"--ray-address {address}" if address else "Ray on this machine"
+        where = f"Ray at {address}" if address else "Ray on this machine"
         reason = getattr(error, "strerror", None) or str(error).strip().splitlines()[0]
-        raise UsageError(f"{where}: can't connect ({reason})") from error
+        raise UsageError(f"{where}: can't connect ({reason})", parameters=("address",)) from error
     try:
         yield address is None
     finally:

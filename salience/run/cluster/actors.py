@@ -26,8 +26,7 @@ Answer = TypeVar("Answer")
 
 MOST_DEATHS = 3  # of actors over one batch; after that its prompts are set aside, and the next run tries them again
 DEADLY = (
-    f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer --actors or a smaller "
-    "--batch-size"
+    f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer actors or smaller batches"
 )
 
 
@@ -73,7 +72,7 @@ class Explainer:
         if n_deaths < MOST_DEATHS:
             results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
         else:
-            results = (set_aside(prompt, DEADLY) for prompt in prompts)
+            results = (set_aside(prompt, DEADLY, ("actors", "batch_size")) for prompt in prompts)
         for number, result in zip(batch["number"].to_pylist(), results, strict=True):
             yield pack_table({"number": [number], "result": [pickle.dumps(result, protocol=5)]})
 

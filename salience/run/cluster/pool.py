@@ -35,9 +35,14 @@ def choose_gpus(nodes: Sequence[Node], device: str, asked: float | None) -> floa
     else:
         n_gpus = asked
     if n_gpus and device not in ("auto", "cuda"):
-        raise UsageError(f"--gpus-per-actor {n_gpus:g}: expected --device auto or cuda, found {device}")
+        raise UsageError(
+            f"{n_gpus:g} GPUs per actor: expected the device auto or cuda, found {device}",
+            parameters=("gpus_per_actor", "device"),
+        )
     if not n_gpus and device == "cuda":
-        raise UsageError("--device cuda: expected --gpus-per-actor above 0, found 0")
+        raise UsageError(
+            "device cuda: expected more than 0 GPUs per actor, found 0", parameters=("gpus_per_actor", "device")
+        )
     return n_gpus
 
 
@@ -57,7 +62,8 @@ def plan_pool(
     if not can_grow and n_needed > room:
         raise UsageError(
             f"expected room for {n_needed} actor{'s' * (n_needed > 1)} with {what} each, found room for {room}: take "
-            "fewer --actors, a smaller model or more machines"
+            "fewer actors, a smaller model or more machines",
+            parameters=("actors",),
         )
     if n_gpus:
         return Pool(n_actors=asked or max(1, room), n_cpus=1, n_gpus=n_gpus)

@@ -77,7 +77,10 @@ def test_an_existing_file_is_replaced_only_where_asked(
     path.write_text("mine")
     refused = promptlight("export", demo_results, "-o", path)
     assert (refused.exit_code, refused.stdout) == (5, "")
-    assert refused.stderr == f"promptlight: {path}: exists already; choose another file, or say --overwrite\n"
+    assert (
+        refused.stderr
+        == f"promptlight: {path}: exists already; choose another file, or allow overwriting (--overwrite)\n"
+    )
     assert path.read_text() == "mine"
     assert promptlight("export", demo_results, "-o", path, "--overwrite").exit_code == 0
     assert path.read_text() != "mine"
@@ -85,7 +88,12 @@ def test_an_existing_file_is_replaced_only_where_asked(
 
 def test_what_cannot_be_exported_leaves_no_file(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
     for folder, name, exit_code, says in (
-        (demo_results, "spans.xlsx", 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or --format"),
+        (
+            demo_results,
+            "spans.xlsx",
+            2,
+            "expected a file ending in .parquet, .csv, .jsonl, .arrow, or a format (--format)",
+        ),
         (tmp_path / "nowhere", "spans.csv", 5, "no such results folder"),
     ):
         refused = promptlight("export", folder, "-o", tmp_path / name)

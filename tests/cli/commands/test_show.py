@@ -411,7 +411,7 @@ def test_a_drawing_goes_into_files(promptlight: Command, demo_results: Path, tmp
     assert "Onion" in html.read_text("utf-8")
     refused = promptlight(*arguments)
     assert (refused.exit_code, refused.stdout) == (5, "")
-    assert "picture.svg: exists already; choose another file, or say --overwrite" in refused.stderr
+    assert "picture.svg: exists already; choose another file, or allow overwriting (--overwrite)" in refused.stderr
     assert promptlight(*arguments, "--overwrite").exit_code == 0
 
 

@@ -152,8 +152,8 @@ def test_some_prompts_only(promptlight: Command, demo_results: Path) -> None:
         (["--where", "source"], 2, "expected a condition such as "),
         (["--by", "verse"], 2, "found 'verse'"),
         (["--group", "section"], 2, "expected prompts with sections, found none: give their records `sections`"),
-        (["-o", "summary.xlsx"], 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or --format"),
-        (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another file, or say --overwrite"),
+        (["-o", "summary.xlsx"], 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or a format (--format)"),
+        (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another file, or allow overwriting (--overwrite)"),
     ],
 )
 def test_what_cannot_be_answered_is_said_in_a_line_and_leaves_no_file(

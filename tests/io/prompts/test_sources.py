@@ -385,7 +385,8 @@ def test_columns_may_have_other_names(tmp_path: Path) -> None:
     assert summary(prompts_of(path, reading=reading)) == [{"id": "k", "prompt": "Why?", "target": "So.", "source": "s"}]
     (plain,) = read_prompts(path)
     assert isinstance(plain, SetAside)
-    assert "say --prompt-field" in plain.reason
+    assert plain.reason.endswith("give the prompt that name, or say which field holds it")
+    assert plain.parameters == ("prompt_field",)
 
 
 def test_two_fields_for_one_thing_are_refused(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from promptlight.cli.failures import find_exit_code
 from promptlight.cli.work.progress import Tally
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.io import files
@@ -278,7 +279,7 @@ def add_until_stopped(reports: Connection, folder: Path) -> None:
                     reports.send(number)
     except StoppedError as error:
         reports.send(str(error))
-        sys.exit(error.exit_code)
+        sys.exit(find_exit_code(error))
 
 
 @pytest.mark.parametrize(

@@ -246,7 +246,7 @@ def test_what_columns_are_is_kept_in_parquet_and_arrow(tmp_path: Path) -> None:
 def test_an_existing_file_is_kept_unless_told_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
     path.write_text("mine", encoding="utf-8")
-    with pytest.raises(OutputError, match="exists already; choose another file, or say --overwrite"):
+    with pytest.raises(OutputError, match="exists already; choose another file, or allow overwriting"):
         write_tidy_table(path, [with_table(analysis("a"))])
     assert path.read_text(encoding="utf-8") == "mine"
     n_rows = write_tidy_table(path, [with_table(analysis("a"))], overwrite=True)
@@ -317,7 +317,7 @@ def test_the_ending_says_the_format(name: str, format: TableFormat) -> None:
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", ".csv", "t.csv.gz", "t.json"])
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, \.csv, \.jsonl, \.arrow, or --format"):
+    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, \.csv, \.jsonl, \.arrow, or a format"):
         write_tidy_table(tmp_path / name, broken_tables())
     assert list(tmp_path.iterdir()) == []
 

@@ -64,7 +64,7 @@ def test_an_address_of_no_hub_is_refused_without_its_secret(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "name: "])
 def test_nothing_is_no_model(text: str) -> None:
-    with pytest.raises(ModelError, match="expected a model after --model, found nothing"):
+    with pytest.raises(ModelError, match="expected a model, found nothing"):
         parse_handle(text)
 
 

@@ -179,7 +179,7 @@ def test_a_damaged_folder_is_named_in_one_line(tiny_preset: Path, tmp_path: Path
         ("llama3_8b_en", "this family is not covered; covered are Gemma 1 and 1.1"),
         ("./nowhere", "no such folder"),
         (f"./{PRESET}", "no such folder"),
-        ("", "expected a model after --model"),
+        ("", "expected a model, found nothing"),
     ],
 )
 def test_names_that_are_no_model_are_one_line_and_leave_no_folder(
@@ -198,7 +198,7 @@ def test_names_that_are_no_model_are_one_line_and_leave_no_folder(
 def test_a_device_that_is_not_there_is_refused(promptlight: Command) -> None:
     refused = promptlight("show", "--prompt", "Hello", "--device", "cuda")
     assert refused.exit_code == 4
-    assert refused.stderr.startswith("promptlight: --device cuda: not available here; use one of: cpu")
+    assert refused.stderr.startswith("promptlight: device cuda: not available here; use one of: cpu (--device)")
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -96,15 +96,13 @@ def test_what_does_not_fit_is_told_what_would() -> None:
     assert gpu.refuse("x", small) is None
     assert gpu.refuse("gemma2_instruct_9b_en", large) == (
         "gemma2_instruct_9b_en: too large for CUDA (T4): its weights take 17.2 GiB in bfloat16, and 14.6 GiB are free;"
-        " take --device cpu --dtype float32 (41.3 GiB, slower), or a smaller model such as gemma3_instruct_4b_text, or"
+        " take the CPU in float32 (41.3 GiB, slower), or a smaller model such as gemma3_instruct_4b_text, or"
         " a GPU with more memory (a model is not split over several)"
     )
-    assert "take --device cpu --dtype bfloat16 (24.1 GiB, slower)" in str(
-        replace(gpu, free_on_cpu=40 * GIB).refuse("x", large)
-    )
+    assert "take the CPU in bfloat16 (24.1 GiB, slower)" in str(replace(gpu, free_on_cpu=40 * GIB).refuse("x", large))
     cpu = Room(device="CPU", dtype="float32", weight_bytes=4, free=12 * GIB)
     assert str(cpu.refuse("x", small)).endswith(
-        "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; take --dtype bfloat16"
+        "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; take bfloat16"
         " (9.3 GiB), or a smaller model such as gemma3_instruct_1b, or free memory that other programs hold"
     )
     assert replace(cpu, free=15 * GIB).refuse("x", small) is None
@@ -125,7 +123,8 @@ def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     assert line.startswith(
         f"promptlight: {folder}: too large for CPU: its weights take 9.7 GiB in float32, loading them"
     )
-    assert "take --dtype bfloat16 (9.3 GiB)" in line
+    assert "take bfloat16 (9.3 GiB)" in line
+    assert line.endswith(" (--dtype, --device, --model)")
 
 
 def test_memory_that_runs_out_while_loading_is_one_line(tiny_preset: Path) -> None:

@@ -212,7 +212,7 @@ def test_an_address_where_no_cluster_is_is_refused_at_once(address: str) -> None
     if ray.is_initialized():
         pytest.skip("connected already")
     with (
-        pytest.raises(UsageError, match=r"--ray-address .*: can't connect"),
+        pytest.raises(UsageError, match=r"Ray at .*: can't connect"),
         open_cluster("demo", options=ClusterOptions(address=address)),
     ):
         pass
@@ -263,7 +263,7 @@ def test_what_happens_in_an_actor_is_told_as_if_it_had_happened_here(
     path = tmp_path / "prompts.jsonl"
     write_prompts(path, 1)
     for model, options, said in (
-        ("demo", ("--gpus-per-actor", 0.5), "--device cuda: not available here; use one of: cpu"),
+        ("demo", ("--gpus-per-actor", 0.5), "device cuda: not available here; use one of: cpu"),
         (tmp_path / "nowhere", ("--device", "cpu"), f"{tmp_path / 'nowhere'}: no such folder; expected one with"),
     ):
         refused = promptlight("run", path, "-o", tmp_path / "out", "--model", model, "--engine", "ray", *options)

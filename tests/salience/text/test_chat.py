@@ -94,7 +94,7 @@ def test_turns_that_are_none_are_refused(messages: list[Message], says: str) -> 
 
 def test_a_vocabulary_without_turns_is_refused() -> None:
     tokenizer = Tokenizer.from_file(VOCABULARY, turn_marks=("<begin>", "<end_of_turn>"))
-    with pytest.raises(ModelError, match=r"found a vocabulary without <begin>: leave --chat out"):
+    with pytest.raises(ModelError, match=r"found a vocabulary without <begin>: ask for no chat"):
         encode_prompt(tokenizer, chat(*CHAT))
 
 
