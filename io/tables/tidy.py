@@ -1,6 +1,6 @@
-"""Tables for other programs, streamed to Parquet, CSV, JSON lines or Arrow: what ``export`` and ``summarize`` write.
+"""Stream tables to Parquet, CSV, JSON lines or Arrow, for ``export`` and ``summarize``.
 
-A tidy table has one row per target span and source span. docs/tables.md is made from the schemas here.
+A tidy table has one row per target span and source span. docs/tables.md is generated from the schemas here.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from promptlight.salience.types import Analysis, Role, SpanTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-WRITE_BYTES = 16 * 2**20  # Parquet and Arrow are slow to read in pieces as small as one prompt
+WRITE_BYTES = 16 * 2**20  # Parquet and Arrow are slow to read in pieces of one prompt each
 
 
 class TableFormat(StrEnum):
-    """What a table is written as."""
+    """The file format of a table."""
 
     PARQUET = "parquet"
     CSV = "csv"
@@ -43,19 +43,23 @@ def tidy_schema() -> pa.Schema:
             column("id", pa.string(), "the prompt's id"),
             column("source", pa.string(), "the record's label; empty if it has none"),
             column("method", pa.string(), "how salience was computed, such as `grad_l2`"),
-            column("target_number", pa.int32(), "which target, from 1, in the completion"),
-            column("target_start", pa.int32(), "its first token, from 0, in prompt and completion"),
-            column("target_stop", pa.int32(), "behind its last token"),
-            column("target_text", pa.string(), "its text, with its blanks and line feeds"),
-            column("source_number", pa.int32(), "which source, from 1, among all spans of prompt and completion"),
-            column("source_start", pa.int32(), "its first token, from 0"),
-            column("source_stop", pa.int32(), "behind its last token"),
+            column("target_number", pa.int32(), "number of the target in the completion, from 1"),
+            column("target_start", pa.int32(), "its first token, from 0, counted over prompt and completion"),
+            column("target_stop", pa.int32(), "the token after its last one"),
+            column("target_text", pa.string(), "its text, with blanks and line feeds"),
             column(
-                "source_text", pa.string(), "its text, with its blanks and line feeds; `<bos>` and the like as such"
+                "source_number", pa.int32(), "number of the source among all spans of prompt and completion, from 1"
             ),
-            column("source_role", pa.string(), "`prompt`, `completion`, or `special`: `<bos>` and what a chat adds"),
-            column("source_line", pa.int32(), "the line of the text in which it begins, from 1"),
-            column("source_section", pa.string(), "the named part of the prompt in which it begins; empty if in none"),
+            column("source_start", pa.int32(), "its first token, from 0"),
+            column("source_stop", pa.int32(), "the token after its last one"),
+            column(
+                "source_text",
+                pa.string(),
+                "its text, with blanks and line feeds; special tokens such as `<bos>` by name",
+            ),
+            column("source_role", pa.string(), "`prompt`, `completion`, or `special` (`<bos>` and a chat's format)"),
+            column("source_line", pa.int32(), "line of the text where it begins, from 1"),
+            column("source_section", pa.string(), "section of the prompt where it begins; empty if none"),
             column(
                 "score",
                 pa.float32(),
@@ -64,9 +68,13 @@ def tidy_schema() -> pa.Schema:
             column(
                 "share",
                 pa.float32(),
-                "the score's part of the sizes of all visible sources' scores, -1 to 1; 0 if special",
+                "score over the sum of absolute scores of all visible sources, -1 to 1; 0 if special",
             ),
-            column("exact", pa.bool_(), "from the whole target's gradient, not added up from its tokens' scores"),
+            column(
+                "exact",
+                pa.bool_(),
+                "whether scores come from the whole target's gradient, not from adding up its tokens' scores",
+            ),
         ]
     )
 
@@ -79,20 +87,20 @@ def summary_schema() -> pa.Schema:
 
     return pa.schema(
         [
-            column("name", pa.string(), "what its spans have in common: their text, line, section or role"),
-            column("n_prompts", pa.int32(), "in how many of the prompts with the target it occurs"),
+            column("name", pa.string(), "name of the group: the text, line, section or role that its spans share"),
+            column("n_prompts", pa.int32(), "number of prompts with the target in which it occurs"),
             column(
                 "mean_share",
                 pa.float64(),
-                "its spans' part of all visible scores in a prompt, averaged over those prompts",
+                "mean over those prompts of its spans' share of all visible scores",
             ),
             column("share_low", pa.float64(), "lower end of the mean's 95% interval; empty for a single prompt"),
             column("share_high", pa.float64(), "upper end"),
-            column("n_top", pa.int32(), "in how many prompts its share is the largest"),
+            column("n_top", pa.int32(), "number of prompts in which its share is the largest"),
             column(
                 "top_words",
                 pa.string(),
-                "its strongest words, the strongest first, with a blank between; at most three",
+                "its strongest words, the strongest first, separated by blanks; at most three",
             ),
         ]
     )
@@ -108,7 +116,7 @@ def write_tidy_table(
 ) -> int:
     """Write all tables to one file; returns the number of rows.
 
-    Sources at or after a target have no row. Rows are written by the 16 MiB, and what they were made from is let go of.
+    Sources at or after a target have no row. Rows are written in blocks of 16 MiB, so memory stays small.
     """
     rows = (to_tidy(analysis, table, top=top) for analysis, table in tables)
     return write_tables(path, tidy_schema(), rows, format=format, overwrite=overwrite)
@@ -117,7 +125,7 @@ def write_tidy_table(
 def write_summary(
     path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
 ) -> int:
-    """Write the rows of a summary, a value for each column; returns how many they are."""
+    """Write the rows of a summary, a value for each column; returns the number of rows."""
     return write_rows(path, summary_schema(), rows, format=format, overwrite=overwrite)
 
 
@@ -129,7 +137,7 @@ def write_rows(
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write rows that are all there already, a value for each column; returns how many they are."""
+    """Write rows that are already in memory, a value for each column; returns the number of rows."""
     import pyarrow as pa
 
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
@@ -155,14 +163,14 @@ def write_tables(
 
 
 def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bool = False) -> TableFormat:
-    """The format in which a file would be written; raises before anything is computed for one that can't be."""
+    """Find the format for a file and check that it can be written, before anything is computed."""
     format = format or guess_format(path)
     check_free(path, overwrite=overwrite)
     return format
 
 
 def guess_format(path: Path) -> TableFormat:
-    """The format that a file's ending asks for."""
+    """The format for a file's ending."""
     try:
         return TableFormat(path.suffix.removeprefix(".").lower())
     except ValueError:
@@ -171,7 +179,7 @@ def guess_format(path: Path) -> TableFormat:
 
 
 def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> pa.Table:
-    """One prompt's rows; with ``top`` only those of each target's strongest visible sources, by size of the score."""
+    """One prompt's rows; with ``top`` only each target's strongest visible sources, by absolute score."""
     import pyarrow as pa
 
     targets, sources = table.targets, table.sources
@@ -201,7 +209,7 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> 
 
 
 def keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> np.ndarray:
-    """Which of the candidates are among the strongest of their row; of equal ones the first. All [targets, sources]."""
+    """Mark the strongest candidates of each row; of equal ones the first. All are [targets, sources]."""
     order = np.argsort(-np.where(candidates, np.abs(scores), -1), axis=1, kind="stable")
     kept = np.zeros_like(candidates)
     np.put_along_axis(kept, order[:, :n_kept], values=True, axis=1)
@@ -209,7 +217,7 @@ def keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> n
 
 
 def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in larger tables: a file of 100,000 prompts must not fall into as many pieces."""
+    """Join small tables into larger ones, so that a file of 100,000 prompts does not have as many pieces."""
     import pyarrow as pa
 
     waiting: list[pa.Table] = []
@@ -226,7 +234,7 @@ def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 @contextlib.contextmanager
 def open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
-    """A function that appends a table to the file."""
+    """Open a file and yield a function that appends a table to it."""
     match format:
         case TableFormat.PARQUET:
             import pyarrow.parquet as pq
