@@ -134,7 +134,7 @@ SKIPPED: dict[str, Any] = {"name": "c", "skip_reason": "not found"}
     ("packages", "code", "says"),
     [
         ([CLEAN], 0, "1 packages audited: no known vulnerability"),
-        ([CLEAN, FLAWED], 1, "b 2: PYSEC-1, mended in 3"),
+        ([CLEAN, FLAWED], 1, "b 2: PYSEC-1, fixed in 3"),
         ([CLEAN, SKIPPED], 2, "1 of 2 packages could not be looked up: c"),
         ([FLAWED, SKIPPED], 1, "1 of 2 packages could not be looked up: c"),
         ([SKIPPED], 2, "Nothing was audited: the advisories could not be reached"),

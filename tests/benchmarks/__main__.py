@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; ``--device`` is settled here."""
+    """Parse the command line, and choose a device."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} [all]")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, less work: a minute or two in all")
@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def prepare_libraries(device: str) -> None:
-    """What has to be said before Keras and transformers are imported."""
+    """Configure Keras and transformers before they are imported."""
     block_tensorflow()
     os.environ["KERAS_BACKEND"] = "torch"
     os.environ["TQDM_DISABLE"] = os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
@@ -91,7 +91,7 @@ def prepare_libraries(device: str) -> None:
 
 
 def describe_processor() -> str:
-    """The processor's model and how many cores there are; not the name of the machine."""
+    """The processor's model and number of cores; not the name of the machine."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))

@@ -1,8 +1,8 @@
-"""The floor under exact gradients: the matrix products that no backward pass can leave out.
+"""The floor for exact gradients: the matrix products that no backward pass can avoid.
 
-Each target's gradient goes back through every matrix of every layer at each position before the target, which is
-2 x weights x positions floating-point operations. How long those take is measured in the same run, on matrices of the
-model's own shapes, with as many rows as a chunk of four targets has.
+Each target's gradient goes back through every matrix of every layer at each position before the target, which takes
+2 x weights x positions floating-point operations. Their time is measured in the same run, on matrices of the model's
+own shapes, with as many rows as a chunk of four targets has.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ N_TOGETHER = 4
 
 
 def matrices(layer: Layer) -> tuple[Tensor, ...]:
-    """A layer's matrices, as they stand in x @ matrix."""
+    """A layer's matrices, oriented for x @ matrix."""
     attention, feed_forward = layer.attention, layer.feed_forward
     return attention.heads.query_key_value, attention.output, feed_forward.gate, feed_forward.up, feed_forward.down
 
 
 def count_layer_weights(decoder: Decoder) -> int:
-    """Weights of all matrices inside the layers."""
+    """Count the weights of all matrices inside the layers."""
     return sum(matrix.numel() for layer in decoder.layers for matrix in matrices(layer))
 
 
 def share_of_need(decoder: Decoder) -> float:
-    """How much of the floor is left if the top layer goes back at target rows alone, but for its keys and values."""
+    """The share of the floor that is left if the top layer goes back at target rows alone, except keys and values."""
     top = decoder.layers[-1]
     heads = top.attention.heads
     key_value = heads.query_key_value[:, heads.n_query_heads * heads.head_dim :]
@@ -54,7 +54,7 @@ def multiply_all(decoder: Decoder, n_positions: int) -> Callable[[], None]:
 
 
 def n_repeats(n_tokens: int, n_targets: int) -> float:
-    """How often the products of ``multiply_all`` for ``n_tokens`` positions fit into those of all targets together.
+    """The work of all targets together, in units of ``multiply_all`` for ``n_tokens`` positions.
 
     The target at position t sends its gradient to the t positions before it.
     """

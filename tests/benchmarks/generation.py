@@ -1,6 +1,6 @@
 """Greedy generation with the same weights: keras-hub's ``generate``, transformers' ``generate``, ours.
 
-keras-hub fills every row of a batch up to one total length, so in a ragged batch its shorter rows write more.
+keras-hub fills every row of a batch up to one total length, so in a ragged batch its shorter prompts get more tokens.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ KERAS, THEIRS, OURS = "keras-hub generate", "transformers generate", "promptligh
 
 
 def run(settings: Settings) -> list[Table]:
-    """One prompt, eight of equal length, eight of different lengths; on a GPU ours alone, at Gemma 2 2B's shapes."""
+    """One prompt, eight of equal length, eight of different lengths; on a GPU only ours, with Gemma 2 2B's shapes."""
     if settings.device.type == "cuda":
         return [run_alone(GEMMA_2_2B, torch.bfloat16, settings)]
     trio = build_trio(SMALL)
@@ -40,7 +40,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def run_batch(trio: Trio, name: str, lengths: Sequence[int], n_new: int, settings: Settings) -> Table:
-    """All three on one batch, after their ids were found equal; the first token is timed on its own too."""
+    """Time all three on one batch after a check that their ids are equal; the first token is also timed alone."""
     prompts = [draw_ids(length, SMALL, seed) for seed, length in enumerate(lengths)]
     ways: dict[str, Callable[[int], list[list[int]]]] = {
         KERAS: lambda n: through_keras(trio.keras, prompts, n),
@@ -49,7 +49,7 @@ def run_batch(trio: Trio, name: str, lengths: Sequence[int], n_new: int, setting
     }
     written = {way: write(n_new) for way, write in ways.items()}
     is_ragged = len(set(lengths)) > 1
-    counts = [n_new] if is_ragged else [1, n_new]  # in a ragged batch keras-hub's first token is many steps
+    counts = [n_new] if is_ragged else [1, n_new]  # in a ragged batch, keras-hub's first token takes many steps
     racing = {(way, n): Candidate(functools.partial(write, n)) for way, write in ways.items() for n in counts}
     seconds = alternate(racing, settings)
     title = f"Generation, {name}: {n_new} new tokens, greedy, float32"
@@ -64,7 +64,7 @@ def run_batch(trio: Trio, name: str, lengths: Sequence[int], n_new: int, setting
 
 
 def add_steps(table: Table, seconds: Mapping[tuple[str, int], Sequence[float]], n_new: int) -> None:
-    """Two more columns: a token after the first, which leaves the pass over the prompt out."""
+    """Add two columns for a token after the first, which excludes the pass over the prompt."""
     ways = (KERAS, THEIRS, OURS)
     steps = {
         way: [(whole - first) / (n_new - 1) for whole, first in zip(seconds[way, n_new], seconds[way, 1], strict=True)]
@@ -79,7 +79,7 @@ def add_steps(table: Table, seconds: Mapping[tuple[str, int], Sequence[float]], 
 
 
 def run_alone(shape: Shape, dtype: torch.dtype, settings: Settings) -> Table:
-    """Our steps by the number of prompts, each beside the bytes of weights that a step has to read."""
+    """Time our steps by the number of prompts, next to the bytes of weights that a step must read."""
     decoder, n_new = build_decoder(shape, settings.device, dtype), 8 if settings.quick else 64
     weights = sum(tensor.numel() * tensor.element_size() for tensor in list_tensors(decoder))
     table = Table(
@@ -101,9 +101,7 @@ def run_alone(shape: Shape, dtype: torch.dtype, settings: Settings) -> Table:
         cells = (f"{whole:.3g}", f"{step * 1000:.3g}", f"{n_prompts / step:,.0f}", f"{weights / step / 1e9:,.0f}")
         table.rows.append((str(n_prompts), *cells))
         table.figures[str(n_prompts)] = {"seconds": seconds[n_new], "first": seconds[1]}
-    table.notes.append(
-        f"The weights are {weights / 1e9:.2f} GB; a step that did nothing but read them would be the floor."
-    )
+    table.notes.append(f"The weights are {weights / 1e9:.2f} GB; a step that only reads them would be the floor.")
     return table
 
 
@@ -115,7 +113,7 @@ def list_tensors(decoder: Decoder) -> list[torch.Tensor]:
 
 
 def judge_speed(table: Table, settings: Settings) -> None:
-    """Two goals, for the whole and, where it was timed, for a token after the first."""
+    """Judge two goals, for all tokens and, if it was timed, for a token after the first."""
     for what, key in (("as a whole", "times_ours"), ("a token after the first", "times_ours_a_step")):
         if key not in table.figures[OURS]:
             continue
@@ -125,12 +123,12 @@ def judge_speed(table: Table, settings: Settings) -> None:
 
 
 def through_decoder(decoder: Decoder, prompts: Prompts, n_new: int) -> list[list[int]]:
-    """Ours; nothing stops it but the limit."""
+    """Ours; only the limit stops it."""
     return [list(one.ids) for one in generate(decoder, prompts, max_new_tokens=n_new, context_length=8192, stops={})]
 
 
 def through_transformers(model: Any, prompts: Prompts, n_new: int) -> list[list[int]]:
-    """Padded on the left, as transformers wants it."""
+    """transformers, padded on the left as it requires."""
     longest = max(map(len, prompts))
     ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
     mask = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
@@ -141,7 +139,7 @@ def through_transformers(model: Any, prompts: Prompts, n_new: int) -> list[list[
 
 
 def through_keras(model: Any, prompts: Prompts, n_new: int) -> list[list[int]]:
-    """Padded on the right up to the total length, which keras-hub fills."""
+    """keras-hub, padded on the right up to the total length, which it fills."""
     total = max(map(len, prompts)) + n_new
     ids = torch.tensor([[*prompt, *[0] * (total - len(prompt))] for prompt in prompts], dtype=torch.int32)
     mask = torch.arange(total) < torch.tensor([[len(prompt)] for prompt in prompts])

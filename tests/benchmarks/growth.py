@@ -1,4 +1,4 @@
-"""How time and memory of ours grow: with the prompt, with the targets, with the batch that is generated together.
+"""How our time and memory grow with the length of the prompt, the number of targets and the size of the batch.
 
 The model has the demo model's shape and random weights.
 """
@@ -19,7 +19,7 @@ N_TARGETS = 16
 
 
 def run(settings: Settings) -> list[Table]:
-    """Three tables."""
+    """Measure the three tables."""
     decoder = build_decoder(DEMO_SIZED)
     lengths = (500, 1000) if settings.quick else (500, 1000, 2000, 4000, 8000)
     counts = (8, 16) if settings.quick else (8, 16, 32, 64, 128)
@@ -57,7 +57,7 @@ def measure(
     n_units: Sequence[int],
     settings: Settings,
 ) -> Table:
-    """Seconds in turns, then the memory of each."""
+    """Measure the seconds of all in turns, then the memory of each."""
     candidates = {size: Candidate(work, n) for (size, work), n in zip(works.items(), n_units, strict=True)}
     seconds = alternate(candidates, settings)
     table = Table(title, (*columns, "smallest to largest", "times the row above", "MB beside the model"))

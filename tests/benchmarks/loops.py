@@ -1,6 +1,6 @@
-"""Salience with one autograd backward per target: what libraries on top of a model do.
+"""Salience with one autograd backward per target, as libraries on top of a model do it.
 
-Each returns Grad L2 [targets, tokens] of -log p, for the targets at ``places``.
+Each function returns Grad L2 [targets, tokens] of -log p, for the targets at ``places``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def through_decoder_again(decoder: Decoder, ids: Sequence[int], places: Sequence
 
 
 def through_transformers(model: Any, ids: Sequence[int], places: Sequence[int]) -> Tensor:
-    """One forward, logits of the targets' rows alone, and a backward per target: Interpreto's way."""
+    """One forward with logits at target rows alone, and a backward per target: Interpreto's way."""
     sequence = torch.tensor(ids, device=model.device)
     embeddings = model.get_input_embeddings()(sequence[None, :-1]).detach().requires_grad_()
     rows = torch.tensor(places, device=sequence.device)

@@ -1,7 +1,7 @@
 """Fair timing: candidates take turns in one process and are compared turn by turn.
 
-A CPU that is shared runs faster and slower from minute to minute. Two candidates that follow each other meet the same
-weather, so what is reported is the median of the ratios within a turn, with the smallest and the largest.
+The speed of a shared CPU changes from minute to minute. Two candidates that run one after the other see the same speed,
+so the report gives the median of the ratios within a turn, with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line asked for."""
+    """The settings from the command line."""
 
     device: torch.device
     threads: int
@@ -29,7 +29,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to time. ``n_units`` is how much of the work it does, where only a part of it is run."""
+    """Something to time. ``n_units`` is its amount of work, in case it runs only a part."""
 
     work: Callable[[], object]
     n_units: float = 1
@@ -46,7 +46,7 @@ class Table:
     figures: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def as_text(self) -> str:
-        """Aligned Markdown, so that it can go into the docs as it is."""
+        """Aligned Markdown that can be pasted into the docs."""
         cells = [list(self.columns), *map(list, self.rows)]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         cells.insert(1, ["-" * width for width in widths])
@@ -55,7 +55,7 @@ class Table:
 
 
 def measure_seconds(work: Callable[[], object], device: torch.device) -> float:
-    """CPU time of this process, all its threads together; on a GPU the time between two CUDA events."""
+    """CPU time of this process with all its threads; on a GPU, the time between two CUDA events."""
     if device.type != "cuda":
         start = time.process_time()
         work()
@@ -70,7 +70,7 @@ def measure_seconds(work: Callable[[], object], device: torch.device) -> float:
 
 
 def alternate(candidates: Mapping[Key, Candidate], settings: Settings) -> dict[Key, list[float]]:
-    """Seconds per unit of each candidate in each round, A B C A B C; the first round warms up and is not counted."""
+    """Seconds per unit of each candidate in each round, A B C A B C; a first round warms up and does not count."""
     seconds: dict[Key, list[float]] = {name: [] for name in candidates}
     for turn in range(settings.rounds + 1):
         for name, candidate in candidates.items():
@@ -81,7 +81,7 @@ def alternate(candidates: Mapping[Key, Candidate], settings: Settings) -> dict[K
 
 
 def median_ratio(slower: Sequence[float], faster: Sequence[float]) -> tuple[float, str]:
-    """Median of the ratios turn by turn, and how it reads with the smallest and the largest."""
+    """Median of the ratios turn by turn, and its text with the smallest and the largest."""
     ratios = sorted(a / b for a, b in zip(slower, faster, strict=True))
     middle = statistics.median(ratios)
     return middle, f"{middle:.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
@@ -90,7 +90,7 @@ def median_ratio(slower: Sequence[float], faster: Sequence[float]) -> tuple[floa
 def compare(
     title: str, seconds: Mapping[str, Sequence[float]], ours: str, *, unit: str = "s", scale: float = 1
 ) -> Table:
-    """A table of medians, and of how much longer than ``ours`` each candidate takes."""
+    """Make a table of medians, and of each candidate's time relative to ``ours``."""
     table = Table(title, ("candidate", unit, "times ours (smallest to largest)"))
     for name, taken in seconds.items():
         middle, shown = median_ratio(taken, seconds[ours])
@@ -100,7 +100,7 @@ def compare(
 
 
 def judge(table: Table, settings: Settings, goal: str, met: bool) -> None:
-    """Say under a table whether a goal is met; a quick run does too little to tell."""
+    """Note under a table whether a goal is met; a quick run does too little work to tell."""
     if settings.quick:
         return
     table.notes.append(f"Goal: {goal}: {'met' if met else 'NOT met'}.")

@@ -1,6 +1,6 @@
-"""Memory beside the model: the highest resident memory of explaining, less what lay there once the model was built.
+"""Memory beside the model: the peak resident memory of an explanation, minus that after the model was built.
 
-One process for each candidate, so that none lives on what another has left. Linux only.
+Each candidate runs in its own process, so that none reuses memory that another has freed. Linux only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ OURS = "promptlight, with words, sentences and lines"
 
 
 def run(settings: Settings) -> list[Table]:
-    """A table of all candidates."""
+    """Measure all candidates."""
     n_targets = 4 if settings.quick else 32
     title = f"Memory: {N_TOKENS} tokens, {n_targets} of them targets, {BIG_VOCABULARY.name}, float32"
     table = Table(title, ("candidate", "MB beside the model", "model MB"))
@@ -43,7 +43,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def prepare_lit(n_targets: int) -> Job:
-    """One target: the next ones need no more."""
+    """LIT's way with one target; further targets need no more memory."""
     import keras_nlp
 
     from tests.oracles.plain import keras_score_grad_l2
@@ -55,7 +55,7 @@ def prepare_lit(n_targets: int) -> Job:
 
 
 def prepare_whole_logits(n_targets: int) -> Job:
-    """Logits at every position, as a model gives them that isn't asked for fewer; one target."""
+    """transformers with logits at every position, which is the default; one target."""
     model, ids = build_transformers(BIG_VOCABULARY), draw_ids(N_TOKENS, BIG_VOCABULARY)
 
     def work() -> None:
@@ -67,7 +67,7 @@ def prepare_whole_logits(n_targets: int) -> Job:
 
 
 def prepare_transformers(n_targets: int) -> Job:
-    """One forward, logits of the targets alone."""
+    """transformers with one forward and logits of the targets alone."""
     model, ids = build_transformers(BIG_VOCABULARY), draw_ids(N_TOKENS, BIG_VOCABULARY)
     return lambda: through_transformers(model, ids, list(range(N_TOKENS - n_targets, N_TOKENS)))
 
@@ -79,7 +79,7 @@ def prepare_plain(n_targets: int) -> Job:
 
 
 def prepare_ours(n_targets: int) -> Job:
-    """What ``promptlight run`` does for a prompt."""
+    """The work of ``promptlight run`` for a prompt."""
     from tests.benchmarks.salience import make_cuts
 
     decoder, ids = build_decoder(BIG_VOCABULARY), draw_ids(N_TOKENS, BIG_VOCABULARY)
@@ -97,7 +97,7 @@ PREPARE: dict[str, Callable[[int], Job]] = {
 
 
 def main() -> None:
-    """One candidate in this process: prints JSON."""
+    """Measure one candidate in this process, and print JSON."""
     from tests.benchmarks.__main__ import prepare_libraries
 
     prepare_libraries("cpu")
@@ -111,7 +111,7 @@ def main() -> None:
 
 
 def settle() -> int:
-    """Give freed memory back, forget the peak so far; returns what is resident now."""
+    """Return freed memory to the system and reset the peak; returns the bytes that are resident now."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
@@ -129,7 +129,7 @@ def peak_bytes() -> int:
 
 
 def read_status(key: str) -> int:
-    """A size that Linux says of this process, in bytes."""
+    """Read a size of this process from Linux, in bytes."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return int(next(line for line in lines if line.startswith(f"{key}:")).split()[1]) * 1024
 

@@ -1,6 +1,6 @@
-"""What each way of explaining costs: gradients against taking spans away, on the demo model and the tutorial's prompts.
+"""The cost of each method: gradients against ablation, on the demo model and the tutorial's prompts.
 
-All explain the same targets, every line and word of what the model wrote, by the same sources, the lines before them.
+All methods explain the same targets, every line and word of the completion, by the same sources, the lines before them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ N_ABLATIONS = 128
 
 
 def run(settings: Settings) -> list[Table]:
-    """One table, of at most 3 rounds; quick explains one prompt."""
+    """Make one table from at most 3 rounds; quick explains one prompt."""
     settings = dataclasses.replace(settings, rounds=min(settings.rounds, 3))
     model = load_model("demo", device="cpu")
     completions = complete_tutorial(model, 1 if settings.quick else len(TUTORIAL))
@@ -60,7 +60,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def complete_tutorial(model: Model, n: int) -> list[Completion]:
-    """What the model writes after the tutorial's first prompts."""
+    """The model's completions of the tutorial's first prompts."""
     records = (record for record in read_prompts(EXAMPLES) if isinstance(record, Prompt))
     prompts = {record.id: record for record in records}
     completions = complete([prompts[id] for id in TUTORIAL[:n]], model, AnalysisOptions())
@@ -74,22 +74,22 @@ def by_gradient(model: Model, method: Method, completion: Completion) -> object:
 
 
 def by_ablation(model: Model, method: Method, options: AblationOptions, completion: Completion) -> object:
-    """Every word and line that was written, by lines."""
+    """Explain every word and line of the completion by lines."""
     lines = segment(completion, Granularity.LINE)
     return compute_ablation_scores(model.decoder, completion, lines, find_targets(completion), method, options)
 
 
 def find_targets(completion: Completion) -> list[tuple[int, int]]:
-    """The words and lines that were written."""
+    """The words and lines of the completion."""
     first = completion.n_prompt_tokens
     cuts = (segment(completion, name) for name in (Granularity.WORD, Granularity.LINE))
     return [cut.ranges()[number] for cut in cuts for number in cut.spans_from(first)]
 
 
 def describe_work(completions: list[Completion]) -> str:
-    """How many tokens, lines and targets a prompt has, in the mean."""
+    """The mean numbers of tokens, lines and targets of a prompt."""
     n = len(completions)
     tokens = sum(len(completion.tokens) for completion in completions) / n
     lines = sum(len(segment(completion, Granularity.LINE)) for completion in completions) / n
     targets = sum(len(find_targets(completion)) for completion in completions) / n
-    return f"A prompt has {tokens:.0f} tokens, {lines:.0f} lines and {targets:.0f} targets, in the mean."
+    return f"A prompt has {tokens:.0f} tokens, {lines:.0f} lines and {targets:.0f} targets on average."

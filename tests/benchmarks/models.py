@@ -48,7 +48,7 @@ class Trio:
 
 
 def build_trio(shape: Shape) -> Trio:
-    """Write a folder with transformers, read it with keras-hub, borrow that one's weights."""
+    """Write a folder with transformers, load it with keras-hub, and borrow keras-hub's weights."""
     import keras_nlp
 
     theirs = build_transformers(shape)
@@ -59,7 +59,7 @@ def build_trio(shape: Shape) -> Trio:
 
 
 def build_transformers(shape: Shape) -> Any:
-    """A Gemma2ForCausalLM with random weights, as at the start of a training; asks for no gradient of a weight."""
+    """A Gemma2ForCausalLM with random weights, as at the start of training; weights need no gradients."""
     import transformers
 
     config = transformers.Gemma2Config(
@@ -77,13 +77,13 @@ def build_transformers(shape: Shape) -> Any:
         eos_token_id=1,
         pad_token_id=0,
     )
-    config._attn_implementation = "eager"  # the one that knows soft-caps
+    config._attn_implementation = "eager"  # the one that supports soft-caps
     torch.manual_seed(0)
     return transformers.Gemma2ForCausalLM(config).eval().requires_grad_(requires_grad=False)
 
 
 def build_keras(shape: Shape, device: torch.device, dtype: torch.dtype) -> Any:
-    """A keras-hub GemmaBackbone alone, on any device and in any dtype."""
+    """Only a keras-hub GemmaBackbone, on any device and in any dtype."""
     import keras
     import keras_nlp
 
@@ -113,7 +113,7 @@ def build_decoder(shape: Shape, device: torch.device | None = None, dtype: torch
 
 
 def freeze(backbone: Any) -> Decoder:
-    """The decoder as ``load_model`` makes it."""
+    """Make the decoder as ``load_model`` does."""
     return convert_tensors(borrow_decoder(backbone), torch.Tensor.detach)
 
 

@@ -1,6 +1,6 @@
-"""Inseq and Interpreto on the same weights, where they are installed; nothing here needs them.
+"""Inseq and Interpreto on the same weights, if they are installed; nothing here requires them.
 
-Both read text. A made-up vocabulary with a word for every id gives them exactly the tokens of the others.
+Both read text. An artificial vocabulary with a word for every id gives them exactly the tokens of the others.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MARKS = ("<pad>", "<eos>", "<bos>", "<unk>")
 def peer_candidates(
     model: Any, ids: Sequence[int], n_prompt: int, sampled: Sequence[int]
 ) -> tuple[dict[str, Candidate], list[str]]:
-    """Those that can be imported, and a note on each other one. Inseq starts anew for each target: ``sampled`` only."""
+    """The peers that can be imported, and notes on the others. Inseq starts over for each target: ``sampled`` only."""
     found = [name for name in PEERS if importlib.util.find_spec(name)]
     racing: dict[str, Candidate] = {}
     if found:
@@ -32,7 +32,7 @@ def peer_candidates(
 
 
 def inseq_candidate(model: Any, tokenizer: Any, ids: Sequence[int], n_prompt: int) -> Candidate:
-    """Every token from ``n_prompt`` on, for its logit."""
+    """Inseq: explain the logit of every token from ``n_prompt`` on."""
     explainer = importlib.import_module("inseq").load_model(model, "saliency", tokenizer=tokenizer)
     prompt, whole = spell(ids[:n_prompt]), spell(ids)
     n_targets = len(ids) - n_prompt
@@ -45,7 +45,7 @@ def inseq_candidate(model: Any, tokenizer: Any, ids: Sequence[int], n_prompt: in
 
 
 def interpreto_candidate(model: Any, tokenizer: Any, ids: Sequence[int], n_prompt: int) -> Candidate:
-    """The same for the log-probability; its scores are means of absolute gradients, not norms."""
+    """Interpreto: explain the log-probability; its scores are means of absolute gradients, not norms."""
     library = importlib.import_module("interpreto")
     modes = importlib.import_module("interpreto.attributions").InferenceModes
     explainer = library.Saliency(

@@ -1,9 +1,9 @@
-"""The whole way from prompts to stored salience: LIT's pipeline against ``analyze`` and the Parquet store.
+"""From prompts to stored salience: LIT's pipeline against ``analyze`` and the Parquet store.
 
-LIT's: keras-hub generates for one prompt at a time (its server's default), and each token of the completion is
-explained by a ``score`` and an autograd of its own; LIT's second tokenisation is left out, so that both explain the
-same tokens. LIT stores nothing. Ours does what ``promptlight run`` does: generate, explain every token, word, sentence
-and line, write Parquet.
+LIT's: keras-hub generates for one prompt at a time (its server's default), and each token of the completion takes its
+own ``score`` and autograd. LIT's second tokenisation is skipped, so that both explain the same tokens. LIT stores
+nothing. Ours does the same as ``promptlight run``: generate, explain every token, word, sentence and line, and write
+Parquet.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tests.oracles.plain import keras_score_grad_l2
 
 VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prompts.jsonl"
-N_SILENT = 260  # control pieces and bytes come first in the vocabulary
+N_SILENT = 260  # ids at the start of the vocabulary: control pieces and bytes
 LIT, OURS = "LIT's pipeline", "promptlight"
 
 Way = Callable[[Sequence[Prompt]], int]
@@ -39,7 +39,7 @@ Way = Callable[[Sequence[Prompt]], int]
 
 
 def run(settings: Settings) -> list[Table]:
-    """Both sides in turns, a group of prompts each."""
+    """Time both sides in turns, a group of prompts each."""
     n_prompts, n_new, size = (2, 8, 1) if settings.quick else (12, 64, 4)
     tokenizer = Tokenizer.from_file(VOCABULARY)
     trio = build_trio(dataclasses.replace(SMALL, vocabulary=len(tokenizer)))
@@ -61,12 +61,12 @@ def run(settings: Settings) -> list[Table]:
 
 
 def do_group(way: Way, prompts: Sequence[Prompt], n_targets: list[int]) -> None:
-    """One turn of one side."""
+    """Run one turn of one side."""
     n_targets.append(way(prompts))
 
 
 def report(title: str, seconds: dict[str, list[float]], n_targets: dict[str, list[int]]) -> Table:
-    """Sums over all groups, and ratios group by group."""
+    """Report sums over all groups, and ratios group by group."""
     table = Table(f"{title}, float32", ("pipeline", "targets", "CPU s", "CPU ms a target", "times ours"))
     for name, taken in seconds.items():
         middle, shown = median_ratio(taken, seconds[OURS])
@@ -78,7 +78,7 @@ def report(title: str, seconds: dict[str, list[float]], n_targets: dict[str, lis
 
 
 def lit_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
-    """keras-hub's own task."""
+    """LIT's side, with keras-hub's own task."""
     trio.keras.compile(sampler="greedy")
 
     def work(prompts: Sequence[Prompt]) -> int:
@@ -93,7 +93,7 @@ def lit_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
 
 
 def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
-    """The library's ``analyze`` and the command's store."""
+    """Our side: the library's ``analyze`` and the command's store."""
     facts = ModelFacts(
         name="random",
         preset="random",
@@ -119,19 +119,19 @@ def our_way(trio: Trio, tokenizer: Tokenizer, n_new: int) -> Way:
 
 
 def describe() -> dict[str, Any]:
-    """The settings that the store needs to know."""
+    """The settings that the store needs."""
     return {"methods": [Method.GRAD_L2.value], "objective": AnalysisOptions().objective.value, "compat": None}
 
 
 def silence_bytes(trio: Trio) -> None:
-    """Nothing but ordinary pieces is written: a random model's bytes would seldom make a text."""
+    """Let models write ordinary pieces only: bytes of a random model would rarely make a valid text."""
     with torch.no_grad():
         table = trio.keras.backbone.token_embedding.embeddings.value
         table[[n for n in range(N_SILENT) if n != BOS]] = 0
 
 
 def cut_prompts(tokenizer: Tokenizer, n_prompts: int, n_tokens: int) -> list[Prompt]:
-    """Texts of about ``n_tokens``, cut from the words of the example prompts, each from another word on."""
+    """Texts of about ``n_tokens``, cut from the words of the example prompts, each starting at another word."""
     lines = EXAMPLES.read_text(encoding="utf-8").splitlines()
     words = " ".join(json.loads(line)["prompt"] for line in lines).split(" ")
     prompts: list[Prompt] = []

@@ -1,6 +1,6 @@
 """Salience of 32 targets after a prompt of 214 tokens: LIT's way, loops of backwards, ours, and the floor.
 
-Ways that start anew for each target are run on some of the targets; what is compared is the time per target.
+Ways that start over for each target run on some of the targets; the time per target is compared.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ N_PROMPT, N_TARGETS = 214, 32
 
 
 def run(settings: Settings) -> list[Table]:
-    """Two shapes in float32 on a CPU (the first alone if quick); on a GPU Gemma 2 2B's shapes in bfloat16."""
+    """Two shapes in float32 on a CPU (quick: only the first); on a GPU, Gemma 2 2B's shapes in bfloat16."""
     if settings.device.type == "cuda":
         return [run_on_gpu(settings)]
     return [run_shape(shape, settings) for shape in ((SMALL,) if settings.quick else (SMALL, WIDE))]
 
 
 def run_shape(shape: Shape, settings: Settings) -> Table:
-    """All candidates on one model, their scores compared with ours first."""
+    """Time all candidates on one model, after a check of their scores against ours."""
     n_targets = 8 if settings.quick else N_TARGETS
     trio, ids = build_trio(shape), draw_ids(N_PROMPT + n_targets, shape)
     check_scores(trio, ids)
     n_sampled = n_targets // 4
-    if shape is WIDE:  # half a minute a candidate
+    if shape is WIDE:  # half a minute per candidate
         n_sampled, settings = n_targets // 8, dataclasses.replace(settings, rounds=min(settings.rounds, 3))
-    first = N_PROMPT + (n_targets - n_sampled) // 2  # from the middle: the prefixes are of mean length
+    first = N_PROMPT + (n_targets - n_sampled) // 2  # from the middle, where prefixes have mean length
     sampled = list(range(first, first + n_sampled))
     peers, notes = peer_candidates(trio.theirs, ids, N_PROMPT, sampled)
     seconds = alternate({**peers, **candidates(trio, ids, sampled)}, settings)
@@ -60,7 +60,7 @@ def run_shape(shape: Shape, settings: Settings) -> Table:
 
 
 def candidates(trio: Trio, ids: list[int], sampled: list[int]) -> dict[str, Candidate]:
-    """``sampled`` are the targets that the ways that start anew for each are run on."""
+    """The candidates; those that start over for each target run on the ``sampled`` targets only."""
     decoder, places = trio.decoder, list(range(N_PROMPT, len(ids)))
     n, n_sampled = len(places), len(sampled)
     cuts = make_cuts(N_PROMPT, len(ids))
@@ -82,7 +82,7 @@ def candidates(trio: Trio, ids: list[int], sampled: list[int]) -> dict[str, Cand
 
 
 def floor_candidate(decoder: Decoder, n_tokens: int, n_targets: int) -> Candidate:
-    """Timed per target like the others, though its products are those of a few targets."""
+    """The floor as a candidate, timed per target like the others; it multiplies for a few targets only."""
     return Candidate(multiply_all(decoder, n_tokens), n_targets / n_repeats(n_tokens, n_targets))
 
 
@@ -98,7 +98,7 @@ def make_cuts(n_prompt: int, n_tokens: int) -> dict[Granularity, Segmentation]:
 
 
 def check_scores(trio: Trio, ids: list[int]) -> None:
-    """The ways agree on the last target before they race."""
+    """Check that all ways agree on the last target before they are timed."""
     scores = compute_salience(trio.decoder, ids, N_PROMPT, {}).maps[Method.GRAD_L2].scores
     assert scores is not None
     expected, last = torch.from_numpy(scores)[-1, :-1], [len(ids) - 1]
@@ -114,7 +114,7 @@ def check_scores(trio: Trio, ids: list[int]) -> None:
 
 
 def judge_speed(table: Table, settings: Settings, seconds: Mapping[str, Sequence[float]], decoder: Decoder) -> None:
-    """The two goals: against LIT and against the floor."""
+    """Judge the two goals: against LIT and against the floor."""
     lit = table.figures[LIT]["times_ours"]
     above = statistics.median(a / b for a, b in zip(seconds[OURS], seconds[FLOOR], strict=True))
     judge(table, settings, f"at least 2.3 times faster than LIT's way ({lit:.2f})", lit >= 2.3)

@@ -1,6 +1,6 @@
-"""How many bytes results take on disk, by what is kept, beside Inseq's JSON of the same matrix where it is installed.
+"""The bytes of results on disk, by what is stored, and of Inseq's JSON of the same matrix if it is installed.
 
-A tiny random Gemma 2 with the demo's vocabulary: what scores look like to a packer depends little on the model.
+The model is a tiny random Gemma 2 with the demo's vocabulary: how well scores compress depends little on the model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ GOAL = 20
 
 
 def run(settings: Settings) -> list[Table]:
-    """A table for each length."""
+    """Make a table for each length."""
     lengths = [(200, 64)] if settings.quick else [(200, 64), (1000, 200)]
     with tempfile.TemporaryDirectory() as folder:
         model = load_model(str(save_tiny_preset(Path(folder) / "preset")), device="cpu")
@@ -42,7 +42,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def measure(model: Model, n_prompt: int, n_new: int, settings: Settings) -> Table:
-    """Bytes a prompt, for each thing that can be kept."""
+    """Measure bytes per prompt for each setting of what to store."""
     title = f"Sizes: {n_prompt} tokens of prompt, {n_new} of completion"
     table = Table(title, ("--store", "--scores", "bytes a prompt"))
     prompts = cut_prompts(model, n_prompt, n_new)
@@ -64,7 +64,7 @@ def measure(model: Model, n_prompt: int, n_new: int, settings: Settings) -> Tabl
 
 
 def store(results: Sequence[Analysis], settings: dict[str, Any]) -> float:
-    """Bytes a prompt on disk."""
+    """Store results and return the bytes per prompt on disk."""
     with tempfile.TemporaryDirectory() as folder:
         with ResultsWriter(Path(folder) / "out", settings, {}) as writer:
             for result in results:
@@ -73,7 +73,7 @@ def store(results: Sequence[Analysis], settings: dict[str, Any]) -> float:
 
 
 def cut_prompts(model: Model, n_prompt: int, n_new: int) -> list[Prompt]:
-    """Eight texts from the example prompts, each from another place on."""
+    """Eight texts from the example prompts, each starting at another place."""
     lines = (EXAMPLES / "prompts.jsonl").read_text(encoding="utf-8").splitlines()
     text = "\n\n".join(json.loads(line)["prompt"] for line in lines * 3)
 
@@ -88,7 +88,7 @@ def cut_prompts(model: Model, n_prompt: int, n_new: int) -> list[Prompt]:
 
 
 def measure_inseq(n_prompt: int, n_new: int) -> dict[str, int]:
-    """Its JSON as it saves it, and with the embedding's axis summed up first, so that it is the same matrix."""
+    """Inseq's JSON as it is saved, and after summing over the embedding axis, which gives the same matrix as ours."""
     if importlib.util.find_spec("inseq") is None:
         return {}
     model = build_transformers(DEMO_SIZED)

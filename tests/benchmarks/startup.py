@@ -1,4 +1,4 @@
-"""What starting costs: CPU seconds of whole commands, each in a process of its own."""
+"""The cost of starting: CPU seconds of whole commands, each in its own process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LOAD = "from promptlight.salience.loading.environment import block_tensorflow; b
 
 
 def run(settings: Settings) -> list[Table]:
-    """A table of commands, in turns; a first command that is not counted fills the disk's cache."""
+    """Time commands in turns; a first command, which does not count, fills the disk cache."""
     with tempfile.TemporaryDirectory() as results:
         spend(*COMMAND, "run", str(EXAMPLES), "-o", results, "--limit", "3", "--device", "cpu")
         commands = {
@@ -41,7 +41,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def spend(*command: str) -> float:
-    """CPU seconds of a command and of all that it starts."""
+    """CPU seconds of a command and its child processes."""
     before = children_seconds()
     environment = {**os.environ, "KERAS_BACKEND": "torch"}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
@@ -49,13 +49,13 @@ def spend(*command: str) -> float:
 
 
 def children_seconds() -> float:
-    """CPU seconds of all processes that this one has started and that have ended."""
+    """CPU seconds of all ended child processes of this one."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 
 
 def report(seconds: Mapping[str, Sequence[float]]) -> Table:
-    """Medians and spreads."""
+    """Report medians and spreads."""
     table = Table("Start-up", ("command", "CPU s", "smallest to largest"))
     for name, taken in seconds.items():
         spread = f"{min(taken):.2f} to {max(taken):.2f}"

@@ -1,6 +1,6 @@
-"""A long run of short prompts: does memory stay flat, and what do reading and writing cost?
+"""A long run of short prompts: does memory stay flat, and how much do reading and writing cost?
 
-The demo model, prompts of about 20 tokens, as many new ones, in this process: what ``promptlight run`` does.
+It does the work of ``promptlight run`` in this process: the demo model, prompts of about 20 tokens, as many new ones.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ from tests.benchmarks.measure import Settings, Table, judge
 
 Item = TypeVar("Item")
 DISHES = ("Quiche Lorraine", "Onion soup", "Macaron in france", "Baguette maison au levain")
-TOLERANCE = 0.1  # of the memory at the first mark
+TOLERANCE = 0.1  # relative to the memory at the first mark
 SHARE = 0.05  # of all CPU time, for reading and writing together
 
 
 @dataclass
 class Stopwatch:
-    """CPU seconds of some parts of the work."""
+    """Adds up CPU seconds of parts of the work."""
 
     seconds: dict[str, float] = field(default_factory=dict[str, float])
 
     def timed(self, part: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items; what it takes to get them counts as the part."""
+        """Yield the items and count the time to get them for this part."""
         remaining = iter(items)
         while True:
             start = time.process_time()
@@ -47,7 +47,7 @@ class Stopwatch:
 
 
 def run(settings: Settings) -> list[Table]:
-    """One run, with a mark at each tenth of it."""
+    """Make one run with a mark at each tenth."""
     n_prompts = 400 if settings.quick else 10_000
     watch = Stopwatch()
     started = time.process_time()
@@ -77,7 +77,7 @@ def run(settings: Settings) -> list[Table]:
 
 
 def work(folder: Path, n_prompts: int, watch: Stopwatch) -> list[tuple[int, int, float, int]]:
-    """Prompts done, bytes in memory, CPU seconds and shards at each mark."""
+    """Run the prompts, and give prompts done, bytes in memory, CPU seconds and shards at each mark."""
     prompts, out = write_prompts(folder / "prompts.jsonl", n_prompts), folder / "out"
     model, options = load_model("demo", device="cpu"), AnalysisOptions(max_new_tokens=20)
     marks: list[tuple[int, int, float, int]] = []
@@ -94,7 +94,7 @@ def work(folder: Path, n_prompts: int, watch: Stopwatch) -> list[tuple[int, int,
 
 
 def write_prompts(path: Path, n_prompts: int) -> Path:
-    """Each another one."""
+    """Write prompts that are all different."""
     with path.open("w", encoding="utf-8") as file:
         for number in range(n_prompts):
             text = f"{number}. Suggestion: {DISHES[number % len(DISHES)]}\nAnalysis:"
@@ -103,7 +103,7 @@ def write_prompts(path: Path, n_prompts: int) -> Path:
 
 
 def resident_bytes() -> int:
-    """What this process holds in memory now."""
+    """The resident memory of this process in bytes."""
     for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024

@@ -1,5 +1,5 @@
-"""What must hold whatever comes in, surface by surface: once as Hypothesis tests, once as fuzzers.
+"""Properties that must hold for any input, one surface at a time, as Hypothesis tests and as fuzzers.
 
-Each module has one ``SURFACE``. ``tests/test_fuzz.py`` lets Hypothesis look for a case that breaks it, shortly;
-``python -m tests.fuzz`` (``make fuzz``) lets Atheris do so, guided by coverage, for as long as one likes.
+Each module has one ``SURFACE``. ``tests/test_fuzz.py`` lets Hypothesis search briefly for a case that breaks it;
+``python -m tests.fuzz`` (``make fuzz``) lets Atheris search for any length of time, guided by coverage.
 """

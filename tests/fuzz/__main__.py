@@ -1,7 +1,7 @@
 """``python -m tests.fuzz [SURFACE ...] [--seconds N]``: Atheris on each surface, one after the other; Linux only.
 
-What it has learnt is kept in ``.fuzz/SURFACE/``, and a case that breaks a surface as ``.fuzz/SURFACE-crash-...``: turn
-that into one of the surface's ``found`` cases (``from_bytes`` of the file shows it), then mend what it found.
+Atheris keeps its corpus in ``.fuzz/SURFACE/``, and a case that breaks a surface as ``.fuzz/SURFACE-crash-...``. Turn
+that case into one of the surface's ``found`` cases (``from_bytes`` of the file shows it), then fix the bug.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 from tests.fuzz.surface import NAMES
 
 KEPT = Path(__file__).parents[2] / ".fuzz"
-LONGEST_CASE = 60  # seconds: what takes longer counts as a crash
+LONGEST_CASE = 60  # seconds; a longer case counts as a crash
 
 
 def fuzz(name: str, seconds: int) -> None:
-    """Never returns: the fuzzer ends the process, with its counts on stderr."""
+    """Fuzz a surface; never returns, as the fuzzer ends the process, with its counts on stderr."""
     atheris: Any = import_module("atheris")
     with atheris.instrument_imports(include=["promptlight"]):
         surface = import_module(f"tests.fuzz.{name}").SURFACE
@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def watch(name: str, seconds: int) -> bool:
-    """Fuzz a surface in a process of its own, and say in a line what came of it; returns whether it held."""
+    """Fuzz a surface in a separate process and print the result in a line; returns whether nothing was found."""
     command = [sys.executable, "-m", "tests.fuzz", "--here", "--seconds", str(seconds), name]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     n_runs = "no"

@@ -1,4 +1,4 @@
-"""Prompt files: any bytes give records, each with its line, or an error with a reason; good records come back."""
+"""Prompt files: any bytes give records with line numbers, or an error with a reason; good records round-trip."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
 
 @dataclass(frozen=True)
 class PromptFile:
-    """What stands in it, what it is called, and how it is read."""
+    """A prompt file's content and ending, and how to read it."""
 
     content: bytes
     ending: str = "jsonl"
@@ -61,13 +61,13 @@ def assert_blank(content: bytes) -> None:
 
 
 def lines_of(content: bytes) -> dict[int, bytes]:
-    """What is not blank, by its number."""
+    """The lines that are not blank, by number."""
     lines = content.removeprefix(BOM).split(b"\n")
     return {number: line.rstrip(BLANKS) for number, line in enumerate(lines, 1) if line.strip(BLANKS)}
 
 
 def check_record(record: Prompt | SetAside, path: Path) -> None:
-    """It says where it comes from, and can be stored."""
+    """A record says where it comes from and can be stored."""
     assert record.path == str(path)
     assert record.line is not None
     assert record.line > 0
@@ -86,7 +86,7 @@ def check_record(record: Prompt | SetAside, path: Path) -> None:
 
 
 def check_lines(file: PromptFile, records: list[Prompt | SetAside]) -> None:
-    """A record per line, under its number; what Python's own parser finds plain is a prompt, and the very same."""
+    """Each line gives a record with its number; a plain one by Python's own parser gives that same prompt."""
     lines = lines_of(file.content)
     assert [record.line for record in records] == list(lines)
     if file.chat or file.template:
@@ -106,7 +106,7 @@ def check_lines(file: PromptFile, records: list[Prompt | SetAside]) -> None:
 
 
 def is_plain(record: Any, taken: set[str]) -> bool:
-    """A prompt and perhaps a target and an id, all of them good."""
+    """Whether a record has a valid prompt, and at most a valid target and id besides."""
     if not isinstance(record, dict) or not {"prompt"} <= set(record) <= {"prompt", "target", "id"}:
         return False
     texts = list(record.values())
@@ -119,7 +119,7 @@ def is_plain(record: Any, taken: set[str]) -> bool:
 
 
 def check_round_trip(prompts: list[Prompt]) -> None:
-    """Written again as JSON, they are read as the same; chats apart, whose turns were put into one text."""
+    """Prompts that are written as JSON are read as the same; except chats, whose turns were joined into one text."""
     plain = [prompt for prompt in prompts if not prompt.turns]
     if not plain:
         return
@@ -136,7 +136,7 @@ def check_round_trip(prompts: list[Prompt]) -> None:
 
 
 def check_strict(path: Path, reading: Reading, aside: list[SetAside]) -> None:
-    """It stops at the first record that can't be used."""
+    """With ``strict``, reading stops at the first record that can't be used."""
     try:
         list(PromptReader(path, reading=reading, strict=True))
         stopped = None
@@ -146,7 +146,7 @@ def check_strict(path: Path, reading: Reading, aside: list[SetAside]) -> None:
 
 
 def from_bytes(data: bytes) -> PromptFile:
-    """The first byte says how it is read."""
+    """Make a case; the first byte says how to read the file."""
     how = data[0] if data else 0
     return PromptFile(data[1:], ENDINGS[how % len(ENDINGS)], chat=how & 64 > 0, template=how & 128 > 0)
 
@@ -183,7 +183,7 @@ SURFACE = Surface(
     check=check,
     seeds=SEEDS,
     found=(
-        PromptFile(b"prompt,\0\n,1\nb\n", "csv"),  # cells beyond the last column were kept under that name
-        PromptFile(b'{"\\ud800": 1}', template=True),  # the reason quoted half a character
+        PromptFile(b"prompt,\0\n,1\nb\n", "csv"),  # cells beyond the last column were stored under that name
+        PromptFile(b'{"\\ud800": 1}', template=True),  # the reason quoted a lone surrogate
     ),
 )

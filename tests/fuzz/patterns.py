@@ -1,7 +1,7 @@
-"""A user's regular expressions: each finds ranges inside the text, in order, or ends as an error that names it.
+"""A user's regular expressions: each finds ranges inside the text, in order, or raises an error that names it.
 
-The time limit is made short, so that a pattern that would take forever is only slow. A fuzzer's own limit finds one
-that outlasts it.
+The time limit is short here, so that a pattern that would take forever is only slow. The fuzzer's own limit finds a
+pattern that ignores it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
 
 @dataclass(frozen=True)
 class Search:
-    """An expression, and what it is looked for in."""
+    """An expression, and the text to search."""
 
     expression: str
     text: str
@@ -93,7 +93,7 @@ def check_target(search: Search) -> None:
 
 
 def check_file(search: Search) -> None:
-    """A file of sections that has the pattern is refused or can be used."""
+    """A sections file with the pattern is rejected or can be used."""
     path = Path(FOLDER.name) / "sections.toml"
     quoted = search.expression.replace("\\", "\\\\").replace('"', '\\"')
     path.write_text(f'name = "{quoted}"\n', "utf-8")
@@ -173,8 +173,8 @@ SURFACE = Surface(
     check=check,
     seeds=SEEDS,
     found=(
-        Search("(?V0)(?V1)a", "a"),  # a ValueError of regex
-        Search("(?:(?:a{1000}){1000}){1000}", "a"),  # filled the memory until the system killed the process
-        Search("9" * 5000, "a"),  # as a target's number, more digits than Python reads
+        Search("(?V0)(?V1)a", "a"),  # regex raised a ValueError
+        Search("(?:(?:a{1000}){1000}){1000}", "a"),  # filled memory until the system killed the process
+        Search("9" * 5000, "a"),  # as a target's number: more digits than Python parses
     ),
 )

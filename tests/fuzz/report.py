@@ -1,4 +1,4 @@
-"""The page for colleagues: whatever the texts, its markup is the same, and they parse back from it."""
+"""The report page: any texts give the same markup, and can be parsed back from it."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ RECORD = re.compile(
 
 @dataclass(frozen=True)
 class Texts:
-    """All texts of a page that are not ours."""
+    """All texts of a page that come from outside."""
 
     prompt: str = ""
     completion: str = ""
     id: str = ""
     label: str = ""
     title: str = ""
-    other: str = ""  # a section's name, a foil's token, what is said of trust
+    other: str = ""  # a section's name, a foil's token, the sentences about trust
 
 
 class Island(HTMLParser):
-    """What a parser of HTML finds: tags, the records' attributes and data, the title and the heading."""
+    """The findings of an HTML parser: tags, the records' attributes and data, the title and the heading."""
 
     def __init__(self) -> None:
         super().__init__()
         self.tags: list[str] = []
         self.attributes: list[dict[str, str | None]] = []
-        self.texts: dict[int, str] = {}  # by the place of the tag that they are in; what follows an end tag is left out
+        self.texts: dict[int, str] = {}  # by the number of their start tag; text after an end tag is left out
         self.is_open = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -66,7 +66,7 @@ class Island(HTMLParser):
 
 
 def write_page(texts: Texts) -> str:
-    """As a browser decodes it: every kind of line end is one."""
+    """Write a page and decode it as a browser does, with all line ends alike."""
     sections = (Section(name=texts.other, start=0, stop=len(texts.prompt)),) if texts.prompt else ()
     completion = build_completion(["<bos>", *texts.prompt], [*texts.completion, "<eos>"], texts.prompt)
     prompt = Prompt(id=texts.id, text=texts.prompt, label=texts.label or None, sections=sections)
@@ -108,7 +108,7 @@ def check(texts: Texts) -> None:
     )
     page = write_page(texts)
     assert take_texts_out(page) == plain_skeleton()
-    assert "\0" not in page  # a parser makes something else of it
+    assert "\0" not in page  # parsers replace it
     island = parse(page)
     assert island.tags == plain_tags()
     place = next(number for number, found in enumerate(island.attributes) if found.get("class") == "record")
@@ -128,7 +128,7 @@ def check(texts: Texts) -> None:
 
 def from_bytes(data: bytes) -> Texts:
     prompt, completion, *others = split_texts(data, 6)
-    prompt, completion = (HALVES.sub("\ufffd", text) for text in (prompt, completion))  # which no reader lets in
+    prompt, completion = (HALVES.sub("\ufffd", text) for text in (prompt, completion))  # no reader accepts these
     return Texts(prompt, completion, *others)
 
 
@@ -140,8 +140,8 @@ SURFACE = Surface(
     found=(
         Texts(
             title="\udce9", id="\udce9", other="\udce9"
-        ),  # from a file name in another encoding: UTF-8 can't spell it
-        Texts("a", "b", id="\0\r\u202e", label="\u202e", other="\u202e"),  # a browser obeyed these, or lost them
+        ),  # from a file name in another encoding: UTF-8 can't encode it
+        Texts("a", "b", id="\0\r\u202e", label="\u202e", other="\u202e"),  # browsers acted on these, or lost them
     ),
     cases=st.builds(Texts, WHOLE_TEXTS, WHOLE_TEXTS, TEXTS, TEXTS, TEXTS, TEXTS),
     from_bytes=from_bytes,

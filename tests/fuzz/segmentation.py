@@ -1,4 +1,4 @@
-"""How texts are cut: whatever the tokens, spans tile them, special ones are alone, and none crosses the border."""
+"""Segmentation: for any tokens, spans tile them, special tokens are alone, and no span crosses the border."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SECTIONS = {"line": r"^.+$", "rest": r"\S+"}
 
 @dataclass(frozen=True)
 class Texts:
-    """What a model reads and writes: its tokens are those of a text, and then any others."""
+    """The texts that a model reads and writes: the tokens of a text, then any other tokens."""
 
     prompt: str
     completion: str
@@ -37,7 +37,7 @@ def load_tokenizer() -> Tokenizer:
 
 
 def build(texts: Texts) -> Completion:
-    """With the demo's real tokenizer; the further ids are special tokens and bytes that spell no character, too."""
+    """Use the demo's real tokenizer; the further ids include special tokens and bytes that make no character."""
     tokenizer = load_tokenizer()
     prompt = Prompt(id="1", text=texts.prompt, sections=find_sections(texts.prompt, SECTIONS))
     written = tokenizer.encode(texts.completion) if texts.completion else []
@@ -47,7 +47,7 @@ def build(texts: Texts) -> Completion:
 
 def check(texts: Texts) -> None:
     completion = build(texts)
-    written = texts.completion.replace("\u2581", " ")  # which is how pieces spell a blank
+    written = texts.completion.replace("\u2581", " ")  # pieces write a blank like this
     assert completion.text.startswith(texts.prompt + written)
     for cut in Granularity:
         check_spans(completion, cut, None)
@@ -74,7 +74,7 @@ def check_spans(completion: Completion, cut: Granularity | Pattern, compat: Comp
     assert "".join(span.text for span in spans if span.role is not Role.SPECIAL) == completion.text
     if isinstance(cut, Granularity):
         units = segment(completion, Granularity.TOKEN).bounds
-        assert set(bounds) <= set(units)  # no character is cut through
+        assert set(bounds) <= set(units)  # no cut within a character
 
 
 def from_bytes(data: bytes) -> Texts:

@@ -1,4 +1,4 @@
-"""A surface, and what all of them are attacked with."""
+"""The type of a surface, and the texts to attack all of them with."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Surface(Generic[Case]):
 
     cases: st.SearchStrategy[Case]
     from_bytes: Callable[[bytes], Case]  # any bytes make a case: Atheris changes these
-    check: Callable[[Case], None]  # raises AssertionError, or what should never get out
+    check: Callable[[Case], None]  # raises AssertionError, or an exception that should never escape
     seeds: Sequence[bytes]  # where Atheris starts
     found: Sequence[Case] = ()  # cases that broke it once
 
 
-# What texts are made of: what markup, JSON, terminals, tokenizers and regular expressions stumble over.
+# Characters that markup, JSON, terminals, tokenizers or regular expressions may mishandle.
 SNIPPETS = [
     *"ab A1.,!?\"'()&<>{}[]\\/*+^$|:;=-#%\t\n\r\0\x1b\x7f\x85\xa0",
     *"\u0301\u200b\u200d\u2028\u2029\u202e\u2066\u2581\u3000\ufeff\ufffd\uffff“。—好カのعก🍕👩🏽‍🍳🇹🇼é",
@@ -44,7 +44,7 @@ SNIPPETS = [
     "{x.__class__}",
     "\x1b[31m",
 ]
-HALVES = re.compile(r"[\ud800-\udfff]")  # of characters
+HALVES = re.compile(r"[\ud800-\udfff]")  # surrogates
 WHOLE_TEXTS = st.lists(st.sampled_from(SNIPPETS) | st.text(max_size=5), max_size=20).map("".join)
 TEXTS = st.lists(st.sampled_from([*SNIPPETS, "\ud800", "\udc80", "\udfff"]) | st.text(max_size=5), max_size=20).map(
     "".join
@@ -52,24 +52,24 @@ TEXTS = st.lists(st.sampled_from([*SNIPPETS, "\ud800", "\udc80", "\udfff"]) | st
 
 
 def split_texts(data: bytes, n_texts: int) -> list[str]:
-    """So many texts of some bytes, parted by 0xFF; bytes that are no UTF-8 become halves of characters."""
+    """Split bytes at 0xFF into this many texts; bytes that are not UTF-8 become surrogates."""
     parts = data.split(b"\xff", n_texts - 1)
     return [part.decode("utf-8", "surrogateescape") for part in parts] + [""] * (n_texts - len(parts))
 
 
 def split_whole_texts(data: bytes, n_texts: int) -> list[str]:
-    """The same without halves."""
+    """The same without surrogates."""
     parts = data.split(b"\xff", n_texts - 1)
     return [part.decode("utf-8", "replace") for part in parts] + [""] * (n_texts - len(parts))
 
 
 def assert_storable(*texts: str | None) -> None:
-    """UTF-8 can spell them, so Parquet and JSON can."""
+    """UTF-8 can encode these texts, so Parquet and JSON can."""
     for text in texts:
         (text or "").encode("utf-8")
 
 
 def assert_says(error: Exception, part: str) -> None:
-    """The error is one for the user: it says that much, and can be stored."""
+    """The error is one for users: it contains this part and can be stored."""
     assert part in str(error)
     assert_storable(str(error))

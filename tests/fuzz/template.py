@@ -1,4 +1,4 @@
-"""Templates: any text and record give a prompt or an error, and a value is put in as it is, never looked into."""
+"""Templates: any text and record give a prompt or an error, and a value is inserted unchanged and never inspected."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Filling:
 
 
 class Guarded(str):
-    """A text that no template has any business with but to copy it."""
+    """A text that a template may only copy."""
 
     def __getattribute__(self, name: str) -> Any:
         if name in ("__class__", "__str__"):
@@ -65,7 +65,7 @@ def check(filling: Filling) -> None:
 
 
 def parse_by_hand(text: str) -> list[Part] | None:
-    """Character by character; None for a text that is broken."""
+    """Parse a template character by character; None if it is broken."""
     parts: list[Part] = []
     rest = text
     while rest:
@@ -90,9 +90,9 @@ def fill_by_hand(parts: list[Part], record: Mapping[str, Any]) -> str:
 
 
 def from_bytes(data: bytes) -> Filling:
-    """A text, then a name and a value and so on."""
+    """Make a case: a text, then names and values in turn."""
     text, *rest = split_texts(data, 7)
-    text = HALVES.sub("\ufffd", text)  # a template is read from UTF-8
+    text = HALVES.sub("\ufffd", text)  # templates are read from UTF-8
     return Filling(text, dict(zip(rest[::2], rest[1::2], strict=True)))
 
 
@@ -113,8 +113,8 @@ SURFACE = Surface(
     check=check,
     seeds=SEEDS,
     found=(
-        Filling("{x}", {"\ud800": None}),  # the reason quoted half a character, which can't be stored
-        Filling("{x[0s}} ]}", {}),  # Python's format strings take braces inside of [ ] for part of the name
-        Filling("{x!\0}", {"x": "a"}),  # and this for {x}
+        Filling("{x}", {"\ud800": None}),  # the reason quoted a lone surrogate, which can't be stored
+        Filling("{x[0s}} ]}", {}),  # Python's format strings take braces within [ ] as part of the name
+        Filling("{x!\0}", {"x": "a"}),  # and treat this as {x}
     ),
 )

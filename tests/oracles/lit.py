@@ -1,6 +1,6 @@
-"""LIT's salience restated: which segments it cuts, and the scores it shows, on Keras's own Gemma with autograd.
+"""LIT's salience, written again: the segments that it cuts and the scores that it shows, with Keras and autograd.
 
-Everything here comes from a description of what LIT 1.3 computes (docs/lit.md), none of it from ``promptlight``.
+Everything here follows a description of what LIT 1.3 computes (docs/lit.md); nothing comes from ``promptlight``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SEPARATORS = {"line": r"\n+", "paragraph": r"\n\n+"}
 
 
 def segments(pieces: Sequence[str], by: str) -> list[list[int]]:
-    """Token numbers in groups; ``by`` is a granularity or ``regex:...``. Each match opens a group at most once."""
+    """Group token numbers; ``by`` is a granularity or ``regex:...``. Each match starts at most one group."""
     if by == "token":
         return [[number] for number in range(len(pieces))]
     text = "".join(pieces)
@@ -40,9 +40,9 @@ def segments(pieces: Sequence[str], by: str) -> list[list[int]]:
 
 
 def token_scores(backbone: Any, ids: Sequence[int], target: Sequence[int], *, dot: bool, exact: bool) -> torch.Tensor:
-    """Each token's score [T] for the summed loss of the target's tokens, of which the first token of all is never one.
+    """Each token's score [T] for the summed loss of the target's tokens; the text's first token never counts.
 
-    ``dot`` takes the gradient's product with the embedding instead of its norm.
+    ``dot`` takes the dot product of gradient and embedding instead of the gradient's norm.
     """
     embeddings = plain.embed(backbone, ids, exact=exact)
     log_probs = plain.log_probabilities(backbone, embeddings)

@@ -1,7 +1,7 @@
-"""Salience the plain way: one forward, then one backward per target, nothing shared and nothing clever.
+"""Plain salience: one forward, then one backward per target, with nothing shared and no optimisation.
 
-``FORWARDS`` names two ways to run the model: through the Keras layers themselves, and through the float64 reference.
-None of it shares code with ``promptlight``: no decoder, no loss, no reduction of ours.
+``FORWARDS`` names two ways to run the model: through the Keras layers, and through the float64 reference. Neither
+shares code with ``promptlight``: no decoder, no loss, no reduction.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ def through_keras(backbone: Any, embeddings: Tensor) -> Tensor:
 
 
 def embed(backbone: Any, ids: Sequence[int], *, exact: bool = True) -> Tensor:
-    """Unscaled embeddings [T, D] that gradients can be asked of; float64 if ``exact``."""
+    """Unscaled embeddings [T, D] that require gradients; float64 if ``exact``."""
     rows = backbone.token_embedding.embeddings.value.detach()[torch.tensor(ids)]
     return (rows.double() if exact else rows.clone()).requires_grad_()
 
 
 def log_probabilities(backbone: Any, embeddings: Tensor) -> Tensor:
-    """Log-probabilities of the next token at each position, [T, V]: exactly if the embeddings are float64."""
+    """Log-probabilities of the next token at each position, [T, V]; exact if the embeddings are float64."""
     forward: Forward = logits_from_embeddings if embeddings.dtype == torch.float64 else through_keras
     logits = forward(backbone, embeddings)
     return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
 
 
 def gradients(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: bool = True) -> Tensor:
-    """Gradient of each target's log-probability by every embedding, [G, T, D]."""
+    """Gradient of each target's log-probability with respect to every embedding, [G, T, D]."""
     embeddings = embed(backbone, ids, exact=exact)
     log_probs = log_probabilities(backbone, embeddings)
     return torch.stack(
@@ -58,7 +58,7 @@ def grad_l2(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: b
 
 
 def span_gradient(backbone: Any, ids: Sequence[int], start: int, stop: int) -> Tensor:
-    """Gradient of the summed log-probability of tokens start..stop by every embedding, [T, D]: one backward."""
+    """Gradient of the summed log-probability of tokens start..stop with respect to every embedding, [T, D]."""
     embeddings = embed(backbone, ids)
     log_probs = log_probabilities(backbone, embeddings)
     total = torch.stack([log_probs[place - 1, ids[place]] for place in range(start, stop)]).sum()
@@ -66,13 +66,13 @@ def span_gradient(backbone: Any, ids: Sequence[int], start: int, stop: int) -> T
 
 
 def gradient_of(backbone: Any, embeddings: Tensor, quantity: Callable[[Tensor], Tensor]) -> Tensor:
-    """Gradient of any quantity of the log-probabilities [T, V] at any embeddings, [T, D]: one backward."""
+    """Gradient of any quantity of the log-probabilities [T, V] at these embeddings, [T, D]: one backward."""
     leaf = embeddings.detach().double().requires_grad_()
     return torch.autograd.grad(quantity(log_probabilities(backbone, leaf)), leaf)[0]
 
 
 def central_difference(backbone: Any, ids: Sequence[int], target: int, source: int, step: float = 1e-5) -> Tensor:
-    """Gradient of the log-probability of token ``target`` by the embedding of token ``source``, by nudging it, [D]."""
+    """Gradient of log p of token ``target`` by the embedding of token ``source``, from central differences, [D]."""
     embeddings = embed(backbone, ids).detach()
     result = torch.zeros(embeddings.shape[1], dtype=embeddings.dtype)
     for axis in range(len(result)):
@@ -86,7 +86,7 @@ def central_difference(backbone: Any, ids: Sequence[int], target: int, source: i
 
 
 def keras_score_grad_l2(causal_lm: Any, ids: Sequence[int], n_prompt_tokens: int) -> Tensor:
-    """LIT's way, target by target: the model's own ``score``, and autograd on what ``layer_intercept_fn`` is given."""
+    """LIT's way, target by target: the model's own ``score``, and autograd on the input of ``layer_intercept_fn``."""
     rows = []
     for place in range(n_prompt_tokens, len(ids)):
         caught: list[Tensor] = []

@@ -1,7 +1,7 @@
-"""Gemma written out in float64, as plainly as it can be said: the arbiter where rounding matters.
+"""Gemma in plain float64 code: the reference where rounding matters.
 
-Keras's own layers compute norms and softmax in float32 even in a float64 model, so they can't be. This reads the Keras
-variables, shares no code with ``promptlight``, and is itself held to the Keras model in ``test_oracles.py``.
+Keras's own layers can't be the reference: they compute norms and softmax in float32 even in a float64 model. This code
+reads the Keras variables and shares nothing with ``promptlight``; ``test_oracles.py`` compares it with the Keras model.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def attend(attention: Any, h: Tensor) -> Tensor:
 
 
 def rotate(x: Tensor, rope: Any) -> Tensor:
-    """Pair number i of the head's halves turned by position / wavelength ** (2i / H), as complex numbers."""
+    """Rotate pair i of the head's halves by position / wavelength ** (2i / H), as complex numbers."""
     half = x.shape[-1] // 2
     speed = rope.max_wavelength ** -(torch.arange(half, dtype=torch.float64) / half) / rope.scaling_factor
     turn = torch.polar(torch.ones((), dtype=torch.float64), torch.arange(len(x), dtype=torch.float64)[:, None] * speed)
@@ -59,7 +59,7 @@ def norm(x: Tensor, layer: Any) -> Tensor:
 
 
 def maybe_norm(x: Tensor, owner: Any, name: str) -> Tensor:
-    """The norm of that name, where the family has it."""
+    """Apply the norm of that name if the family has it."""
     return norm(x, getattr(owner, name)) if hasattr(owner, name) else x
 
 

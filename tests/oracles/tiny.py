@@ -1,4 +1,4 @@
-"""Tiny random models of each family, with weights that are not small: norms, caps and windows all have work to do."""
+"""Tiny random models of each family, with weights large enough that norms, caps and windows take effect."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabu
 
 
 def in_dtype(backbone: Any, dtype: str) -> Any:
-    """The same weights in another dtype, as a backbone of their own."""
+    """Copy a backbone with its weights in another dtype."""
     copy = type(backbone).from_config({**backbone.get_config(), "dtype": dtype})
     with torch.no_grad():
         for target, source in zip(copy.variables, backbone.variables, strict=True):

@@ -1,7 +1,7 @@
-"""Asks for advisories about every pinned package: `make audit`, which runs this with pip-audit's own environment.
+"""Check every pinned package for advisories: `make audit` runs this in pip-audit's own environment.
 
-pip-audit says "No known vulnerabilities found" also where it could look nothing up; this tells the two apart.
-Exit code 1: a known vulnerability. 2: something could not be looked up, so nothing is known of it.
+pip-audit says "No known vulnerabilities found" even if it could not look anything up; this tells the two apart.
+Exit code 1: a known vulnerability. 2: a package could not be looked up.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ N_NAMED = 5
 
 
 def judge(packages: Sequence[dict[str, Any]]) -> tuple[int, list[str]]:
-    """The exit code and what to say, from the packages of pip-audit's JSON report."""
+    """The exit code and the message for the packages of pip-audit's JSON report."""
     found = [
-        f"{one['name']} {one['version']}: {flaw['id']}, mended in {', '.join(flaw['fix_versions']) or 'no version yet'}"
+        f"{one['name']} {one['version']}: {flaw['id']}, fixed in {', '.join(flaw['fix_versions']) or 'no version yet'}"
         for one in packages
         for flaw in one.get("vulns", [])
     ]
@@ -36,7 +36,7 @@ def judge(packages: Sequence[dict[str, Any]]) -> tuple[int, list[str]]:
 
 
 def audit(pip_audit: str, pins: Path) -> list[dict[str, Any]]:
-    """What pip-audit reports of each package that is pinned; nothing if it ended before it had a report."""
+    """Run pip-audit on the pinned packages and return its report; an empty list if it failed before it had one."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
         options = ["--no-deps", "--disable-pip", "--progress-spinner", "off", "-f", "json", "-o", str(report)]

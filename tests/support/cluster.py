@@ -1,4 +1,4 @@
-"""``run --engine ray``: its options, its prompts, and the processes that Ray starts."""
+"""Tests of ``run --engine ray``: options, prompts, and the processes that Ray starts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BATCHES = ("--batch-size", "2", "--flush-every", "3")
 
 
 def write_prompts(path: Path, n_prompts: int) -> list[str]:
-    """A file of so many prompts of different lengths; their ids."""
+    """Write a file of prompts of different lengths; returns their ids."""
     dishes = ["Onion soup", "Naan", "Quiche", "Fish and chips with peas"]
     records = [
         {"id": f"dish-{number}", "prompt": f"Suggestion: {dishes[number % 4]}\n" * (1 + number % 3) + "Analysis:"}
@@ -28,7 +28,7 @@ def write_prompts(path: Path, n_prompts: int) -> list[str]:
 
 
 def assert_same_results(found: Path, expected: Path) -> None:
-    """The same rows, in the same order; scores may differ as they do with another number of threads."""
+    """Expect the same rows in the same order; scores may differ as with another number of threads."""
     for one, other in zip(read_results(found), read_results(expected), strict=True):
         if isinstance(one, SetAside) or isinstance(other, SetAside):
             assert one == other
@@ -37,5 +37,5 @@ def assert_same_results(found: Path, expected: Path) -> None:
 
 
 def find_actors(state: str = "") -> set[int]:
-    """Processes of actors below this one; Ray puts what they are doing behind their name: ``submit`` is a batch."""
+    """Actor processes below this one; Ray appends what they are doing to their name: ``submit`` is a batch."""
     return {process for process in find_processes("ray::MapWorker", state) if os.getpid() in list_ancestors(process)}

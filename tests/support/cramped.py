@@ -1,4 +1,4 @@
-"""A device of a given size: torch's own operations run out of memory when all that they made and that lives is more."""
+"""A device of limited size: torch's operations run out of memory when the live tensors that they made exceed it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch.utils._pytree import tree_leaves
 
 
 class Cramped(TorchDispatchMode):
-    """``with Cramped(10_000):`` raises torch.OutOfMemoryError where more than 10,000 bytes of tensors would live.
+    """``with Cramped(10_000):`` raises torch.OutOfMemoryError if more than 10,000 bytes of tensors would live.
 
-    Tensors from before do not count. ``peak`` is the most that lived, ``n_refused`` how often memory ran out.
+    Earlier tensors do not count. ``peak`` is the largest size that lived, ``n_refused`` how often memory ran out.
     """
 
     def __init__(self, n_bytes: float = float("inf")) -> None:
@@ -32,11 +32,11 @@ class Cramped(TorchDispatchMode):
         known = {storage_of(one) for one in tree_leaves((args, given)) if isinstance(one, torch.Tensor)}
         made = func(*args, **given)
         for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor) and storage_of(tensor) not in known:  # neither a view nor in place
+            if isinstance(tensor, torch.Tensor) and storage_of(tensor) not in known:  # no view, not in place
                 storage = tensor.untyped_storage()
                 self._live[storage_of(tensor)] = (StorageWeakRef(storage), storage.nbytes())
                 self._total += storage.nbytes()
-        if self._total > min(self.peak, self.n_bytes):  # with what has gone by now; else it doesn't matter
+        if self._total > min(self.peak, self.n_bytes):  # the total may include freed tensors: count again
             self._live = {key: entry for key, entry in self._live.items() if not entry[0].expired()}
             self._total = sum(size for _, size in self._live.values())
         if self._total > self.n_bytes:
@@ -47,5 +47,5 @@ class Cramped(TorchDispatchMode):
 
 
 def storage_of(tensor: torch.Tensor) -> int:
-    """What two tensors on the same memory have in common."""
+    """A key that two tensors on the same memory share."""
     return tensor.untyped_storage()._cdata

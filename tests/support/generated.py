@@ -1,4 +1,4 @@
-"""The parts of the docs that are made from code: ``python -m tests.support.generated`` writes them anew."""
+"""Generate the parts of the docs that come from code: ``python -m tests.support.generated``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.tutorial import write_tutorial
 
 
 def render_columns(fields: Iterable[pa.Field]) -> Iterator[str]:
-    """A table of columns; those of a struct stand below it, behind its name and a point."""
+    """A table of columns; the fields of a struct follow it, with its name and a dot in front."""
     yield "| column | type | what it is |"
     yield "|---|---|---|"
     yield from render_fields(fields)
@@ -48,7 +48,7 @@ def name_type(type: pa.DataType) -> str:
 
 
 def render_commands() -> Iterator[str]:
-    """Every command: what it does, how it is called, and its arguments and options."""
+    """Every command: what it does, how to call it, its arguments and its options."""
     group: Any = typer.main.get_command(app)
     for name, command in group.commands.items():
         yield f"## `promptlight {name}`"
@@ -67,13 +67,13 @@ def render_commands() -> Iterator[str]:
 
 
 def name_argument(parameter: Any) -> str:
-    """``RESULTS``, in brackets where it can be left out, with points where there can be several."""
+    """``RESULTS``, in brackets if optional, with dots if there can be several."""
     name = parameter.name.upper() + ("..." if parameter.nargs == -1 else "")
     return name if parameter.required else f"[{name}]"
 
 
 def name_option(parameter: Any) -> str:
-    """All spellings, and what stands behind them."""
+    """All spellings, and the placeholder for the value."""
     spellings = ", ".join(sorted(parameter.opts, key=len))
     if parameter.is_flag:
         return spellings
@@ -107,7 +107,7 @@ def render_exit_codes() -> Iterator[str]:
     yield "| 130, 143 | Ctrl-C or SIGTERM stopped a run; what was computed is kept |"
 
 
-BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order in which they stand on the page
+BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order of the page
     "reference.md": (render_commands, render_exit_codes),
     "spans.md": (render_cases,),
     "tables.md": (
@@ -121,7 +121,7 @@ BLOCK = re.compile(r"(<!-- made by `make docs` -->\n\n).*?(\n<!-- end -->\n)", r
 
 
 def generate(page: str) -> str:
-    """A page of the docs with its blocks made anew."""
+    """A page of the docs with its blocks generated again."""
     text = (DOCS / page).read_text(encoding="utf-8")
     blocks = ["\n".join(render()).rstrip("\n") + "\n" for render in BLOCKS[page]]
     waiting = iter(blocks)

@@ -1,4 +1,4 @@
-"""Tokens and analyses made by hand, from pieces that are spelt out: no tokenizer, no model."""
+"""Make tokens and analyses by hand from spelt-out pieces, without a tokenizer or a model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def make_completion(
     prompt: Prompt | None = None,
     stop_reason: StopReason = StopReason.TOKEN_LIMIT,
 ) -> Completion:
-    """What a model would have read and written as these pieces; those in ``SPECIALS`` are special tokens."""
+    """The completion of a model that read and wrote these pieces; those in ``SPECIALS`` are special tokens."""
     read, written = (lay_out(part, [piece in SPECIALS for piece in part]) for part in (prompt_pieces, target_pieces))
     prompt_stop = len(read.text)
     ranges = [*read.ranges, *((prompt_stop + start, prompt_stop + stop) for start, stop in written.ranges)]
@@ -67,7 +67,7 @@ def make_analysis(
     with_tokens: bool = True,
     seed: int = 0,
 ) -> Analysis:
-    """Random scores, of both signs for ``grad_dot_input``, that are zero where the types say that they are."""
+    """Random scores, of both signs for ``grad_dot_input``, and zero where the types require it."""
     random = np.random.default_rng(seed)
     cuts = {name: segment(completion, name) for name in Granularity}
     first, width = completion.n_prompt_tokens, len(completion.tokens)

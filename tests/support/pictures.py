@@ -1,4 +1,4 @@
-"""The pictures in the docs, drawn by the commands that they show: ``python -m tests.support.pictures``."""
+"""Draw the pictures in the docs with the commands that they show: ``python -m tests.support.pictures``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 PICTURES = ROOT / "docs" / "pictures"
 WORDS = ("--target-by", "word", "--target", "You have to try it")
 RECOMMENDATION = ("--target", "Recommendation")
-VIEWS = {  # name of the picture -> the command, behind `promptlight` and before --svg
+VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
     "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
     "lines": ("show", "RESULTS", "--id", "dish-mistake", "--by", "line", *WORDS),
     "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),
@@ -35,7 +35,7 @@ VIEWS = {  # name of the picture -> the command, behind `promptlight` and before
     ),
     "shap": ("show", "SHAP", "--by", "line", *RECOMMENDATION),
 }
-RUNS = {  # what a view names -> the command that makes it, before -o
+RUNS = {  # results folder of a view -> the command that makes it, before -o
     "RESULTS": ("run", "examples/prompts.jsonl"),
     "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
 }
@@ -54,19 +54,19 @@ def main() -> None:
 
 
 def make_results(name: str, folder: Path) -> Path:
-    """The results folder that views call by this name."""
+    """Make the results folder that views call by this name."""
     promptlight(*RUNS[name], "-o", folder / name, "--device", "cpu")
     return folder / name
 
 
 def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
-    """One view of the terminal."""
+    """Draw one terminal view."""
     arguments = [results.get(part, part) for part in VIEWS[name]]
     promptlight(*arguments, "--svg", path, "--overwrite")
 
 
 def draw_explorer(results: Path, path: Path) -> None:
-    """The app, after some keys and a click."""
+    """Draw the app after some keys and a click."""
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
     from promptlight.cli.options.drawing import FONT_FACES
@@ -91,7 +91,7 @@ def draw_explorer(results: Path, path: Path) -> None:
 
 
 def draw_report(results: Path, path: Path) -> None:
-    """The page, as a browser shows it."""
+    """Draw the page as a browser shows it."""
     from playwright.sync_api import sync_playwright
 
     page_file = results.parent / "report.html"
@@ -105,13 +105,13 @@ def draw_report(results: Path, path: Path) -> None:
 
 
 def promptlight(*arguments: object) -> None:
-    """The command itself."""
+    """The path of the command."""
     command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
     subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def read_picture(path: Path) -> str:
-    """The text in an SVG, without digits: scores can differ in their last ones from machine to machine."""
+    """The text in an SVG without digits: the last digits of scores differ between machines."""
     root = ElementTree.parse(path).getroot()
     texts = ("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
     return re.sub(r"[\d\s\xa0]", "", "".join(texts))

@@ -1,4 +1,4 @@
-"""Presets made and harmed for a test."""
+"""Make presets and damage them for a test."""
 
 from __future__ import annotations
 

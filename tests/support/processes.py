@@ -1,4 +1,4 @@
-"""Commands as processes of their own, and waiting for them."""
+"""Run commands as separate processes, and wait for them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.conftest import START
 
-PATIENCE = 60  # seconds, for a process that says nothing
+PATIENCE = 60  # seconds to wait for a silent process
 
 
 def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
@@ -23,7 +23,7 @@ def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subp
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    """Return once it has happened; fail if it never does."""
+    """Wait until this is true; fail after a long time."""
     give_up = time.monotonic() + 5 * PATIENCE
     while not happened():
         assert time.monotonic() < give_up, "it never happened"
@@ -37,7 +37,7 @@ def finish(run: subprocess.Popen[str]) -> tuple[int, str, str]:
 
 
 def find_processes(start: str, end: str) -> set[int]:
-    """Running processes by their command."""
+    """Find running processes by their command."""
     found: set[int] = set()
     for folder in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError):
@@ -50,7 +50,7 @@ def find_processes(start: str, end: str) -> set[int]:
 def list_ancestors(process: int) -> list[int]:
     """The process's parent, that one's parent, and so on."""
     ancestors: list[int] = []
-    with contextlib.suppress(OSError):  # it has ended meanwhile
+    with contextlib.suppress(OSError):  # it has ended in the meantime
         while process > 1:
             stat = Path(f"/proc/{process}/stat").read_text(encoding="utf-8")
             process = int(stat.rpartition(")")[2].split()[1])

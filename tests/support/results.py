@@ -1,4 +1,4 @@
-"""Results made by hand, and what a folder of them holds."""
+"""Make results by hand, and read what a folder of them holds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 
 def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
-    """An analysis of a prompt with all that a record can hold."""
+    """An analysis of a prompt with everything that a record can have."""
     prompt = Prompt(
         id=id,
         text=" Buy eggs.\n",
@@ -52,14 +52,14 @@ def write(folder: Path, *results: Analysis | SetAside, flush_every: int = 2) -> 
 
 
 def ids_of(folder: Path) -> list[str]:
-    """Of all results, in order."""
+    """The ids of all results, in order."""
     return [
         result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)
     ]
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, hidden ones too."""
+    """Every file below a folder, including hidden ones."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 

@@ -1,4 +1,4 @@
-"""The project's own source, parsed: its files, modules and imports."""
+"""Parse the project's own source: its files, modules and imports."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Module:
     tree: ast.Module
 
     def imports(self) -> Iterator[str]:
-        """Full name of everything imported anywhere in the file, under ``if TYPE_CHECKING`` and in functions too."""
+        """Full names of all imports in the file, including those in functions and under ``if TYPE_CHECKING``."""
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -71,13 +71,13 @@ def imports_within(folder: str, *packages: str) -> list[tuple[str, str]]:
 
 
 def run_python(*arguments: str, cwd: Path) -> str:
-    """What a new interpreter writes to stderr; it runs outside the root, so it finds only what is installed."""
+    """Run a new interpreter and return its stderr; it runs outside the root, so it only finds installed packages."""
     result = subprocess.run([sys.executable, *arguments], cwd=cwd, capture_output=True, encoding="utf-8")
     assert result.returncode == 0, result.stderr + result.stdout
     return result.stderr
 
 
 def modules_loaded_by(code: str, cwd: Path) -> set[str]:
-    """Top-level modules that a new interpreter has loaded after ``code``."""
+    """Top-level modules that a new interpreter loads when it runs ``code``."""
     report = "import sys; print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)"
     return set(run_python("-c", f"{code}\n{report}", cwd=cwd).split())
