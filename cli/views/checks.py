@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -150,6 +149,7 @@ def is_covered(path: Path) -> bool:
 
 def inspect_machine() -> Machine:
     """The device that --device auto takes."""
+    import psutil
     import torch
 
     from promptlight.salience.decoder.free_memory import free_bytes
@@ -159,9 +159,8 @@ def inspect_machine() -> Machine:
         name = torch.cuda.get_device_name()
         return Machine(device=f"CUDA ({name})", total=total, free=free, dtype="bfloat16", weight_bytes=2, on_cpu=False)
     device = f"CPU ({os.cpu_count()} cores)"
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if sys.platform != "win32" else 0
-    free = free_bytes(torch.device("cpu"))
-    return Machine(device=device, total=max(total, free), free=free, dtype="float32", weight_bytes=4, on_cpu=True)
+    total, free = psutil.virtual_memory().total, free_bytes(torch.device("cpu"))
+    return Machine(device=device, total=total, free=free, dtype="float32", weight_bytes=4, on_cpu=True)
 
 
 def find_fits(machine: Machine) -> list[Fit]:

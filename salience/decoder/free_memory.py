@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import os
 import sys
 from pathlib import Path
 
+import psutil
 import torch
 
 
@@ -16,18 +16,13 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    try:
-        with open("/proc/meminfo", encoding="ascii") as lines:
-            available = next(line for line in lines if line.startswith("MemAvailable:"))
-        return min([int(available.split()[1]) * 1024, *_container_bytes()])
-    except (OSError, StopIteration):  # not Linux: half of what is built in
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    return min([psutil.virtual_memory().available, *container_bytes()])
 
 
-def _container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What the control group's limit leaves, if there is one: /proc/meminfo knows of the whole machine alone.
+def container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What the control group's limit leaves, if there is one; psutil knows the whole machine only.
 
-    Files that were read are counted as used there, but go when memory is asked for.
+    Files that were read count as used there, but go when memory is asked for.
     """
     try:
         limit = int((root / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
