@@ -11,7 +11,7 @@ The method in steps:
  1. one forward over the sequence without its last token, and one over the foil's, if there is one (``Inquiry.ask``);
  2. for each chunk of targets (``Pass.pull``): logits at their rows, the objective's gradient by them
     (``objective_gradient``), back through the decoder to the embeddings (``decoder/trace.py``);
- 3. reduce [L, C, D] to scores [C, L] (``take_norm``, ``take_product``), for single tokens and for spans.
+ 3. reduce [L, C, D] to scores [C, L] (``take_l2_norm``, ``take_product``), for single tokens and for spans.
 All methods share the first forward; those that look at other embeddings do the same there. ``plan_chunk`` says how many
 targets fit into memory together.
 """
@@ -35,7 +35,7 @@ from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.gradients.problem import Answer, Inquiry, read_without_prompt
 from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
-from promptlight.salience.gradients.span_sums import Reduction, Scores, reduce_spans, take_norm, take_product
+from promptlight.salience.gradients.span_sums import Reduction, Scores, reduce_spans, take_product
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.contrast import Contrast
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
@@ -75,6 +75,11 @@ class SalienceResult:
     log_probs: list[float]
     maps: Mapping[Method, SalienceMap]
     runner_ups: list[int] | None = None
+
+
+def take_l2_norm(gradient: Tensor) -> Tensor:
+    """``grad_l2``: the L2 norm of the gradient by each of the first l embeddings, [l, D] -> [l]."""
+    return gradient.norm(dim=-1)
 
 
 @naming_lack_of_memory("an explanation")
@@ -174,7 +179,7 @@ class _Work:
         """A map for each method, in the order asked for."""
         x = self.plain.inquiry.embeddings
         x = x.to(at_least_float32(x.dtype))
-        reductions = {Method.GRAD_L2: take_norm, Method.GRAD_DOT_INPUT: take_product(x)}
+        reductions = {Method.GRAD_L2: take_l2_norm, Method.GRAD_DOT_INPUT: take_product(x)}
         first = [method for method in methods if method in reductions]
         reduced = self._reduce(self.plain, [reductions[method] for method in first]) if first else []
         maps = {method: self._build_map(method, scores) for method, scores in zip(first, reduced, strict=True)}
@@ -201,7 +206,7 @@ class _Work:
     def _smooth(self, x: Tensor) -> SalienceMap:
         options = self.setting.options
         scores, errors = smooth_gradients(
-            self._score_at,
+            lambda embeddings: self._score_at(embeddings, take_l2_norm),
             x,
             self.special,
             n_samples=options.smoothgrad_samples,

@@ -22,8 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlight.salience.gradients.integrated import ScoreAt
-from promptlight.salience.gradients.span_sums import Scores, take_norm
+from promptlight.salience.gradients.span_sums import Scores
 
 
 def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> Callable[[], Tensor]:
@@ -43,14 +42,17 @@ def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> 
 
 
 def smooth_gradients(
-    score_at: ScoreAt, x: Tensor, special: Sequence[bool], *, n_samples: int, noise: float, seed: str
+    score_at: Callable[[Tensor], Scores], x: Tensor, special: Sequence[bool], *, n_samples: int, noise: float, seed: str
 ) -> tuple[Scores, Scores]:
-    """Scores and their standard errors; the same ``seed`` draws the same noise."""
+    """Scores and their standard errors; the same ``seed`` draws the same noise.
+
+    ``score_at`` has the ``grad_l2`` scores at some embeddings [L, D].
+    """
     draw = start_noise(x, special, noise, seed)
     mean: Scores = {}
     squares: Scores = {}  # of deviations from the mean, summed as they come (Welford 1962)
     for number in range(1, n_samples + 1):
-        for name, scores in score_at(x + draw(), take_norm).items():
+        for name, scores in score_at(x + draw()).items():
             before = scores - mean.get(name, 0)
             mean[name] = mean.get(name, 0) + before / number
             squares[name] = squares.get(name, 0) + before * (scores - mean[name])

@@ -23,11 +23,6 @@ Scores = dict[Granularity, NDArray[np.float64]]
 """[rows, T] for the targets of each granularity."""
 
 
-def take_norm(gradient: Tensor) -> Tensor:
-    """The L2 norm over the embedding's axis."""
-    return gradient.norm(dim=-1)
-
-
 def take_product(vectors: Tensor) -> Reduction:
     """The dot product with a vector for each position, [L, D]."""
     return lambda gradient: (gradient * vectors[: len(gradient)]).sum(dim=-1)
