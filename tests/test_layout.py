@@ -229,6 +229,26 @@ def test_every_module_says_what_it_is() -> None:
     assert [str(module.path) for module in modules_of(*PACKAGES) if not ast.get_docstring(module.tree)] == []
 
 
+NAMED_FILE = re.compile(r"``([\w./-]+\.(?:py|js|css|html|md))``")
+
+
+def find_stale_names(path: Path) -> list[str]:
+    """Files that the text of a module names and that exist neither beside it, nor in its house, nor at the root."""
+    homes = (ROOT / path.parent, ROOT / path.parts[0], ROOT)
+    named = NAMED_FILE.findall((ROOT / path).read_text("utf-8"))
+    return [name for name in named if not any((home / name).is_file() for home in homes)]
+
+
+def test_every_file_that_is_named_exists() -> None:
+    """A bare name is a file in the same folder; one of another room has the room in front."""
+    stale = [
+        (str(module.path), name)
+        for module in modules_of(*PACKAGES, "tests", "examples")
+        for name in find_stale_names(module.path)
+    ]
+    assert stale == []
+
+
 def n_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     """Lines from ``def`` to the last statement, the docstring left out."""
     documented = ast.get_docstring(function) is not None

@@ -1,4 +1,4 @@
-"""What commands do: models that are loaded late, results that are looked up, progress, signals.
+"""The work of commands: load models late, look up results, show progress, handle signals.
 
 Does not know: options, how results are drawn.
 """

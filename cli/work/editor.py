@@ -1,4 +1,4 @@
-"""The user's own editor, for a text of some lines."""
+"""Edit a text in the user's own editor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from promptlight.salience.errors import UsageError
 
 
 def edit_text(text: str) -> str:
-    """What the user made of a text in $VISUAL or $EDITOR. Raises UsageError if that fails."""
+    """Let the user edit a text in $VISUAL or $EDITOR. Raises UsageError if the editor fails."""
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
     with tempfile.TemporaryDirectory(prefix="promptlight-") as folder:
         path = Path(folder) / "prompt.txt"
@@ -21,10 +21,10 @@ def edit_text(text: str) -> str:
             done = subprocess.run([*shlex.split(editor), str(path)], check=False)
         except OSError as error:
             reason = f"expected an editor in $EDITOR, found {editor!r}, which could not be started"
-            raise UsageError(f"{reason} ({error.strerror}); say another one") from error
+            raise UsageError(f"{reason} ({error.strerror}); name another one") from error
         if done.returncode:
             raise UsageError(f"the editor {editor!r} ended with code {done.returncode}; nothing was run")
         edited = path.read_bytes().decode("utf-8", errors="strict")
-    if not text.endswith("\n"):  # editors end a file with a line feed of their own
+    if not text.endswith("\n"):  # editors add a final line feed
         edited = edited.removesuffix("\n")
     return edited

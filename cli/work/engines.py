@@ -1,4 +1,4 @@
-"""Where the work of ``run`` is done: in this process, or by actors on a Ray cluster."""
+"""Run the work of ``run`` in this process, or with actors on a Ray cluster."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ Analyze = Callable[[Iterable[Prompt]], Iterator[Analysis | SetAside]]
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who does the work: the facts of their model, and prompts to results, in order.
+    """The workers of a run: the facts of their model, and a function from prompts to results, in order.
 
-    ``ask`` has a function look at the model where it is loaded, before the work begins.
+    ``ask`` calls a function with the model where that is loaded, before the work begins.
     """
 
     facts: ModelFacts
@@ -41,7 +41,7 @@ class Workers:
 def open_workers(
     scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
 ) -> Generator[Workers]:
-    """The engine that was asked for, with the model loaded. Raises UsageError where Ray is wanted and not installed."""
+    """Start the requested engine and load the model. Raises UsageError if it needs Ray and Ray is not installed."""
     if scaling.engine is RunEngine.RAY:
         with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
             yield workers
@@ -88,7 +88,7 @@ def _open_actors(
 
 @contextlib.contextmanager
 def _hearing_ray(until_closed: contextlib.ExitStack) -> Generator[None]:
-    """What Ray says on stdout, such as that a machine died, goes to stderr; nothing once it is only to be closed."""
+    """Send Ray's messages from stdout, such as the death of a machine, to stderr; drop them while Ray shuts down."""
     try:
         with contextlib.redirect_stdout(FromRay()):
             yield
@@ -98,7 +98,7 @@ def _hearing_ray(until_closed: contextlib.ExitStack) -> Generator[None]:
 
 
 class FromRay(io.TextIOBase):
-    """Takes what is printed to stderr, but for what Ray says of actors that it ended itself."""
+    """Passes printed text on to stderr, except messages about actors that Ray ended itself."""
 
     _is_dropped = False
 
@@ -113,6 +113,6 @@ class FromRay(io.TextIOBase):
 
 
 def describe_pool(pool: Pool) -> str:
-    """The actors in a line."""
+    """Describe the actors in a line."""
     has = f"{pool.n_gpus:g} GPU" if pool.n_gpus else f"{pool.n_cpus} CPU{'s' * (pool.n_cpus > 1)}"
     return f"Ray: {pool.n_actors} actor{'s' * (pool.n_actors > 1)}, {has} each"

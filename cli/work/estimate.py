@@ -1,8 +1,9 @@
-"""What a run would take, said before it begins: prompts, tokens, memory, disk; with ``--dry-run``, time too.
+"""Estimate a run before it starts: prompts, tokens, memory, disk; with ``--dry-run``, time too.
 
-1. every record is read once, in little memory: which are done, which are to do, and an even sample of those;
-2. the sample is tokenised; memory and disk follow from the lengths (``planning.py``, ``io/sizes.py``);
-3. a dry run also tries a few prompts out, for the time and for how long completions become (``workload.py``).
+1. Read every record once, in little memory: count those done and to do, and take an even sample of those to do.
+2. Tokenise the sample; memory and disk follow from the lengths (``salience/decoder/batch_plan.py``,
+   ``io/results/sizes.py``).
+3. A dry run also runs a few prompts, to measure time and the length of completions (``salience/run/dry_run.py``).
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ if TYPE_CHECKING:
     from promptlight.salience.run.dry_run import Sampled
     from promptlight.salience.run.estimate import Estimate
 
-SAMPLE = 512  # prompts that are tokenised
+SAMPLE = 512  # prompts to tokenise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """How many records there are of each kind, and some of those that are to do."""
+    """The number of records of each kind, and a sample of those to do."""
 
     n_to_do: int
     n_done: int
-    n_set_aside: int  # by an earlier run, for good
-    n_unusable: int  # found broken now
+    n_set_aside: int  # by an earlier run, and not tried again
+    n_unusable: int  # found unusable now
     sample: list[Prompt]
 
 
 def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done]) -> Survey:
-    """Look at every record once; the sample is drawn evenly, the same each time."""
+    """Read every record once; the sample is spread evenly and the same each time."""
     generator = random.Random(0)
     n_to_do = n_done = n_set_aside = n_unusable = 0
     sample: list[Prompt] = []
@@ -66,7 +67,7 @@ def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """What the command line asks of a run, as far as it changes what the run takes."""
+    """The options of a run that change its cost."""
 
     options: AnalysisOptions
     batch_size: int | None
@@ -75,7 +76,7 @@ class Asked:
 
 
 def plan_run(reader: PromptReader, asked: Asked, workers: Workers, output: Path, done: Mapping[str, Done]) -> str:
-    """A line on what is to do; empty if nothing is."""
+    """Estimate the run in a line; empty if nothing is to do."""
     survey = survey_records(reader.without_strictness(), done)
     if not survey.n_to_do:
         return ""
@@ -86,7 +87,7 @@ def plan_run(reader: PromptReader, asked: Asked, workers: Workers, output: Path,
 def try_run(
     reader: PromptReader, asked: Asked, workers: Workers, output: Path, settings: dict[str, Any], *, as_json: bool
 ) -> str:
-    """All that can be said when a few prompts are tried out, as text or JSON; ``output`` is left as it is."""
+    """The full estimate from a trial of a few prompts, as text or JSON; ``output`` is not changed."""
     from promptlight.io.results.done import read_done
 
     survey = survey_records(reader.without_strictness(), read_done(output, settings))
@@ -96,7 +97,7 @@ def try_run(
 
 
 def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> Estimate:
-    """All that can be said of a run before it begins; ``tried`` says whether a few prompts may be tried out."""
+    """Estimate a run before it starts; with ``tried``, a few prompts are run to measure time."""
     from promptlight.io.results.sizes import Kept
     from promptlight.salience.decoder.batch_plan import choose_batch_size, plan_memory
     from promptlight.salience.run.dry_run import estimate_seconds, measure_texts, try_out
@@ -110,7 +111,7 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
         methods=options.methods, targets=list_kept_targets(options), scores=asked.scores, flush_every=asked.flush_every
     )
     most = choose_batch_size(model.device, asked.batch_size)
-    n_at_work = max(1, min(n_actors, -(-survey.n_to_do // most)))  # each takes a batch at a time
+    n_at_work = max(1, min(n_actors, -(-survey.n_to_do // most)))  # each works on one batch at a time
     needs = [text.need for text in sampled.texts]
     to_write = [text.need for text in sampled.texts if not text.is_given]
     return Estimate(
@@ -136,17 +137,17 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
 
 
 def list_kept_targets(options: AnalysisOptions) -> tuple[Granularity, ...]:
-    """Of which targets scores are stored."""
+    """The granularities of the targets with stored scores."""
     return options.stored if options.targets is Granularity.TOKEN else (options.targets,)
 
 
 def count_new(sampled: Sampled, fill: float) -> int:
-    """Tokens of completions, if they take this part of what is allowed."""
+    """Count tokens of completions if they use the share ``fill`` of their allowed tokens."""
     return round(sum(text.n_new * (1 if text.is_given else fill) for text in sampled.texts) * sampled.share)
 
 
 def measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:
-    """Bytes of the results."""
+    """Estimate the bytes of the results."""
     from promptlight.io.results.sizes import estimate_files, estimate_row
 
     rows = (

@@ -1,4 +1,4 @@
-"""A model that explains prompts on the spot, for commands that look at one prompt at a time."""
+"""A model that explains single prompts on demand, for commands that show one prompt at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class LiveModel:
-    """How prompts are completed and explained; the model is loaded for the first one and kept."""
+    """Completes and explains prompts; the model is loaded for the first one and kept."""
 
     model: str = "demo"
     device: str = "auto"
@@ -51,10 +51,10 @@ def build_live_model(
     max_new_tokens: int | None,
     method: Method | None = None,
 ) -> LiveModel:
-    """A model that explains as a run with these settings did, or as ``run`` does by default where they say nothing.
+    """A model that explains as the run with these settings did; missing settings have the defaults of ``run``.
 
-    What is chosen anew (None: nothing) takes the place of what is stored. The model always writes the completion: that
-    is what a changed prompt changes. Raises UsageError for a choice that does not go with the rest.
+    The other arguments override stored settings unless they are None. The model always generates the completion,
+    because a changed prompt changes that. Raises UsageError if the settings contradict each other.
     """
     chosen: dict[str, Any] = {"max_new_tokens": max_new_tokens, "methods": method and (method,)}
     changes = {name: value for name, value in chosen.items() if value is not None}

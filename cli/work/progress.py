@@ -1,4 +1,4 @@
-"""What a run says while it works, and at its end: a live bar on a terminal, plain lines elsewhere."""
+"""Show the progress of a run and a summary at its end: a live bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEMO_NOTE = (
 
 @dataclass
 class Tally:
-    """Counts what happens to the records, and tells whoever watches."""
+    """Counts what happens to the records, and notifies watchers."""
 
     total: int
     n_explained: int = 0
@@ -43,7 +43,7 @@ class Tally:
 
     @property
     def n_seen(self) -> int:
-        """Records dealt with so far."""
+        """The number of records processed so far."""
         return self.n_explained + self.n_set_aside + self.n_already_done
 
     @property
@@ -59,19 +59,19 @@ class Tally:
         return (time.monotonic() - self.started) / worked * left if worked else 0.0
 
     def explained(self, analysis: Analysis) -> None:
-        """One more prompt is done."""
+        """Count a prompt as explained."""
         self.n_explained += 1
         self.n_tokens += analysis.completion.n_targets
         self._tell(None)
 
     def set_aside(self, record: SetAside) -> None:
-        """One more record could not be used."""
+        """Count a record as set aside."""
         self.n_set_aside += 1
         self._tell(_describe(record, name_options(record.reason, record.parameters)))
 
     def already_done(self, record: Prompt | SetAside, error: str | None) -> None:
-        """One more record was in the results folder from an earlier run, with a result or with why it has none."""
-        if error is not None:  # still not usable: the message and the exit code must say so again
+        """Count a record as done by an earlier run, with a result or with ``error``."""
+        if error is not None:  # still unusable: report it again, in the message and the exit code
             self.n_set_aside += 1
             parameters = record.parameters if isinstance(record, SetAside) else ()
             self._tell(_describe(record, name_options(error, parameters)))
@@ -95,7 +95,7 @@ class Watcher:
         self._last = time.monotonic()
 
     def update(self, tally: Tally, message: str | None) -> None:
-        """Called after each record, with a message if there is something to say about it."""
+        """Show the tally after a record, with a message about it if there is one."""
         if message:
             print(message, file=sys.stderr, flush=True)
         if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
@@ -117,7 +117,7 @@ class BarWatcher(Watcher):
 
     def update(self, tally: Tally, message: str | None) -> None:
         if message:
-            self._progress.console.print(  # as it is: Rich would make an emoji of the 100 in x.jsonl:100:
+            self._progress.console.print(  # unchanged: Rich would turn the 100 in x.jsonl:100: into an emoji
                 message, markup=False, highlight=False, emoji=False, soft_wrap=True
             )
         self._progress.update(self._task, completed=tally.n_seen, speed=f"{tally.tokens_per_second:.0f} tokens/s")
@@ -146,7 +146,7 @@ def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "")
 
 
 def summarize(tally: Tally, output: Path) -> str:
-    """One or two lines on what a run did."""
+    """Summarise a run in one or two lines."""
     seconds = time.monotonic() - tally.started
     parts = [f"{tally.n_explained} explained"]
     if tally.n_already_done:

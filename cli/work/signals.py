@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM end a run in good order: what was computed goes to disk, and one line says how to go on."""
+"""Stop a run cleanly on Ctrl-C and SIGTERM: write computed results to disk, and say in a line how to resume."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
 
 class Reminder(Watcher):
-    """Interrupts again, if an interruption has not ended the run."""
+    """Raises KeyboardInterrupt again if the first one did not end the run."""
 
     def __init__(self, received: list[int]) -> None:
         self._received = received
 
     def update(self, tally: Tally, message: str | None) -> None:
-        """Called after each record."""
+        """Called after each record; raises if the run should have stopped."""
         if self._received:
             raise KeyboardInterrupt
 
 
 @contextmanager
 def ending_in_order(tally: Tally) -> Generator[None]:
-    """The block is left by KeyboardInterrupt on either signal, and StoppedError raised once it has cleaned up.
+    """Leave the block with KeyboardInterrupt on either signal, and raise StoppedError after its cleanup.
 
-    Another signal while it cleans up ends that too. Python drops what some callbacks raise, and a library may
-    catch it: then the next record that is counted ends the block. Signals that are ignored stay so: a shell starts what
-    it puts into the background that way. Outside the main thread, which alone gets signals, nothing is changed.
+    A second signal also ends the cleanup. Python drops exceptions of some callbacks, and a library may catch them: then
+    the next record that is counted ends the block. Ignored signals stay ignored, as a shell sets them for background
+    jobs. Outside the main thread, the only one that receives signals, nothing changes.
     """
     received: list[int] = []
     tally.watchers.append(Reminder(received))
@@ -56,7 +56,7 @@ def ending_in_order(tally: Tally) -> Generator[None]:
 
 
 def describe_stop(received: list[int], tally: Tally) -> str:
-    """What stopped the run, where, and how to go on."""
+    """Say what stopped the run, where, and how to resume it."""
     name = NAMES[signal.Signals(received[0])] if received else "Ctrl-C"
     place = f"stopped by {name} after {tally.n_seen} of {tally.total} prompts"
     kept = "what was computed is kept" if len(received) < 2 else "at once: the last of them may not have been written"

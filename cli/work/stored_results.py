@@ -1,4 +1,4 @@
-"""Which stored results a command works on: ``--id``, ``--where``, ``--sections``, and what of a folder can be read."""
+"""Find the stored results that a command works on: ``--id``, ``--where``, ``--sections``, and damaged shards."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from promptlight.salience.types import Analysis, Cut, Granularity, SetAside
 
 
 def find_stored(results: Path, *, id: str | None = None, row: int | None = None) -> Analysis:
-    """One result of a folder; the first where nothing is said. Raises UsageError if it was set aside."""
+    """One result of a folder, by default the first. Raises UsageError if it was set aside."""
     from promptlight.io.results.reader import find_result
 
     if id is not None and row is not None:
@@ -22,7 +22,7 @@ def find_stored(results: Path, *, id: str | None = None, row: int | None = None)
 
 
 class SectionNames:
-    """What ``--sections`` names in each prompt; nothing without it. Raises at once what is wrong with the file."""
+    """Names sections in each prompt by the file of ``--sections``, if there is one. Raises errors of the file at once."""
 
     def __init__(self, path: Path | None) -> None:
         from promptlight.io.prompts.sections import read_section_patterns
@@ -30,7 +30,7 @@ class SectionNames:
         self._patterns = read_section_patterns(path) if path else None
 
     def give(self, analysis: Analysis, *cuts: Cut | None) -> Analysis:
-        """The analysis with its sections. Raises UsageError if one of the cuts asks for some and there are none."""
+        """The analysis with its sections. Raises UsageError if a cut needs sections and there are none."""
         from promptlight.salience.text.sections import name_sections, sections_of
 
         named = name_sections(analysis, self._patterns) if self._patterns else analysis
@@ -41,10 +41,10 @@ class SectionNames:
 
 
 class ChosenResults:
-    """The results of a folder that were asked for, read anew by each loop over them.
+    """The requested results of a folder; each loop over them reads the folder again.
 
-    Damaged shards are left out; ``raise_damage`` says so when all else is done. Raises what is wrong with a condition
-    or with a file of sections at once, and UsageError behind the last result if none was found.
+    Damaged shards are skipped, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections
+    file are raised at once; UsageError is raised after the last result if none was found.
     """
 
     def __init__(
@@ -72,6 +72,6 @@ class ChosenResults:
             yield self._names.give(analysis)
 
     def raise_damage(self) -> None:
-        """Raise OutputError if the latest loop could not read all."""
+        """Raise OutputError if the last loop skipped damaged shards."""
         if self._problems:
             raise OutputError(f"{'; '.join(self._problems)}; all other results were read")

@@ -1,4 +1,4 @@
-"""What a stored evaluation says of a prompt, for ``show`` and ``report``."""
+"""Read what a stored evaluation says about a prompt, for ``show`` and ``report``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 class StoredTrust:
-    """The evaluation that lies beside a folder's results, if one does; it is read once."""
+    """The evaluation stored with a folder's results, if there is one; it is read once."""
 
     def __init__(self, results: Path | None) -> None:
         self._results = results
 
     def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
-        """A line for one method's map: empty if nothing was measured, the reason if the file can't be read.
+        """A line about one method's map: empty if nothing was measured, the reason if the file can't be read.
 
-        It names what was explained then, unless that is what these targets are.
+        It names the evaluated target if that differs from these targets.
         """
         from promptlight.cli.views.trust import describe_trust, name_target
         from promptlight.salience.faithfulness.summaries import PromptEvaluation

@@ -50,7 +50,7 @@ class Setting:
     ``special`` says of each token whether it is none of the text's own: baselines and noise leave it as it is (None:
     the first one is). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
     ``name`` is mixed into the seed of what is drawn. ``shift`` is a noise on the embeddings, relative to the standard
-    deviation of their entries: how far do scores move if the text does, a little (``evaluation.py``)?
+    deviation of their entries: it shows how stable scores are (``faithfulness/noise.py``).
     """
 
     objective: Objective = Objective.LOGPROB
