@@ -1,4 +1,4 @@
-"""A loaded model, and the facts that a result states of it."""
+"""A loaded model, and the facts about it that results record."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentence
 
 
 def _find_versions() -> dict[str, str]:
-    """Versions of Python, and of all packages that can change a number."""
+    """Versions of Python, and of all packages that can change results."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What is known of a model once it is loaded, here or in another process: all that a result says of it.
+    """What is known about a model after loading it, here or in another process: everything that results record.
 
-    ``name`` and ``preset`` are what the user calls it and what was loaded; ``device`` and ``dtype`` are torch's names.
-    ``config_hash`` is of the configuration, ``context_length`` in tokens. ``n_bytes`` is the most that the weights take
-    while they are loaded. A preset that was ``quantised`` runs on copies of its weights, expanded to ``dtype``.
-    ``versions`` are those of the process that loaded it.
+    ``name`` is the user's name for the model, ``preset`` what was loaded; ``device`` and ``dtype`` are torch's names.
+    ``config_hash`` is of the configuration, ``context_length`` in tokens. ``n_bytes`` is the peak memory of the weights
+    during loading. A ``quantised`` preset runs on copies of its weights, expanded to ``dtype``. ``versions`` are those
+    of the process that loaded it.
     """
 
     name: str
@@ -44,7 +44,7 @@ class ModelFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """A loaded model: its decoder and tokenizer, and the facts of it."""
+    """A loaded model: its decoder, its tokenizer and its facts."""
 
     decoder: Decoder
     tokenizer: Tokenizer
@@ -52,7 +52,7 @@ class Model:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights lie."""
+        """The device of the weights."""
         return self.decoder.embedding.device
 
     @property

@@ -22,7 +22,7 @@ def find_stored(results: Path, *, id: str | None = None, row: int | None = None)
 
 
 class SectionNames:
-    """Names sections in each prompt by the file of ``--sections``, if there is one. Raises errors of the file at once."""
+    """Names sections in each prompt by the file of ``--sections``, if given. Raises errors of the file at once."""
 
     def __init__(self, path: Path | None) -> None:
         from promptlight.io.prompts.sections import read_section_patterns

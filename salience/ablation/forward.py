@@ -1,16 +1,16 @@
-"""What the model makes of a text with parts taken away: the objective of every target, for many ablations at once.
+"""Score a text with parts removed: the objective of every target, for many ablations at once.
 
-An ablation keeps some source spans and removes the others. How a span is removed is a choice (``AblationKind``). A
-target is scored as it was written: its own tokens are never removed, nor is anything from the start of the source span
-that it begins in, for only sources that lie wholly before a target are its sources.
+An ablation keeps some source spans and removes the others; ``AblationKind`` says how. A target is scored as it was
+written: its own tokens are never removed, nor is anything from the start of the source span that it begins in, because
+only spans wholly before a target are its sources.
 
-One forward scores one ablation for all targets, though each target needs another part of the text intact. The method:
- 1. *Streams.* Stream 0 holds the text with the spans removed. For each place at which targets begin to be intact (their
-    *origin*) there is one more stream: the intact tokens from there to the end of the longest such target.
- 2. All streams lie behind each other in one row. A token of an intact stream sees stream 0 before its origin, and its
-    own stream up to itself; its position is the one that it would have behind what is left of stream 0.
- 3. With ``drop``, removed tokens leave the row; rows of one batch are filled up on the right, and nothing sees that.
- 4. Logits are computed at the rows that predict a target's token, and nowhere else.
+One forward scores one ablation for all targets, although each target needs another part of the text intact. The method:
+ 1. *Streams.* Stream 0 holds the text with the spans removed. For each position where the intact text of some targets
+    begins (their *origin*), there is one more stream: the intact tokens from there to the end of the longest target.
+ 2. All streams follow each other in one row. A token of an intact stream sees stream 0 before its origin, and its own
+    stream up to itself. Its position is the one that it would have after the rest of stream 0.
+ 3. With ``drop``, removed tokens leave the row; the rows of a batch are padded on the right, and nothing sees padding.
+ 4. Logits are computed only at the rows that predict a target's token.
 
 Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removable spans, N query heads, K key/value
 heads, H head width, D width.
@@ -39,15 +39,15 @@ from promptlight.salience.decoder.trace import target_bytes
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 
-CPU_ROWS = 8  # beyond these a CPU gains nothing
-FILLING = -1  # the stream of what fills a row up
+CPU_ROWS = 8  # a CPU gains nothing from more
+FILLING = -1  # the stream of padding
 
 Ranges = Sequence[tuple[int, int]]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The row that every ablation is made of, before anything is removed (L entries), and what is read off it."""
+    """The row of every ablation before anything is removed (L entries), and where to read its predictions."""
 
     tokens: Tensor  # [L] number of the token in the text
     streams: Tensor  # [L] 0: with spans removed, from 1: intact
@@ -67,7 +67,7 @@ def lay_out_streams(bounds: Sequence[int], targets: Ranges, device: torch.device
         stream     0 0 0   1   2
         predicts   b       c   e
     """
-    # only what stands before the last token of a target has to be read
+    # a target's last token is not an input
     ends: dict[int, int] = {}
     for start, stop in targets:
         origin = _origin_of(bounds, start)
@@ -96,7 +96,7 @@ def lay_out_streams(bounds: Sequence[int], targets: Ranges, device: torch.device
 
 
 def _origin_of(bounds: Sequence[int], start: int) -> int:
-    """Where the source span begins that holds a target's first token; the first token of all is never part of one."""
+    """The start of the source span that holds a target's first token; the text's first token is in no span."""
     return max(1, max(bound for bound in bounds if bound <= start))
 
 
@@ -115,14 +115,14 @@ def score_ablations(
 ) -> NDArray[np.float64]:
     """The summed objective of each target under each ablation: [n, targets], in nats (logits for LOGIT and MARGIN).
 
-    ``removable`` [S, T] says which tokens each span consists of, ``kept`` [n, S] which spans an ablation keeps. The
-    first token must be in no span: something has to predict what follows. ``batch`` overrides the planned number of
-    ablations that go together; it changes rounding alone.
+    ``removable`` [S, T] gives the tokens of each span, ``kept`` [n, S] the spans that an ablation keeps. The text's
+    first token must be in no span: something has to predict the next one. ``batch`` overrides the planned number of
+    ablations per forward; it only changes rounding.
     """
     device = decoder.embedding.device
     removed = ~kept @ removable  # [n, T]
     assert not removed[:, 0].any()
-    order = np.argsort(removed.sum(axis=1), kind="stable")  # of a like length, for drop
+    order = np.argsort(removed.sum(axis=1), kind="stable")  # by length, for drop
     sequence = torch.tensor(ids, device=device)
     entries = decoder.embed(sequence[layout.tokens])
     filler = _filler(decoder, ablate)
@@ -149,8 +149,8 @@ def score_ablations(
 def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:
     """Ablations per forward: as many as fit in half of the free memory, at least one.
 
-    What a backward pass takes is counted. A forward needs less but for the logits, those of all rows at once, and
-    for who sees whom: a byte for each two entries, twice where some layers have a window.
+    The estimate is that of a backward pass. A forward needs less, except for the logits of all rows at once, and for
+    the masks: a byte for each pair of entries, two if some layers have a window.
     """
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
@@ -162,7 +162,7 @@ def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, 
 
 
 def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:
-    """The embedding [D] that takes a removed token's place."""
+    """The embedding [D] that replaces a removed token."""
     match ablate:
         case AblationKind.MASK_EMBEDDING:
             wide = at_least_float32(decoder.embedding.dtype)
@@ -175,7 +175,7 @@ def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Who sees whom in a batch of rows, [B, L] each, and where the logits are read [B, R]; B is 1 if rows are alike."""
+    """The masks of a batch of rows, [B, L] each, and where to read the logits [B, R]; B is 1 if rows are alike."""
 
     tokens: Tensor
     streams: Tensor
@@ -185,9 +185,9 @@ class _Rows:
 
     @classmethod
     def of(cls, layout: Layout, present: Tensor) -> _Rows:
-        """Before anything leaves the rows: ``present`` [B, L] says what will stay."""
+        """Make the rows before anything is dropped: ``present`` [B, L] marks the entries that stay."""
         left = present.cumsum(dim=1)
-        before = torch.cat([torch.zeros_like(left[:, :1]), left], dim=1)  # how much is left before each entry
+        before = torch.cat([torch.zeros_like(left[:, :1]), left], dim=1)  # number of entries left before each entry
         intact = layout.streams > 0
         positions = torch.where(intact, before[:, layout.origins] + layout.tokens - layout.origins, before[:, :-1])
         shape = present.shape
@@ -196,7 +196,7 @@ class _Rows:
             layout.streams.expand(shape),
             layout.origins.expand(shape),
             positions,
-            # what predicts the first token behind a span that is gone is the last that is left before it
+            # the first token after a removed span is predicted by the last entry left before it
             left[:, layout.rows] - 1,
         )
 
@@ -221,10 +221,10 @@ class _Rows:
 
 
 def _drop(layout: Layout, entries: Tensor, removed: Tensor) -> tuple[Tensor, _Rows]:
-    """Take removed entries [B, L] out of the rows: embeddings [B, L', D] and who sees whom."""
+    """Drop removed entries [B, L] from the rows: embeddings [B, L', D] and masks."""
     present = ~removed
     lengths = present.sum(dim=1)
-    # a stable sort by what is gone moves what is left to the front, in order
+    # a stable sort by what is removed moves the rest to the front, in order
     places = removed.to(torch.int8).argsort(dim=1, stable=True)[:, : int(lengths.max())]
     rows = _Rows.of(layout, present).take(places)
     beyond = torch.arange(places.shape[1], device=places.device) >= lengths[:, None]
@@ -233,7 +233,7 @@ def _drop(layout: Layout, entries: Tensor, removed: Tensor) -> tuple[Tensor, _Ro
 
 
 def _run(decoder: Decoder, embeddings: Tensor, rows: _Rows) -> Tensor:
-    """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output where it is read [B, R, D]."""
+    """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output at the read entries [B, R, D]."""
     angles = {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(rows.positions).items()}
     *lower, top = decoder.layers
     attends = {window: _attend_all(rows.see(rows, window)) for window in {layer.window for layer in lower}}
@@ -247,7 +247,7 @@ def _run(decoder: Decoder, embeddings: Tensor, rows: _Rows) -> Tensor:
 
 
 def _attend_all(visible: Tensor) -> Attend:
-    """Attention of all entries of the rows, of which none sees what stands behind it; visible [B or 1, L, L]."""
+    """Causal attention of all entries of the rows; visible [B or 1, L, L]."""
 
     def attend(attention: Attention, heads: Heads) -> Tensor:
         return _attend_in_blocks(attention, heads.query, heads, visible, in_order=True)
@@ -256,7 +256,7 @@ def _attend_all(visible: Tensor) -> Attend:
 
 
 def _attend_where_read(read: Tensor, visible: Tensor) -> Attend:
-    """Attention of the entries that are read [B, R] alone; visible [B or 1, R, L]."""
+    """Attention of only the entries that are read [B, R]; visible [B or 1, R, L]."""
 
     def attend(attention: Attention, heads: Heads) -> Tensor:
         return _attend_in_blocks(attention, _pick_rows(heads.query, read[:, None]), heads, visible, in_order=False)
@@ -265,14 +265,14 @@ def _attend_where_read(read: Tensor, visible: Tensor) -> Attend:
 
 
 def _pick_rows(x: Tensor, places: Tensor) -> Tensor:
-    """The rows of x [..., L, W] at these places [..., R] (of size 1 where all of an axis have the same)."""
+    """The rows of x [..., L, W] at these places [..., R] (an axis of size 1 is broadcast)."""
     return x.gather(-2, places[..., None].expand(*x.shape[:-2], -1, x.shape[-1]))
 
 
 def _attend_in_blocks(attention: Attention, query: Tensor, heads: Heads, visible: Tensor, *, in_order: bool) -> Tensor:
     """Attention in blocks of queries [B, N, L', H]: weighted values [B, L', N H].
 
-    ``in_order`` says that queries are the row's entries, of which none sees what stands behind it.
+    ``in_order``: the queries are the row's entries in order, and none sees later entries.
     """
     blocks: list[Tensor] = []
     for start in range(0, query.shape[2], QUERY_BLOCK):

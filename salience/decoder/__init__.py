@@ -1,4 +1,4 @@
-"""The Gemma decoder in torch: its parts forward and backward, generation, and what memory they take.
+"""The Gemma decoder in torch: its parts forward and backward, generation, and memory planning.
 
 Does not know: how weights are loaded, text, prompts, salience.
 """

@@ -1,10 +1,10 @@
-"""Attention between heads: who sees whom, scores, softmax, weighted values, forward and backward.
+"""Attention of heads: mask, scores, softmax, weighted values, forward and backward.
 
- 1. scores are products of queries and keys, soft-capped where the family does so;
- 2. the mask: a query sees no later key, and with a sliding window no key too far before it (``visible_keys``);
- 3. softmax over what it sees; the weighted values; the projection back to the layer's width.
+ 1. Scores are products of queries and keys, soft-capped if the family does so.
+ 2. The mask hides later keys from a query, and with a sliding window also keys too far before it (``visible_keys``).
+ 3. Take the softmax over the visible keys and the weighted values, and project them back to the layer's width.
 
-It is done for blocks of ``QUERY_BLOCK`` queries, so that memory grows with the length and not with its square.
+Attention runs on blocks of ``QUERY_BLOCK`` queries, so that memory grows with the length and not with its square.
 The projection into heads is in ``heads.py``.
 
 Shapes: T positions (L of one sequence, q of a block, k keys that a block sees), N query heads, K key/value heads,
@@ -42,17 +42,17 @@ class Attention:
         return self.heads.n_query_heads * block * seen
 
     def forward_block_size(self, length: int) -> int:
-        """How many of them are held in a forward pass: none where torch has a fused kernel."""
+        """How many of these scores a forward pass holds in memory: none if torch has a fused kernel."""
         return 0 if self.is_plain else self.block_size(length)
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is what torch has a fused kernel for."""
+        """Whether torch has a fused kernel for this attention."""
         return self.soft_cap is None and self.window is None
 
 
 Attend = Callable[[Attention, Heads], Tensor]
-"""From heads to weighted values [..., T, N H]: ``attend_causally``, or what a caller needs instead."""
+"""A function from heads to weighted values [..., T, N H]: ``attend_causally``, or a caller's own."""
 
 
 # ---- the mask ------------------------------------------------------------------------------------------------------
@@ -82,7 +82,7 @@ def attend_causally(attention: Attention, heads: Heads) -> Tensor:
     """Attention over whole sequences: weighted values [..., T, N H]."""
     query, key, value = heads.query, heads.key, heads.value
     if attention.is_plain:
-        alone = query.ndim == 3  # without a batch's axis torch would take the way that needs T squared memory
+        alone = query.ndim == 3  # without a batch axis, torch would use a kernel that needs T squared memory
         query, key, value = (part[None] if alone else part for part in (query, key, value))
         attended = torch.nn.functional.scaled_dot_product_attention(
             query, key, value, is_causal=True, scale=1.0, enable_gqa=True
@@ -159,7 +159,7 @@ def backward_attention(attention: Attention, heads: Heads, by_attended: Tensor) 
 def _backward_weights(attention: Attention, scores: Tensor, weights: Tensor, by_weights: Tensor) -> Tensor:
     """Through softmax and soft-cap: all [..., k] -> gradient by the uncapped scores."""
     centred = by_weights - (by_weights * weights).sum(dim=-1, keepdim=True)
-    # the cap's slope goes onto the weights first, which have no target axis yet
+    # apply the cap's slope to the weights first, which have no target axis yet
     return centred.mul_(backward_soft_cap(scores, attention.soft_cap, weights))
 
 
@@ -168,7 +168,7 @@ def _backward_weights(attention: Attention, scores: Tensor, weights: Tensor, by_
 
 @dataclass(frozen=True)
 class RowAttention:
-    """What C rows of a sequence see of its first L positions."""
+    """The attention of C rows of a sequence to its first L positions."""
 
     rows: Tensor  # [C]
     query: Tensor  # [N, C, H]

@@ -1,10 +1,10 @@
-"""How many prompts are generated together, and how much memory a run will take, planned from what is free.
+"""Plan from the free memory how many prompts to generate together, and how much memory a run will take.
 
-Generating for B prompts of at most P tokens takes, for each of them, a key-value cache of P + new tokens, one layer's
-forward pass, and logits. What each of these takes is said beside the code that takes it.
+Generation for B prompts of at most P tokens needs, for each of them, a key-value cache of P + new tokens, one layer's
+forward pass, and logits. Functions next to the code of each part count its bytes.
 
-A batch takes at most half of the free memory. If memory runs out all the same, the batch is halved, down to one prompt.
-Explanation is planned in ``chunks.py``, prompt by prompt.
+A batch takes at most half of the free memory. If memory still runs out, the batch is halved, down to one prompt.
+``chunks.py`` plans explanations, one prompt at a time.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from promptlight.salience.decoder.sampling import count_drawing_bytes
 from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.decoder.trace import activation_bytes, target_bytes
 
-# Beyond these, a prompt more in a batch makes a token hardly cheaper.
+# In larger batches, tokens hardly get cheaper.
 CPU_BATCH, GPU_BATCH = 16, 64
 
 
 @dataclass(frozen=True)
 class Need:
-    """The tokens of a prompt that waits for its completion, and how many may follow."""
+    """The number of tokens of a prompt, and how many new tokens may follow."""
 
     n_prompt: int
     n_new: int
@@ -38,7 +38,7 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """What a run takes at most, in bytes: weights for all of its time; then generating or explaining, never both."""
+    """The peak memory of a run in bytes: weights at all times, plus generating or explaining, never both."""
 
     weights: int
     generating: int
@@ -47,18 +47,18 @@ class MemoryPlan:
 
     @property
     def peak(self) -> int:
-        """All that lies there at once."""
+        """The most bytes in use at once."""
         return self.weights + max(self.generating, self.explaining)
 
 
 def choose_batch_size(device: torch.device | str, asked: int | None = None) -> int:
-    """The most prompts that are generated together: as asked for, or the device's own."""
+    """The most prompts to generate together: the requested number, or the device's default."""
     return asked or (GPU_BATCH if torch.device(device).type == "cuda" else CPU_BATCH)
 
 
 def plan_batches(decoder: Decoder, needs: Sequence[Need], most: int, free: int | None = None) -> list[list[int]]:
-    """Which prompts go together: their numbers, those of like length in one batch, each as large as half of the free
-    memory and ``most`` allow."""
+    """Group prompts of similar length into batches of their numbers, each as large as half of the free memory and
+    ``most`` allow."""
     budget = (free_bytes(decoder.embedding.device) if free is None else free) // 2
     batches: list[list[int]] = []
     longest = slots = 0
@@ -74,7 +74,7 @@ def plan_batches(decoder: Decoder, needs: Sequence[Need], most: int, free: int |
 
 
 def generation_bytes(decoder: Decoder, n_prompts: int, longest: int, slots: int) -> int:
-    """What generating takes: the cache, the most that one layer's forward pass takes, and the logits."""
+    """Bytes for generation: the cache, the largest forward pass of one layer, and the logits."""
     narrow, wide = decoder.itemsizes
     cache = count_cache_bytes(decoder.layers, slots, narrow)
     prefill = max(count_run_bytes(layer, longest, narrow, wide) for layer in decoder.layers)
@@ -82,9 +82,9 @@ def generation_bytes(decoder: Decoder, n_prompts: int, longest: int, slots: int)
 
 
 def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
-    """What the gradients of a text of L positions take: the layers' inputs; kept activations, or one layer's that are
-    computed again; and a chunk of targets or, before it, one layer's forward pass in ``forward_dtype`` with a copy of
-    that layer's weights."""
+    """Bytes for the gradients of a text of L positions: the layers' inputs; kept activations, or one layer's that are
+    recomputed; and a chunk of targets or, before it, one layer's forward pass in ``forward_dtype`` with a copy of that
+    layer's weights."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     narrow, wide = decoder.embedding.dtype.itemsize, forward_dtype(decoder).itemsize
     inputs = (len(decoder.layers) + 1) * n_positions * decoder.embedding.shape[1] * narrow
@@ -100,7 +100,7 @@ def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: in
 def plan_memory(
     decoder: Decoder, completed: Sequence[Need], explained: Sequence[Need], most: int, free: int | None = None
 ) -> MemoryPlan:
-    """What a run takes at most that completes and explains these prompts: the largest batch, and the longest text."""
+    """The peak memory of a run that completes and explains these prompts: the largest batch, and the longest text."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     generating = explaining = 0
     for batch in plan_batches(decoder, completed, most, free):

@@ -1,7 +1,7 @@
-"""Keys and values of what a batch of texts has so far, so that a next token has to compute its own alone.
+"""Keys and values of a batch of texts so far, so that each new token computes only its own.
 
 Each row writes its next token at its own position: a row's slot *is* its position, and padding on the right is
-overwritten before anything looks at it.
+overwritten before anything reads it.
 
 Shapes: B rows, S slots, K key/value heads, H head width.
 """
@@ -39,7 +39,7 @@ class KeyValueCache:
             store.append(slots)
 
     def attend_from(self, number: int, visible: Tensor) -> Attend:
-        """Attention of one new position in each row to what layer ``number`` has so far, and to itself.
+        """Attention of one new position in each row to the positions of layer ``number`` so far, and to itself.
 
         ``visible`` [B, 1, 1, 1, k] says which of the first k slots each row sees.
         """
@@ -54,7 +54,7 @@ class KeyValueCache:
         return attend
 
     def keep_rows(self, places: Sequence[int]) -> None:
-        """Drop all rows but these, layer by layer, so that no second cache is ever there."""
+        """Drop all rows but these, layer by layer, so that there is never a second copy of the cache."""
         index = torch.tensor(places, device=self.lengths.device, dtype=torch.long)
         for store in (self.keys, self.values):
             for number in range(len(store)):
@@ -63,6 +63,6 @@ class KeyValueCache:
 
 
 def count_cache_bytes(layers: Sequence[Layer], n_slots: int, itemsize: int) -> int:
-    """Of one row: 2 K H numbers for each slot in every layer."""
+    """Bytes for one row: 2 K H numbers for each slot in every layer."""
     heads = (layer.attention.heads for layer in layers)
     return sum(2 * one.n_key_value_heads * one.head_dim for one in heads) * n_slots * itemsize

@@ -1,9 +1,9 @@
-"""How many targets go through the decoder together, planned from the memory that is free.
+"""Plan from the free memory how many targets go through the decoder together.
 
-What a target takes is said beside the code that takes it: ``trace.target_bytes`` sums it up.
+Functions next to the code of each part count its bytes for a target; ``trace.target_bytes`` adds them up.
 
-A chunk takes at most half of the free memory, so that everything else fits beside it. If memory runs out all the same,
-the chunk is halved and the work goes on from where it was.
+A chunk takes at most half of the free memory, so that everything else fits too. If memory still runs out, the chunk is
+halved and the work continues where it stopped.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Beyond a few targets a CPU gains nothing, so it takes no more, and only as many as need little memory.
+# A CPU gains nothing beyond a few targets, so it takes only a few, and only as many as need little memory.
 CPU_CHUNK, CPU_BYTES = 4, 200_000_000
 GPU_CHUNK = 128
 
 WHAT_HELPS, WHAT_HELPS_BY = "shorten the prompt, take bfloat16 weights or more memory", ("dtype",)
-# what is said by torch on a CPU, on Apple's GPUs and where CUDA itself has none, by C++, and by CUDA's matrix products
+# messages of torch on a CPU, on Apple's GPUs and for CUDA's own allocations, of C++, and of CUDA's matrix products
 NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc_failed")
 
 
@@ -42,7 +42,7 @@ def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | Non
 
 
 def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:
-    """Whether all layers' activations fit in a quarter of the free memory; if not, they are computed again."""
+    """Whether all layers' activations fit in a quarter of the free memory; if not, they are recomputed."""
     available = free_bytes(decoder.embedding.device) if free is None else free
     return activation_bytes(decoder, n_positions) <= available // 4
 
@@ -75,16 +75,16 @@ def run_in_chunks(
 def run_in_halves(
     work: Callable[[Sequence[Item]], Sequence[Result]], items: Sequence[Item]
 ) -> Iterator[tuple[Item, Result | None]]:
-    """Each item with its result by ``work`` on all of them; out of memory tries the halves, each by itself.
+    """Each item with its result from ``work`` on all of them; if memory runs out, try each half separately.
 
-    None is the result of an item that does not fit even alone.
+    An item that does not fit even alone has the result None.
     """
     try:
         results = work(items) if items else []
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        results = None  # and the error goes, with all tensors that its frames hold
+        results = None  # drop the error here: its frames hold tensors
     if results is not None:
         yield from zip(items, results, strict=True)
     elif len(items) == 1:
@@ -97,7 +97,7 @@ def run_in_halves(
 
 @contextlib.contextmanager
 def naming_lack_of_memory(what: str) -> Generator[None]:
-    """Raise OutOfMemoryError for whatever torch, numpy or Python raise when memory runs out in ``what``."""
+    """Turn any error of torch, numpy or Python for lack of memory in ``what`` into OutOfMemoryError."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:

@@ -1,11 +1,11 @@
 """A Gemma decoder in plain torch.
 
- 1. embed the tokens, multiply by sqrt(D) (``embed``, ``scale_embeddings``);
- 2. run the layers (``layer.py``), whose heads are rotated by their positions (``angles``);
- 3. final norm, product with the embedding, soft-cap (``logits``).
+ 1. Embed the tokens and multiply by sqrt(D) (``embed``, ``scale_embeddings``).
+ 2. Run the layers (``layer.py``), with heads rotated by their positions (``angles``).
+ 3. Apply the final norm, the product with the embedding and the soft-cap (``logits``).
 
 Gemma 1, Gemma 2 and the text part of Gemma 3 differ only in options of the layers: norms after each half, norms of
-queries and keys, soft-caps, sliding windows, RoPE wavelengths. So nothing here asks for a model's name.
+queries and keys, soft-caps, sliding windows, RoPE wavelengths. So nothing here needs a model's name.
 
 What this module does NOT know: where weights come from, tokens, sampling, salience.
 
@@ -60,7 +60,7 @@ class Decoder:
         return torch.tensor(math.sqrt(self.embedding.shape[1]), dtype=self.embedding.dtype).item()
 
     def scale_embeddings(self, embeddings: Tensor) -> Tensor:
-        """Gemma's first step."""
+        """Multiply embeddings by sqrt(D), Gemma's first step."""
         return embeddings * self.embedding_scale
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ ROW_BLOCK = 256
 
 @dataclass(frozen=True, kw_only=True)
 class FeedForward:
-    """The weights, and how many numbers each position takes."""
+    """The weights of a feed-forward network, and how many numbers each position takes."""
 
     norm: Norm  # [D]
     gate: Tensor  # [D, F]
@@ -42,7 +42,7 @@ class FeedForward:
 
 @dataclass(frozen=True)
 class FeedForwardOutput:
-    """What it returns, [rows, D], and what its backward pass needs, if that was asked for."""
+    """The output [rows, D], and what the backward pass needs, if requested."""
 
     value: Tensor
     by_up: Tensor | None = None  # [rows, F] gelu(gate)
@@ -64,7 +64,7 @@ def run_feed_forward(part: FeedForward, x: Tensor) -> FeedForwardOutput:
 def trace_feed_forward(part: FeedForward, x: Tensor, dtype: torch.dtype) -> FeedForwardOutput:
     """x [rows, D] -> [rows, D], with the product's two derivatives saved in ``dtype``.
 
-    In blocks of rows, so that few temporaries are there at once.
+    It runs on blocks of rows to keep temporaries small.
     """
     by_up, by_gate = (x.new_empty(len(x), part.gate.shape[1], dtype=dtype) for _ in range(2))
     value = torch.empty_like(x)
@@ -89,7 +89,7 @@ def gelu_slope(x: Tensor) -> Tensor:
 
 
 def backward_feed_forward(part: FeedForward, x: Tensor, saved: FeedForwardOutput, by_value: Tensor) -> Tensor:
-    """Gradient by what it returned [rows, (C,) D] -> by its input x [rows, D]: same shape as the gradient."""
+    """Gradient by the output [rows, (C,) D] -> by the input x [rows, D]: same shape as the gradient."""
     assert saved.by_up is not None
     assert saved.by_gate is not None
     by_product = by_value.to(part.down.dtype) @ part.down.T

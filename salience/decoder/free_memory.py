@@ -1,4 +1,4 @@
-"""How much memory is free on a device, and giving back what was freed."""
+"""Measure the free memory of a device, and return freed memory to the system."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 def free_bytes(device: torch.device) -> int:
-    """Memory that is free now on a device; on a CPU no more than the container's limit leaves."""
+    """Memory that is free now on a device; on a CPU, at most what the container's limit leaves."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
@@ -20,12 +20,12 @@ def free_bytes(device: torch.device) -> int:
 
 
 def container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What the control group's limit leaves, if there is one; psutil knows the whole machine only.
+    """Bytes that the control group's limit leaves, if there is one; psutil only knows the whole machine.
 
-    Files that were read count as used there, but go when memory is asked for.
+    The page cache counts as used there, but is freed on demand.
     """
     try:
-        limit = int((root / "memory.max").read_text(encoding="ascii"))  # "max" where there is none
+        limit = int((root / "memory.max").read_text(encoding="ascii"))  # "max" if there is no limit
         used = int((root / "memory.current").read_text(encoding="ascii"))
         counts = dict(line.split() for line in (root / "memory.stat").read_text(encoding="ascii").splitlines())
         return [max(0, limit - used + int(counts["inactive_file"]))]
@@ -34,8 +34,8 @@ def container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
 
 
 def return_freed_memory() -> None:
-    """Give memory that nothing holds any more back to the system; glibc would keep it for this process."""
-    gc.collect()  # what holds itself in a circle, too
+    """Return unused memory to the system; glibc would keep it for this process."""
+    gc.collect()  # frees reference cycles
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
     if trim is not None:
         trim(0)

@@ -1,7 +1,7 @@
-"""Completions for a batch of prompts, with a static key-value cache.
+"""Generate completions for a batch of prompts, with a static key-value cache.
 
-Prompts of different lengths are padded on the right and prefilled in one pass; from then on each step adds one token to
-every row (``cache.py``). Rows that have stopped leave the batch.
+Prompts of different lengths are padded on the right and prefilled in one pass. Then each step adds one token to every
+row (``cache.py``). Rows that have stopped leave the batch.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from promptlight.salience.decoder.layer import run_layer
 from promptlight.salience.types import StopReason
 
 ChooseToken = Callable[[Tensor, list[int]], Tensor]
-"""logits [B, V] and the rows' numbers in the whole batch -> the next token of each row [B]; asked once a step."""
+"""logits [B, V] and the rows' numbers in the whole batch -> the next token of each row [B]; called once a step."""
 
 
 @dataclass(frozen=True)
 class Generated:
-    """What was written after one prompt; a token that stopped it is included."""
+    """The completion of one prompt, including the token that stopped it."""
 
     ids: tuple[int, ...]
     stop_reason: StopReason
@@ -90,12 +90,12 @@ def prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence
         done = run_layer(layer, x, angles[layer.rope])
         cache.fill(done.heads, n_slots)
         x = done.output
-        del done  # its heads, before the next layer's are there
+        del done  # free its heads before the next layer makes its own
     return cache, decoder.logits(x[torch.arange(len(prompts), device=device), lengths - 1])
 
 
 def decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
-    """Append one token to each row: ids [B] -> logits of what comes next [B, V]."""
+    """Append one token to each row: ids [B] -> logits of the next one [B, V]."""
     positions = cache.lengths
     slots = torch.arange(int(positions.max()) + 1, device=ids.device)
     angles = {rope: (cos[:, None, None], sin[:, None, None]) for rope, (cos, sin) in decoder.angles(positions).items()}

@@ -1,9 +1,9 @@
 """The heads of attention: from a layer's input to queries, keys and values, forward and backward.
 
- 1. normalise the input;
- 2. multiply by one matrix that holds the queries', keys' and values' weights side by side;
- 3. cut into heads (``split_heads``);
- 4. normalise queries and keys where the family does so (Gemma 3), rotate them by their position, scale the queries.
+ 1. Normalise the input.
+ 2. Multiply it by one matrix, with the weights of queries, keys and values side by side.
+ 3. Split the product into heads (``split_heads``).
+ 4. Normalise queries and keys if the family does so (Gemma 3), rotate them by their position, scale the queries.
 
 Shapes: T positions (L of one sequence), D width, N query heads, K key/value heads, H head width, C targets.
 """
@@ -36,12 +36,12 @@ class HeadProjection:
 
     @property
     def run_size(self) -> int:
-        """Forward: the product, its rotated parts, and what rotating them takes meanwhile."""
+        """Forward: the product, its rotated parts, and temporaries of the rotation."""
         return 4 * self.query_key_value.shape[1]
 
     @property
     def saved_size(self) -> int:
-        """Saved for the backward pass, at most: with what queries and keys were before their norms."""
+        """Saved for the backward pass, at most: including queries and keys before their norms."""
         return 2 * self.query_key_value.shape[1]
 
     @property
@@ -52,9 +52,9 @@ class HeadProjection:
 
 @dataclass(frozen=True)
 class Heads:
-    """Queries, keys and values, and what the first two were before norm and rotation."""
+    """Queries, keys and values, and queries and keys before norm and rotation."""
 
-    raw_query: Tensor | None  # [..., N, T, H]; None where the family has no norm there
+    raw_query: Tensor | None  # [..., N, T, H]; None if the family has no norm there
     raw_key: Tensor | None  # [..., K, T, H]
     query: Tensor  # [..., N, T, H] normalised, rotated, scaled
     key: Tensor  # [..., K, T, H] normalised, rotated
@@ -72,7 +72,7 @@ def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Head
     raw_query, raw_key, value = split_heads(projection, fused)
     query = rotate(optional_norm(raw_query, projection.query_norm), angles) * projection.query_scale
     key = rotate(optional_norm(raw_key, projection.key_norm), angles)
-    if projection.query_norm is None:  # then nothing needs them again
+    if projection.query_norm is None:  # then the backward pass doesn't need them
         return Heads(None, None, query, key, value)
     return Heads(raw_query, raw_key, query, key, value)
 

@@ -1,14 +1,14 @@
 """One decoder layer, forward and backward.
 
 Forward, from x [..., T, D] (``run_layer``):
- 1. heads: normalise x, project it, rotate queries and keys (``project_heads``);
- 2. attention: each query mixes the values that it sees (``attend``, which the caller may choose);
- 3. project the mix to the width D, normalise it where the family does so, add it to x: the middle;
- 4. feed-forward: normalise the middle, gate it (``run_feed_forward``);
- 5. normalise that where the family does so, add it to the middle: the output.
+ 1. Heads: normalise x, project it, rotate queries and keys (``project_heads``).
+ 2. Attention: each query mixes the values of its visible keys (``attend``, which the caller may choose).
+ 3. Project the mix to the width D, normalise it if the family does so, and add it to x: the middle.
+ 4. Feed-forward: normalise the middle and gate it (``run_feed_forward``).
+ 5. Normalise that if the family does so, and add it to the middle: the output.
 
-Backward goes through the same steps from 5 to 1: ``backward_after_attention`` has 5 to 3, ``backward_layer`` all.
-Generation, ablation and the gradient pass differ only in what ``attend`` does, and in the rows that go on after it.
+Backward goes through the same steps from 5 to 1: ``backward_after_attention`` does 5 to 3, ``backward_layer`` all.
+Generation, ablation and the gradient pass differ only in ``attend``, and in the rows that continue after it.
 
 Shapes: T positions (L of one sequence), D width, C targets.
 """
@@ -37,7 +37,7 @@ from promptlight.salience.decoder.tensors import count_bytes, in_dtype
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """The weights and options of a layer. Its parts have their pre-norms themselves."""
+    """The weights and options of a layer. Pre-norms belong to its parts."""
 
     attention: Attention
     post_attention_norm: Norm | None  # [D]
@@ -46,12 +46,12 @@ class Layer:
 
     @property
     def rope(self) -> Rope:
-        """How positions rotate its heads."""
+        """The rotary embedding of its heads."""
         return self.attention.heads.rope
 
     @property
     def window(self) -> int | None:
-        """How many positions a query sees, itself included; None: all before it."""
+        """How many positions a query sees, including itself; None: all before it."""
         return self.attention.window
 
 
@@ -73,7 +73,7 @@ class AfterAttention:
 
 @dataclass(frozen=True)
 class Activations:
-    """All that a layer computed; its backward pass needs them."""
+    """All activations of a layer that its backward pass needs."""
 
     x: Tensor  # [..., T, D] the layer's input
     heads: Heads
@@ -81,11 +81,11 @@ class Activations:
 
     @property
     def output(self) -> Tensor:
-        """[..., T, D], or fewer rows where the caller picked some."""
+        """[..., T, D], or fewer rows if the caller picked some."""
         return self.after.output
 
     def save(self, x: Tensor) -> Activations:
-        """The same in the dtype of ``x``, which is the layer's input in it."""
+        """Convert to the dtype of ``x``, which is the layer's input in that dtype."""
         return in_dtype(Activations(x, self.heads, self.after), x.dtype)
 
     def first(self, length: int) -> Activations:
@@ -107,7 +107,7 @@ def run_layer(
 ) -> Activations:
     """Steps 1 to 5 over x [..., T, D].
 
-    Where ``attend`` returns some rows alone, ``pick`` takes the same rows of x. ``save`` is the dtype in which the
+    If ``attend`` returns only some rows, ``pick`` takes the same rows of x. ``save`` is the dtype in which the
     feed-forward network saves what its backward pass needs (None: it saves nothing).
     """
     heads = project_heads(layer.attention.heads, x, angles)
@@ -144,7 +144,7 @@ def backward_after_attention(layer: Layer, saved: AfterAttention, gradient: Tens
     return by_middle, by_projected.to(layer.attention.output.dtype) @ layer.attention.output.T
 
 
-# ---- bytes; b and w are those of a number in the weights' dtype and in the wide one ----------------------------------
+# ---- bytes; b and w are the bytes of a number in the weights' dtype and in the wide one ------------------------------
 
 
 def count_run_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
@@ -172,15 +172,15 @@ def count_trace_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
 
 
 def count_saved_bytes(layer: Layer, length: int, narrow: int) -> int:
-    """What stays of that until the backward pass: 4 D of residual stream, heads, derivatives for each position."""
+    """The part that is kept for the backward pass: 4 D of residual stream, heads, derivatives for each position."""
     width = layer.attention.output.shape[1]
     per_position = 4 * width + layer.attention.heads.saved_size + layer.feed_forward.saved_size
     return length * per_position * narrow
 
 
 def count_backward_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
-    """The backward pass of one target: 8 D w of residual stream for each position, which are the gradient, its branches
-    and norms' temporaries; the feed-forward network; heads; four blocks of scores."""
+    """The backward pass of one target: 8 D w of residual stream for each position (the gradient, its branches and
+    temporaries of norms); the feed-forward network; heads; four blocks of scores."""
     attention, width = layer.attention, layer.attention.output.shape[1]
     residual = 8 * width * wide
     per_position = residual + layer.feed_forward.backward_size * narrow + attention.heads.backward_size * wide

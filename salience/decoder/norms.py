@@ -26,7 +26,7 @@ def rms_norm(x: Tensor, norm: Norm) -> Tensor:
 
 
 def optional_norm(x: Tensor, norm: Norm | None) -> Tensor:
-    """``rms_norm`` where the family has that norm, else x."""
+    """``rms_norm`` if the family has that norm, else x."""
     return x if norm is None else rms_norm(x, norm)
 
 
@@ -44,10 +44,10 @@ def backward_norm(x: Tensor, norm: Norm, gradient: Tensor) -> Tensor:
 
 
 def backward_optional_norm(x: Tensor, norm: Norm | None, gradient: Tensor) -> Tensor:
-    """``backward_norm`` where the family has that norm, else the gradient itself."""
+    """``backward_norm`` if the family has that norm, else the gradient itself."""
     return gradient if norm is None else backward_norm(x, norm, gradient)
 
 
 def broadcast_rows(x: Tensor, gradient: Tensor) -> Tensor:
-    """Give what a position saved a target axis if the gradient has one: [L, ...] -> [L, 1, ...]."""
+    """Add a target axis to saved values if the gradient has one: [L, ...] -> [L, 1, ...]."""
     return x if x.ndim == gradient.ndim else x.unsqueeze(1)

@@ -1,20 +1,21 @@
-"""What is explained: each objective's value and its gradient by the logits.
+"""The objectives to explain: each one's value and its gradient by the logits.
 
 All functions take logits [C, V] (float32 or better, soft-cap already applied) and target ids [C]. Values are [C],
-gradients [C, V], both of the quantity that the objective is named after: positive salience raises it. With p the
+gradients [C, V], both of the quantity that gives the objective its name: positive salience raises it. With p the
 softmax of the logits z, and y the target:
 
     logprob   log p(y)
     logit     z(y)
     margin    z(y) - max of all other z
     prob      p(y)
-    entropy   -sum p log p        does not ask for y: how unsure the model was, in nats
-    kl        sum p (log p - log q)   nor does this: q is the prediction without the prompt, a constant
-    loss      -log p(y)           because others, LIT among them, show signed scores of it
+    entropy   -sum p log p        independent of y: how unsure the model was, in nats
+    kl        sum p (log p - log q)   independent of y too: q is the prediction without the prompt, a constant
+    loss      -log p(y)           because other tools, such as LIT, show signed scores of it
 
-The log-probability's gradient is onehot(y) - softmax(z). Written like that it loses its digits where the target is
-certain: 1 - p(y) is then a difference of nearly equal numbers. Through the odds it does not (``logprob_gradient``), and
-where the gradients of entropy and divergence would, at the likeliest token, they are minus the sum of all others.
+The log-probability's gradient is onehot(y) - softmax(z). In this form it loses precision if the target is certain,
+because 1 - p(y) is then a difference of nearly equal numbers. Computed from the odds it does not
+(``logprob_gradient``). The gradients of entropy and divergence have the same problem at the likeliest token, so there
+they are computed as minus the sum of all others.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def contrast_gradient(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
 
 
 def log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
-    """Natural log of the target's probability, [C]: with odds o of all others against it, -log(1 + o)."""
+    """Natural log of the target's probability, [C]: -log(1 + o), with o the odds of all other tokens against it."""
     _, odds, shift = _odds(logits, ids)
     return -torch.where(shift > 0, shift + torch.log(torch.exp(-shift) + odds), torch.log1p(odds))
 
@@ -106,7 +107,7 @@ def _pick(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def _all_log_probabilities(logits: Tensor) -> Tensor:
-    """Of every token, [C, V], measured from the likeliest one, whose own digits so are kept."""
+    """Log-probabilities of every token, [C, V], relative to the likeliest one, which keeps that one's precision."""
     top = logits.argmax(dim=1)
     return logits - _pick(logits, top)[:, None] + log_probabilities(logits, top)[:, None]
 

@@ -1,10 +1,10 @@
-"""Keeping digits where the model is certain.
+"""Keep precision when the model is certain.
 
-A certain token's gradient is made of what is left of 1 - p, and float32 rounds that in the forward pass already. In
-float32 on a CPU the forward pass therefore runs in float64, one layer's weights converted at a time, and so do the
-logits that matter: the target's and its strongest rivals'. Everything saved for the backward pass is float32 again.
-That takes the error from some 2e-5 to below 1e-6 for a few percent of the time (``docs/engine.md`` has the figures).
-GPUs keep their own dtype: many have no fast float64.
+A certain token's gradient depends on 1 - p, and float32 already rounds that in the forward pass. So for float32 on a
+CPU the forward pass runs in float64, one layer's weights converted at a time, and so do the logits that matter: the
+target's and its strongest rivals'. Everything saved for the backward pass is float32 again. That reduces the error from
+about 2e-5 to below 1e-6 for a few percent of the time (``docs/engine.md`` has the figures). GPUs keep their dtype: many
+have no fast float64.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ N_RIVALS = 64
 
 
 def forward_dtype(decoder: Decoder) -> torch.dtype:
-    """What the forward pass of an explanation computes in."""
+    """The dtype for the forward pass of an explanation."""
     dtype = decoder.embedding.dtype
     return torch.float64 if dtype is torch.float32 and decoder.embedding.device.type == "cpu" else dtype
 
@@ -29,8 +29,8 @@ def forward_dtype(decoder: Decoder) -> torch.dtype:
 def exact_logits(decoder: Decoder, output: Tensor, ids: Tensor) -> Tensor:
     """Capped logits [C, V] of the last layer's output rows [C, D] with targets ``ids`` [C], float32 or better.
 
-    Where ``output`` is wider than the weights, each target and the ``N_RIVALS`` strongest tokens are computed again at
-    its width.
+    If ``output`` is wider than the weights, each target and the ``N_RIVALS`` strongest tokens are recomputed at its
+    width.
     """
     embedding = decoder.embedding
     normed = rms_norm(output, decoder.final_norm)

@@ -1,13 +1,13 @@
-"""How the next token is chosen: the likeliest one, or one drawn at random, the same again for the same seed.
+"""Choose the next token: the likeliest one, or one drawn at random, reproducibly for a seed.
 
-Drawing takes the tokens in the order of their probability, the likeliest first:
+Drawing sorts the tokens by probability, the likeliest first:
 
     temperature   divides the logits: below 1 sharpens, above 1 flattens, 0 means greedy
     top_k         keeps the k likeliest tokens
     top_p         keeps the fewest tokens whose probabilities reach p together (nucleus sampling, arXiv:1904.09751)
 
-Each row has a stream of random numbers of its own, made from the seed and the row's name: what is drawn for a prompt
-depends neither on the batch that it is in nor on its neighbours.
+Each row has its own stream of random numbers, made from the seed and the row's name. So the draws for a prompt do not
+depend on its batch.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from promptlight.salience.options.sampling import Sampling
 
 
 def choose_tokens(sampling: Sampling, names: Sequence[str]) -> ChooseToken:
-    """What ``generate`` asks for each next token; ``names`` are the rows' own, prompt ids for instance."""
+    """Make the function that ``generate`` calls for each next token; ``names`` are the rows', such as prompt ids."""
     if sampling.temperature == 0:
         return choose_greedily
     streams = [random.Random(f"{sampling.seed} {name}") for name in names]
@@ -35,12 +35,12 @@ def choose_tokens(sampling: Sampling, names: Sequence[str]) -> ChooseToken:
 
 
 def draw(logits: Tensor, numbers: Tensor, sampling: Sampling) -> Tensor:
-    """Logits [B, V] and a number in [0, 1) for each row [B] -> the tokens [B] at that height of what is kept."""
+    """Logits [B, V] and a number in [0, 1) for each row [B] -> the tokens [B] at that quantile of the kept tokens."""
     if sampling.top_k is not None:
         scaled, order = torch.topk(logits.float(), min(sampling.top_k, logits.shape[-1]))
     else:
         scaled, order = torch.sort(logits.float(), dim=-1, descending=True, stable=True)
-    wide = torch.float32 if logits.device.type == "mps" else torch.float64  # all that Apple's GPUs have
+    wide = torch.float32 if logits.device.type == "mps" else torch.float64  # Apple's GPUs have no float64
     heights = torch.softmax(scaled.to(wide) / sampling.temperature, dim=-1).cumsum(dim=-1)
     if sampling.top_p is not None:
         last = (heights < sampling.top_p).sum(dim=-1, keepdim=True).clamp(max=heights.shape[-1] - 1)
@@ -54,5 +54,5 @@ def draw(logits: Tensor, numbers: Tensor, sampling: Sampling) -> Tensor:
 
 
 def count_drawing_bytes(vocabulary_size: int, wide: int) -> int:
-    """What a row's logits and drawing from them take: they are sorted, and their heights are in float64."""
+    """Bytes for a row's logits and a draw from them: logits are sorted, and cumulative probabilities are float64."""
     return 10 * vocabulary_size * wide

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def soft_cap(x: Tensor, cap: float | None) -> Tensor:
-    """cap * tanh(x / cap); x itself where there is no cap."""
+    """cap * tanh(x / cap); x itself if there is no cap."""
     return x if cap is None else torch.tanh(x / cap) * cap
 
 

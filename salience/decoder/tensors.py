@@ -1,4 +1,4 @@
-"""All tensors of a dataclass at once, and dtypes that are wide enough to reduce in.
+"""Convert all tensors of a dataclass at once, and choose dtypes that are wide enough for reductions.
 
 Weights and activations are dataclasses that hold tensors, other such dataclasses, or tuples of them.
 """
@@ -21,17 +21,17 @@ def at_least_float32(dtype: torch.dtype) -> torch.dtype:
 
 
 def convert_tensors(owner: Owner, change: Callable[[Tensor], Tensor]) -> Owner:
-    """The same owner with every tensor in it changed: detached from autograd, say, or on another device."""
+    """Copy the owner with every tensor changed, say detached from autograd or moved to another device."""
     return cast("Owner", _convert(owner, change))
 
 
 def in_dtype(owner: Owner, dtype: torch.dtype) -> Owner:
-    """The same owner in another dtype; tensors that have that dtype already are not copied."""
+    """Convert the owner to another dtype; tensors that already have it are not copied."""
     return convert_tensors(owner, lambda tensor: tensor.to(dtype))
 
 
 def count_bytes(owner: object) -> int:
-    """Bytes of all tensors in it."""
+    """Count the bytes of all tensors in the owner."""
     return sum(tensor.nbytes for tensor in _find_tensors(owner))
 
 

@@ -1,19 +1,19 @@
 """The gradient of many targets through a Gemma decoder at once, written out by hand.
 
 The method, for one sequence of L positions and a chunk of C targets:
- 1. forward once, keeping each layer's input, and its activations where memory allows (``trace_layers``);
- 2. the logits: ``backward_logits`` in ``decoder.py``;
- 3. the top layer: each target's gradient starts at one row, so only that row goes back through its feed-forward half
-    and its attention query, and only keys and values spread it over the prefix (``backward_top_layer``);
- 4. every lower layer, top to bottom: push [L, C, D] through it (``backward_lower_layers``, ``backward_layer``). Where
-    memory is short, a layer's activations are computed again from its input instead of being kept.
-No gradient of a weight is ever formed, and the work is the matrix products that the chain rule cannot avoid.
+ 1. Run forward once, keeping each layer's input, and its activations if memory allows (``trace_layers``).
+ 2. Go back through the logits: ``backward_logits`` in ``decoder.py``.
+ 3. In the top layer, each target's gradient starts at one row. Only that row goes back through the feed-forward half
+    and the attention query, and only keys and values spread it over the prefix (``backward_top_layer``).
+ 4. In every lower layer, top to bottom, push [L, C, D] through it (``backward_lower_layers``, ``backward_layer``). If
+    memory is short, a layer's activations are recomputed from its input instead of being kept.
+No gradient of a weight is ever computed; the work is the matrix products that the chain rule cannot avoid.
 
-Why by hand: torch's autograd takes one target at a time, or repeats its bookkeeping for each; here C targets share
-every recomputed activation and each product runs over L x C rows. ``tests/oracles`` has the plain version of it.
+Why by hand: torch's autograd takes one target at a time, or repeats its bookkeeping for each. Here C targets share
+every recomputed activation, and each product runs over L x C rows. ``tests/oracles`` has a plain version.
 
-Gradients are carried as [L, C, D] (position first: what a position saved then broadcasts over targets) in float32 or
-better; the operands of matrix products have the weights' dtype.
+Gradients have the shape [L, C, D] (position first, so that a position's saved values broadcast over targets), in
+float32 or better; the operands of matrix products have the weights' dtype.
 
 Shapes: L positions of the sequence, L' of them that a chunk's targets see, C targets, D width.
 """
@@ -45,10 +45,10 @@ from promptlight.salience.decoder.tensors import in_dtype
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """What the backward pass needs of the forward one, for one sequence of L positions.
+    """What the backward pass needs from the forward pass, for one sequence of L positions.
 
-    ``inputs`` are the layers' inputs [L, D]. ``kept`` are the activations of all layers but the last, if memory allows
-    to keep them; otherwise each is computed again when it is needed.
+    ``inputs`` are the layers' inputs [L, D]. ``kept`` are the activations of all layers but the last if memory allows;
+    otherwise each layer's are recomputed when needed.
     """
 
     inputs: tuple[Tensor, ...]
@@ -62,8 +62,8 @@ class Trace:
 def trace_layers(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool) -> Trace:
     """Run the layers over one sequence: unscaled embeddings [L, D].
 
-    Of the last layer, everything after attention is computed at ``rows`` alone. Computes in ``forward_dtype`` and saves
-    in the weights' dtype; only ``output`` stays as wide as it was computed.
+    In the last layer, everything after attention is computed at ``rows`` only. Computes in ``forward_dtype`` and saves
+    in the weights' dtype; only ``output`` stays in the dtype in which it was computed.
     """
     narrow, wide = decoder.embedding.dtype, forward_dtype(decoder)
     angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device), wide)
@@ -121,11 +121,11 @@ def backward_lower_layers(decoder: Decoder, trace: Trace, gradient: Tensor) -> T
 
 
 def activation_bytes(decoder: Decoder, n_positions: int) -> int:
-    """What ``trace_layers`` keeps of all layers, if it does."""
+    """Bytes of all layers' activations if ``trace_layers`` keeps them."""
     narrow, _ = decoder.itemsizes
     return sum(count_saved_bytes(layer, n_positions, narrow) for layer in decoder.layers)
 
 
 def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
-    """What the backward pass of one target takes while it goes through this layer, and its logits."""
+    """Bytes of the backward pass of one target in this layer, plus its logits."""
     return count_backward_bytes(layer, n_positions, *decoder.itemsizes) + count_logits_bytes(decoder)

@@ -1,4 +1,4 @@
-"""Gradient methods: from token ids to the scores of every earlier token.
+"""Gradient methods: compute the scores of every earlier token from token ids.
 
 Does not know: text, loaded models, other methods.
 """

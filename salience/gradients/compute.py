@@ -8,12 +8,12 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
 For whole target spans, gradients are summed as vectors first (``span_sums.py``).
 
 The method in steps:
- 1. one forward over the sequence without its last token, and one over the foil's, if there is one (``Inquiry.ask``);
- 2. for each chunk of targets (``Pass.pull``): logits at their rows, the objective's gradient by them
-    (``objective_gradient``), back through the decoder to the embeddings (``decoder/trace.py``);
- 3. reduce [L, C, D] to scores [C, L] (``take_l2_norm``, ``take_product``), for single tokens and for spans.
-All methods share the first forward; those that look at other embeddings do the same there. ``plan_chunk`` says how many
-targets fit into memory together.
+ 1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Inquiry.ask``).
+ 2. For each chunk of targets (``Pass.pull``), compute the logits at their rows and the objective's gradient by them
+    (``objective_gradient``), and go back through the decoder to the embeddings (``decoder/trace.py``).
+ 3. Reduce [L, C, D] to scores [C, L] (``take_l2_norm``, ``take_product``), for single tokens and for spans.
+All methods share the first forward; methods that use other embeddings repeat the steps there. ``plan_chunk`` says how
+many targets fit in memory together.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ GRADIENT_METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.INTEGRATED_GRA
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """What else a text's gradients depend on.
+    """What the gradients of a text depend on besides its tokens.
 
-    ``special`` says of each token whether it is none of the text's own: baselines and noise leave it as it is (None:
-    the first one is). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
-    ``name`` is mixed into the seed of what is drawn. ``shift`` is a noise on the embeddings, relative to the standard
-    deviation of their entries: it shows how stable scores are (``faithfulness/noise.py``).
+    ``special`` marks tokens that are not the text's own: baselines and noise do not change them (None: only the first
+    one is special). ``contrast`` is with a foil; ``runner_up`` contrasts every target with the likeliest other token.
+    ``name`` is mixed into the random seed. ``shift`` is noise on the embeddings, relative to the standard deviation of
+    their entries, to test how stable scores are (``faithfulness/noise.py``).
     """
 
     objective: Objective = Objective.LOGPROB
@@ -70,7 +70,7 @@ class Setting:
 
 @dataclass(frozen=True, kw_only=True)
 class SalienceResult:
-    """Natural-log probability of each of the G targets, a map per method, and the runner-ups where they are foils."""
+    """Natural-log probability of each of the G targets, a map per method, and the runner-ups if they are foils."""
 
     log_probs: list[float]
     maps: Mapping[Method, SalienceMap]
@@ -98,11 +98,12 @@ def compute_salience(
 ) -> SalienceResult:
     """Scores of every earlier token for every target, and for every target span of each segmentation.
 
-    ``ids`` are the T tokens, the last G = T - ``n_prompt_tokens`` of them targets. Target spans are those that hold
-    targets; one that begins in the prompt, as LIT's can, is explained as a whole, but for the first token, which
-    nothing predicts. ``unit`` other than TOKEN takes one backward per target span of that granularity instead of one
-    per token, and gives those spans' scores alone. ``chunk`` overrides the planned number of backwards that go
-    together, ``keep`` whether activations are kept for them. Raises OutOfMemoryError where a single one does not fit.
+    ``ids`` are the T tokens; the last G = T - ``n_prompt_tokens`` of them are targets. Target spans are those that
+    contain targets. A span that begins in the prompt, as LIT's can, is explained as a whole, except the text's first
+    token, which nothing predicts. A ``unit`` other than TOKEN runs one backward per target span of that granularity
+    instead of one per token, and gives only the scores of those spans. ``chunk`` overrides the planned number of
+    backwards per pass, ``keep`` whether activations are kept for them. Raises OutOfMemoryError if a single backward
+    does not fit.
     """
     setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
@@ -137,7 +138,7 @@ def compute_salience(
 def _plan_units(
     segmentations: Mapping[Granularity, Segmentation], n_prompt_tokens: int, n_tokens: int, unit: Granularity
 ) -> tuple[int, Ranges, dict[Granularity, Ranges]]:
-    """The first token to explain, the backwards as ranges of tokens behind it, the target spans as ranges of those."""
+    """The first token to explain, the units as ranges of tokens from there, the target spans as ranges of units."""
     spans = {
         name: [cut.ranges()[number] for number in cut.spans_from(n_prompt_tokens)]
         for name, cut in segmentations.items()
@@ -152,7 +153,7 @@ def _plan_units(
 
 
 def _plan_steps(decoder: Decoder, ids: Tensor, first: int, special: Sequence[bool], setting: Setting) -> Steps:
-    """What is asked of each target, from the first one on."""
+    """The objective of each target, from the first one on."""
     contrast = setting.contrast
     return Steps(
         ids=ids[first:],
@@ -164,7 +165,7 @@ def _plan_steps(decoder: Decoder, ids: Tensor, first: int, special: Sequence[boo
 
 @dataclass(frozen=True, kw_only=True)
 class _Work:
-    """The first forward's answer, and what the methods make of it and of others.
+    """The first forward's answer, and the maps that methods compute from it and from further forwards.
 
     ``wanted`` are target spans as ranges of units, ``values`` each target's objective.
     """
@@ -176,7 +177,7 @@ class _Work:
     values: np.ndarray
 
     def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
-        """A map for each method, in the order asked for."""
+        """A map for each method, in the requested order."""
         x = self.plain.inquiry.embeddings
         x = x.to(at_least_float32(x.dtype))
         reductions = {Method.GRAD_L2: take_l2_norm, Method.GRAD_DOT_INPUT: take_product(x)}

@@ -1,9 +1,9 @@
-"""One forward over a sequence, and the gradients of what is asked of its predictions.
+"""One forward over a sequence, and the gradients of objectives of its predictions.
 
-A *unit* is what gets a backward of its own: a target token, or a whole target span (a range of target tokens, whose
-objectives are summed). Ranges of units and targets count from the first target that is asked about.
+A *unit* is what one backward explains: a target token, or a whole target span (a range of target tokens with summed
+objectives). Ranges of units and targets count from the first explained target.
 
-Shapes: L positions, R targets that are asked about, C targets or units of one chunk, V vocabulary, D width.
+Shapes: L positions, R explained targets, C targets or units of one chunk, V vocabulary, D width.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ Ranges = list[tuple[int, int]]
 
 @dataclass(frozen=True, kw_only=True)
 class Steps:
-    """What is asked of the predictions of R tokens.
+    """The objectives for the predictions of R tokens.
 
-    ``counted`` are the targets that count; the others' objective is zero. With ``rivals`` each target is contrasted
-    with that token instead of taken by itself.
+    ``counted`` are the targets that count; the objective of others is zero. With ``rivals``, each target is contrasted
+    with its rival token.
     """
 
     ids: Tensor  # [R] the targets
@@ -55,7 +55,7 @@ class Steps:
         return torch.where(self._are_counted(targets), values, 0)
 
     def gradient(self, decoder: Decoder, targets: slice, logits: Tensor) -> Tensor:
-        """Its gradient by the logits, [C, V]."""
+        """The objective's gradient by the logits, [C, V]."""
         ids = self.ids[targets]
         if self.rivals is not None:
             gradient = contrast_gradient(logits, ids, self.rivals[targets])
@@ -73,14 +73,14 @@ class Steps:
 
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """A sequence that the layers have seen, and what is asked of it."""
+    """A sequence after its forward pass, and the objectives of its predictions."""
 
     decoder: Decoder
     trace: Trace
     steps: Steps
 
     def logits(self, targets: slice) -> Tensor:
-        """Of the predictions of these targets, [C, V]."""
+        """The logits that predict these targets, [C, V]."""
         return exact_logits(self.decoder, self.trace.output[targets], self.steps.ids[targets])
 
     def read(self, units: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
@@ -90,25 +90,25 @@ class Pass:
         return log_probs, self._sum_units(units, self.steps.values(self.decoder, targets, logits)[None])[0]
 
     def runner_ups(self, units: Sequence[tuple[int, int]]) -> Tensor:
-        """The likeliest token but the target, for each of the units' targets."""
+        """The likeliest token other than the target, for each of the units' targets."""
         targets, logits = self._logits_of(units)
         return best_other(logits, self.steps.ids[targets])
 
     def pull(self, units: Sequence[tuple[int, int]]) -> Tensor:
         """The gradient of each unit's summed objective by the embeddings, [L', units, D].
 
-        L' is the number of positions that the last of these targets sees.
+        L' is the number of positions before the last of these targets.
         """
         targets = slice(units[0][0], units[-1][1])
         first, last = self.steps.counted
-        if targets.stop <= first or targets.start >= last:  # nothing is asked of them
+        if targets.stop <= first or targets.start >= last:  # none of them counts
             table, seen = self.decoder.embedding, int(self.trace.rows[targets.stop - 1]) + 1
             return table.new_zeros(seen, len(units), table.shape[1], dtype=at_least_float32(table.dtype))
         logits = self.logits(targets)
         by_logits = self.steps.gradient(self.decoder, targets, logits)
         by_output = backward_logits(self.decoder, self.trace.output[targets], logits, by_logits)
         gradient = backward_top_layer(self.decoder, self.trace, targets, by_output)
-        if len(units) < targets.stop - targets.start:  # from the top layer's input on, they travel as one sum
+        if len(units) < targets.stop - targets.start:  # below the top layer, each unit's gradients are one sum
             gradient = self._sum_units(units, gradient)
         return backward_lower_layers(self.decoder, self.trace, gradient)
 

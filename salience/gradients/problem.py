@@ -1,8 +1,8 @@
-"""What is explained: a sequence, its targets, and the objective of each, perhaps against a foil.
+"""The problem to explain: a sequence, its targets, and the objective of each, perhaps contrasted with a foil.
 
-``Inquiry.ask`` runs the model at some embeddings, the text's own or others, and ``Answer`` has what came of it: chunk
-by chunk, log-probabilities, objectives and gradients. With a foil a second sequence is run: its gradients by what both
-sequences share are subtracted, vector by vector, and its own tokens are no sources.
+``Inquiry.ask`` runs the model at some embeddings, the text's own or others. ``Answer`` then gives log-probabilities,
+objectives and gradients, chunk by chunk. With a foil, a second sequence is run. Its gradients by the shared tokens are
+subtracted, vector by vector, and its own tokens are no sources.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Result = TypeVar("Result")
 class Inquiry:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
 
-    ``shift`` [L, D] moves the embeddings: what is then explained is a text near this one. ``chunk`` and ``keep``
-    override what ``decoder/chunks.py`` plans.
+    ``shift`` [L, D] moves the embeddings, to explain a point near this text. ``chunk`` and ``keep`` override the plan
+    of ``decoder/chunks.py``.
     """
 
     decoder: Decoder
@@ -45,12 +45,12 @@ class Inquiry:
 
     @property
     def embeddings(self) -> Tensor:
-        """Of all tokens that are read, [L, D] with L = T - 1: nothing depends on the last one."""
+        """Embeddings of all tokens except the last, on which nothing depends, [L, D] with L = T - 1."""
         embeddings = self.decoder.embed(self.ids[:-1])
-        return embeddings if self.shift is None else embeddings + self.shift  # as precise as the shift is
+        return embeddings if self.shift is None else embeddings + self.shift  # in the dtype of the shift
 
     def ask(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
-        """Run the model at these embeddings [L, D]; ``pulls`` keeps what gradients need, where memory allows."""
+        """Run the model at these embeddings [L, D]; ``pulls`` keeps activations for gradients if memory allows."""
         target = self._run(embeddings, self.first, self.steps, pulls)
         foil = None
         if self.contrast is not None and self.contrast.shared < len(self.contrast.ids):
@@ -69,7 +69,7 @@ class Inquiry:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What the model did at some embeddings, ready to be read and pulled back."""
+    """The result of a forward at some embeddings, with which gradients can be computed."""
 
     inquiry: Inquiry
     target: Pass
@@ -89,7 +89,7 @@ class Answer:
         return self._in_chunks(self._pull_chunk, self.inquiry.units)
 
     def with_runner_ups(self) -> Answer:
-        """The same, with each target contrasted with the likeliest other token that the model saw there."""
+        """The same, with each target contrasted with the likeliest other token at its position."""
         rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
         steps = dataclasses.replace(self.inquiry.steps, rivals=rivals)
         inquiry = dataclasses.replace(self.inquiry, steps=steps)
@@ -120,7 +120,7 @@ class Answer:
         return gradient
 
     def _against(self, units: Ranges) -> tuple[list[int], Ranges]:
-        """Which of the units a foil's tokens stand against, and those tokens, counted from the first of them."""
+        """The units that are contrasted with a foil's tokens, and those tokens, counted from the first of them."""
         contrast, first = self.inquiry.contrast, self.inquiry.first
         if contrast is None:
             return [], []
@@ -130,7 +130,7 @@ class Answer:
 
 
 def read_without_prompt(decoder: Decoder, ids: Tensor, special: Sequence[bool], first: int) -> Tensor:
-    """What the last layer makes of the targets when of all before them only the special tokens are there, [R, D]."""
+    """The last layer's output for the targets if only the special tokens precede them, [R, D]."""
     n_kept = sum(special[:first])
     if not n_kept:
         raise UsageError("expected a prompt with <bos> or the like to compare with no prompt, found no special token")

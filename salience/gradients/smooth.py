@@ -1,15 +1,15 @@
 """SmoothGrad (Smilkov et al. 2017, arXiv:1706.03825), of norms: the mean of ``grad_l2`` over noisy embeddings.
 
- 1. draw n times normal noise for every token but the special ones; its standard deviation is ``noise`` times that of
-    all entries of the text's embeddings;
- 2. at each noisy text, one forward and the targets' backwards, and each score's L2 norm, for whole target spans the
-    norm of their summed gradients;
- 3. a score is the mean of the n norms, its standard error their standard deviation over sqrt(n).
+ 1. Draw normal noise n times for every token except special ones, with a standard deviation of ``noise`` times that of
+    all entries of the text's embeddings.
+ 2. For each noisy text, run one forward and the targets' backwards, and take each score's L2 norm; for whole target
+    spans, the norm of their summed gradients.
+ 3. A score is the mean of the n norms; its standard error is their standard deviation over sqrt(n).
 
 The paper averages maps; our map is ``grad_l2``, so norms are averaged, not vectors. The norm of a mean vector of n
-draws is too large by what noise is left in it (about the gradients' variance over 2 n norms): it would shrink with
-every draw, most for the sources that matter least. A mean of norms has the same expectation for any n, and an error
-that can be said. It does not let directions that change from draw to draw cancel.
+draws is too large because of the remaining noise (by about the gradients' variance over 2 n norms): it would shrink
+with every draw, most for the sources that matter least. A mean of norms has the same expectation for any n, and a known
+standard error. Directions that change from draw to draw do not cancel in it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from promptlight.salience.gradients.span_sums import Scores
 
 
 def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> Callable[[], Tensor]:
-    """Draws normal noise for embeddings x [L, D], none for special tokens, anew each time it is called.
+    """Make a function that draws new normal noise for embeddings x [L, D] each time, with none for special tokens.
 
     Its standard deviation is ``noise`` times that of all entries of x.
     """
@@ -50,7 +50,7 @@ def smooth_gradients(
     """
     draw = start_noise(x, special, noise, seed)
     mean: Scores = {}
-    squares: Scores = {}  # of deviations from the mean, summed as they come (Welford 1962)
+    squares: Scores = {}  # running sums of squared deviations from the mean (Welford 1962)
     for number in range(1, n_samples + 1):
         for name, scores in score_at(x + draw()).items():
             before = scores - mean.get(name, 0)

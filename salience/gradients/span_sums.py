@@ -1,7 +1,7 @@
-"""From gradients to scores: the gradients of target spans are summed as vectors, then each is made a number a source.
+"""From gradients to scores: sum the gradients of target spans as vectors, then reduce each sum to a score per source.
 
-The gradient of a sum is the sum of gradients. So while the units' gradients pass by, chunk by chunk, their vectors are
-added up over each target span, which gives the exact score of the whole span: for a norm, the norm of a sum.
+The gradient of a sum is the sum of gradients. So as the units' gradients arrive, chunk by chunk, their vectors are
+added up over each target span, which gives the exact score of the whole span: for a norm, the norm of the sum.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def reduce_spans(
     n_tokens: int,
     reductions: Sequence[Reduction],
 ) -> list[Scores]:
-    """Scores by each of the reductions, for target spans that are ranges of units.
+    """Scores by each reduction for target spans, which are ranges of units.
 
     ``chunks`` are the units' gradients in order: the first one's number, and [L', C, D].
     """
@@ -46,22 +46,22 @@ def reduce_spans(
 
 
 class SpanSums:
-    """Adds gradients up over target spans as chunks of units pass, and reduces each span when it is complete."""
+    """Adds up gradients over target spans as chunks of units arrive, and reduces each span when it is complete."""
 
     def __init__(self, spans: Ranges, n_tokens: int, reductions: Sequence[Reduction]) -> None:
         self.spans = spans
         self.scores = [np.zeros((len(spans), n_tokens)) for _ in reductions]
         self._reductions = reductions
-        self._number = 0  # the span that waits for its next unit
+        self._number = 0  # the current span
         self._sum: Tensor | None = None
 
     def add(self, start: int, gradient: Tensor) -> None:
-        """Take the gradients of units start, start + 1, ... : [L', C, D]; chunks come in order."""
+        """Add the gradients of units start, start + 1, ... : [L', C, D]; chunks come in order."""
         stop = start + gradient.shape[1]
         while self._number < len(self.spans) and self.spans[self._number][0] < stop:
             first, last = self.spans[self._number]
             part = gradient[:, max(first - start, 0) : last - start].sum(dim=1)
-            if self._sum is not None:  # an earlier chunk saw fewer positions
+            if self._sum is not None:  # an earlier chunk had fewer positions
                 part[: len(self._sum)] += self._sum
             if last > stop:
                 self._sum = part

@@ -1,4 +1,4 @@
-"""What a run is expected to take."""
+"""The estimated cost of a run."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from promptlight.salience.run.dry_run import Speed
 
 @dataclass(frozen=True, kw_only=True)
 class Range:
-    """From what it is if completions are as long as those that were tried, to what it is if all are as long as allowed;
-    both the same where nothing was tried, or where nothing is generated."""
+    """A figure if completions are as long as those of a trial, and if all are as long as allowed.
+
+    Both are the same if there was no trial or nothing is generated.
+    """
 
     expected: float
     most: float
@@ -25,9 +27,9 @@ class Range:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Of a whole run: bytes, tokens, seconds. ``n_sampled`` prompts were tokenised; ``seconds`` None: not tried out.
+    """Bytes, tokens and seconds of a run. ``n_sampled`` prompts were tokenised; ``seconds`` is None without a trial.
 
-    ``memory`` is that of each of the ``n_actors`` that have work, and ``seconds`` are from when these have started.
+    ``memory`` is for each of the ``n_actors`` that have work, and ``seconds`` count from when these have started.
     """
 
     n_to_do: int

@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster, or starting one on this machine, without Ray's own words on the terminal."""
+"""Connect to a Ray cluster, or start one on this machine, without Ray's messages on the terminal."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def find_nodes() -> list[Node]:
 
 @contextlib.contextmanager
 def connect(address: str | None) -> Generator[bool]:
-    """Connect to a cluster, or start one on this machine; yields whether it was started here. Raises UsageError."""
+    """Connect to a cluster, or start one on this machine; yields True if it was started. Raises UsageError."""
     if ray.is_initialized():
         yield False
         return
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # a cluster that is started here reports nothing
     address = address or os.environ.get("RAY_ADDRESS")
-    dashboard = False if address is None else None  # None: as the cluster has it
+    dashboard = False if address is None else None  # None: the cluster's setting
     try:
         _check_address(address)
         with _no_backend_log(), _keeping_sigterm():
@@ -50,9 +50,9 @@ def connect(address: str | None) -> Generator[bool]:
 
 
 def _check_address(address: str | None) -> None:
-    """Raise OSError where no Ray listens, which Ray itself takes minutes to say.
+    """Raise OSError if no Ray listens there; Ray itself takes minutes to report that.
 
-    Its port speaks gRPC and so HTTP/2, whose servers answer a client's first words with a frame of settings.
+    Its port speaks gRPC over HTTP/2, whose servers answer a client's preface with a settings frame.
     """
     if address in (None, "auto", "local"):
         return
@@ -70,7 +70,7 @@ def _check_address(address: str | None) -> None:
 
 @contextlib.contextmanager
 def _keeping_sigterm() -> Generator[None]:
-    """Keep our handler of SIGTERM: Ray installs its own when it starts, which ends the process in mid-work."""
+    """Keep our handler of SIGTERM: Ray installs its own at its start, which ends the process in the middle of work."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -83,7 +83,7 @@ def _keeping_sigterm() -> Generator[None]:
 def _no_backend_log() -> Generator[None]:
     """Keep the log of Ray's C++ part off the terminal. It reads its level when Ray starts.
 
-    It announces the level itself on file descriptor 2, past Python's ``sys.stderr``, so that leads nowhere meanwhile.
+    It announces that level on file descriptor 2, past Python's ``sys.stderr``, so that descriptor is redirected too.
     """
     if LOG_LEVEL in os.environ:  # the user wants to see it
         yield

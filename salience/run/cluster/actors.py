@@ -24,7 +24,7 @@ from promptlight.salience.run.pipeline import analyze
 
 Answer = TypeVar("Answer")
 
-MOST_DEATHS = 3  # of actors over one batch; after that its prompts are set aside, and the next run tries them again
+MOST_DEATHS = 3  # of actors on one batch; then its prompts are set aside, and the next run tries them again
 DEADLY = (
     f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer actors or smaller batches"
 )
@@ -32,7 +32,7 @@ DEADLY = (
 
 @dataclass(frozen=True, kw_only=True)
 class Loading:
-    """What ``load_model`` is called with, wherever that is."""
+    """The arguments for ``load_model`` in any process."""
 
     handle: str
     device: str
@@ -47,8 +47,8 @@ class Scout:
         self._model: Model | None = None
 
     def ask(self, question: Callable[[Model], Answer], n_threads: int) -> Answer:
-        """The answer of a function of the model."""
-        if self._model is None:  # not in __init__: Ray hides the reason of an error there
+        """Call a function with the model, and return its answer."""
+        if self._model is None:  # not in __init__: Ray hides the reasons of errors there
             self._model = _load_here(self._loading, n_threads)
         torch.set_num_threads(n_threads)
         return question(self._model)
@@ -94,24 +94,24 @@ def send_scout(loading: Loading, n_gpus: float) -> Any:
 
 
 def _load_here(loading: Loading, n_threads: int) -> Model:
-    """Load the model in a worker's process, which has to be prepared as the command prepares its own."""
+    """Load the model in a worker's process, after the same preparation as in the command's process."""
     block_tensorflow()
     torch.set_num_threads(n_threads)
     return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
 
 
 def start_ledger() -> Any:
-    """Start an actor on the driver's machine that counts how often each batch was begun.
+    """Start an actor on the driver's machine that counts how often each batch was started.
 
     Ray's own count of attempts also includes those that never reached an actor, as when a whole machine died.
     """
 
-    class Ledger:  # Ray sends the class as code, so its process need not import this module, and with it torch
+    class Ledger:  # Ray sends the class as code, so its process does not import this module and torch
         def __init__(self) -> None:
             self._begun: dict[int, int] = {}
 
         def begin(self, batch: int) -> int:
-            """How often this one was begun before."""
+            """Count a start of this batch; returns the number of earlier starts."""
             n_before = self._begun.get(batch, 0)
             self._begun[batch] = n_before + 1
             return n_before
@@ -121,6 +121,6 @@ def start_ledger() -> Any:
 
 
 def describe_share(pool: Pool) -> dict[str, Any]:
-    """Options for Ray: what each actor needs."""
+    """Options for Ray with the resources of each actor."""
     variables = VARIABLES | {"KERAS_BACKEND": "torch"}
     return {"num_cpus": pool.n_cpus, "num_gpus": pool.n_gpus, "runtime_env": {"env_vars": variables}}

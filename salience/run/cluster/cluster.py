@@ -65,13 +65,13 @@ class Cluster:
     scout: Any  # a Ray actor, gone when the work begins
 
     def ask(self, question: Callable[[Model], Answer]) -> Answer:
-        """What a function says of the model on a worker with as many CPUs as an actor has; before ``analyze``."""
+        """Call a function with the model on a worker that has an actor's CPUs; only before ``analyze``."""
         return _ask(self.scout, question, self.pool.n_cpus)
 
     def analyze(
         self, prompts: Iterable[Prompt], options: AnalysisOptions | None = None, *, batch_size: int | None = None
     ) -> Iterator[Analysis | SetAside]:
-        """``pipeline.analyze``. An error of ``prompts`` is raised when all those before it are done."""
+        """``pipeline.analyze``. An error of ``prompts`` is raised after all prompts before it are done."""
         ray.kill(self.scout)  # its CPU or GPU is for an actor
         blocks = pack_batches(prompts, choose_batch_size(self.loading.device, batch_size))
         error, n_done = None, 0
@@ -100,7 +100,7 @@ class Cluster:
         results = waiting.map_batches(
             Explainer,
             fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus, start_ledger()),
-            batch_size=None,  # a block as it is
+            batch_size=None,  # a whole block
             batch_format="pyarrow",
             zero_copy_batch=True,
             compute=ray.data.ActorPoolStrategy(size=n_actors),
@@ -119,7 +119,7 @@ def open_cluster(
 ) -> Generator[Cluster]:
     """Connect to the cluster, or make one of this machine, and plan the actors.
 
-    Raises UsageError for what the cluster doesn't have, and ModelError as ``load_model`` does.
+    Raises UsageError if the cluster lacks resources, and ModelError as ``load_model`` does.
     """
     options = options or ClusterOptions()
     with connect(options.address) as is_ours:
@@ -155,7 +155,7 @@ def _make_context() -> ray.data.DataContext:
     context = ray.data.DataContext.get_current().copy()
     context.execution_options.preserve_order = True
     context.target_max_block_size = None  # a batch comes back whole or not at all
-    context.execution_no_progress_timeout_s = -1  # a long batch is no fault
+    context.execution_no_progress_timeout_s = -1  # a long batch is no error
     context.raise_original_map_exception = True
     context.enable_progress_bars = False
     context.print_on_execution_start = False

@@ -1,4 +1,4 @@
-"""How many actors fit on a cluster, and what each of them has for itself."""
+"""Plan how many actors fit on a cluster, and the resources of each."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from promptlight.salience.errors import UsageError
 
-PROCESS_BYTES = 2**30  # what a process takes beside the weights: torch, Keras, and the work itself
+PROCESS_BYTES = 2**30  # memory of a process beside the weights: torch, Keras, and the work itself
 
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """A machine of the cluster: what Ray may use of it."""
+    """A machine of the cluster, with the resources that Ray may use."""
 
     cpus: float
     gpus: float = 0
@@ -21,7 +21,7 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """So many actors, and what each of them has for itself."""
+    """The number of actors, and the resources of each."""
 
     n_actors: int
     n_cpus: int
@@ -29,7 +29,7 @@ class Pool:
 
 
 def choose_gpus(nodes: Sequence[Node], device: str, asked: float | None) -> float:
-    """GPUs for each actor. Raises UsageError where these don't go with the device."""
+    """GPUs for each actor. Raises UsageError if they don't fit the device."""
     if asked is None:
         n_gpus = 1.0 if device == "cuda" or (device == "auto" and any(node.gpus for node in nodes)) else 0.0
     else:
@@ -51,8 +51,8 @@ def plan_pool(
 ) -> Pool:
     """Choose how many actors, and how many CPUs for each: as many as the GPUs allow, otherwise one for two CPUs.
 
-    Each actor without a GPU keeps a copy of the model, of ``n_bytes``, in its node's memory. Raises UsageError where
-    the nodes have no room; more than that may be ``asked`` of a cluster that can grow.
+    Each actor without a GPU keeps a copy of the model, of ``n_bytes``, in its node's memory. Raises UsageError if the
+    nodes have no room and the cluster can't grow.
     """
     if n_gpus:
         room, what = sum(int(node.gpus / n_gpus) for node in nodes), f"{n_gpus:g} GPU"

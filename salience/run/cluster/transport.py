@@ -1,4 +1,4 @@
-"""How prompts reach the actors: packed in batches, a window of batches at a time."""
+"""Send prompts to the actors in batches, a window of batches at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from promptlight.salience.errors import PromptlightError
 from promptlight.salience.run.batches import read_windows
 from promptlight.salience.types import Prompt
 
-# A window ends at so many batches or bytes. A batch costs the driver some 20 kB. But every window starts actors of its
-# own, which load the model again, so a window has to keep them busy for long.
+# Limits of a window, in batches and bytes. A batch costs the driver some 20 kB. But every window starts new actors,
+# which load the model again, so a window must keep them busy for a long time.
 WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR = 4_096, 1_024
 WINDOW_BYTES = 2**29
 
 
 def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Table]:
-    """Batches as tables with a row for each prompt: its number, and the prompt pickled."""
+    """Pack batches as tables with a row for each prompt: its number, and the pickled prompt."""
     n_before = 0
     for batch in read_windows(prompts, batch_size):
         numbers = range(n_before, n_before + len(batch))
@@ -28,7 +28,7 @@ def pack_batches(prompts: Iterable[Prompt], batch_size: int) -> Iterator[pa.Tabl
 
 
 def take_window(blocks: Iterator[pa.Table], most: int) -> tuple[list[pa.Table], PromptlightError | None]:
-    """The next blocks, up to so many or ``WINDOW_BYTES``, and the error that ended them."""
+    """Take the next blocks, up to ``most`` or ``WINDOW_BYTES``, and the error that ended them."""
     window: list[pa.Table] = []
     n_bytes = 0
     try:
