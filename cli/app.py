@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from promptlight.cli.commands.attempt import attempt
 from promptlight.cli.commands.compare import compare
@@ -23,6 +23,7 @@ from promptlight.cli.commands.show import show
 from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.config import read_config
 from promptlight.cli.failures import name_options
+from promptlight.cli.renamed import rename_arguments
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.secrets import hide_secrets
 
@@ -45,6 +46,14 @@ class DiscreetGroup(TyperGroup):
             raise
 
 
+class RenamingCommand(TyperCommand):
+    """Takes options under their old names, too."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        return super().parse_args(ctx, list(rename_arguments(self.name or "", args)))
+
+
 app = typer.Typer(
     cls=DiscreetGroup,
     name="promptlight",
@@ -54,10 +63,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run, show, explore, compare):
-    app.command()(command)
+    app.command(cls=RenamingCommand)(command)
 app.command("try")(attempt)  # a word that Python keeps for itself
 for command in (report, summarize, evaluate, export, segment, login, doctor):
-    app.command()(command)
+    app.command(cls=RenamingCommand)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from promptlight.cli.renamed import rename_option
 from promptlight.salience.errors import UsageError
 
 FILE = "promptlight.toml"
@@ -36,7 +37,9 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
     values: dict[str, dict[str, Any]] = {name: {} for name in commands}
     for key, value in written.items():
         if not isinstance(value, dict):
-            places = [(name, found) for name, command in commands.items() if (found := find_parameter(command, key))]
+            places = [
+                (name, found) for name, command in commands.items() if (found := find_parameter(name, command, key))
+            ]
             if not places:
                 raise UsageError(f"{path}: expected an option of a command, found {key!r}; see `promptlight --help`")
             for name, parameter in places:
@@ -53,14 +56,15 @@ def read_table(path: Path, name: str, table: Mapping[str, Any], commands: Mappin
         raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]")
     read: dict[str, Any] = {}
     for key, value in table.items():
-        parameter = find_parameter(commands[name], key)
+        parameter = find_parameter(name, commands[name], key)
         if parameter is None:
             raise UsageError(f"{path}: expected an option of {name}, found {key!r}; see `promptlight {name} --help`")
         read[parameter] = value
     return read
 
 
-def find_parameter(command: Any, key: str) -> str | None:
-    """The parameter that an option sets, by the option's name without dashes."""
+def find_parameter(name: str, command: Any, key: str) -> str | None:
+    """The parameter that an option of a command sets, by the option's name without dashes."""
+    key = rename_option(name, key)
     options = (one for one in command.params if one.param_type_name == "option")
     return next((one.name for one in options if any(opt.lstrip("-") == key for opt in one.opts)), None)

@@ -37,8 +37,8 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
     ),
     "io": (("files",), ("prompts", "results"), ("tables", "page")),
     "cli": (
-        ("views", "config", "failures"),
-        ("options",),
+        ("views", "failures", "renamed"),
+        ("options", "config"),
         ("work",),
         ("explorer",),
         ("commands",),

@@ -45,8 +45,8 @@ class Measuring:
         AblationKind,
         typer.Option(help="How sources are taken away: they become the mean embedding, are cut out, or become <pad>."),
     ] = AblationKind.MASK_EMBEDDING
-    samples: Annotated[int, typer.Option(min=1, help="Random orders that each prompt is compared with.")] = 20
-    noise_samples: Annotated[
+    random_orders: Annotated[int, typer.Option(min=1, help="Random orders that each prompt is compared with.")] = 20
+    noisy_texts: Annotated[
         int, typer.Option(min=0, help="Noisy texts on which gradients are computed again; 0 measures none.")
     ] = 3
     seed: Annotated[
@@ -116,8 +116,8 @@ def evaluate_results(
     settings = read_settings(results)
     options = EvaluationOptions(
         ablate=measuring.ablate,
-        n_random=measuring.samples,
-        n_noisy=measuring.noise_samples,
+        n_random=measuring.random_orders,
+        n_noisy=measuring.noisy_texts,
         seed=seed,
         method_options=MethodOptions.from_settings(settings),
     )

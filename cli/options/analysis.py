@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from promptlight.cli.options.shared import (
     AblateOption,
+    AblationsOption,
     CompatOption,
     ExplainOption,
     FoilOption,
@@ -14,7 +15,6 @@ from promptlight.cli.options.shared import (
     IgStepsOption,
     MethodsOption,
     ObjectiveOption,
-    SamplesOption,
     ShapleyOption,
     SmoothgradNoiseOption,
     SmoothgradSamplesOption,
@@ -56,7 +56,7 @@ class Explaining:
     smoothgrad_noise: SmoothgradNoiseOption = MethodOptions.smoothgrad_noise
     sources: SourcesOption = Granularity.LINE
     ablate: AblateOption = AblationKind.MASK_EMBEDDING
-    samples: SamplesOption = MethodOptions.ablations
+    ablations: AblationsOption = MethodOptions.ablations
     shapley: ShapleyOption = ShapleySampling.KERNEL
     targets: TargetsOption = Granularity.TOKEN
     store: StoreOption = None
@@ -86,7 +86,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
             smoothgrad_noise=explaining.smoothgrad_noise,
             sources=explaining.sources,
             ablate=explaining.ablate,
-            ablations=explaining.samples,
+            ablations=explaining.ablations,
             shapley=explaining.shapley,
             seed=seed,
         ),

@@ -121,7 +121,9 @@ SourcesOption = Annotated[
 AblateOption = Annotated[
     AblationKind, typer.Option(help="How: their tokens become the mean embedding, are cut out, or become <pad>.")
 ]
-SamplesOption = Annotated[int, typer.Option(min=1, help="How many texts lime, shap and surrogate try per prompt.")]
+AblationsOption = Annotated[
+    int, typer.Option(min=1, help="How many texts with parts taken away lime, shap and surrogate try per prompt.")
+]
 ShapleyOption = Annotated[
     ShapleySampling, typer.Option(help="How shap draws: Kernel SHAP's regression, or random orders.")
 ]

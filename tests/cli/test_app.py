@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from promptlight.cli.app import app
+from promptlight.cli.renamed import NEW_NAMES, rename_arguments
 from tests.conftest import Command
 
 GROUP: Any = typer.main.get_command(app)
@@ -114,3 +115,25 @@ def test_what_needs_no_model_loads_none(demo_results: Path, tmp_path: Path, argu
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     assert done.stdout.endswith("loaded: []\n")
     assert len(done.stdout.splitlines()) > 1
+
+
+@pytest.mark.parametrize("options", [("--samples", "0"), ("--samples=0",)])
+def test_an_option_is_taken_by_its_old_name_with_a_line_that_says_so(
+    promptlight: Command, options: tuple[str, ...]
+) -> None:
+    refused = promptlight("run", "sample_prompts", "-o", "x", *options)
+    first, *rest = refused.stderr.splitlines()
+    assert first == "promptlight run: --samples is called --ablations now"
+    assert "Invalid value for '--ablations'" in "".join(rest)
+
+
+def test_old_names_are_options_no_more_and_new_ones_are() -> None:
+    for name, renamed in NEW_NAMES.items():
+        options = {option for one in GROUP.commands[name].params for option in one.opts}
+        assert {f"--{new}" for new in renamed.values()} <= options
+        assert not {f"--{old}" for old in renamed} & options
+
+
+def test_what_is_no_option_keeps_its_name() -> None:
+    assert list(rename_arguments("run", ["samples", "--", "--samples"])) == ["samples", "--", "--samples"]
+    assert list(rename_arguments("show", ["--samples"])) == ["--samples"]

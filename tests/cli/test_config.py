@@ -31,6 +31,13 @@ def test_options_come_from_the_file_and_the_command_line_comes_first(promptlight
     assert read_settings(here / "two")["max_new_tokens"] == 3
 
 
+def test_a_key_may_be_an_options_old_name(promptlight: Command, here: Path) -> None:
+    write(here, 'device = "cpu"\n[run]\nsamples = 16\nmethod = ["shap"]\nmax-new-tokens = 2\n')
+    done = promptlight("run", "prompts.jsonl", "-o", "out", "--sources", "word")
+    assert (done.exit_code, done.stderr.splitlines()[0]) == (0, "promptlight run: --samples is called --ablations now")
+    assert read_settings(here / "out")["samples"] == 16
+
+
 def test_a_file_can_be_named_and_is_checked_as_options_are(promptlight: Command, here: Path) -> None:
     other = write(here, '[show]\nby = "line"\ntop = 1\n', "mine.toml")
     promptlight("run", "prompts.jsonl", "-o", "out", "--device", "cpu", "--max-new-tokens", 4)

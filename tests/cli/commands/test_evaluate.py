@@ -32,7 +32,7 @@ from promptlight.salience.types import SetAside
 from tests.conftest import Command, save_tiny_preset
 from tests.support.paths import EXAMPLES
 
-QUICK = ("--samples", "3", "--noise-samples", "1", "--device", "cpu")
+QUICK = ("--random-orders", "3", "--noisy-texts", "1", "--device", "cpu")
 RECOMMENDATION = ("--target-by", "line", "--target", "Recommendation")
 DISH = ("--id", "dish-mistake")
 METHODS = ("grad_l2", "occlusion")
@@ -295,7 +295,7 @@ def test_an_interrupted_evaluation_keeps_what_it_has_measured(
         return measure(*arguments)
 
     monkeypatch.setattr(evaluation, "evaluate_analysis", stop_at_the_second)
-    stopped = promptlight("evaluate", folder, "--target", "Recommendation", "--samples", 3, "--device", "cpu")
+    stopped = promptlight("evaluate", folder, "--target", "Recommendation", "--random-orders", 3, "--device", "cpu")
     assert stopped.exit_code
     assert read_evaluation(folder)
     assert len(pd.read_parquet(folder / "_evaluation")) >= 1

@@ -155,7 +155,7 @@ def run_removal(promptlight: Command, folder: Path, *methods: str, options: tupl
 
 def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Path, demo_model: Model) -> None:
     """Through pipeline and store and back: sums over a line are what the method itself says, and so are its errors."""
-    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "surrogate", options=("--samples", 12))
+    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "surrogate", options=("--ablations", 12))
     (found,) = read_all(out)
     lines = found.segmentations[Granularity.LINE]
     targets = describe_spans(found.completion, lines)[lines.spans_from(found.completion.n_prompt_tokens).start :]
@@ -183,7 +183,7 @@ def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Pat
 
 
 def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command, tmp_path: Path) -> None:
-    options = ("--samples", 16, "--ablate", "pad", "--targets", "line", "--store", "line")
+    options = ("--ablations", 16, "--ablate", "pad", "--targets", "line", "--store", "line")
     out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "shap", options=options)
     settings = read_metadata(out / "part-00000.parquet")["settings"]
     assert (settings["samples"], settings["ablate"], settings["sources"]) == (16, "pad", "line")
@@ -215,7 +215,7 @@ def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command
 def test_too_few_ablations_set_a_prompt_aside(promptlight: Command, tmp_path: Path) -> None:
     long = {"id": "long", "prompt": "".join(f"Line {n}.\n" for n in range(12)), "target": "End."}
     path = write_prompts(tmp_path, long, TWO_LINES)
-    done = promptlight("run", path, "-o", tmp_path / "out", "--method", "shap", "--samples", 20, *SHORT)
+    done = promptlight("run", path, "-o", tmp_path / "out", "--method", "shap", "--ablations", 20, *SHORT)
     assert done.exit_code == 3
     aside, kept = read_results(tmp_path / "out")
     assert isinstance(aside, SetAside)
@@ -229,7 +229,7 @@ def test_what_removal_cannot_do_is_refused_at_once(promptlight: Command, tmp_pat
     for options, says in (
         (("--objective", "kl"), "expected another objective than kl for occlusion"),
         (("--foil", "auto"), "expected no foil for occlusion"),
-        (("--samples", "0"), "--samples"),
+        (("--ablations", "0"), "--ablations"),
     ):
         done = promptlight("run", path, "-o", tmp_path / "out", "--method", "occlusion", *options, *SHORT)
         assert done.exit_code == 2

@@ -42,7 +42,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[AnalysisOptions]:
         ("--method", "occlusion", "--sources", "word"),
         ("--method", "integrated_gradients", "--ig-steps", 3, "--ig-baseline", "zero"),
         ("--method", "smoothgrad", "--smoothgrad-samples", 2, "--method", "grad_l2", "--seed", 5),
-        ("--method", "shap", "--samples", 16, "--ablate", "pad", "--shapley", "orders", "--seed", 7),
+        ("--method", "shap", "--ablations", 16, "--ablate", "pad", "--shapley", "orders", "--seed", 7),
         ("--foil", "auto"),
         ("--objective", "margin"),
         ("--compat", "lit"),
