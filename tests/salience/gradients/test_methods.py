@@ -202,9 +202,9 @@ def test_smoothgrad_is_the_mean_of_norms_at_the_noisy_embeddings(
     caught: list[Tensor] = []
 
     def catch(score_at: Any, x: Tensor, special: Sequence[bool], **options: Any) -> Any:
-        def watched(embeddings: Tensor, reduce: Any) -> Any:
+        def watched(embeddings: Tensor) -> Any:
             caught.append(embeddings.clone())
-            return score_at(embeddings, reduce)
+            return score_at(embeddings)
 
         return smooth.smooth_gradients(watched, x, special, **options)
 
@@ -237,7 +237,7 @@ def test_the_noise_is_as_large_as_was_asked_for_and_spares_special_tokens() -> N
     special = [place % 10 == 0 for place in range(60)]
     seen: list[Tensor] = []
 
-    def score_at(embeddings: Tensor, _: Any) -> Any:
+    def score_at(embeddings: Tensor) -> Any:
         seen.append(embeddings - x)
         return {Granularity.TOKEN: np.zeros((1, 61))}
 
