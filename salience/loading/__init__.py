@@ -1,4 +1,4 @@
-"""From a handle to a loaded model: hubs, presets, families, Keras.
+"""Load a model from its handle: hubs, presets, families, Keras.
 
 Does not know: salience, prompts, what a model is used for.
 """

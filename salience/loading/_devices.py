@@ -1,4 +1,4 @@
-"""Where a model is to be loaded, and in which precision.
+"""Choose where to load a model, and in which precision.
 
 Does not know: presets.
 """
@@ -28,7 +28,7 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
-    """The torch dtype for a name, or the usual one of the device for ``auto``. Raises ModelError."""
+    """The torch dtype for a name, or the device's usual one for ``auto``. Raises ModelError."""
     if dtype == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
     if dtype not in DTYPES:
@@ -37,7 +37,7 @@ def choose_dtype(dtype: str, device: torch.device) -> torch.dtype:
 
 
 def measure_room(device: torch.device, dtype: torch.dtype, *, quantised: bool) -> Room:
-    """The memory that is free now where the model is to be loaded."""
+    """Measure the free memory of the device for the model."""
     on_gpu = device.type == "cuda"
     return Room(
         device=f"CUDA ({torch.cuda.get_device_name(device)})" if on_gpu else device.type.upper(),

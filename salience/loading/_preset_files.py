@@ -1,4 +1,4 @@
-"""The files of a preset, wherever a handle says that they lie: in a folder of the user's, or on a hub.
+"""Find the files of a preset by its handle, in a user's folder or on a hub.
 
 Every function raises ModelError with what to do. Does not know: what the files are for.
 """
@@ -21,7 +21,7 @@ from promptlight.salience.loading.presets import check_link, check_preset
 
 
 def find_config(handle: Handle) -> dict[str, Any]:
-    """A preset's config.json, before anything large is fetched; a folder is looked through as a whole."""
+    """A preset's config.json, before anything large is fetched; a folder is checked completely."""
     if not handle.is_folder:
         address = _find_address(handle)
         with explaining_errors(handle):
@@ -32,9 +32,9 @@ def find_config(handle: Handle) -> dict[str, Any]:
 
 
 def find_folder(handle: Handle) -> Path:
-    """The folder with all of a preset, fetched if need be, and looked through."""
+    """The folder with all files of a preset, fetched if necessary, and checked."""
     if handle.is_folder:
-        return Path(handle.preset).absolute()  # a folder may have the name of a preset, which would go first
+        return Path(handle.preset).absolute()  # a folder may have the name of a preset, which would take precedence
     address = _find_address(handle)
     with explaining_errors(handle):
         folder = fetch_preset(address, handle.preset)
@@ -43,7 +43,7 @@ def find_folder(handle: Handle) -> Path:
 
 
 def find_vocabulary(handle: Handle) -> tuple[Path, dict[str, Any]]:
-    """The file of a preset's vocabulary, and its config.json; of a folder, without torch and Keras."""
+    """A preset's vocabulary file and its config.json; for a folder, without torch and Keras."""
     if not handle.is_folder:
         address = _find_address(handle)
         with explaining_errors(handle):
@@ -61,7 +61,7 @@ def find_vocabulary(handle: Handle) -> tuple[Path, dict[str, Any]]:
 
 @contextlib.contextmanager
 def explaining_errors(handle: Handle) -> Generator[None]:
-    """Each library below has its own errors; ``explain_loading_error`` sorts them."""
+    """Turn the errors of all libraries below into ModelError, with ``explain_loading_error``."""
     try:
         yield
     except ModelError:
@@ -71,7 +71,7 @@ def explaining_errors(handle: Handle) -> Generator[None]:
 
 
 def _find_address(handle: Handle) -> str:
-    """Where a preset lies that has a name in keras-nlp, or else what the user wrote."""
+    """The address of a preset that keras-nlp knows by name, or else the user's own text."""
     if handle.preset.startswith(ADDRESSES):
         return handle.preset
     from promptlight.salience.loading.keras import find_presets  # loads torch and Keras
@@ -84,7 +84,7 @@ def _find_address(handle: Handle) -> str:
 
 
 def _explain_name(preset: str, covered: set[str], *, known: bool) -> str:
-    """What is wrong with the name of a preset."""
+    """Say what is wrong with the name of a preset."""
     if known:
         return f"this family is not covered; covered are {list_families()}"
     close = difflib.get_close_matches(preset, [*covered, DEMO], n=3)

@@ -1,6 +1,6 @@
-"""config.json and the like, as data: no class but a covered family's, no code, no sizes beyond the weights.
+"""Read config.json and similar files as data: only classes of covered families, no code, no sizes beyond the weights.
 
-Keras makes an object of every class that such a file names, at any depth, so all of them are looked at.
+Keras creates an object of every class that such a file names, at any depth, so all of them are checked.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ _PREFIXES = "|".join(sorted({family.keras_backbone.removesuffix("Backbone") for 
 _CLASSES = re.compile(rf"({_PREFIXES})[A-Z]\w*|\w*DTypePolicy(Map)?")  # no Gemma3nBackbone
 _PACKAGES = ("keras", "keras_hub", "keras_nlp")
 _FORMATS = (KERAS_SIZES, TRANSFORMERS_SIZES)
-_PARAMETERS_A_BYTE = 2  # four bits each is the least there is
+_PARAMETERS_A_BYTE = 2  # at least four bits each
 
 
 def check_config(folder: Path, name: str) -> dict[str, Any]:
-    """config.json, if its family is covered and it asks for nothing else. Raises ModelError."""
+    """Read config.json; raises ModelError unless its family is covered and it needs nothing else."""
     config = read_json(folder / CONFIG, name)
     find_family(config, name)
     if code := config.get("auto_map") or config.get("custom_pipelines"):
@@ -41,7 +41,7 @@ def check_config(folder: Path, name: str) -> dict[str, Any]:
 
 
 def read_json(path: Path, name: str) -> dict[str, Any]:
-    """An object from a JSON file of a preset. Raises ModelError."""
+    """Read an object from a JSON file of a preset. Raises ModelError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
@@ -86,7 +86,7 @@ def find_objects(value: object) -> Iterator[dict[str, Any]]:
 
 
 def check_size(config: dict[str, Any], n_bytes: int, place: str) -> None:
-    """Raise ModelError for a configuration that would fill the memory before a weight is read."""
+    """Raise ModelError for a configuration that would fill memory before a weight is read."""
     for sizes in find_objects(config):
         vocabulary, width, n_layers = (
             next((sizes[key] for key in keys if isinstance(sizes.get(key), int)), 0)

@@ -1,4 +1,4 @@
-"""What a process has to set before it loads torch and Keras: that of the command, and those of a cluster's workers."""
+"""Settings that a process needs before it loads torch and Keras, for the command and for a cluster's workers."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ VARIABLES = {"TQDM_DISABLE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 
 
 def block_tensorflow() -> None:
-    """Keep keras-nlp from importing TensorFlow where that is installed: it costs seconds and is never used."""
+    """Keep keras-nlp from importing an installed TensorFlow: it costs seconds and is never used."""
     for name in ("tensorflow", "tensorflow_text"):
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]

@@ -1,9 +1,9 @@
-"""The families of Gemma that the decoder covers: one table, which everything else asks.
+"""The table of Gemma families that the decoder covers; all other modules use it.
 
-A preset's config.json says what its model is, in one of two formats: Keras's names a backbone class, transformers'
-a ``model_type``. What is in no row here is refused from that file alone, before weights are fetched.
+A preset's config.json says what its model is, in one of two formats: Keras's has a backbone class, transformers' a
+``model_type``. A model without a row here is refused from that file alone, before weights are fetched.
 
-To add a family, add a row; what its layers do beside those of the others belongs to the room ``decoder``.
+To add a family, add a row; new behaviour of its layers belongs in the room ``decoder``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from promptlight.salience.text.tokenizer import TURN_MARKS
 
 @dataclass(frozen=True, kw_only=True)
 class SizeNames:
-    """What a format calls the sizes of a language model."""
+    """The names of a language model's sizes in a format."""
 
     vocabulary: str
     width: str
@@ -54,8 +54,8 @@ class Family:
     """What all models of a family have in common.
 
     ``keras_options`` tell families apart that share a Keras backbone class. ``context_length`` is how many tokens a
-    model reads, where its configuration does not say. ``keras_feedforward_parts`` is how many matrices Keras's
-    feed-forward width counts together: 2 where it is gate and up. ``turn_marks`` open and close a turn of a chat.
+    model reads if its configuration does not say. ``keras_feedforward_parts`` is how many matrices Keras's feed-forward
+    width counts together: 2 for gate and up. ``turn_marks`` open and close a turn of a chat.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Family:
     turn_marks: tuple[str, str] = TURN_MARKS
 
     def covers(self, config: Mapping[str, Any]) -> bool:
-        """Whether a config.json is that of a model of this family."""
+        """Whether a config.json describes a model of this family."""
         if not is_of_keras(config):
             return config.get("model_type") in self.model_types
         sizes = find_sizes(config)
@@ -99,7 +99,7 @@ FAMILIES = (
         context_length=32768,
     ),
 )
-# A model with one of these reads a text from both ends, or ends in a vector: it predicts no next token.
+# Models with one of these are bidirectional or return a vector: they don't predict a next token.
 EMBEDDING_OPTIONS = ("use_bidirectional_attention", "is_embedding_model")
 
 
@@ -122,17 +122,17 @@ def find_family(config: Mapping[str, Any], name: str) -> Family:
 
 
 def is_of_keras(config: Mapping[str, Any]) -> bool:
-    """Whether keras-nlp takes a config.json for one of its own; otherwise transformers wrote it."""
+    """Whether a config.json has Keras's format; otherwise it has transformers'."""
     return "registered_name" in config
 
 
 def find_size_names(config: Mapping[str, Any]) -> SizeNames:
-    """What the format of a config.json calls sizes."""
+    """The names of sizes in the format of a config.json."""
     return KERAS_SIZES if is_of_keras(config) else TRANSFORMERS_SIZES
 
 
 def find_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Where a config.json has the sizes of the language model: Keras's within ``config``, transformers' within
-    ``text_config`` if it also reads images."""
+    """The part of a config.json with the language model's sizes: ``config`` in Keras's format, ``text_config`` in
+    transformers' if the model also reads images."""
     inner = config.get("config" if is_of_keras(config) else "text_config")
     return cast("dict[str, Any]", inner) if isinstance(inner, dict) else config

@@ -1,4 +1,4 @@
-"""What a user may write for a model.
+"""Parse the user's name for a model.
 
 demo                               the small model inside the package
 gemma2_instruct_2b_en              a preset that keras-nlp knows
@@ -28,11 +28,11 @@ _ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\
 
 @dataclass(frozen=True)
 class Handle:
-    """A model as the user named it: ``name`` for showing, ``preset`` for loading."""
+    """A model as the user named it: ``name`` to show, ``preset`` to load."""
 
     name: str
     preset: str
-    written_as_path: bool = field(default=False, compare=False)  # `./x` is kept as `x`: a folder all the same
+    written_as_path: bool = field(default=False, compare=False)  # `./x` is stored as `x` but is a folder
 
     @property
     def is_folder(self) -> bool:
@@ -43,7 +43,7 @@ class Handle:
 
 
 def parse_handle(text: str) -> Handle:
-    """Split an optional ``name:`` off; resolve ``demo`` and ``~``. Raises ModelError for an address of no hub."""
+    """Split off an optional ``name:``; resolve ``demo`` and ``~``. Raises ModelError for an address of no known hub."""
     named = re.match(r"([\w.-]{2,}):(?!//)(.+)", text)  # at least two letters: C:\folder has no name
     name, preset = named.groups() if named else (text, text)
     if not preset.strip():

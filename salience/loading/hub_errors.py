@@ -1,4 +1,4 @@
-"""Why a model could not be fetched or read: what three libraries raise, as one line that says what to do."""
+"""Explain in a line why a model could not be fetched or read, from the errors of three libraries, and what to do."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ REFUSED = ("401 Client Error", "403 Client Error", "Unauthorized", "Unauthentica
 
 
 def explain_loading_error(handle: Handle, error: BaseException, *, kaggle_login: bool) -> ModelError:
-    """Turn what keras-nlp, kagglehub or huggingface_hub raised into one line that says what to do."""
+    """Turn an error of keras-nlp, kagglehub or huggingface_hub into one line that says what to do."""
     if isinstance(error, ModelError):
         return error
     preset = handle.preset
-    if handle.is_folder:  # no hub was asked, whatever numbers its path or its files hold
+    if handle.is_folder:  # no hub was involved, even if its path contains numbers such as 404
         return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
     text = " ".join(f"{type(one).__name__}: {one}" for one in _causes(error))
     hugging_face = preset.startswith("hf://")

@@ -1,7 +1,7 @@
 """Fetch a preset from Kaggle or Hugging Face: every file that will be read, so that all can be checked first.
 
-keras-nlp fetches files one by one while it loads, and takes any failure for "not there". It would need the network
-for a model that is fully cached, and hide why a file can't be fetched.
+keras-nlp fetches files one by one while it loads, and treats any failure as "not there". It would need the network for
+a fully cached model, and hide why a file can't be fetched.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ Fetch = Callable[[str], str]
 
 
 def fetch_preset(address: str, name: str) -> Path:
-    """The folder of a preset from ``kaggle://...`` or ``hf://...``. Raises what the hub's own library raises.
+    """Fetch the folder of a preset from ``kaggle://...`` or ``hf://...``. Raises the hub library's own errors.
 
-    Raises ModelError, before anything large is fetched, for a configuration that would be refused.
+    Raises ModelError for a configuration that would be refused, before anything large is fetched.
     """
     fetch = _find_hub(address)
     folder = Path(fetch(CONFIG)).parent
@@ -44,12 +44,12 @@ def fetch_preset(address: str, name: str) -> Path:
 
 
 def fetch_config(address: str, name: str) -> dict[str, Any]:
-    """A preset's config.json alone. Raises as ``fetch_preset`` does."""
+    """Fetch only a preset's config.json. Raises as ``fetch_preset`` does."""
     return check_config(Path(_find_hub(address)(CONFIG)).parent, name)
 
 
 def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:
-    """The file of a preset's vocabulary, and its config.json. Raises as ``fetch_preset`` does."""
+    """Fetch a preset's vocabulary file and its config.json. Raises as ``fetch_preset`` does."""
     fetch = _find_hub(address)
     config = check_config(Path(fetch(CONFIG)).parent, name)
     return Path(fetch(VOCABULARIES[0 if is_of_keras(config) else 1])), config

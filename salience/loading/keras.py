@@ -1,4 +1,4 @@
-"""All that touches Keras: it reads a preset, and a decoder of ours runs the weights where they lie."""
+"""All code that uses Keras: it reads a preset, and our decoder runs the weights without copying them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def import_keras_nlp() -> Any:
 
 
 def find_presets(backbone: str = "Backbone") -> Mapping[str, Mapping[str, Any]]:
-    """The presets of a backbone class that keras-nlp knows, by name; those of all classes if none is given."""
+    """The presets of a backbone class that keras-nlp knows, by name; without a class, those of all classes."""
     return getattr(import_keras_nlp().models, backbone).presets
 
 
@@ -48,7 +48,7 @@ def read_preset(folder: Path, device: torch.device, dtype: torch.dtype | None) -
     import keras
 
     chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
-    # not cpu:0, which is another device to torch: each weight would be copied there, and int8 ones refused
+    # not cpu:0, which torch treats as another device: each weight would be copied, and int8 ones refused
     with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")):
         causal_lm = keras_nlp.models.CausalLM.from_preset(str(folder), **chosen, preprocessor=None)
         tokenizer = keras_nlp.models.Tokenizer.from_preset(str(folder))
@@ -65,8 +65,8 @@ def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:
     """A decoder on the weights of a Keras ``GemmaBackbone`` or ``Gemma3Backbone`` (text).
 
     Weights are the Keras variables' own tensors or views of them; only query, key and value are copied, into one
-    matrix. Gradients flow back to the Keras variables where those ask for them. ``dtype`` is for a backbone that was
-    quantised to int8: there all weights are copied, expanded to this.
+    matrix. Gradients flow back to the Keras variables if those require gradients. ``dtype`` is for a backbone that was
+    quantised to int8: its weights are all copied and expanded to this dtype.
     """
     embedding = backbone.token_embedding
     decoder = Decoder(
@@ -124,14 +124,14 @@ def _fuse(denses: Sequence[Any], dtype: torch.dtype | None) -> Tensor:
 
 
 def _kernel(dense: Any, dtype: torch.dtype | None) -> Tensor:
-    """A dense layer's kernel; its last axis is always one of the outputs."""
+    """A dense layer's kernel; its last axis is always an output axis."""
     return _expand(dense, _tensor(dense.kernel), "kernel_scale", dtype)
 
 
 def _expand(owner: Any, stored: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:
-    """Weights as they are used: what Keras quantised to int8 is the weight times a scale, one for each output.
+    """Weights in the dtype of use; Keras's int8 weights are real weights times a scale for each output.
 
-    Stored [V, D] has scales [V], [heads, D, H] has [1, 1, heads, H], all else one for each entry of the last axis.
+    Stored [V, D] has scales [V], [heads, D, H] has [1, 1, heads, H], others have one for each entry of the last axis.
     """
     if stored.dtype is not torch.int8:
         return stored

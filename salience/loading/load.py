@@ -1,9 +1,9 @@
-"""Loading a Gemma model, from what the user calls it to weights that a decoder runs.
+"""Load a Gemma model, from the user's name for it to weights that a decoder runs.
 
-1. The handle says where the preset lies (``handles``); its config.json is fetched alone and says which family it is
-   of (``families``), whether it is quantised, and how large it is. What is not covered or does not fit ends here.
-2. The rest is fetched, and looked through: a preset is data (``hubs``, ``presets``).
-3. keras-nlp reads the weights, and our own decoder borrows them where they lie (``keras``).
+1. The handle says where the preset is (``handles``). Its config.json is fetched first; it gives the family
+   (``families``), the quantisation and the size. A model that is not covered or does not fit is refused here.
+2. The other files are fetched and checked: a preset is data (``hubs``, ``presets``).
+3. keras-nlp reads the weights, and our own decoder borrows them without a copy (``keras``).
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ WHAT_FITS = ("dtype", "device", "model")  # parameters that decide whether a mod
 def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto") -> Model:
     """Load a model for analysis; ``handles.py`` lists what ``handle`` may be.
 
-    ``device``: auto, cpu, cuda or mps; auto takes CUDA where there is one. ``dtype``: auto, float32, bfloat16 or
-    float64; auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights are
-    larger than the memory that is free.
+    ``device``: auto, cpu, cuda or mps; auto takes CUDA if there is one. ``dtype``: auto, float32, bfloat16 or float64;
+    auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights exceed the
+    free memory.
     """
     parsed = parse_handle(handle)
     place = choose_device(device)
@@ -46,7 +46,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     config = find_config(parsed)
     family = find_family(config, parsed.preset)
     quantised = find_quantisation(config, parsed.preset)
-    import_keras_nlp()  # before free memory is measured, as this takes some
+    import_keras_nlp()  # before free memory is measured, as this uses some
     room, size = measure_room(place, precision, quantised=quantised is not None), measure_model(config, family)
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal, parameters=WHAT_FITS)
@@ -64,7 +64,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         n_bytes=count_bytes(decoder) + count_loading_bytes(decoder.embedding.numel()),
         quantised=quantised,
     )
-    # frozen: no gradient is ever asked of a weight, which halves the work of a backward pass
+    # frozen: no weight needs a gradient, which halves the work of a backward pass
     decoder = convert_tensors(decoder, torch.Tensor.detach)
     del backbone  # it holds queries, keys and values a second time, or int8 weights beside the expanded ones
     return_freed_memory()
@@ -73,7 +73,7 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
 
 @contextlib.contextmanager
 def _explaining_memory(handle: Handle, room: Room, size: Size | None) -> Generator[None]:
-    """Where memory runs out, say what to do instead."""
+    """If memory runs out, say what to do instead."""
     try:
         yield
     except Exception as error:
@@ -85,7 +85,7 @@ def _explaining_memory(handle: Handle, room: Room, size: Size | None) -> Generat
 
 
 def _find_context_length(handle: Handle, config: dict[str, Any], family: Family) -> int:
-    """What a config of transformers says; Keras's do not say it."""
+    """The context length in a config of transformers; Keras's have none."""
     if handle.preset == str(DEMO_FOLDER):
         return DEMO_CONTEXT_LENGTH
     length = find_sizes(config).get("max_position_embeddings")

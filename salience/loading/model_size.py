@@ -1,10 +1,10 @@
-"""Whether a model fits: the memory of its weights, known before they are read, against the memory that is free.
+"""Check before loading whether a model fits: compare the memory of its weights with the free memory.
 
 Parameters of a Gemma decoder, with V pieces, width D, feed-forward width F, N and K query and key heads of width H:
 
-    V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (norms, a few thousandths of that, are left out)
+    V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (without norms, which are a few thousandths of that)
 
-A model has to fit on one device: it is not split over several.
+A model must fit on one device: it is not split over several.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ WORKSPACE = 2 * GIB  # beside the weights: for prompts of a few thousand tokens,
 
 
 def count_loading_bytes(n_embedding: int) -> int:
-    """Bytes that loading takes beside the weights: two float32 copies of the embedding, measured (docs/engine.md)."""
+    """Bytes that loading takes beside the weights: two float32 copies of the embedding (measured, docs/engine.md)."""
     return 2 * 4 * n_embedding
 
 
 @dataclass(frozen=True)
 class Size:
-    """How many parameters a model has, and how many of them are its embedding's, the largest matrix."""
+    """The number of parameters of a model, and those of its embedding, the largest matrix."""
 
     n_parameters: int
     n_embedding: int
@@ -37,7 +37,7 @@ class Size:
         return count_loading_bytes(self.n_embedding)
 
     def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
-        """Bytes for the weights, and for loading them or working with them, whichever is more."""
+        """Bytes for the weights, plus those for loading or for working with them, whichever is more."""
         return self.n_parameters * weight_bytes + max(WORKSPACE, self.loading_bytes if on_cpu else 0)
 
 
@@ -55,10 +55,10 @@ MODELS = {  # as keras-hub states them
 
 @dataclass(frozen=True, kw_only=True)
 class Room:
-    """The device that a model is to be loaded on: bytes for each weight, and free bytes there.
+    """The device for a model: bytes for each weight, and free bytes there.
 
-    ``free_on_cpu`` is None where the device is the CPU. A ``quantised`` preset takes memory beside its weights until
-    those are expanded.
+    ``free_on_cpu`` is None if the device is the CPU. A ``quantised`` preset takes memory beside its weights until those
+    are expanded.
     """
 
     device: str
@@ -74,7 +74,7 @@ class Room:
         return self.free_on_cpu is None
 
     def refuse(self, name: str, size: Size) -> str | None:
-        """Why a model can't be loaded here, and what to do; None if it can."""
+        """Say why a model can't be loaded here, and what to do; None if it can."""
         if self._bytes_to_load(size, self.weight_bytes) <= self.free:
             return None
         weights = f"{size.n_parameters * self.weight_bytes / GIB:.1f} GiB in {self.dtype}"
@@ -104,7 +104,7 @@ class Room:
         )
 
     def _bytes_to_load(self, size: Size, weight_bytes: int) -> int:
-        """The most bytes that are taken at once while a model is loaded."""
+        """The peak memory in bytes while a model is loaded."""
         loading = size.loading_bytes if self.on_cpu else 0
         return size.n_parameters * (weight_bytes + self.quantised) + loading
 
@@ -113,7 +113,7 @@ class Room:
 
 
 def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:
-    """By the formula above, from a config.json in Keras's format or transformers'; None if a size is missing there."""
+    """Apply the formula above to a config.json in Keras's format or transformers'; None if it lacks a size."""
     sizes = find_sizes(config)
     found = [sizes.get(name) for name in astuple(find_size_names(config))]
     if not all(isinstance(one, int) for one in found):

@@ -1,12 +1,12 @@
-"""A preset is data: anything in its files that is more than that is refused before Keras reads them.
+"""Check that a preset is only data, before Keras reads its files.
 
-Checked are, in this order:
- 1. links: they lead to files in the folder, or in the cache of the hub that it came from;
- 2. config.json: its family is covered, and it asks for no code. It, tokenizer.json and task.json name no class but
-    those of covered families, as Keras makes an object of each class that they name;
- 3. the lists of weight files: they name HDF5 or safetensors files in the folder, never pickles, which run code;
- 4. HDF5 files: they refer to no other file, and do not unpack to far more than their size;
- 5. sizes: no more parameters than the weight files have room for.
+The checks, in this order:
+ 1. Links lead to files in the folder, or in the cache of the hub that it came from.
+ 2. config.json has a covered family and needs no code. It, tokenizer.json and task.json name only classes of covered
+    families, because Keras creates an object of each class that they name.
+ 3. The lists of weight files name HDF5 or safetensors files in the folder, never pickles, which run code.
+ 4. HDF5 files refer to no other file, and do not unpack to far more than their size.
+ 5. There are no more parameters than the weight files have room for.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ from promptlight.salience.loading.weight_files import (
 
 
 def check_preset(folder: Path, name: str) -> None:
-    """Raise ModelError for a preset that is not data only; ``name`` is what the user calls it."""
+    """Raise ModelError for a preset that is not only data; ``name`` is the user's name for it."""
     _check_links(folder, name)
     configs = {CONFIG: check_config(folder, name)}
-    if is_of_keras(configs[CONFIG]):  # files of transformers mean something else
+    if is_of_keras(configs[CONFIG]):  # in transformers' format, these files mean something else
         configs |= {one: read_json(folder / one, name) for one in (TOKENIZER, TASK) if (folder / one).is_file()}
         for file, config in configs.items():
             check_classes(config, f"{name}: {file}")
@@ -54,7 +54,7 @@ def check_preset(folder: Path, name: str) -> None:
 
 
 def check_link(folder: Path, path: Path, name: str) -> None:
-    """Raise ModelError if a file of the folder is a link to elsewhere, or no file."""
+    """Raise ModelError if a file of the folder links out of it, or is no regular file."""
     try:
         root, target = folder.resolve(), path.resolve()
     except (OSError, RuntimeError) as error:  # a link to itself

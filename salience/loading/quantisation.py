@@ -1,4 +1,4 @@
-"""Quantised presets: which are read, known from their config.json.
+"""Find out from config.json whether a preset is quantised, and whether that is covered.
 
 Does not know: how weights are expanded, which ``keras`` does.
 """
@@ -11,11 +11,11 @@ from typing import Any, cast
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import find_objects
 
-INT8 = "int8"  # the one mode of Keras whose weights are read
+INT8 = "int8"  # the only mode of Keras that is covered
 
 
 def find_quantisation(config: Mapping[str, Any], name: str) -> str | None:
-    """How a preset is quantised, None if it is not; ``name`` is what the user calls it.
+    """How a preset is quantised, None if it is not; ``name`` is the user's name for it.
 
     Raises ModelError for all but Keras's int8.
     """
@@ -42,5 +42,5 @@ def find_quantisations(config: Mapping[str, Any]) -> set[str]:
 
 
 def _get(value: object, key: str) -> Any:
-    """An entry of a JSON object; None where the value is no object."""
+    """An entry of a JSON object; None if the value is no object."""
     return cast("dict[str, Any]", value).get(key) if isinstance(value, dict) else None

@@ -1,4 +1,4 @@
-"""A model's tokenizer without the model."""
+"""Load a model's tokenizer without the model."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptlight.salience.text.tokenizer import Tokenizer
 
 
 def load_tokenizer(handle: str) -> Tokenizer:
-    """A model's tokenizer alone; of a folder, or the demo model, without torch and Keras. Raises ModelError."""
+    """Load only a model's tokenizer; for a folder or the demo model, without torch and Keras. Raises ModelError."""
     parsed = parse_handle(handle)
     path, config = find_vocabulary(parsed)
     return Tokenizer.from_file(path, find_family(config, parsed.preset).turn_marks)

@@ -1,6 +1,6 @@
-"""The weight files of a preset: data in its own folder, which unpacks to no more than it should.
+"""Check the weight files of a preset: data in its own folder that does not unpack to too much.
 
-A list of weight files names HDF5 or safetensors files, never pickles, which run code.
+A list of weight files may name HDF5 or safetensors files, never pickles, which run code.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ KERAS_INDEX, SAFETENSORS_INDEX = "model.weights.json", "model.safetensors.index.
 WEIGHTS = ("*.weights.h5", "*.safetensors")
 DATA_ENDINGS = (".weights.h5", ".safetensors")
 
-_ROOM = 64 * 2**20  # bytes that a file may unpack to, whatever its size
+_ROOM = 64 * 2**20  # bytes that a file of any size may unpack to
 _EXPANSION = 16  # Keras does not pack weights at all
 
 
 def read_index(path: Path, name: str) -> list[str]:
-    """The names of the weight files that a list has. Raises ModelError unless they are names of data in the folder."""
+    """The names in a list of weight files. Raises ModelError unless they are data files in the folder."""
     listed = read_json(path, name).get("weight_map")
     if not isinstance(listed, dict):
         raise ModelError(f"{name}: could not be loaded ({path.name}: expected a weight_map)")

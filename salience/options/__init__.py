@@ -1,4 +1,4 @@
-"""What can be asked of every prompt: how it is completed, what is explained, by which methods.
+"""The options of an analysis: how to complete prompts, what to explain, and by which methods.
 
 Does not know: how any of it is done.
 """

@@ -1,4 +1,4 @@
-"""What is asked of every prompt: how it is completed, and what is explained by which methods."""
+"""The options of an analysis: how to complete each prompt, and what to explain by which methods."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from promptlight.salience.types import Compat, Explain, Granularity, Method, Obj
 
 @dataclass(frozen=True, kw_only=True)
 class AnalysisOptions:
-    """What is written and how it is explained; every one of these changes results.
+    """How to complete prompts and how to explain the completions; each option changes results.
 
-    Raises UsageError for options that don't go together.
+    Raises UsageError if options contradict each other.
     """
 
     max_new_tokens: int = 64
@@ -25,9 +25,9 @@ class AnalysisOptions:
     methods: tuple[Method, ...] = (Method.GRAD_L2,)
     method_options: MethodOptions = field(default_factory=MethodOptions)
     objective: Objective = Objective.LOGPROB
-    foil: str | None = None  # for records without one of their own: TARGET=>FOIL, another completion, or auto
-    targets: Granularity = Granularity.TOKEN  # the finest targets that get a gradient of their own
-    stored: tuple[Granularity, ...] = tuple(Granularity)  # of which targets scores are stored
+    foil: str | None = None  # for records without their own: TARGET=>FOIL, another completion, or auto
+    targets: Granularity = Granularity.TOKEN  # the finest targets to explain separately
+    stored: tuple[Granularity, ...] = tuple(Granularity)  # the targets whose scores are stored
     compat: Compat | None = None  # LIT's cuts; with the objective LOSS, its sign too
 
     def __post_init__(self) -> None:
@@ -50,7 +50,7 @@ class AnalysisOptions:
             )
 
     def describe(self) -> dict[str, Any]:
-        """All of it that changes the results of these methods, as JSON, by the keys under which it is stored."""
+        """All options that change the results of these methods, as JSON, with the keys of the stored settings."""
         return {
             "methods": [method.value for method in self.methods],
             "objective": self.objective.value,
@@ -66,7 +66,7 @@ class AnalysisOptions:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> AnalysisOptions:
-        """Back from ``describe``; what the settings lack stays at its default, and other keys are ignored."""
+        """Read the settings of ``describe``; missing ones keep their defaults, and other keys are ignored."""
         readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
             "methods": ("methods", lambda names: tuple(map(Method, names))),
             "objective": ("objective", Objective),

@@ -1,4 +1,4 @@
-"""What the methods that need more than one gradient can be told."""
+"""The options of methods that need more than one gradient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ABLATION_METHODS = (Method.OCCLUSION, Method.LIME, Method.SHAP, Method.SURROGATE
 
 
 class Baseline(StrEnum):
-    """What integrated gradients start from, in the place of each token's embedding."""
+    """The start of integrated gradients, which replaces each token's embedding."""
 
     ZERO = "zero"
     MEAN = "mean"
@@ -22,11 +22,11 @@ class Baseline(StrEnum):
 
 
 class AblationKind(StrEnum):
-    """How a span is removed.
+    """How to remove a span.
 
-    ``mask-embedding``: each of its tokens becomes the vocabulary's mean embedding. ``drop``: its tokens are cut out
-    and what follows moves up. ``pad``: each of its tokens becomes <pad>, which is seen like any other token. But for
-    ``drop`` all positions stay what they were.
+    ``mask-embedding``: each of its tokens becomes the vocabulary's mean embedding. ``drop``: its tokens are cut out and
+    later tokens move up. ``pad``: each of its tokens becomes <pad>, which is visible like any other token. Only
+    ``drop`` changes positions.
     """
 
     MASK_EMBEDDING = "mask-embedding"
@@ -35,7 +35,7 @@ class AblationKind(StrEnum):
 
 
 class ShapleySampling(StrEnum):
-    """How Shapley values are estimated: Kernel SHAP's regression, or the mean over random orders."""
+    """How to estimate Shapley values: by Kernel SHAP's regression, or by the mean over random orders."""
 
     KERNEL = "kernel"
     ORDERS = "orders"
@@ -43,11 +43,11 @@ class ShapleySampling(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class AblationOptions:
-    """How spans are removed and what is drawn; every one of these changes results. Raises UsageError for nonsense.
+    """How to remove spans and how to sample; each option changes results. Raises UsageError for invalid values.
 
-    ``ablations``: how many are scored, beside those of all spans and of none; ``occlusion`` needs one per span.
-    ``ridge`` is LIME's penalty, ``lasso`` the surrogate's per token of the target. ``log_odds`` replaces a target's
-    log-probability by its log-odds log(p / (1 - p)), as ContextCite does.
+    ``ablations`` is how many to score, not counting all spans and none; ``occlusion`` needs one per span. ``ridge`` is
+    LIME's penalty, ``lasso`` the surrogate's per token of the target. ``log_odds`` replaces a target's log-probability
+    with its log-odds log(p / (1 - p)), as ContextCite does.
     """
 
     ablate: AblationKind = AblationKind.MASK_EMBEDDING
@@ -70,10 +70,10 @@ class AblationOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MethodOptions:
-    """Options of single methods; each goes into the settings only where its method is used.
+    """Options of single methods; each is part of the settings only if its method is used.
 
-    ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``sources`` are what the
-    methods take away that take something away. ``seed`` is the run's.
+    ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``sources`` are the spans
+    that ablation methods remove. ``seed`` is the run's.
     """
 
     ig_steps: int = 64
@@ -92,12 +92,12 @@ class MethodOptions:
         if self.smoothgrad_samples < 2:
             found = self.smoothgrad_samples
             raise UsageError(f"expected 2 or more samples of smoothgrad, for a standard error, found {found}")
-        if not self.smoothgrad_noise > 0:  # nor is it if it is no number
+        if not self.smoothgrad_noise > 0:  # true for NaN too
             raise UsageError(f"expected smoothgrad's noise to be above 0, found {self.smoothgrad_noise}")
-        self.for_ablation(Objective.LOGPROB)  # complains of nonsense
+        self.for_ablation(Objective.LOGPROB)  # raises for invalid values
 
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:
-        """What changes the results of these methods, as JSON, by the keys under which it is stored."""
+        """The options that change the results of these methods, as JSON, with the keys of the stored settings."""
         described: dict[str, Any] = {}
         if Method.INTEGRATED_GRADIENTS in methods:
             described |= {"ig_steps": self.ig_steps, "ig_baseline": self.ig_baseline.value}
@@ -114,7 +114,7 @@ class MethodOptions:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, Any]) -> MethodOptions:
-        """Back from ``describe``; what the settings lack stays at its default, and other keys are ignored."""
+        """Read the settings of ``describe``; missing ones keep their defaults, and other keys are ignored."""
         readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
             "ig_steps": ("ig_steps", int),
             "ig_baseline": ("ig_baseline", Baseline),
@@ -124,13 +124,13 @@ class MethodOptions:
             "sources": ("sources", Granularity),
             "ablate": ("ablate", AblationKind),
             "samples": ("ablations", int),
-            "perturbation_seed": ("seed", int),  # the run's, as is the other one
+            "perturbation_seed": ("seed", int),  # the run's seed, as in the other entry
             "shapley": ("shapley", ShapleySampling),
         }
         return cls(**{name: read(settings[key]) for key, (name, read) in readers.items() if key in settings})
 
     def for_ablation(self, objective: Objective) -> AblationOptions:
-        """What the methods need that take spans away."""
+        """The options of ablation methods."""
         return AblationOptions(
             ablate=self.ablate, objective=objective, ablations=self.ablations, shapley=self.shapley, seed=self.seed
         )

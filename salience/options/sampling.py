@@ -1,4 +1,4 @@
-"""How completions are sampled: greedily, or at random from the likeliest tokens."""
+"""How to sample completions: greedily, or at random from the likeliest tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptlight.salience.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Sampling:
-    """Greedy unless ``temperature`` is above 0. Raises UsageError for values that mean nothing."""
+    """Greedy unless ``temperature`` is above 0. Raises UsageError for invalid values."""
 
     temperature: float = 0.0
     top_k: int | None = None
