@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -29,11 +29,6 @@ from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.types import Method, Objective
-
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-
-    from promptlight.cli.views.palette import Look
 
 
 @with_groups
@@ -61,6 +56,7 @@ def show(
 
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
+    from promptlight.cli.views.heatmap import view_explanation
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.salience.explain.explanation import explain_target
 
@@ -83,15 +79,4 @@ def show(
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=chat))
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
-
-    def paint(console: Console, look: Look) -> RenderableType:
-        from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
-
-        return (render_matrix_view if matrix else render_heatmap)(explanation, console, look, n_top=top, trust=trust)
-
-    def describe() -> Any:
-        from promptlight.cli.views.as_json import describe_explanation
-
-        return describe_explanation(explanation, top) | {"trust": trust or None}
-
-    drawing.draw(paint, describe, signed=explanation.salience.method.is_signed, title="promptlight show")
+    drawing.draw(view_explanation(explanation, matrix=matrix, n_top=top, trust=trust, title="promptlight show"))

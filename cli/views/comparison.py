@@ -22,7 +22,9 @@ from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from promptlight.cli.views.as_json import describe_comparison
 from promptlight.cli.views.heatmap import describe_scores, render_heading, render_legend
+from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE, MARGIN, render_text, wrap
@@ -44,6 +46,16 @@ SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"
 GONE, NEW = Style(strike=True, color="red"), Style(underline=True, bold=True, color="green")
 PLAIN = {Change.GONE: ("[-", "-]"), Change.NEW: ("{+", "+}"), Change.SAME: ("", "")}
 BOLD = Style(bold=True)
+
+
+def view_comparison(before: Explanation, after: Explanation, *, n_top: int, title: str) -> View:
+    """Two explanations side by side."""
+    return View(
+        paint=lambda console, look: render_comparison(before, after, console, look, n_top=n_top),
+        describe=lambda: describe_comparison(before, after, n_top),
+        signed=any(one.salience.method.is_signed for one in (before, after)),
+        title=title,
+    )
 
 
 def render_comparison(

@@ -24,8 +24,10 @@ from itertools import chain
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views.as_json import describe_explanation
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
+from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import SMALLEST_MARK, Look
 from promptlight.cli.views.remarks import describe_sum, name_foil
 from promptlight.cli.views.strongest import plural, render_strongest
@@ -37,10 +39,21 @@ from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pool
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 
 
+def view_explanation(explanation: Explanation, *, matrix: bool, n_top: int, trust: str, title: str) -> View:
+    """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation."""
+    render = render_matrix_view if matrix else render_heatmap
+    return View(
+        paint=lambda console, look: render(explanation, console, look, n_top=n_top, trust=trust),
+        describe=lambda: describe_explanation(explanation, n_top) | {"trust": trust or None},
+        signed=explanation.salience.method.is_signed,
+        title=title,
+    )
+
+
 def render_heatmap(
     explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
 ) -> RenderableType:
-    """Everything that ``show`` prints about one prompt; ``trust`` is the verdict of an evaluation."""
+    """Everything that ``show`` prints about one prompt."""
     picture = render_page(render_text(explanation, look), console, look)
     return render_view(explanation, console, look, picture, n_top, trust)
 

@@ -8,12 +8,24 @@ from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from promptlight.cli.views.as_json import describe_differences
 from promptlight.cli.views.comparison import show_share
+from promptlight.cli.views.output import View
 from promptlight.salience.explain.comparison import Difference
 from promptlight.salience.text.printable import one_line
 
 BOLD = Style(bold=True)
 WIDEST_ID = 24  # cells
+
+
+def view_overview(differences: Sequence[Difference], n_missing: int, *, n_top: int, title: str) -> View:
+    """A line for each prompt; ``n_missing`` others are counted."""
+    return View(
+        paint=lambda console, _: render_overview(differences, n_missing, console.width, n_top=n_top),
+        describe=lambda: describe_differences(differences, n_missing),
+        signed=False,
+        title=title,
+    )
 
 
 def render_overview(differences: Sequence[Difference], n_missing: int, width: int, *, n_top: int) -> RenderableType:

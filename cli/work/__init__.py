@@ -1,4 +1,4 @@
 """The work of commands: load models late, look up results, show progress, handle signals.
 
-Does not know: options, how results are drawn.
+Does not know: Typer, how options are declared, how a view looks.
 """

@@ -1,0 +1,74 @@
+"""Draws a view on this terminal or into files: SVG for pages and slides, HTML for a mail."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+
+from promptlight.cli.views.look import Taste
+from promptlight.cli.views.palette import Look
+from promptlight.io.files import writing
+from promptlight.salience.text.printable import one_line, printable_json
+
+FILE_WIDTH = 100  # cells
+FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG asks a server for its font
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """What is drawn: ``paint`` gives it to Rich, ``describe`` gives the same as plain data."""
+
+    paint: Callable[[Console, Look], RenderableType]
+    describe: Callable[[], Any]
+    signed: bool  # whether scores may be negative
+    title: str  # of an SVG
+
+
+def print_json(view: View) -> None:
+    """The view's plain data as one JSON object."""
+    print(printable_json(view.describe()))
+
+
+def draw_on_terminal(view: View, taste: Taste, width: int | None = None) -> None:
+    """Print the view; ``width`` in cells, None for the terminal's own."""
+    # Rich would keep bold and dim, and the raised numbers would be missing
+    colours = None if os.environ.get("NO_COLOR") else "auto"
+    console = Console(highlight=False, color_system=colours, width=width)
+    console.print(_paint(view, console, taste))
+
+
+def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:
+    """Draw once, whole: what is wrong with the view is found before a file is touched."""
+    console = Console(
+        file=io.StringIO(),
+        record=True,
+        force_terminal=True,
+        color_system="truecolor",
+        width=width or FILE_WIDTH,
+        highlight=False,
+        legacy_windows=False,
+    )
+    console.print(_paint(view, console, taste))
+    if svg:
+        picture = console.export_svg(title=view.title, clear=False, theme=DEFAULT_TERMINAL_THEME)
+        _write(svg, FONT_FACES.sub("", picture))
+    if html:
+        _write(html, console.export_html(clear=False, inline_styles=True, theme=DEFAULT_TERMINAL_THEME))
+
+
+def _paint(view: View, console: Console, taste: Taste) -> RenderableType:
+    return view.paint(console, Look(color_system=console.color_system, signed=view.signed, taste=taste))
+
+
+def _write(path: Path, text: str) -> None:
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    print(f"{one_line(str(path))} ({path.stat().st_size / 1000:,.0f} kB)")

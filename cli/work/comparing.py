@@ -1,0 +1,98 @@
+"""Stored results compared: two of them, or each prompt of a folder with the same one of another folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptlight.cli.failures import name_options
+from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.salience.errors import OutputError, UsageError
+from promptlight.salience.types import Analysis
+
+if TYPE_CHECKING:
+    from promptlight.cli.views.output import View
+    from promptlight.salience.explain.comparison import Difference
+    from promptlight.salience.explain.explanation import Explanation, Question
+
+TITLE = "promptlight compare"
+Two = tuple[Path, Path | None]
+Questions = tuple["Question", "Question"]
+
+
+def view_compared(
+    folders: Two, ids: tuple[str | None, str | None], questions: Questions, names: SectionNames, *, n_top: int
+) -> View:
+    """Two prompts side by side, or a line for each prompt if there are two folders and no id.
+
+    The second folder and the second id are the first ones where they are None. Raises UsageError if that leaves nothing
+    to compare.
+    """
+    from promptlight.cli.views.comparison import view_comparison
+    from promptlight.cli.views.overview import view_overview
+
+    (results, other), (id, other_id) = folders, ids
+    if id is None and other_id is None and other is not None:
+        differences, n_missing = find_differences(results, other, questions, names)
+        return view_overview(differences, n_missing, n_top=n_top, title=TITLE)
+    same = other is None and other_id in (None, id) and questions[0].method is questions[1].method
+    if id is None or same:
+        raise UsageError(
+            "expected two prompts: --id ONE --with OTHER, or two folders and --id ONE, or two folders, or --id ONE and"
+            " two methods"
+        )
+    stored = find_stored(results, id=id), find_stored(other or results, id=other_id or id)
+    return view_comparison(*explain_both(stored, questions, names), n_top=n_top, title=TITLE)
+
+
+def explain_both(
+    pair: tuple[Analysis, Analysis], questions: Questions, names: SectionNames
+) -> tuple[Explanation, Explanation]:
+    """What is asked of each. Raises UsageError if one has no such target."""
+    from promptlight.salience.explain.explanation import explain_target
+
+    before, after = (
+        explain_target(names.give(one, question.by), question) for one, question in zip(pair, questions, strict=True)
+    )
+    return before, after
+
+
+def find_differences(
+    results: Path, other: Path, questions: Questions, names: SectionNames
+) -> tuple[list[Difference], int]:
+    """What became of each prompt that both folders explain, and how many they don't. Raises UsageError if none is."""
+    from promptlight.salience.explain.comparison import summarize_comparison
+
+    differences: list[Difference] = []
+    n_missing, reason = 0, ""
+    for one, two in pair_results(results, other):
+        if two is None:
+            n_missing += 1
+            continue
+        try:
+            differences.append(summarize_comparison(*explain_both((one, two), questions, names)))
+        except UsageError as error:
+            found = f"{one.completion.prompt.id}: {name_options(str(error), error.parameters)}"
+            n_missing, reason = n_missing + 1, reason or found
+    if not differences:
+        raise UsageError(f"expected prompts that both folders explain, found none{f'; {reason}' if reason else ''}")
+    return differences, n_missing
+
+
+def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
+    """Each prompt that the first folder explains, and what the second one has of it; one pair in memory at a time."""
+    from promptlight.io.results.reader import find_result, read_results
+
+    others = read_results(other)
+    for one in read_results(results):
+        if not isinstance(one, Analysis):
+            next(others, None)
+            continue
+        two = next(others, None)
+        if not isinstance(two, Analysis) or two.completion.prompt.id != one.completion.prompt.id:  # in another order
+            try:
+                two = find_result(other, id=one.completion.prompt.id)
+            except OutputError:
+                two = None
+        yield one, two if isinstance(two, Analysis) else None
