@@ -172,7 +172,8 @@ def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iter
                 record.path,
                 record.line,
                 f"id {record.id!r} was explained before, but its record has changed since: give it another id, or "
-                "choose another -o",
+                "choose another folder",
+                parameters=("folder",),
             )
         if done is not None:
             writer.forget(record.id)

@@ -37,11 +37,15 @@ def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
     try:
         refuse_foreign(folder)
     except OSError as error:
-        raise OutputError(f"{folder}: can't be read ({error.strerror}); choose another -o") from error
+        raise OutputError(
+            f"{folder}: can't be read ({error.strerror}); choose another folder", parameters=("folder",)
+        ) from error
     for shard in find_shards(folder):
         differences = _describe_differences(read_metadata(shard)["settings"], settings)
         if differences:
-            raise OutputError(f"{folder}: made with other settings ({differences}); choose another -o")
+            raise OutputError(
+                f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)
+            )
         for row in read_rows(shard, ["id", "fingerprint", "error"]):
             if row["id"] in done:
                 raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
@@ -54,7 +58,9 @@ def refuse_foreign(folder: Path) -> None:
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     foreign = [name for name in names if name != EVALUATION_FOLDER]
     if foreign and not find_shards(folder):
-        raise OutputError(f"{folder}: holds other files ({foreign[0]}) and no results; choose another -o")
+        raise OutputError(
+            f"{folder}: holds other files ({foreign[0]}) and no results; choose another folder", parameters=("folder",)
+        )
 
 
 def _describe_differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -36,13 +36,11 @@ def require_shards(folder: Path) -> list[Path]:
     try:
         shards = find_shards(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise OutputError(
-            f"{folder}: no such results folder; make one with `promptlight run PROMPTS -o {folder}`"
-        ) from error
+        raise OutputError(f"{folder}: no such results folder; make one with `promptlight run`") from error
     except OSError as error:
         raise OutputError(f"{folder}: can't be read ({error.strerror})") from error
     if not shards:
-        raise OutputError(f"{folder}: no results in it; make some with `promptlight run PROMPTS -o {folder}`")
+        raise OutputError(f"{folder}: no results in it; make some with `promptlight run`")
     return shards
 
 
@@ -59,9 +57,7 @@ def open_shard(shard: Path) -> pq.ParquetFile:
         file = pq.ParquetFile(source, page_checksum_verification=True)
         stored = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
         if stored is None:
-            raise OutputError(
-                f"{shard}: not written by promptlight run; expected a folder that `promptlight run -o` made"
-            )
+            raise OutputError(f"{shard}: not written by promptlight; expected a folder that `promptlight run` made")
         metadata = json.loads(stored)
         version = metadata["schema_version"]
         if version not in READABLE:

@@ -106,13 +106,17 @@ class ResultsWriter:
             refuse_foreign(self.folder)
             lock = (self.folder / ".lock").open("w")
         except OSError as error:
-            raise OutputError(f"{self.folder}: can't write there ({error.strerror}); choose another -o") from error
+            raise OutputError(
+                f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
+            ) from error
         try:
             if fcntl is not None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
         except OSError as error:
             lock.close()
-            raise OutputError(f"{self.folder}: another run is writing there; wait, or choose another -o") from error
+            raise OutputError(
+                f"{self.folder}: another run is writing there; wait, or choose another folder", parameters=("folder",)
+            ) from error
         return lock
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:

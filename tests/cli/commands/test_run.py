@@ -252,7 +252,7 @@ def test_an_output_that_is_a_file_is_left_alone(promptlight: Command, tmp_path: 
     before = path.read_bytes()
     refused = promptlight("run", path, "-o", path, *SHORT)
     assert refused.exit_code == 5
-    assert "choose another -o" in refused.stderr.splitlines()[-1]
+    assert "choose another folder (--output)" in refused.stderr.splitlines()[-1]
     assert path.read_bytes() == before
 
 

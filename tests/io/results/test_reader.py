@@ -84,7 +84,7 @@ DAMAGES = [
     (leave_a_setting_out, "not readable as Parquet"),
     (miscount_rows, "rows instead of"),
     (leave_a_column_out, "its columns are not those that promptlight writes"),
-    (replace_by_foreign, "not written by promptlight run"),
+    (replace_by_foreign, "not written by promptlight"),
     (
         replace_by_later_version,
         f"written with schema version {SCHEMA_VERSION + 1}, this promptlight reads 3 and 4: update promptlight, or run "

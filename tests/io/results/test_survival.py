@@ -379,7 +379,7 @@ def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> 
         before = snapshot(tmp_path)
         for _ in range(3):
             _, said = call(open_and_close, tmp_path)
-            assert said == [f"{tmp_path}: another run is writing there; wait, or choose another -o"]
+            assert said == [f"{tmp_path}: another run is writing there; wait, or choose another folder"]
         assert snapshot(tmp_path) == before
         assert ids_of(tmp_path) == ["a", "b"]  # reading is nobody's business
         kill(first)
@@ -467,7 +467,7 @@ def test_a_folder_that_may_not_be_written_can_be_read(public_folder: Path) -> No
     public_folder.chmod(0o555)
     for folder in (public_folder, public_folder / "new"):
         _, said = call(try_as_nobody, open_and_close, folder)
-        assert said == [f"{folder}: can't write there (Permission denied); choose another -o"]
+        assert said == [f"{folder}: can't write there (Permission denied); choose another folder"]
     assert call(try_as_nobody, read_all, public_folder) == (0, ["a"])
 
 

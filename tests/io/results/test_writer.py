@@ -173,7 +173,7 @@ def test_a_shard_whose_rename_could_not_be_synced_is_not_written_twice(
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"seed": 1}, "made with other settings (seed: there 0, now 1); choose another -o"),
+        ({"seed": 1}, "made with other settings (seed: there 0, now 1); choose another folder"),
         ({"model": "big", "seed": 1}, "(model: there tiny, now big; seed: there 0, now 1)"),
         ({"methods": ["grad_dot_input"]}, "(methods: there grad_l2, now grad_dot_input)"),
         ({"new": "x"}, "(new: there None, now x)"),
@@ -192,7 +192,7 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, change: dict[str, An
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
     pytest.importorskip("fcntl")
     with open_writer(tmp_path) as writer:
-        with pytest.raises(OutputError, match="another run is writing there; wait, or choose another -o"):
+        with pytest.raises(OutputError, match="another run is writing there; wait, or choose another folder"):
             open_writer(tmp_path)
         writer.add(analysis("a"))
     write(tmp_path, analysis("b"))
@@ -204,7 +204,7 @@ def test_a_folder_with_other_files_is_left_untouched(tmp_path: Path, name: str) 
     (tmp_path / name).write_text("mine", encoding="utf-8")
     (tmp_path / ".part-mine.tmp").write_text("mine too", encoding="utf-8")
     before = snapshot(tmp_path)
-    with pytest.raises(OutputError, match=rf"holds other files \({name}\) and no results; choose another -o"):
+    with pytest.raises(OutputError, match=rf"holds other files \({name}\) and no results; choose another folder"):
         open_writer(tmp_path)
     assert snapshot(tmp_path) == before
 
