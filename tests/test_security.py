@@ -287,11 +287,11 @@ def test_a_token_that_can_not_be_kept_is_not_quoted(tmp_path: Path) -> None:
 def test_a_traceback_quotes_no_secret(tmp_path: Path, command: str) -> None:
     """What a library raised may hold all that it was told; the rest of the traceback stays."""
     code = f"""
-import sys, getpass, kagglehub, promptlight.io.prompts.reader, promptlight.cli.commands.doctor
+import sys, getpass, kagglehub, promptlight.io.prompts.reader, promptlight.cli.work.checks
 def fail(*_, **__):
     raise ZeroDivisionError("https://user:{SECRET}@x.org/?token={SECRET} Bearer {SECRET}")
 kagglehub.login = promptlight.io.prompts.reader.PromptReader.count = fail
-promptlight.cli.commands.doctor.inspect_machine = fail
+promptlight.cli.work.checks.inspect_machine = fail
 from promptlight.cli.__main__ import main
 main()
 """

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsOption, StoredMethodOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
-from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Method
-
-if TYPE_CHECKING:
-    from promptlight.io.page.record import ReportEntry
 
 
 def report(
@@ -34,6 +28,7 @@ def report(
 
     It opens from disk and loads nothing: choose a part of what the model wrote, and see what it was because of.
     """
+    from promptlight.cli.work.report_entries import list_entries
     from promptlight.io.files import check_free
     from promptlight.io.page.colours import list_ramps
     from promptlight.io.page.write import write_report
@@ -46,19 +41,3 @@ def report(
     )
     for chosen in folders:
         chosen.raise_damage()
-
-
-def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
-    """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
-    from promptlight.io.page.record import ReportEntry
-
-    for chosen in folders:
-        trust = StoredTrust(chosen.folder)
-        for analysis in chosen:
-            id = analysis.completion.prompt.id
-            yield ReportEntry(
-                analysis=analysis,
-                name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
-                trust=trust.describe,
-                method=method,
-            )

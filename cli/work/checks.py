@@ -5,6 +5,7 @@ Secrets are looked for, never read out: a check says whether there is a login, n
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import shutil
@@ -13,20 +14,14 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from rich.console import Console
+
+from promptlight.cli.views.doctor import Check, Fit, describe_checks, render_checks
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import check_config
 from promptlight.salience.loading.model_size import GIB, MODELS
 
 NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One finding; ``fix`` is what to do, None where nothing is wrong."""
-
-    topic: str
-    found: str
-    fix: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,13 +36,15 @@ class Machine:
     on_cpu: bool
 
 
-@dataclass(frozen=True, kw_only=True)
-class Fit:
-    """Whether a model would fit: bytes of its weights with room to load and to work, against those that are free."""
-
-    model: str
-    needed: int
-    fits: bool
+def report_checks(*, as_json: bool) -> bool:
+    """Look at this machine and print what was found; whether all is there that promptlight needs."""
+    machine = inspect_machine()
+    checks, fits = list(check_all(machine)), find_fits(machine)
+    if as_json:
+        print(json.dumps(describe_checks(checks, fits), indent=1))
+    else:
+        Console(highlight=False).print(render_checks(checks, fits, machine.dtype))
+    return not any(check.fix and not check.is_optional for check in checks)
 
 
 def check_all(machine: Machine) -> Iterator[Check]:

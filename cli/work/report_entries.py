@@ -1,0 +1,29 @@
+"""What ``report`` writes: the prompts of one folder or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.salience.types import Method
+
+if TYPE_CHECKING:
+    from promptlight.io.page.record import ReportEntry
+
+
+def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
+    """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
+    from promptlight.io.page.record import ReportEntry
+
+    for chosen in folders:
+        trust = StoredTrust(chosen.folder)
+        for analysis in chosen:
+            id = analysis.completion.prompt.id
+            yield ReportEntry(
+                analysis=analysis,
+                name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
+                trust=trust.describe,
+                method=method,
+            )

@@ -1,0 +1,45 @@
+"""A summary of stored results: printed, and written to a file where one is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from promptlight.cli.views.summary import render_summary
+from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.tables.tidy import TableFormat, check_output, write_summary
+from promptlight.salience.explain.summary import GroupQuestion, GroupSummary, summarize_shares
+from promptlight.salience.text.printable import one_line, printable_json
+
+
+def summarize_results(
+    chosen: ChosenResults,
+    question: GroupQuestion,
+    *,
+    n_top: int,
+    as_json: bool,
+    output: Path | None,
+    format: TableFormat | None,
+    overwrite: bool,
+) -> None:
+    """Print the strongest groups, or all as JSON; the file gets all. Raises OutputError if it is there already."""
+    if output:
+        check_output(output, format, overwrite=overwrite)
+    summary = summarize_shares(chosen, question)
+    if as_json:
+        print(printable_json(asdict(summary)))
+    else:
+        console = Console(highlight=False)
+        console.print(render_summary(summary, question, console.width, n_top=n_top))
+    if output:
+        n_rows = write_summary(output, map(_to_row, summary.groups), format=format, overwrite=overwrite)
+        if not as_json:
+            print(f"\n{n_rows:,} rows in {one_line(str(output))}")
+    chosen.raise_damage()
+
+
+def _to_row(group: GroupSummary) -> dict[str, Any]:
+    return asdict(group) | {"top_words": " ".join(group.top_words)}
