@@ -58,7 +58,7 @@ class ModelError(PromptlightError):
     """A model can't be found, read or run."""
 
 
-OUT_OF_MEMORY = "out of memory"  # how the reason of such a record begins: it is tried again by the next run
+OUT_OF_MEMORY = "out of memory"  # how the message of such an error begins
 
 
 class OutOfMemoryError(ModelError):

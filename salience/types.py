@@ -149,13 +149,32 @@ class Prompt:
         return self.fields.get("foil") or None
 
 
+class SetAsideCode(StrEnum):
+    """The kind of fault that set a record aside."""
+
+    UNUSABLE = "unusable"  # the record itself is wrong
+    TOO_LONG = "too_long"  # for the model's context
+    FOIL = "foil"  # it fits neither the completion nor the method
+    TOO_FEW_ABLATIONS = "too_few_ablations"  # for the prompt's source spans
+    OUT_OF_MEMORY = "out_of_memory"
+
+    @property
+    def is_retried(self) -> bool:
+        """Whether the next run tries the same record again: it may have more memory."""
+        return self is SetAsideCode.OUT_OF_MEMORY
+
+
 @dataclass(frozen=True, kw_only=True)
 class SetAside:
-    """A record that was skipped, and why; ``parameters`` name what would help, and are not stored."""
+    """A record that was skipped, and why: ``code`` is for programs, ``reason`` for people.
+
+    ``parameters`` name what would help; they are not stored.
+    """
 
     id: str
     path: str
     line: int | None
+    code: SetAsideCode
     reason: str
     label: str | None = None
     prompt: str | None = None

@@ -27,7 +27,7 @@ from promptlight.io.prompts.sources import Source
 from promptlight.io.prompts.template import Template
 from promptlight.salience.text.chat import MODEL, ROLES, USER, Message, format_turns
 from promptlight.salience.text.sections import count_blanks, locate_section, order_sections
-from promptlight.salience.types import Prompt, Section, SetAside, Turn
+from promptlight.salience.types import Prompt, Section, SetAside, SetAsideCode, Turn
 
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
@@ -67,6 +67,7 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
             id=_choose_free_id(record, own_id, places),
             path=shown_path,
             line=number,
+            code=SetAsideCode.UNUSABLE,
             reason=str(error),
             label=_readable(record.get("source")),
             prompt=_readable(record.get("prompt")),

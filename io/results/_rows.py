@@ -29,6 +29,7 @@ from promptlight.salience.types import (
     Section,
     Segmentation,
     SetAside,
+    SetAsideCode,
     StopReason,
     Token,
     Turn,
@@ -39,8 +40,8 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
     """Column name -> value; a record that was set aside leaves all but its own columns empty."""
     if isinstance(result, SetAside):
         row = asdict(result)
-        row |= {"error": row.pop("reason"), "source": row.pop("label")}
-        return row
+        row |= {"error": row.pop("reason"), "error_code": row.pop("code").value, "source": row.pop("label")}
+        return {name: value for name, value in row.items() if name != "parameters"}
     completion = result.completion
     prompt, first = completion.prompt, completion.n_prompt_tokens
     row = {
@@ -100,7 +101,13 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
     """The inverse of ``to_row``."""
     if row["error"] is not None:
         kept = {name: row[name] for name in ("id", "path", "line", "prompt")}
-        return SetAside(**kept, label=row["source"], reason=row["error"], fingerprint=row["fingerprint"] or "")
+        return SetAside(
+            **kept,
+            label=row["source"],
+            code=SetAsideCode(row["error_code"]),
+            reason=row["error"],
+            fingerprint=row["fingerprint"] or "",
+        )
     prompt = Prompt(
         id=row["id"],
         text=row["prompt"],

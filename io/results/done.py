@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, read_metadata, read_rows
-from promptlight.salience.errors import OUT_OF_MEMORY, OutputError
+from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, naming, read_metadata, read_rows
+from promptlight.salience.errors import OutputError
+from promptlight.salience.types import SetAsideCode
 
 
 @dataclass(frozen=True)
@@ -19,11 +20,12 @@ class Done:
 
     fingerprint: str
     shard: Path
-    error: str | None  # why it was set aside
+    error: str | None = None  # why it was set aside
+    code: SetAsideCode | None = None
 
     def settles(self, fingerprint: str) -> bool:
-        """Whether a record needs no more work: it is as it was, and did not fail for lack of memory."""
-        return self.fingerprint == fingerprint and not (self.error or "").startswith(OUT_OF_MEMORY)
+        """Whether a record needs no more work: it is as it was, and what set it aside would do so again."""
+        return self.fingerprint == fingerprint and not (self.code is not None and self.code.is_retried)
 
 
 def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
@@ -46,10 +48,12 @@ def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
             raise OutputError(
                 f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)
             )
-        for row in read_rows(shard, ["id", "fingerprint", "error"]):
+        for row in read_rows(shard, ["id", "fingerprint", "error", "error_code"]):
             if row["id"] in done:
                 raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
-            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"])
+            with naming(shard):
+                code = None if row["error"] is None else SetAsideCode(row["error_code"])
+            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"], code)
     return done
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from promptlight.io.results._rows import from_row
 from promptlight.io.results.schema import read_kind
-from promptlight.io.results.shards import naming, read_metadata, read_rows, read_shard, require_shards
+from promptlight.io.results.shards import naming, read_metadata, read_rows, read_shard, require_shards, to_rows
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, SetAside
 
@@ -56,7 +56,7 @@ def read_result(shard: Path, place: int) -> Analysis | SetAside:
     kind = read_kind(read_metadata(shard)["settings"])
     table = read_shard(shard)
     with naming(shard):
-        return from_row(table.slice(place, 1).to_pylist()[0], kind)
+        return from_row(to_rows(table.slice(place, 1))[0], kind)
 
 
 def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
@@ -104,5 +104,5 @@ def _read_shard_results(shard: Path) -> Iterator[Analysis | SetAside]:
     table = read_shard(shard)
     with naming(shard):
         for batch in table.to_batches(max_chunksize=16):  # as Python objects, rows take many times their size
-            for row in batch.to_pylist():
+            for row in to_rows(batch):
                 yield from_row(row, kind)

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from promptlight.salience.types import Compat, Granularity, Method, Objective
+from promptlight.salience.types import Compat, Granularity, Method, Objective, SetAsideCode
 
-SCHEMA_VERSION = 4
-READABLE = (3, 4)
+SCHEMA_VERSION = 5
+READABLE = (3, 4, 5)
 SPAN_GRANULARITIES = tuple(granularity for granularity in Granularity if granularity is not Granularity.TOKEN)
 
 
@@ -50,6 +50,7 @@ SECTION = pa.struct(
         column("stop", pa.int32(), "behind the last one"),
     ]
 )
+CODES = ", ".join(f"`{code}`" for code in SetAsideCode)
 MATRIX = pa.list_(pa.list_(pa.float32()))
 
 RECORD_FIELDS = [
@@ -64,6 +65,7 @@ RECORD_FIELDS = [
         "stop_reason", pa.string(), "why it ends: `end of text`, `end of turn`, `token limit`, `context full`, `given`"
     ),
     column("error", pa.string(), "why the record was set aside; null otherwise"),
+    column("error_code", pa.string(), f"the kind of that reason: {CODES}"),
     column("target", pa.string(), "the completion that the record brought along; null if none"),
     column("fields", pa.string(), "the record's other fields, as JSON"),
     column("path", pa.string(), "the prompt file"),
@@ -96,7 +98,7 @@ def build_schema(
     granularities = tuple(granularities)
     return pa.schema(
         [
-            *RECORD_FIELDS,
+            *(field for field in RECORD_FIELDS if version > 4 or field.name != "error_code"),
             *(FOIL_FIELDS if version > 3 else []),
             *(
                 column(f"{granularity}_bounds", pa.list_(pa.int32()), bounds.format(granularity))

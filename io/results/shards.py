@@ -17,7 +17,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from promptlight.io.results._upgrade import upgrade_settings
+from promptlight.io.results._upgrade import upgrade_row, upgrade_settings
 from promptlight.io.results.schema import READABLE, SCHEMA_VERSION, build_schema, read_kind
 from promptlight.salience.errors import OutputError
 
@@ -61,12 +61,11 @@ def open_shard(shard: Path) -> pq.ParquetFile:
         metadata = json.loads(stored)
         version = metadata["schema_version"]
         if version not in READABLE:
-            readable = " and ".join(map(str, READABLE))
             is_later = isinstance(version, int) and version > SCHEMA_VERSION
             way_out = "update promptlight, or run" if is_later else "run"
             raise OutputError(
-                f"{shard}: written with schema version {version}, this promptlight reads {readable}: {way_out} the"
-                " prompts again into a new folder"
+                f"{shard}: written with schema version {version}, this promptlight reads {READABLE[0]} to"
+                f" {SCHEMA_VERSION}: {way_out} the prompts again into a new folder"
             )
         methods = read_kind(upgrade_settings(metadata["settings"])).methods
         if not file.schema_arrow.equals(build_schema(methods, version=version)):
@@ -75,7 +74,7 @@ def open_shard(shard: Path) -> pq.ParquetFile:
 
 
 def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
-    """All rows of a shard. Raises OutputError for a damaged one."""
+    """All rows of a shard, with the columns of its own version. Raises OutputError for a damaged one."""
     with naming(shard):
         file = open_shard(shard)
         table = file.read(columns=columns)
@@ -85,10 +84,15 @@ def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_rows(shard: Path, columns: list[str]) -> list[dict[str, Any]]:
-    """Some columns of a shard, row by row."""
+    """Some columns of a shard, row by row, as this version has them."""
     table = read_shard(shard, columns)
     with naming(shard):
-        return table.to_pylist()
+        return to_rows(table)
+
+
+def to_rows(table: pa.Table) -> list[dict[str, Any]]:
+    """A shard's table row by row, as this version has it."""
+    return [upgrade_row(row) for row in table.to_pylist()]
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLong
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
-from promptlight.salience.types import Completion, Explain, Prompt, SetAside, StopReason
+from promptlight.salience.types import Completion, Explain, Prompt, SetAside, SetAsideCode, StopReason
 
 WINDOW = 4  # batches: enough to find prompts of similar length, few enough to hold in memory
 Numbered = tuple[int, EncodedPrompt]  # a prompt's number in its window, and its tokens
@@ -79,7 +79,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
     try:
         check_length(prompt, len(encoded.ids), len(target_ids), model)
     except PromptTooLongError as error:
-        return set_aside(prompt, error.reason)
+        return set_aside(prompt, SetAsideCode.TOO_LONG, error.reason)
     if target is None:
         return encoded
     return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
@@ -110,7 +110,7 @@ def complete_batch(
         prompt = prompts[number]
         if new is None:
             reason = f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}"
-            yield number, set_aside(prompt, reason, WHAT_HELPS_BY)
+            yield number, set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, WHAT_HELPS_BY)
         else:
             yield number, build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
 
@@ -128,12 +128,13 @@ def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, mod
         )
 
 
-def set_aside(prompt: Prompt, reason: str, parameters: tuple[str, ...] = ()) -> SetAside:
+def set_aside(prompt: Prompt, code: SetAsideCode, reason: str, parameters: tuple[str, ...] = ()) -> SetAside:
     """Make the result of a prompt that could not be analysed; ``parameters`` name what would help."""
     return SetAside(
         id=prompt.id,
         path=prompt.path,
         line=prompt.line,
+        code=code,
         reason=reason,
         label=prompt.label,
         prompt=prompt.text,

@@ -26,6 +26,7 @@ from promptlight.salience.types import (
     Role,
     SalienceMap,
     SetAside,
+    SetAsideCode,
 )
 
 
@@ -55,9 +56,11 @@ def explain_or_set_aside(
             return explain(completion, model, options, thrifty=thrifty)
         except OutOfMemoryError as error:
             reason, parameters = str(error), error.parameters  # drop the error itself: its frames hold tensors
-        except (FoilError, TooFewAblationsError) as error:
-            return set_aside(prompt, str(error), error.parameters)
-    return set_aside(prompt, reason, parameters)
+        except FoilError as error:
+            return set_aside(prompt, SetAsideCode.FOIL, str(error), error.parameters)
+        except TooFewAblationsError as error:
+            return set_aside(prompt, SetAsideCode.TOO_FEW_ABLATIONS, str(error), error.parameters)
+    return set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, parameters)
 
 
 def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:

@@ -11,6 +11,7 @@ from promptlight.salience.types import (
     Analysis,
     Prompt,
     SetAside,
+    SetAsideCode,
 )
 from tests.support.handmade import make_analysis, make_completion
 
@@ -33,10 +34,16 @@ def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
     return make_analysis(make_completion(["<bos>", "▁Buy", "▁eg", "gs", ".", "\n"], pieces, prompt=prompt), **options)
 
 
-def set_aside(id: str) -> SetAside:
+def set_aside(id: str, code: SetAsideCode = SetAsideCode.UNUSABLE, reason: str = "found null") -> SetAside:
     """A record that can't be used."""
     return SetAside(
-        id=id, path="prompts.jsonl", line=9, reason="found null", label="menu", fingerprint=f"print-of-{id}"
+        id=id,
+        path="prompts.jsonl",
+        line=9,
+        code=code,
+        reason=reason,
+        label="menu",
+        fingerprint=f"print-of-{id}",
     )
 
 

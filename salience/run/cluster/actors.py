@@ -21,6 +21,7 @@ from promptlight.salience.run.batches import set_aside
 from promptlight.salience.run.cluster.pool import Pool
 from promptlight.salience.run.cluster.transport import pack_table
 from promptlight.salience.run.pipeline import analyze
+from promptlight.salience.types import SetAsideCode
 
 Answer = TypeVar("Answer")
 
@@ -72,7 +73,8 @@ class Explainer:
         if n_deaths < MOST_DEATHS:
             results = analyze(prompts, self._model, self._options, batch_size=len(prompts))
         else:
-            results = (set_aside(prompt, DEADLY, ("actors", "batch_size")) for prompt in prompts)
+            code, parameters = SetAsideCode.OUT_OF_MEMORY, ("actors", "batch_size")
+            results = (set_aside(prompt, code, DEADLY, parameters) for prompt in prompts)
         for number, result in zip(batch["number"].to_pylist(), results, strict=True):
             yield pack_table({"number": [number], "result": [pickle.dumps(result, protocol=5)]})
 

@@ -18,9 +18,9 @@ from promptlight.cli.work.progress import BarWatcher, Tally
 from promptlight.io.results.schema import build_schema
 from promptlight.salience import Model
 from promptlight.salience.decoder.generate import generate
-from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
+from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.text.completion import encode_prompt
-from promptlight.salience.types import Method, Prompt, SetAside
+from promptlight.salience.types import Method, Prompt, SetAside, SetAsideCode
 from tests.conftest import Command, Outcome
 from tests.support.paths import EXAMPLES
 from tests.support.results import state_of
@@ -215,7 +215,7 @@ def test_what_ran_out_of_memory_is_tried_again(
     with monkeypatch.context() as cramped:
 
         def fail(*_: Any, **__: Any) -> Any:
-            raise OutOfMemoryError(f"{OUT_OF_MEMORY} with a single target: planted")
+            raise OutOfMemoryError("no room left, in whatever words")
 
         cramped.setattr("promptlight.salience.run.pipeline.compute_salience", fail)
         first = promptlight("run", path, "-o", out, *SHORT)
@@ -270,7 +270,8 @@ def test_the_live_bar_prints_messages_as_they_are() -> None:
     file = io.StringIO()
     with Progress(console=Console(file=file, force_terminal=True, width=40, color_system=None)) as progress:
         tally = Tally(total=2, watchers=[BarWatcher(progress, 2)])
-        tally.set_aside(SetAside(id="x", path="[red]x.jsonl", line=100, reason="expected :smile: and much more text"))
+        reason = "expected :smile: and much more text"
+        tally.set_aside(SetAside(id="x", path="[red]x.jsonl", line=100, code=SetAsideCode.UNUSABLE, reason=reason))
     assert "[red]x.jsonl:100: set aside: expected :smile: and much more text\n" in file.getvalue()
 
 

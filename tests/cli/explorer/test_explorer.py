@@ -32,7 +32,17 @@ from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import ModelError
 from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.types import Analysis, Granularity, Method, Pooling, Prompt, Section, SetAside, Turn
+from promptlight.salience.types import (
+    Analysis,
+    Granularity,
+    Method,
+    Pooling,
+    Prompt,
+    Section,
+    SetAside,
+    SetAsideCode,
+    Turn,
+)
 from tests.conftest import Command
 from tests.support.generated import DOCS
 from tests.support.handmade import make_analysis, make_completion
@@ -592,7 +602,7 @@ def test_hostile_ids_labels_and_reasons_are_text(tmp_path: Path) -> None:
     bad = "\x1b[31m[bold red]x[/]\n\u202e"
     prompt = Prompt(id=f"id{bad}", text="a", label=f"label{bad}")
     analysis = make_analysis(make_completion(["▁a"], ["▁b"], prompt=prompt))
-    aside = SetAside(id=f"other{bad}", path="x", line=1, reason=f"because{bad}", prompt=bad)
+    aside = SetAside(id=f"other{bad}", path="x", line=1, code=SetAsideCode.UNUSABLE, reason=f"because{bad}", prompt=bad)
 
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         shown = look_at(app)
@@ -624,7 +634,9 @@ def test_a_narrow_terminal_shows_the_list_or_the_text(demo_results: Path) -> Non
 
 
 def test_when_all_is_set_aside_every_key_is_harmless(tmp_path: Path) -> None:
-    aside = SetAside(id="one", path="prompts.jsonl", line=1, reason="expected `prompt`, found none")
+    aside = SetAside(
+        id="one", path="prompts.jsonl", line=1, code=SetAsideCode.UNUSABLE, reason="expected `prompt`, found none"
+    )
     folder = write_results(tmp_path / "out", aside)
     keys = [part for binding in Explorer._merged_bindings.key_to_bindings if (part := binding) != "q"]  # type: ignore[union-attr]
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from promptlight.io.prompts.reader import PromptReader, prompt_from_text, read_prompts
 from promptlight.io.prompts.records import OWN_FIELDS
 from promptlight.salience.errors import InputError, UsageError
-from promptlight.salience.types import Prompt, SetAside
+from promptlight.salience.types import Prompt, SetAside, SetAsideCode
 
 GOOD = b'{"prompt": "good"}'
 
@@ -211,6 +211,7 @@ def test_set_aside(tmp_path: Path, line: bytes, said: tuple[str, ...]) -> None:
     assert isinstance(bad, SetAside)
     assert isinstance(after, Prompt)
     assert (bad.id, bad.path, bad.line) == ("prompts-2", str(path), 2)
+    assert bad.code is SetAsideCode.UNUSABLE
     assert all(part in bad.reason for part in said), bad.reason
     assert "\n" not in bad.reason
     " ".join([bad.id, bad.reason, bad.label or "", bad.prompt or ""]).encode()

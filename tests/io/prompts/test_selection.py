@@ -9,7 +9,7 @@ import pytest
 
 from promptlight.io.prompts.selection import matches, parse_condition, select_results
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Prompt, SetAside
+from promptlight.salience.types import Analysis, Prompt, SetAside, SetAsideCode
 from tests.support.handmade import make_analysis, make_completion
 
 
@@ -21,7 +21,7 @@ def result(id: str, **fields: Any) -> Analysis:
     return make_analysis(make_completion(["x"], ["▁y"], prompt=prompt(id, **fields)))
 
 
-BROKEN = SetAside(id="broken", path="p.jsonl", line=2, reason="no prompt in it")
+BROKEN = SetAside(id="broken", path="p.jsonl", line=2, code=SetAsideCode.UNUSABLE, reason="no prompt in it")
 
 
 @pytest.mark.parametrize(

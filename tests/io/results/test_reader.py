@@ -87,7 +87,7 @@ DAMAGES = [
     (replace_by_foreign, "not written by promptlight"),
     (
         replace_by_later_version,
-        f"written with schema version {SCHEMA_VERSION + 1}, this promptlight reads 3 and 4: update promptlight, or run "
+        f"written with schema version {SCHEMA_VERSION + 1}, this promptlight reads 3 to 5: update promptlight, or run "
         "the prompts again into a new folder",
     ),
 ]

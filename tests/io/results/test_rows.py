@@ -18,6 +18,7 @@ from promptlight.salience.types import (
     Objective,
     Prompt,
     SetAside,
+    SetAsideCode,
     StopReason,
     Turn,
 )
@@ -113,7 +114,7 @@ def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> No
     [
         set_aside("a"),
         dataclasses.replace(set_aside("a"), prompt=" Buy", label=None),
-        SetAside(id="a", path="<prompt>", line=None, reason="too long"),
+        SetAside(id="a", path="<prompt>", line=None, code=SetAsideCode.TOO_LONG, reason="too long"),
     ],
 )
 def test_a_record_that_was_set_aside_comes_back_as_it_was(tmp_path: Path, expected: SetAside) -> None:

@@ -16,6 +16,7 @@ from promptlight.io import files
 from promptlight.io.results.schema import SCHEMA_VERSION
 from promptlight.io.results.shards import find_shards, read_metadata
 from promptlight.salience.errors import OutputError
+from promptlight.salience.types import SetAsideCode
 from tests.support.results import PROVENANCE, SETTINGS, analysis, ids_of, open_writer, set_aside, snapshot, write
 
 
@@ -69,6 +70,17 @@ def test_the_next_run_knows_what_is_done(tmp_path: Path) -> None:
         }
         writer.add(analysis("d"))
     assert ids_of(tmp_path) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.parametrize("code", list(SetAsideCode))
+def test_a_stored_code_says_whether_a_record_is_tried_again(tmp_path: Path, code: SetAsideCode) -> None:
+    """Not the words of its reason, which may change from one release to the next."""
+    with open_writer(tmp_path) as writer:
+        writer.add(set_aside("a", code, "out of memory, they said" if code is SetAsideCode.FOIL else "in other words"))
+    with open_writer(tmp_path) as writer:
+        assert writer.done["a"].settles("print-of-a") == (code is not SetAsideCode.OUT_OF_MEMORY)
+        assert not writer.done["a"].settles("print-of-another")
+    assert pd.read_parquet(tmp_path)["error_code"].tolist() == [code.value]
 
 
 def test_a_kill_before_the_rename_leaves_a_readable_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,14 @@ from promptlight.salience.decoder.chunks import run_in_halves
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
-from promptlight.salience.errors import OUT_OF_MEMORY, InputError
+from promptlight.salience.errors import InputError
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.run.batches import WINDOW, complete, read_windows
 from promptlight.salience.run.pipeline import explain, explain_or_set_aside
-from promptlight.salience.types import Analysis, Completion, Method
+from promptlight.salience.types import Analysis, Completion, Method, SetAsideCode
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 from tests.support.cramped import Cramped
 
@@ -201,14 +201,15 @@ def test_a_prompt_that_does_not_fit_alone_is_set_aside_and_the_others_go_on(demo
     assert cramped.n_refused > 0
     assert_alike([*found[:2], *found[3:]], expected)
     assert isinstance(found[2], SetAside)
-    assert (found[2].id, found[2].reason.startswith(OUT_OF_MEMORY)) == ("long", True)
+    assert (found[2].id, found[2].code) == ("long", SetAsideCode.OUT_OF_MEMORY)
 
 
 def test_one_that_can_not_even_be_read_is_set_aside_for_that(demo_model: Model) -> None:
     with Cramped(100_000):
         (found,) = run(demo_model, PROMPTS[:1])
     assert isinstance(found, SetAside)
-    assert found.reason.startswith(f"{OUT_OF_MEMORY} while its completion was generated")
+    assert found.code is SetAsideCode.OUT_OF_MEMORY
+    assert found.reason.startswith("out of memory while its completion was generated")
 
 
 @pytest.mark.parametrize(
@@ -235,7 +236,7 @@ def test_every_method_takes_less_memory_where_there_is_less_or_says_so(
         assert cramped.n_refused > 0
         outcomes.append(isinstance(found, Analysis))
         if isinstance(found, SetAside):
-            assert found.reason.startswith(OUT_OF_MEMORY)
+            assert found.code is SetAsideCode.OUT_OF_MEMORY
         else:
             assert_alike([found], expected)
     assert outcomes[0]

@@ -29,7 +29,7 @@ from promptlight.salience.run.batches import complete
 from promptlight.salience.run.dry_run import Sampled, Speed, count_passes, estimate_seconds, measure_texts, try_out
 from promptlight.salience.run.estimate import Range
 from promptlight.salience.run.provenance import describe_settings
-from promptlight.salience.types import SetAside
+from promptlight.salience.types import SetAside, SetAsideCode
 from tests.benchmarks.sizes import cut_prompts
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
@@ -54,14 +54,14 @@ def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
 
 def test_records_are_counted_by_what_is_to_be_done_with_them() -> None:
     done = {
-        "a": Done("1", Path("x"), None),
-        "b": Done("1", Path("x"), "too long"),
-        "c": Done("1", Path("x"), f"{OUT_OF_MEMORY} with a single target"),
-        "d": Done("0", Path("x"), "broken then, another record now"),
+        "a": Done("1", Path("x")),
+        "b": Done("1", Path("x"), "too long", SetAsideCode.TOO_LONG),
+        "c": Done("1", Path("x"), "no room left, in whatever words", SetAsideCode.OUT_OF_MEMORY),
+        "d": Done("0", Path("x"), "broken then, another record now", SetAsideCode.UNUSABLE),
     }
     records = [
         *(Prompt(id=id, text="", fingerprint="1") for id in "abcde"),
-        SetAside(id="f", path="x", line=6, reason="no prompt"),
+        SetAside(id="f", path="x", line=6, code=SetAsideCode.UNUSABLE, reason="no prompt"),
     ]
     found = survey_records(records, done)
     assert (found.n_to_do, found.n_done, found.n_set_aside, found.n_unusable) == (3, 1, 1, 1)

@@ -18,7 +18,7 @@ from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.methods import Baseline, MethodOptions
 from promptlight.salience.text.contrast import Contrast, contrast_ids, split_request
 from promptlight.salience.text.foils import find_contrast
-from promptlight.salience.types import Granularity, Method, Objective, SalienceMap, Segmentation
+from promptlight.salience.types import Granularity, Method, Objective, SalienceMap, Segmentation, SetAsideCode
 from tests.oracles import plain
 from tests.oracles.tiny import build_backbone, draw_ids
 
@@ -276,6 +276,7 @@ def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
 def test_a_foil_that_does_not_fit_sets_its_record_aside(demo_model: Model, foil: str, said: str) -> None:
     result = analyze_one(demo_model, None, foil=foil)
     assert isinstance(result, SetAside)
+    assert result.code is SetAsideCode.FOIL
     assert result.reason.startswith(f"foil {foil!r}: ")
     assert said in result.reason
 
