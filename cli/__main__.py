@@ -3,6 +3,8 @@
 Nothing that is printed on the way out quotes a password, a token or a signed address.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import os

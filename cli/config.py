@@ -9,6 +9,8 @@
 Keys are options without their dashes. What the command line says comes first.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import tomllib

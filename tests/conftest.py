@@ -1,5 +1,7 @@
 """Settings and fixtures that every test shares."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,7 @@
 """The example prompt files are what their README says, and the broken one is broken in every way it claims."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import ast

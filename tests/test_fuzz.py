@@ -1,5 +1,7 @@
 """What must hold of every surface, tried by Hypothesis; ``make fuzz`` tries the same for longer."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from importlib import import_module

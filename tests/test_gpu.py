@@ -1,5 +1,7 @@
 """What a GPU computes is what the CPU computes. Run with `pytest -m gpu` on a machine that has one."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from dataclasses import replace

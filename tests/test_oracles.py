@@ -1,5 +1,7 @@
 """The references are right before anything is held to them."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import pytest

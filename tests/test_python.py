@@ -1,5 +1,7 @@
 """The library as others use it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import ast

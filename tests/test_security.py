@@ -1,5 +1,7 @@
 """Secrets that were planted turn up nowhere, ids name no files, and no text of a prompt is obeyed by a terminal."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import ast

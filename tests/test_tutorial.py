@@ -1,5 +1,7 @@
 """The tutorial says what its commands print, and what it says of the results is so."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import re

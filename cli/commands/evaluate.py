@@ -1,5 +1,7 @@
 """``promptlight evaluate``: how far stored salience can be trusted, method by method and prompt by prompt."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Mapping

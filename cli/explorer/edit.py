@@ -1,5 +1,7 @@
 """The window to edit a prompt's text and run it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import time

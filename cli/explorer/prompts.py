@@ -1,5 +1,7 @@
 """The list of prompts and its search field."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,5 +1,7 @@
 """The right side: the question, the text with its salience, the strongest sources, and details of a clicked piece."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterator

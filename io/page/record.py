@@ -6,6 +6,8 @@ up to where it begins, and per source cut two numbers that make shares and level
 source that can be seen, and the sum of all sizes. Rows of every cut's own sums would make the page two thirds larger.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

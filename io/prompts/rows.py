@@ -1,5 +1,7 @@
 """The rows of a prompt file, whatever its format, one at a time and with their numbers."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import csv

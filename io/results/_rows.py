@@ -4,6 +4,8 @@ Score matrices are ragged: a row keeps only its earlier tokens, so row g of ``gr
 and the row of a span as many as there are tokens before the span's last one.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

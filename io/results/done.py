@@ -3,6 +3,8 @@
 There is no list of finished records that could disagree with them.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from dataclasses import dataclass

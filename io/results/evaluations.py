@@ -5,6 +5,8 @@ do not look into folders for ``results/*.parquet``. The file's metadata holds th
 the results among them: what was measured of other results than are there now counts as not measured.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """What a list of a results folder shows, read from light columns alone: no tokens, no scores."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterator

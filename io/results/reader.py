@@ -3,6 +3,8 @@
 A damaged shard hides its own rows only: reading goes on with the others and names it at the end.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterator

@@ -5,6 +5,8 @@ characters of prompt + completion, log-probabilities are natural logs, scores ar
 characters of the prompt. What earlier versions had instead is in ``_upgrade.py``.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping

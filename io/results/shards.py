@@ -4,6 +4,8 @@ A shard is a Parquet file of whole rows, one per prompt. Its metadata holds the 
 damaged one name it.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

@@ -9,6 +9,8 @@ each target span of a coarser granularity. In bytes:
     a file         19,000, and 650 for each column of scores; it is shared by the prompts that are written together
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence

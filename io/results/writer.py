@@ -7,6 +7,8 @@ that made it; a run with other settings is refused. There is no manifest that co
 Reading skips a damaged shard; a run refuses it.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

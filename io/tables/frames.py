@@ -1,5 +1,7 @@
 """Results as pandas frames."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -3,6 +3,8 @@
 A tidy table has one row per target span and source span. docs/tables.md is generated from the schemas here.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

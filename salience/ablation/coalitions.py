@@ -4,6 +4,8 @@ A *coalition* is a set of spans that are kept, a row of bool [n, S]. All randomn
 passed in. Nothing here knows a coalition's value.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

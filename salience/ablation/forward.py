@@ -16,6 +16,8 @@ Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removabl
 heads, H head width, D width.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

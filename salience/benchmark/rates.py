@@ -8,6 +8,8 @@ score. Methods with a sign are ranked by score (what raised the target most) and
 For the benchmark with two causes, ``both`` counts the cases where the two top lines are the two causes.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -11,6 +11,8 @@ Shapes: T positions (L of one sequence, q of a block, k keys that a block sees),
 M = N / K query heads per key head, H head width, C targets.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator

@@ -6,6 +6,8 @@ A chunk takes at most half of the free memory, so that everything else fits too.
 halved and the work continues where it stopped.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

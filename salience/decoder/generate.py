@@ -4,6 +4,8 @@ Prompts of different lengths are padded on the right and prefilled in one pass. 
 row (``cache.py``). Rows that have stopped leave the batch.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -8,6 +8,8 @@
 Shapes: T positions (L of one sequence), D width, N query heads, K key/value heads, H head width, C targets.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

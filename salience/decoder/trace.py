@@ -18,6 +18,8 @@ float32 or better; the operands of matrix products have the weights' dtype.
 Shapes: L positions of the sequence, L' of them that a chunk's targets see, C targets, D width.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -10,6 +10,8 @@
 Random numbers depend on the seed and the prompt's id alone.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -16,6 +16,8 @@ All methods share the first forward; methods that use other embeddings repeat th
 many targets fit in memory together.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

@@ -5,6 +5,8 @@ objectives and gradients, chunk by chunk. With a foil, a second sequence is run.
 subtracted, vector by vector, and its own tokens are no sources.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

@@ -4,6 +4,8 @@ keras-nlp fetches files one by one while it loads, and treats any failure as "no
 a fully cached model, and hide why a file can't be fetched.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable

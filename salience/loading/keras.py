@@ -1,5 +1,7 @@
 """All code that uses Keras: it reads a preset, and our decoder runs the weights without copying them."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import hashlib

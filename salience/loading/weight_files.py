@@ -3,6 +3,8 @@
 A list of weight files may name HDF5 or safetensors files, never pickles, which run code.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

@@ -3,6 +3,8 @@
 keras-hub fills every row of a batch up to one total length, so in a ragged batch its shorter prompts get more tokens.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

@@ -3,6 +3,8 @@
 Each function returns Grad L2 [targets, tokens] of -log p, for the targets at ``places``.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Sequence

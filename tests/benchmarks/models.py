@@ -1,5 +1,7 @@
 """Random Gemma 2 models: the same weights in transformers, in keras-hub and in our decoder."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import tempfile

@@ -3,6 +3,8 @@
 Ways that start over for each target run on some of the targets; the time per target is compared.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

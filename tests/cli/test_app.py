@@ -1,5 +1,7 @@
 """The command line as a whole, from outside: what a wrong word, a bug and a closed pipe do."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import subprocess

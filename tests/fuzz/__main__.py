@@ -4,6 +4,8 @@ Atheris keeps its corpus in ``.fuzz/SURFACE/``, and a case that breaks a surface
 that case into one of the surface's ``found`` cases (``from_bytes`` of the file shows it), then fix the bug.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import argparse

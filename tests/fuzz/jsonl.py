@@ -1,5 +1,7 @@
 """Prompt files: any bytes give records with line numbers, or an error with a reason; good records round-trip."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

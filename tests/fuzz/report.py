@@ -1,5 +1,7 @@
 """The report page: any texts give the same markup, and can be parsed back from it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

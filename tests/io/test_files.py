@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, whatever ends the writing."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import os

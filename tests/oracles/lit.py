@@ -3,6 +3,8 @@
 Everything here follows a description of what LIT 1.3 computes (docs/lit.md); nothing comes from ``promptlight``.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import re

@@ -4,6 +4,8 @@
 shares code with ``promptlight``: no decoder, no loss, no reduction.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

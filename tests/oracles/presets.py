@@ -1,5 +1,7 @@
 """Keras's own model of a preset, as keras-nlp reads it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,5 +1,7 @@
 """Tiny random models of each family, with weights large enough that norms, caps and windows take effect."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from typing import Any

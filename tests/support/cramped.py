@@ -1,5 +1,7 @@
 """A device of limited size: torch's operations run out of memory when the live tensors that they made exceed it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence

@@ -1,5 +1,7 @@
 """Generate the parts of the docs that come from code: ``python -m tests.support.generated``."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """Tiny Gemma models of Hugging Face transformers, with random weights."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """Connect to a Ray cluster, or start one on this machine, without Ray's messages on the terminal."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

@@ -1,5 +1,7 @@
 """Ray actors: a scout that answers questions about the model, explainers that work through batches, and a ledger."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import pickle

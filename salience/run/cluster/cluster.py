@@ -14,6 +14,8 @@ is stored once, after it has arrived. Nothing here reads or writes files: the ca
 Importing this module imports Ray, so the rest of promptlight imports it only when a cluster is asked for.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

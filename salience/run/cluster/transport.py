@@ -1,5 +1,7 @@
 """Send prompts to the actors in batches, a window of batches at a time."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import pickle

@@ -1,5 +1,7 @@
 """``promptlight evaluate`` from outside: what is printed, written and kept, and who reads it afterwards."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import io

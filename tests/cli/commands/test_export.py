@@ -1,5 +1,7 @@
 """``promptlight export`` from outside: one tidy table that common tools read, and never a file lost."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from pathlib import Path

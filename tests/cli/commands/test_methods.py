@@ -1,5 +1,7 @@
 """``run`` with several methods and with foils, and what ``show`` says of them."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """``promptlight run`` from outside: exit codes, what stands on which stream, and what a second run does and says."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import io

@@ -1,5 +1,7 @@
 """``promptlight segment``: what it prints is what a run would store."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

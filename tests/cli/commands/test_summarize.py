@@ -1,5 +1,7 @@
 """``promptlight summarize`` from outside: what is drawn, what is written, and what is said where nothing is found."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import re

@@ -1,5 +1,7 @@
 """``promptlight explore``, driven by keys and clicks as a person would."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import asyncio

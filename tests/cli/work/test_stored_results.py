@@ -1,5 +1,7 @@
 """Commands on a folder of which a part is damaged: they do what they can, and say what they could not read."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import shutil

@@ -1,5 +1,7 @@
 """Prompt files as people really save them: what is read, what is set aside, and what is said about it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import errno

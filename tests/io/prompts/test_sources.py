@@ -1,5 +1,7 @@
 """Where prompts come from: every format, packing and address gives the same prompts; what can't be read says why."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import datetime

@@ -1,5 +1,7 @@
 """Prompts from a web server: where it may send us and where not, and what it says when it goes wrong."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import base64

@@ -1,5 +1,7 @@
 """Digits of scores, and the room they take."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from pathlib import Path

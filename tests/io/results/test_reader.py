@@ -1,5 +1,7 @@
 """A results folder is read: one result is found, and a damaged shard is named and hides its own rows only."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Results as rows: what goes in comes out."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

@@ -3,6 +3,8 @@
 ``PROMPTLIGHT_SOAK=20000 python -m pytest tests/test_soak.py -m slow`` is the whole of it, and prints what it measured.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -3,6 +3,8 @@
 Runs are processes of their own, forked from a server that has imported this module and nothing else.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import contextlib

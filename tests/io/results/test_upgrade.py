@@ -1,5 +1,7 @@
 """Folders that earlier versions wrote."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """A results folder is written: nothing that interrupts a run damages it, and no other's files are touched."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import os

@@ -1,5 +1,7 @@
 """Tidy tables: what other programs read is what was computed."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

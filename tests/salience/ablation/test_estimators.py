@@ -1,5 +1,7 @@
 """Estimators on games whose answers are known: linear ones, and games with few enough spans to follow every order."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import itertools

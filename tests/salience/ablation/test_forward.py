@@ -1,5 +1,7 @@
 """Ablations against the float64 reference: the text is really edited, token by token, and one target is read off."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

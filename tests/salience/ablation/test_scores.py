@@ -1,5 +1,7 @@
 """The whole way on a model: which spans are removed for whom, what scores add up to, and what edits really do."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

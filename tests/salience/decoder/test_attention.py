@@ -1,5 +1,7 @@
 """Who sees whom: the mask by hand, and in blocks."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import torch

@@ -1,5 +1,7 @@
 """The memory plan: the formula by hand, its limits, and that what it plans for is not exceeded."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from dataclasses import replace

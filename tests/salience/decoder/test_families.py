@@ -1,5 +1,7 @@
 """An independent check on real file formats: folders that Hugging Face transformers wrote."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import shutil

@@ -1,5 +1,7 @@
 """Generation writes what Keras and transformers write, whatever the batch."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from typing import Any

@@ -1,5 +1,7 @@
 """The norm by hand."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import pytest

@@ -1,5 +1,7 @@
 """Gradients by the logits: by hand, and where a certain target would lose its digits."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,7 @@
 """Drawn tokens: the distribution is the one asked for, and what is drawn for a prompt is its own."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from typing import Any

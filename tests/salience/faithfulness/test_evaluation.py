@@ -1,5 +1,7 @@
 """Evaluations on the demo model: what a drop is, against occlusion and edited texts; what noise does."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,5 +1,7 @@
 """Salience against references that share no code with it: hand arithmetic, nudged embeddings, Keras's own autograd."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,7 @@
 """Gradients at other embeddings and of other quantities, against autograd and against what they must add up to."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import math

@@ -1,5 +1,7 @@
 """A model is known by its config.json alone: what is covered loads, and what is not is refused before it is fetched."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """What a user is told when a model can't be had, from the libraries' own errors."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """Loading from every place that a model can lie in, offline; and the refusals as the command line shows them."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Models that are too large are refused before they are read, with what to do; int8 presets are expanded."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import gc

@@ -1,5 +1,7 @@
 """Presets are data: what asks for code, reaches out of its folder or would fill the memory is refused, with why."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

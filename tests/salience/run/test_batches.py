@@ -1,5 +1,7 @@
 """Batches are planned, completed in order, and halved where memory runs out; no result depends on any of it."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence

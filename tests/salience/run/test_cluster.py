@@ -3,6 +3,8 @@
 The module's cluster is this machine, said to have two CPUs and two GPUs; what runs on its GPUs finds none there.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 import http.server

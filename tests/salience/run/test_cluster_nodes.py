@@ -1,5 +1,7 @@
 """``run --engine ray`` where a whole machine dies: two nodes on this one, each with its own Ray."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import logging

@@ -1,5 +1,7 @@
 """What a run would take: counted, planned, and compared with what real runs took."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

@@ -1,5 +1,7 @@
 """Gemma's chat format: what the model reads, what is shown, and which tokens are the format's."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import json

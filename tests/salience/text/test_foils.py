@@ -1,5 +1,7 @@
 """Why this and not that: which tokens stand against which, and the gradient of the difference."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses

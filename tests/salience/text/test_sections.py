@@ -1,5 +1,7 @@
 """Named parts of prompts: from records, from a file of patterns, and how they are cut and shown."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import dataclasses
