@@ -1,6 +1,6 @@
 """The disk: prompts in, results, tables and pages out. Knows no model.
 
-What is public here is public in ``promptlight`` too.
+All public names here are public in ``promptlight`` too.
 """
 
 from __future__ import annotations

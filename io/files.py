@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Write files so that they appear complete or not at all."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from promptlight.salience.errors import OutputError
 
 @contextlib.contextmanager
 def writing(path: Path, *, durable: bool = False, mode: int = 0o666) -> Generator[Path]:
-    """An empty hidden file to write to. It becomes the file itself if the block ends well, and is removed if not.
+    """Open a hidden file to write to. It replaces the file if the block succeeds, and is removed if it fails.
 
-    With ``durable``, a power cut afterwards can't take the file away. ``mode`` has the permissions, less the umask's.
-    The folder is made where it is missing. Raises OutputError for whatever the system has against it.
+    With ``durable``, the file survives a power cut afterwards. ``mode`` has the permissions before the umask. A missing
+    folder is created. Raises OutputError for errors of the system.
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)  # a killed process may have left one, with other permissions
+        temporary.unlink(missing_ok=True)  # a killed process may have left one with other permissions
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
         yield temporary
         if durable:
             _sync(temporary)
         temporary.replace(path)
         if durable:
-            _sync(path.parent)  # the new name is part of the folder
+            _sync(path.parent)  # the new name is stored in the folder
     except OSError as error:
         raise not_written(path, error) from error
     finally:
@@ -46,7 +46,7 @@ def _sync(path: Path) -> None:
 
 
 def measure_free_space(folder: Path) -> int:
-    """Bytes that are free on the disk where a folder is, or will be."""
+    """Free bytes on the disk of a folder, which need not exist yet."""
     place = folder.absolute()
     while not os.path.exists(place):
         place = place.parent
@@ -54,7 +54,7 @@ def measure_free_space(folder: Path) -> int:
 
 
 def check_free(path: Path, *, overwrite: bool) -> None:
-    """Raise OutputError if a file is there already and may not be replaced, before anything is computed for it."""
+    """Raise OutputError if a file exists and must not be replaced, before anything is computed for it."""
     try:
         exists = path.exists()
     except OSError as error:
@@ -66,5 +66,5 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
 
 def not_written(path: Path, error: OSError) -> OutputError:
-    """The system's reason, behind the file's name."""
+    """The error for a file that could not be written, with the system's reason."""
     return OutputError(f"{path}: could not be written ({error.strerror or error})")

@@ -1,4 +1,4 @@
-"""The page that ``report`` writes, and its colours.
+"""Write the page of ``report``, and define its colours.
 
 Does not know: how results are stored.
 """

@@ -1,4 +1,4 @@
-"""Ramps of colours, and the CIELAB in which their steps look equally far apart."""
+"""Colour ramps with even steps in CIELAB, where equal steps look equally far apart."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ RGB = tuple[int, int, int]
 VIOLET = ("#ffffff", "#cdc5ff", "#9b86ef", "#7647ea", "#270086")
 TEAL = ("#ffffff", "#bee6e4", "#68bebc", "#0a8484", "#004a4c")
 PINK = ("#ffffff", "#ffcde0", "#f080ac", "#c42870", "#6e003a")
-ON_DARK = {  # the same for a dark page, where nothing is dark and much is bright
+ON_DARK = {  # the same for dark pages: low levels are dark, high ones bright
     "violet": ("#16131f", "#392c6e", "#5e46be", "#9680f5", "#ded6ff"),
     "teal": ("#16131f", "#0a4244", "#0a7474", "#46b0ac", "#bef0ec"),
     "pink": ("#16131f", "#5c1238", "#a02460", "#ec70a4", "#ffd0e2"),
 }
-N_STEPS = 33  # of a ramp that is looked up
+N_STEPS = 33  # of a ramp's lookup table
 
 
 def list_ramps() -> dict[str, dict[str, list[RGB]]]:
@@ -44,6 +44,6 @@ def luminance(red: float, green: float, blue: float) -> float:
 
 
 def linearize(part: float) -> float:
-    """A part of an sRGB colour, 0 to 255, as a part of light, 0 to 1."""
+    """Convert a channel of an sRGB colour, 0 to 255, to linear light, 0 to 1."""
     value = part / 255
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

@@ -1,4 +1,4 @@
-"""Numbers as text that a browser unpacks at once: little-endian arrays in base64."""
+"""Encode numbers as text that a browser decodes quickly: little-endian arrays in base64."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ FULL_SCALE = 32767
 
 
 def encode_rows(rows: Sequence[NDArray[np.floating]]) -> tuple[str, list[float]]:
-    """Ragged rows as 16-bit parts of each row's largest size, one after the other; and those sizes."""
+    """Encode ragged rows as 16-bit fractions of each row's largest absolute value; also returns those values."""
     largest = [float(np.abs(row).max(initial=0.0)) for row in rows]
     parts = [np.rint(row / (most or 1.0) * FULL_SCALE) for row, most in zip(rows, largest, strict=True)]
     return _encode(np.concatenate([np.zeros(0), *parts]), "<i2"), largest
 
 
 def encode_floats(numbers: NDArray[np.floating]) -> str:
-    """Numbers of any shape as float32, row by row."""
+    """Encode numbers of any shape as float32, row by row."""
     return _encode(numbers, "<f4")
 
 

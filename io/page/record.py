@@ -1,9 +1,10 @@
-"""One prompt as the page holds it: its text, how that is cut, what can be explained, and every method's numbers.
+"""The page's data for one prompt: its text, its cuts, its targets, and every method's numbers.
 
-Places are counted in *units*, the spans of the token cut: the byte tokens of one character are one unit, as in the
-terminal. Every cut, however coarse, is bounded by units. For each target there is a row of its sources' scores by unit,
-up to where it begins, and per source cut two numbers that make shares and levels of its sums: the largest size of a
-source that can be seen, and the sum of all sizes. Rows of every cut's own sums would make the page two thirds larger.
+Positions count *units*, the spans of the token cut: the byte tokens of one character are one unit, as in the terminal.
+Spans of every cut begin and end at units. Each target has a row of its sources' scores by unit, up to its start. For
+each source cut it also has two numbers that turn sums of scores into levels and shares: the largest absolute score of a
+visible source, and the sum of the absolute scores. Storing a row of sums for every cut would make the page two thirds
+larger.
 """
 
 # pyright: standard
@@ -25,7 +26,7 @@ from promptlight.salience.text.printable import printable
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Segmentation, Span, StopReason
 
-START_LENGTH = 60  # characters of a prompt that stand in the list
+START_LENGTH = 60  # characters of a prompt in the list
 METHOD_NAMES = {
     Method.GRAD_L2: "Grad L2 Norm",
     Method.GRAD_DOT_INPUT: "Grad · Input",
@@ -37,12 +38,12 @@ METHOD_NAMES = {
     Method.SURROGATE: "Context surrogate",
 }
 
-Trust = Callable[[Analysis, Method], str]  # what an evaluation has found of a method, in a line
+Trust = Callable[[Analysis, Method], str]  # a line about what an evaluation found for a method
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportEntry:
-    """One prompt for the page: its name there, and the method that is shown first (None: the first that was run)."""
+    """One prompt for the page: its name there, and the method to show first (None: the first that was run)."""
 
     analysis: Analysis
     name: str
@@ -52,17 +53,17 @@ class ReportEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRecord:
-    """One prompt as the page holds it."""
+    """The page's data for one prompt."""
 
     id: str
     label: str
     start: str
-    data: str  # JSON that no HTML parser takes for a tag
+    data: str  # JSON that no HTML parser mistakes for a tag
 
 
 @dataclass(frozen=True, kw_only=True)
 class CutText:
-    """A text cut one way. ``bounds`` are the spans' in units, one more than there are spans."""
+    """A text cut one way. ``bounds`` are the bounds of its S spans in units, S + 1 of them."""
 
     segmentation: Segmentation
     spans: Sequence[Span]
@@ -78,7 +79,7 @@ Cuts = Mapping[Granularity, CutText]
 
 
 def to_record(entry: ReportEntry) -> ReportRecord:
-    """All that the page needs of one prompt. Raises UsageError if ``entry.method`` was not computed."""
+    """Make the page's data for one prompt. Raises UsageError if ``entry.method`` was not computed."""
     prompt = entry.analysis.completion.prompt
     name, label = printable(entry.name), printable(prompt.label or "")
     data = {"id": name, "label": label} | describe_analysis(entry)
@@ -92,7 +93,7 @@ def to_record(entry: ReportEntry) -> ReportRecord:
 
 
 def describe_analysis(entry: ReportEntry) -> dict[str, Any]:
-    """The text of a prompt and its completion, and what every method says of it."""
+    """Describe the text of a prompt and its completion, and every method's numbers."""
     analysis, completion = entry.analysis, entry.analysis.completion
     cuts, maps = cut_text(analysis), order_maps(analysis, entry.method)
     explained = [name for name in cuts if any(name in list_target_cuts(one) for one in maps)]
@@ -112,7 +113,7 @@ def describe_analysis(entry: ReportEntry) -> dict[str, Any]:
 
 
 def order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
-    """All maps, that of one method first. Raises UsageError if that was not computed."""
+    """All maps, one method's first. Raises UsageError if that was not computed."""
     shown = analysis.map_by(first)
     return [shown, *(one for one in analysis.maps.values() if one is not shown)]
 
@@ -127,7 +128,7 @@ def list_target_cuts(salience: SalienceMap) -> list[Granularity]:
 
 
 def cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
-    """The text cut every way, from units to sections."""
+    """Cut the text in every way, from units to sections."""
     units = find_segmentation(analysis, Granularity.TOKEN)
     cuts: dict[Granularity, CutText] = {}
     for name in Granularity:
@@ -139,12 +140,12 @@ def cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
 
 
 def has_names(cut: CutText) -> bool:
-    """Whether there is a section in it."""
+    """Whether the cut has a section."""
     return any(span.section for span in cut.spans)
 
 
 def describe_cut(cut: CutText) -> dict[str, Any]:
-    """How many units each span has, which spans the model's format put there, and what sections are called."""
+    """The number of units of each span, the spans that the model's format added, and the names of sections."""
     described: dict[str, Any] = {
         "lengths": np.diff(cut.bounds).tolist(),
         "special": [span.number for span in cut.spans if span.role is Role.SPECIAL],
@@ -155,7 +156,7 @@ def describe_cut(cut: CutText) -> dict[str, Any]:
 
 
 def describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
-    """Of each target its units, its probability and, where there is a foil, the text that stands against it."""
+    """For each target its units, its probability and, with a foil, the text that it is contrasted with."""
     for span in cut.targets:
         probability = float(f"{find_probability(analysis.completion, [span]):.6g}")
         foil = printable("".join(find_foil_text(analysis, [span])))
@@ -166,10 +167,10 @@ def describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
 
 
 def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
-    """A method's name, what it does in plain words, and its numbers for each cut of targets that it has."""
+    """A method's name, a description in plain words, and its numbers for each cut of targets that it has."""
     title, is_signed = METHOD_NAMES[salience.method], salience.method.is_signed
     sign = "teal raised it, pink lowered it" if is_signed else "how strongly, not in which direction"
-    whole = f"; found by taking whole {salience.sources}s away" if salience.sources else ""
+    whole = f"; found by removing whole {salience.sources}s" if salience.sources else ""
     return {
         "name": salience.method.value,
         "title": title,
@@ -182,8 +183,9 @@ def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[
 def describe_scores(analysis: Analysis, salience: SalienceMap, cuts: Cuts, targets: Granularity) -> dict[str, str]:
     """The numbers for all targets of one cut.
 
-    ``rows``: each target's scores of the units before it. ``scales``: for each target the largest size in its row, and
-    then for each source cut the largest size of a visible source and the sum of all sizes, [targets, 1 + 2 * cuts].
+    ``rows``: each target's scores of the units before it. ``scales`` [targets, 1 + 2 * cuts]: for each target the
+    largest absolute score in its row, then for each source cut the largest absolute score of a visible source and the
+    sum of all absolute scores.
     """
     cut, units = cuts[targets], cuts[Granularity.TOKEN]
     chosen = cut.targets

@@ -1,7 +1,7 @@
-"""A page for colleagues: one HTML file with everything in it, which opens from disk and asks no server.
+"""Write a page for colleagues: one self-contained HTML file that opens from disk and contacts no server.
 
-Each prompt is a JSON element of its own (``record.py``), read when it is first shown. ``numbers.js`` has the few
-computations that are left to the browser, ``draw.js`` draws prompts, ``page.js`` has the controls.
+Each prompt is a separate JSON element (``record.py``), parsed when it is first shown. ``numbers.js`` has the few
+computations of the browser, ``draw.js`` draws prompts, ``page.js`` has the controls.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
 def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramps: Ramps) -> int:
-    """Write the page, one prompt in memory at a time; returns how many it holds.
+    """Write the page, one prompt in memory at a time; returns the number of prompts.
 
-    ``ramps`` has the colours, from none to the most, for "light" and "dark" pages: "violet" without a sign, "teal" for
-    what raises, "pink" for what lowers. The file appears whole or not at all. Raises OutputError if it can't be
-    written.
+    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages: "violet" without a sign, "teal" for
+    sources that raise the target, "pink" for those that lower it. The file appears complete or not at all. Raises
+    OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
@@ -53,7 +53,7 @@ def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramp
         "subtitle": SUBTITLE,
         "style": Markup((PAGE / "page.css").read_text("utf-8")),
         "script": Markup(script),
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the browser runs no other
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the only one to run
         "ramps": Markup(json.dumps(ramps)),
     }
     with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:

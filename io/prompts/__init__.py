@@ -1,4 +1,4 @@
-"""Prompts in: files, tables, addresses, templates. LIT's field names are translated here and nowhere else.
+"""Read prompts from files, tables, addresses and templates. LIT's field names are translated only here.
 
 Does not know: models, results.
 """

@@ -1,4 +1,4 @@
-"""One line of JSON as an object whose every value can be stored and written again, or the reason why not."""
+"""Parse a line of JSON into an object with values that can be stored and written again, or give the reason."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ KINDS = {
     int: "a number",
     float: "a decimal number",
 }
-LONGEST_LINE = 2**24  # bytes; more is no prompt but a file without line ends, or one that unpacks to anything
-MAX_DEPTH = 100  # far below Python's recursion limit, so that whoever writes the fields again can
+LONGEST_LINE = 2**24  # bytes; a longer line means a file without line ends, or one that unpacks without limit
+MAX_DEPTH = 100  # far below Python's recursion limit, so that fields can be written again
 # A line of an array or of an object that was spread over several lines.
 PART_OF_MORE = re.compile(r'\s*(?:[\[\]}]|\{$|"[^"]*"\s*:)|.*(?:,|\}\])$')
-HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # JSON can spell them, UTF-8 and so Parquet can't
+HALF_CHARACTER = re.compile(r"[\ud800-\udfff]")  # surrogates: JSON can write them, UTF-8 and so Parquet can't
 
 
 class RecordError(Exception):
-    """Why one record can't be used. Halves of characters that it quotes are spelt out, so that it can be stored."""
+    """The reason why a record can't be used. Surrogates in it are escaped, so that it can be stored."""
 
     def __init__(self, reason: str, *, parameters: tuple[str, ...] = ()) -> None:
         self.parameters = parameters
@@ -32,12 +32,12 @@ class RecordError(Exception):
 
 
 def spell_halves(text: str) -> str:
-    """The same text with halves of characters as ``\\udce9``: file names in another encoding have some."""
+    """Escape surrogates as ``\\udce9``: file names in another encoding contain them."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def decode_line(line: bytes) -> str:
-    """One line as text. Raises RecordError for one that is too long, or naming the byte that is none."""
+    """Decode a line. Raises RecordError if it is too long, or at the first byte that is not UTF-8."""
     if len(line) > LONGEST_LINE:
         most = f"{LONGEST_LINE:,} bytes"
         raise RecordError(f"expected lines of at most {most}, found a longer one; put each record on one")
@@ -49,7 +49,7 @@ def decode_line(line: bytes) -> str:
 
 
 def parse_object(line: bytes) -> dict[str, Any]:
-    """One line as a JSON object."""
+    """Parse a line into a JSON object. Raises RecordError if it is none."""
     text = decode_line(line)
     try:
         record = json.loads(
@@ -57,12 +57,12 @@ def parse_object(line: bytes) -> dict[str, Any]:
         )
     except json.JSONDecodeError as error:
         is_part = PART_OF_MORE.match(text)
-        hint = "write one JSON object per line, without [ ] around them" if is_part else "mend it there"
+        hint = "write one JSON object per line, without [ ] around them" if is_part else "fix it there"
         reason = f"{error.msg.removesuffix(' at')} at column {error.colno}"
         raise RecordError(f"expected a JSON object, found invalid JSON: {reason}; {hint}") from error
     except RecursionError as error:
         raise _too_deep() from error
-    except ValueError as error:  # Python's own limit on the digits of a whole number
+    except ValueError as error:  # Python limits the digits of an integer
         raise RecordError("expected shorter numbers, found one of thousands of digits; write it in quotes") from error
     if not isinstance(record, dict):
         raise RecordError(
@@ -85,13 +85,13 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _parse_float(digits: str) -> float:
     number = float(digits)
-    if math.isinf(number):  # could only be written again as Infinity, which is no JSON
+    if math.isinf(number):  # it could only be written as Infinity, which is not JSON
         raise RecordError(f"expected a smaller number, found {digits[:20]}; write it in quotes")
     return number
 
 
 def check_value(place: str, value: Any, depth: int = 1) -> None:
-    """Raise RecordError where a value could not be stored: half characters, or too many levels."""
+    """Raise RecordError if a value can't be stored: it has surrogates, or too many levels."""
     if depth > MAX_DEPTH:
         raise _too_deep()
     if isinstance(value, str):

@@ -1,6 +1,6 @@
-"""Reading prompts: one record at a time from one source after the other, every fault named with its line.
+"""Read prompts, one record at a time from one source after the other; errors name the line.
 
-``records.py`` says what a record is. One that can't be used becomes a ``SetAside`` with the reason; with ``strict`` it
+``records.py`` defines records. A record that can't be used becomes a ``SetAside`` with the reason; with ``strict`` it
 raises InputError instead.
 """
 
@@ -28,22 +28,22 @@ from promptlight.salience.types import Prompt, SetAside
 
 @dataclass(frozen=True, kw_only=True)
 class Selection:
-    """Which records are taken: with one of these ids, with all of these values in their fields, a sample of those."""
+    """Which records to take: with one of these ids, with all of these values in their fields, and a sample of those."""
 
     ids: Sequence[str] = ()
     conditions: Sequence[tuple[str, str]] = ()
     sample: int | None = None
     seed: int = 0
-    limit: int | None = None  # before all else: only the first records are looked at
+    limit: int | None = None  # applied first: only the first records are read
 
 
 class PromptReader:
-    """The records of some sources in order, read anew by each loop over it, one in memory at a time.
+    """The records of some sources in order, one in memory at a time; each loop over it reads them again.
 
     A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
-    blank lines that the latest loop has skipped so far. No two records have the same id: the second one is set aside
-    under another. Iterating raises InputError for a source that can't be read or that has no records, with ``strict``
-    for the first record that can't be used, and after the last record if the selection asks for some that are missing.
+    blank lines that the last loop has skipped so far. Ids are unique: a second record with the same id is set aside
+    under another one. Iterating raises InputError for a source that can't be read or has no records, with ``strict``
+    for the first record that can't be used, and after the last record if selected records are missing.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class PromptReader:
 
     @cached_property
     def _folder(self) -> Path:
-        """For copies of what is no file; it goes with the reader."""
+        """A folder for copies of sources that are not files; it is removed with the reader."""
         folder = tempfile.mkdtemp(prefix="promptlight-")
         weakref.finalize(self, shutil.rmtree, folder)
         return Path(folder)
@@ -81,13 +81,13 @@ class PromptReader:
         yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
 
     def without_strictness(self) -> PromptReader:
-        """A reader of the same records that sets aside what can't be used, for a look at them beforehand."""
-        lenient = copy.copy(self)  # on the same files: what was fetched is fetched once
+        """A reader of the same records that sets aside unusable ones instead of raising."""
+        lenient = copy.copy(self)  # it shares the files, so nothing is fetched twice
         lenient.strict = False
         return lenient
 
     def count(self) -> int:
-        """How many records there are. Raises InputError as iterating does, or if a wanted id or value is not there."""
+        """Count the records. Raises InputError as iterating does, also if a selected id or value is missing."""
         wanted = self.selection
         if wanted.ids or wanted.conditions:
             return sum(1 for _ in self)
@@ -97,7 +97,7 @@ class PromptReader:
         return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
 
     def _read(self) -> Iterator[Prompt | SetAside]:
-        """All records up to the limit."""
+        """Read all records up to the limit."""
         self.n_blank = 0
         places: Places = {}
         for source, path in self._paths:
@@ -117,13 +117,13 @@ class PromptReader:
                 raise _no_prompts(source)
 
     def _is_wanted(self, record: Prompt | SetAside) -> bool:
-        """What can't be used is wanted too, unless it is another record that was asked for."""
+        """Whether the selection takes a record; an unusable one is taken unless ids select other records."""
         if isinstance(record, SetAside):
             return not self.selection.ids or record.id in self.selection.ids
         return matches(record, self.selection.ids, self.selection.conditions)
 
     def _require_wanted(self, records: Iterator[Prompt | SetAside]) -> Iterator[Prompt | SetAside]:
-        """The same records; raises InputError after the last one if an id was not there, or none had the values."""
+        """Pass records on; raises InputError after the last one if an id is missing, or no record had the values."""
         wanted, missing, n_found = self.selection, dict.fromkeys(self.selection.ids), 0
         for record in records:
             missing.pop(record.id, None)
@@ -138,7 +138,7 @@ class PromptReader:
             raise InputError(_name(self.sources), None, found, parameters=("conditions",))
 
     def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
-        """So many of them, each as likely as any other, in their order."""
+        """Draw this many of them with equal probability, and keep their order."""
         generator = random.Random(self.selection.seed)
         drawn: list[tuple[int, Prompt | SetAside]] = []
         for number, record in enumerate(records):
@@ -152,7 +152,7 @@ class PromptReader:
 def read_prompts(
     sources: str | Path | Sequence[str | Path], *, strict: bool = False, chat: bool = False
 ) -> Iterator[Prompt | SetAside]:
-    """One pass over a ``PromptReader``.
+    """Read prompts in one pass over a ``PromptReader``.
 
     A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``.
     """
@@ -160,10 +160,10 @@ def read_prompts(
 
 
 def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
-    """A prompt that was typed, for ``chat`` as the user's turn of a chat."""
+    """Make a prompt from a typed text; with ``chat``, as the user's turn of a chat."""
     if not text.strip():
         raise UsageError("expected a prompt with some text, found none", parameters=("text",))
-    if HALF_CHARACTER.search(text):  # how Python passes on bytes that are not of the terminal's encoding
+    if HALF_CHARACTER.search(text):  # Python's form of bytes that the terminal's encoding lacks
         raise UsageError(
             "expected a prompt in UTF-8, found other bytes; set the terminal to UTF-8", parameters=("text",)
         )

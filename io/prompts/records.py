@@ -130,7 +130,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
     try:
         text, turns = format_turns(messages) if reading.chat or "messages" in record else (messages[0].text, ())
     except ValueError as error:
-        raise RecordError(f"{error}; mend `messages`") from error
+        raise RecordError(f"{error}; fix `messages`") from error
     return Prompt(
         id=id,
         text=text,

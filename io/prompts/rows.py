@@ -1,4 +1,4 @@
-"""The rows of a prompt file, whatever its format, one at a time and with their numbers."""
+"""Read the rows of a prompt file in any format, one at a time, with their numbers."""
 
 # pyright: standard
 
@@ -17,13 +17,13 @@ from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Format, Source, exp
 from promptlight.salience.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
-BEYOND: Any = None  # what a table's cells beyond its last column are kept under: no column can be called that
+BEYOND: Any = None  # the key for cells beyond a table's last column: no column can have this name
 Row = bytes | dict[str, Any]
-"""A line of JSON or text without its end, or a table's row by its columns; empty for a blank line."""
+"""A line of JSON or text without its line end, or a table's row by columns; empty for a blank line."""
 
 
 def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with its number from 1: a line's, in CSV its first line's, in Parquet the row's own.
+    """Each row with its number from 1: that of its (first) line, in Parquet that of the row.
 
     Raises InputError for a file that can't be read.
     """
@@ -43,7 +43,7 @@ def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
 
 
 def to_record(format: Format, row: Row) -> dict[str, Any]:
-    """A row as a record's fields. Raises RecordError with the reason."""
+    """Convert a row to a record's fields. Raises RecordError with the reason."""
     if isinstance(row, dict):
         if BEYOND in row:
             raise RecordError(f"expected as many cells as columns, found {len(row[BEYOND])} more; put text into quotes")
@@ -60,7 +60,7 @@ def _open(source: Source, path: Path) -> BinaryIO:
 
 
 def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-    """Each line with its number; of one that is too long, no more than shows that it is."""
+    """Each line with its number; a line that is too long is cut just past the limit."""
     most, number = LONGEST_LINE + len(b"\r\n"), 0
     while line := file.readline(most):
         number += 1
@@ -70,7 +70,7 @@ def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
 
 
 def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
-    """Rows by the header's names; a cell may hold line feeds."""
+    """Rows by the header's names; a cell may contain line feeds."""
     csv.field_size_limit(LONGEST_LINE)  # the module's own is 131,072
     mark = "\t" if source.format is Format.TSV else ","
     table = csv.DictReader(_decode_lines(source, file), restkey=BEYOND, delimiter=mark, strict=True)
@@ -83,7 +83,7 @@ def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
             yield before + 1, row
             before = table.reader.line_num
     except csv.Error as error:
-        reason = f"expected CSV with a header, found it broken: {error}; mend it there"
+        reason = f"expected CSV with a header, found it broken: {error}; fix it there"
         raise InputError(source.path, table.reader.line_num, reason) from error
 
 
@@ -110,14 +110,14 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
                     yield number, _as_json(row)
     except pa.ArrowInvalid as error:
         raise InputError(str(path), None, f"expected Parquet, found something else ({error})") from error
-    except UnicodeDecodeError as error:  # whoever wrote the file may put any bytes into a column of text
+    except UnicodeDecodeError as error:  # a text column may contain any bytes
         raise InputError(
-            str(path), None, f"expected text in UTF-8, found other bytes ({error}); write it anew"
+            str(path), None, f"expected text in UTF-8, found other bytes ({error}); write the file again"
         ) from error
 
 
 def _as_json(value: Any) -> Any:
-    """A value of a table as JSON could spell it: dates and the like as text, what is no number as null."""
+    """Convert a value of a table to one for JSON: dates and similar values as text, NaN as null."""
     match value:
         case dict():
             return {str(name): _as_json(item) for name, item in cast("dict[Any, Any]", value).items()}

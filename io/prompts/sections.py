@@ -1,4 +1,4 @@
-"""A file of patterns that name parts of prompts: TOML, one ``name = 'regular expression'`` a line."""
+"""Read a file of patterns that name parts of prompts: TOML, one ``name = 'regular expression'`` a line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WHAT_IS_EXPECTED = "expected lines such as  example = '^Suggestion.*'"
 
 
 def read_section_patterns(path: str | Path) -> dict[str, str]:
-    """Name -> pattern, in the file's order. Raises InputError for a file that has none, or one that is no pattern."""
+    """Name -> pattern, in the file's order. Raises InputError if there are none, or for an invalid pattern."""
     try:
         read = tomllib.loads(Path(path).read_text("utf-8"))
     except OSError as error:

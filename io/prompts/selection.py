@@ -1,4 +1,4 @@
-"""Which records are meant: by id, and by what stands in their fields."""
+"""Select records by id and by the values of their fields."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str
 
 
 def values_of(prompt: Prompt) -> dict[str, str]:
-    """What a condition can name, as text or as JSON spells it; fields that are null are left out."""
+    """The fields that a condition can name, with values as text or JSON; null fields are left out."""
     own = {"id": prompt.id, "source": prompt.label, "target": prompt.given_completion}
     fields = {name: value for name, value in {**prompt.fields, **own}.items() if value is not None}
     return {
@@ -38,9 +38,9 @@ def values_of(prompt: Prompt) -> dict[str, str]:
 def select_results(
     results: Iterable[Analysis | SetAside], ids: Collection[str], conditions: Sequence[tuple[str, str]]
 ) -> Iterator[Analysis]:
-    """The results that match, those that were set aside left out.
+    """The results that match, without those that were set aside.
 
-    Raises UsageError behind the last if something was asked for and nothing matched: it lists what there is instead.
+    Raises UsageError after the last result if there was a condition and nothing matched; it lists the values found.
     """
     there: dict[str, dict[str, None]] = {"id": {}} if ids else {}  # name -> its first values
     there |= {name: {} for name, _ in conditions}
@@ -69,7 +69,7 @@ def select_results(
 
 
 def _describe(name: str, values: list[str], names: list[str]) -> str:
-    """Some of a field's values, or which fields there are instead."""
+    """List some of a field's values, or the existing fields if there is no such field."""
     if not values:
         return f"no result has a field {name!r}: it could be {_list(names) or 'none, as there are no results'}"
     return f"{name} could be {_list(values)}"

@@ -1,7 +1,7 @@
-"""Where prompts come from: files of several formats, packed or not, standard input, addresses, the bundled samples.
+"""The sources of prompts: files of several formats, compressed or not, standard input, addresses, bundled samples.
 
-What does not lie on this disk as a file is copied to a folder first: it can then be counted, and read again.
-An address may hold a password or a signature: it is known outside of here by a name without them.
+A source that is not a file on this disk is copied to a folder first, so that it can be counted and read again. An
+address may contain a password or a signature: outside of this module it has a name without them.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _SCHEMES = (*_WEB, "hf", "s3", "gs", "file")
 
 
 class Format(StrEnum):
-    """How a file holds its records."""
+    """The format of a file's records."""
 
     JSONL = "jsonl"
-    TEXT = "txt"  # a prompt a line
+    TEXT = "txt"  # one prompt per line
     CSV = "csv"
     TSV = "tsv"
     PARQUET = "parquet"
@@ -38,30 +38,30 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Source:
-    """One place that prompts come from; records without an id are called after its name.
+    """One source of prompts; records without an id are named after it.
 
-    ``path`` is what messages and results say; where it is an address, ``address`` is the whole of it.
+    ``path`` is its name in messages and results; for a remote source, ``address`` is the full address.
     """
 
     name: str
     path: str
     format: Format
-    packing: str | None = None  # as pyarrow calls it
+    packing: str | None = None  # pyarrow's name
     address: str | None = field(default=None, repr=False)
 
     @property
     def is_remote(self) -> bool:
-        """Whether it has to be fetched."""
+        """Whether it must be fetched."""
         return self.address is not None
 
     @property
     def is_file(self) -> bool:
-        """Whether it can be counted and then read, which uses a pipe up."""
+        """Whether it can be counted and then read; a pipe can only be read once."""
         return not self.is_remote and self.path != STDIN and not Path(self.path).is_fifo()
 
 
 def parse_source(text: str | Path) -> Source:
-    """``path``, ``name:path``, ``-``, ``https://...`` or ``sample_prompts``; the ending says the format, or JSONL."""
+    """Parse ``path``, ``name:path``, ``-``, ``https://...`` or ``sample_prompts``; the default format is JSONL."""
     path, name = str(text), None
     if path == SAMPLE_PROMPTS and not Path(path).exists():
         return Source(path, str(Path(__file__).with_name(f"{SAMPLE_PROMPTS}.jsonl")), Format.JSONL)
@@ -80,7 +80,7 @@ def parse_source(text: str | Path) -> Source:
 
 
 def copy_source(source: Source, folder: Path) -> Path:
-    """What is no file on this disk, copied into the folder. Raises InputError if it can't be reached."""
+    """Copy a source that is no file on this disk into the folder. Raises InputError if it can't be reached."""
     copied = folder / f"{len(list(folder.iterdir()))}"
     try:
         if source.address is not None:
@@ -95,9 +95,9 @@ def copy_source(source: Source, folder: Path) -> Path:
 
 
 def _fetch(address: str, shown: str, copied: Path) -> None:
-    """Copy a remote file. Each of fsspec's file systems has its own errors; those of a missing package say which."""
+    """Copy a remote file. Each of fsspec's file systems has its own errors; some name a missing package."""
     scheme = address.partition("://")[0].lower()
-    if scheme not in _SCHEMES or (scheme not in _WEB and "::" in address):  # fsspec reads a chain of addresses there
+    if scheme not in _SCHEMES or (scheme not in _WEB and "::" in address):  # to fsspec, :: chains addresses
         known = ", ".join(f"{one}://" for one in _SCHEMES)
         raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, at an address that begins with one of {known}")
     try:
@@ -122,7 +122,7 @@ def _fetch(address: str, shown: str, copied: Path) -> None:
 
 
 def explain(error: OSError) -> str:
-    """What was found instead of a file, and what to do."""
+    """Say what was found instead of a file, and what to do."""
     match error:
         case FileNotFoundError():
             return "found no such file; check its name"

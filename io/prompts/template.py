@@ -11,11 +11,11 @@ from promptlight.io.prompts.jsonline import RecordError, kind_of
 from promptlight.salience.errors import InputError
 
 WHAT_IS_EXPECTED = "expected a template with {placeholders}"
-_BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")  # Python's own format strings know more: attributes, indices
+_BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")  # Python's format strings allow more, such as attributes and indices
 
 
 class Template:
-    """Its text in parts: what stands before each placeholder, and the placeholder's name or None at the end."""
+    """A template in parts: the text before each placeholder, and the placeholder's name, or None at the end."""
 
     def __init__(self, text: str, path: str = "<template>") -> None:
         """Raises InputError for a text without placeholders or with a broken one."""
@@ -53,7 +53,7 @@ class Template:
 
 
 def read_template(path: str | Path) -> Template:
-    """A template from a file; one line feed at its very end is not part of it. Raises InputError."""
+    """Read a template from a file, without one final line feed. Raises InputError."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -76,7 +76,7 @@ def check_record(record: Prompt | SetAside, path: Path) -> None:
     assert record.id
     assert len(record.fingerprint) == 16
     if isinstance(record, SetAside):
-        assert record.reason.startswith("expected ") or "; mend" in record.reason
+        assert record.reason.startswith("expected ") or "; fix" in record.reason
         assert_storable(record.id, record.reason, record.prompt, record.label)
     else:
         assert record.text.strip()

@@ -150,11 +150,11 @@ def test_fingerprint_changes_with_the_record(tmp_path: Path, one: bytes, other: 
 DEEP = b'{"prompt": "p", "n": ' + b"[" * 101 + b"]" * 101 + b"}"
 ONE_PER_LINE = "write one JSON object per line"
 BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
-    "no JSON": (b"Why?", ("invalid JSON: Expecting value at column 1;", "mend it")),
-    "open quote": (b'  {"prompt": "a}', ("invalid JSON: Unterminated string starting at column 14;", "mend it")),
+    "no JSON": (b"Why?", ("invalid JSON: Expecting value at column 1;", "fix it")),
+    "open quote": (b'  {"prompt": "a}', ("invalid JSON: Unterminated string starting at column 14;", "fix it")),
     "raw tab": (b'{"prompt": "a\tb"}', ("invalid JSON: Invalid control character at column 14;",)),
-    "single quotes": (b"{'prompt': 'a'}", ("double quotes at column 2;", "mend it")),
-    "two objects": (GOOD + GOOD, ("Extra data at column 19;", "mend it")),
+    "single quotes": (b"{'prompt': 'a'}", ("double quotes at column 2;", "fix it")),
+    "two objects": (GOOD + GOOD, ("Extra data at column 19;", "fix it")),
     "start of an array": (b"[", ("invalid JSON", ONE_PER_LINE)),
     "end of an array": (b"]", ("invalid JSON", ONE_PER_LINE)),
     "first of an array": (b"[" + GOOD + b",", ("invalid JSON", ONE_PER_LINE)),
