@@ -1,6 +1,6 @@
-"""Entry point of ``promptlight``: errors that are the user's to mend become one line and an exit code.
+"""Entry point of ``promptlight``: errors that users can fix become one line and an exit code.
 
-Nothing that is printed on the way out quotes a password, a token or a signed address.
+Nothing that it prints on exit contains a password, a token or a signed address.
 """
 
 # pyright: standard
@@ -25,18 +25,18 @@ def main() -> None:
     for name, value in VARIABLES.items():
         os.environ.setdefault(name, value)
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors == "strict":
-        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may be in another encoding
+        sys.stdout.reconfigure(errors="backslashreplace")  # file names may be in another encoding
     try:
-        from promptlight.cli.app import app  # takes a moment, in which Ctrl-C may come
+        from promptlight.cli.app import app  # slow: Ctrl-C may come during the import
 
         app()
     except PromptlightError as error:
-        message = " ".join([str(error), *getattr(error, "__notes__", [])])  # the notes name the options that help
+        message = " ".join([str(error), *getattr(error, "__notes__", [])])  # notes name the options that help
         print(f"promptlight: {one_line(hide_secrets(message))}", file=sys.stderr)
         raise SystemExit(find_exit_code(error)) from error
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
     except Exception:
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def print_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print what Python would of a bug, without secrets: what a library raised may quote a whole address."""
+    """Print a bug's traceback as Python does, without secrets: a library's error may quote a whole address."""
     import traceback
 
     print(hide_secrets("".join(traceback.format_exception(kind, error, trace))), end="", file=sys.stderr)

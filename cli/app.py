@@ -1,4 +1,4 @@
-"""The commands of ``promptlight``. Each lives in a module of its own, which loads what is heavy only when it runs."""
+"""The commands of ``promptlight``. Each has its own module, which imports heavy libraries only when it runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from promptlight.salience.text.secrets import hide_secrets
 
 
 class DiscreetGroup(TyperGroup):
-    """Hides passwords in Typer's own errors, which quote what was typed; names a command's options in ours."""
+    """Hides passwords in Typer's own errors, which quote the command line; names a command's options in ours."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -47,7 +47,7 @@ class DiscreetGroup(TyperGroup):
 
 
 class RenamingCommand(TyperCommand):
-    """Takes options under their old names, too."""
+    """Accepts options under their old names too."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments."""
@@ -64,7 +64,7 @@ app = typer.Typer(
 )
 for command in (run, show, explore, compare):
     app.command(cls=RenamingCommand)(command)
-app.command("try")(attempt)  # a word that Python keeps for itself
+app.command("try")(attempt)  # `try` is a keyword of Python
 for command in (report, summarize, evaluate, export, segment, login, doctor):
     app.command(cls=RenamingCommand)(command)
 

@@ -1,4 +1,4 @@
-"""``promptlight.toml``: options that are always meant, so that they need not be said each time.
+"""Read ``promptlight.toml``: default options, so that they need not be given each time.
 
     model = "gemma2_instruct_2b_en"     # for every command that has this option
 
@@ -6,7 +6,7 @@
     max-new-tokens = 128
     method = ["grad_l2", "occlusion"]
 
-Keys are options without their dashes. What the command line says comes first.
+Keys are options without their dashes. Options on the command line take precedence.
 """
 
 # pyright: standard
@@ -27,7 +27,7 @@ FILE = "promptlight.toml"
 def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Command -> parameter -> value, from a file, or from promptlight.toml here if there is one.
 
-    Raises UsageError for a file that can't be read, and for keys that are no command's options.
+    Raises UsageError if the file can't be read, and for keys that are not options of a command.
     """
     if path is None and not Path(FILE).is_file():
         return {}
@@ -53,7 +53,7 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
 
 
 def read_table(path: Path, name: str, table: Mapping[str, Any], commands: Mapping[str, Any]) -> dict[str, Any]:
-    """One command's own values. Raises UsageError for another command's."""
+    """The values for one command. Raises UsageError for options that it does not have."""
     if name not in commands:
         raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]")
     read: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""How an error reaches the terminal: its exit code, and the library's parameters as options of the command that ran."""
+"""Report errors on the terminal: their exit codes, and the library's parameters as options of the command that ran."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ OTHER_NAMES = {"address": "ray_address", "conditions": "where", "folder": "outpu
 
 
 def find_exit_code(error: PromptlightError) -> int:
-    """What the command returns to the shell; for a signal what shells return, 130 for Ctrl-C."""
+    """The command's exit code; for a signal, the shells' own code, such as 130 for Ctrl-C."""
     if isinstance(error, StoppedError):
         return 128 + error.signal_number
     return next((code for kind, code in EXIT_CODES.items() if isinstance(error, kind)), 1)
 
 
 def name_options(reason: str, parameters: Iterable[str], known: Container[str] | None = None) -> str:
-    """A reason with the options that set these parameters in brackets behind it: ``out of memory ... (--dtype)``.
+    """Append the options that set these parameters to a reason, in brackets: ``out of memory ... (--dtype)``.
 
-    ``known`` are the options of the command that ran, if some of them may be no option of its own.
+    ``known`` are the options of the command that ran; parameters that are not among them are left out.
     """
     options = [f"--{OTHER_NAMES.get(name, name).replace('_', '-')}" for name in parameters]
     found = [option for option in options if known is None or option in known]

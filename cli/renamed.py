@@ -1,4 +1,4 @@
-"""Options under the names that they had before: still taken, with a line that says what they are called now."""
+"""Accept options under their old names, with a line that gives the new one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NEW_NAMES = {
 
 
 def rename_option(command: str, name: str) -> str:
-    """What a command's option is called now; names are without dashes. Says on stderr that an old name was used."""
+    """The present name of a command's option, without dashes. Says on stderr if an old name was used."""
     new_name = NEW_NAMES.get(command, {}).get(name)
     if new_name is None:
         return name
@@ -21,7 +21,7 @@ def rename_option(command: str, name: str) -> str:
 
 
 def rename_arguments(command: str, arguments: Sequence[str]) -> Iterator[str]:
-    """A command's arguments with its options under their present names; all behind ``--`` stays as it is."""
+    """Rename the options in a command's arguments; everything after ``--`` stays as it is."""
     ended = False
     for argument in arguments:
         ended = ended or argument == "--"

@@ -1,4 +1,4 @@
-"""``promptlight try``: change a prompt, and see what that does to the answer and to its reasons."""
+"""``promptlight try``: change a prompt, and see how the answer and its reasons change."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def attempt(
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
 
-    Both are run now, with the same model; nothing is stored.
+    Both prompts run now, with the same model; nothing is stored.
     """
     from promptlight.cli.views.comparison import view_comparison
     from promptlight.cli.work.changed_prompt import change_prompt

@@ -1,4 +1,4 @@
-"""``promptlight evaluate --benchmark``: methods on prompts whose responsible lines are known."""
+"""``promptlight evaluate --benchmark``: test methods on prompts with known causes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)  # the quick
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions:
-    """Which benchmark, of which methods, on how many prompts."""
+    """Which benchmark, which methods, and how many prompts."""
 
     benchmark: Annotated[
         Benchmark | None, typer.Option(help="Measure on prompts of the demo model with known causes: which kind.")

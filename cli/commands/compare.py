@@ -1,4 +1,4 @@
-"""``promptlight compare``: what became of an explanation from one prompt, run or model to the next."""
+"""``promptlight compare``: how an explanation changes from one prompt, run or model to another."""
 
 from __future__ import annotations
 

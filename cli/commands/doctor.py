@@ -1,4 +1,4 @@
-"""``promptlight doctor``: what is installed, where models would run, which would fit, and what to mend."""
+"""``promptlight doctor``: what is installed, where models would run, which would fit, and what to fix."""
 
 from __future__ import annotations
 

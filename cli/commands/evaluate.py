@@ -1,4 +1,4 @@
-"""``promptlight evaluate``: how far stored salience can be trusted, method by method and prompt by prompt."""
+"""``promptlight evaluate``: measure how far stored salience can be trusted, by method and by prompt."""
 
 # pyright: standard
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Measuring:
-    """What is measured, and with which model."""
+    """What to measure, and with which model."""
 
     ablate: Annotated[
         AblationKind,
@@ -63,7 +63,7 @@ class Measuring:
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
-    """Where the figures go."""
+    """Where to write the figures."""
 
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write a row per prompt and method to this file.")
@@ -86,11 +86,11 @@ def evaluate(
     output: Output,
     benchmark: BenchmarkOptions,
 ) -> None:
-    """Measure how far stored scores can be trusted: take the strongest sources away, and see what the model does.
+    """Measure how far stored scores can be trusted: remove the strongest sources, and see how the model reacts.
 
-    Each method's order is compared with random ones and with simple rules. What is found is kept beside the results:
-    show and report then say it in a line. With --benchmark, methods are measured on prompts of the demo model, of which
-    it is known by editing which line the answer depends on.
+    Each method's order is compared with random ones and with simple rules. The findings are stored with the results;
+    show and report then give them in a line. With --benchmark, methods are tested on prompts of the demo model where
+    edits have shown which line the answer depends on.
     """
     if (results is None) == (benchmark.benchmark is None):
         raise UsageError("expected either a results folder or --benchmark NAME: try `promptlight evaluate results/`")
@@ -106,7 +106,7 @@ def evaluate(
 def evaluate_results(
     results: Path, chosen: ChosenResults, asking: AskingLines, measuring: Measuring, output: Output, *, each: bool
 ) -> None:
-    """Measure every prompt, print what was found, and keep it."""
+    """Measure every prompt, and print and store the findings."""
     from promptlight.io.results.reader import read_settings
     from promptlight.io.tables.tidy import check_output
     from promptlight.salience.faithfulness.evaluation import EvaluationOptions
@@ -128,7 +128,7 @@ def evaluate_results(
     try:
         evaluate_all(chosen, loaded, question, options, found)
     except KeyboardInterrupt:
-        if found.rows:  # an hour's work may be among them
+        if found.rows:  # store them even after Ctrl-C: they may be an hour's work
             keep_rows(found, results, described, Output())
         raise
     if output.json:
@@ -142,7 +142,7 @@ def evaluate_results(
 
 @dataclass
 class Findings:
-    """What was measured so far, and how many prompts were left out, with the reason of the first."""
+    """The measurements so far, and the number of skipped prompts with the reason of the first."""
 
     rows: list[PromptEvaluation] = field(default_factory=list["PromptEvaluation"])
     pairs: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
@@ -151,21 +151,21 @@ class Findings:
     reason: str = ""
 
     def add(self, evaluated: Evaluated) -> None:
-        """Take one prompt in."""
+        """Add the measurements of one prompt."""
         self.n_prompts += 1
         self.rows += evaluated.rows
         for (one, other), correlation in evaluated.agreements.items():
             self.pairs.setdefault(f"{one} and {other}", []).extend([] if correlation is None else [correlation])
 
     def agreements(self, seed: int) -> dict[str, Mean]:
-        """The mean rank correlation of each two methods."""
+        """The mean rank correlation of each pair of methods."""
         from promptlight.salience.faithfulness.summaries import take_mean
 
         return {pair: take_mean(values, seed=seed) for pair, values in self.pairs.items() if values}
 
 
 def load_own_model(settings: Mapping[str, Any], model: str | None, device: Device, dtype: Dtype) -> Model:
-    """The model that made the results. Raises ModelError if it is not there any more, or is another one."""
+    """Load the model that made the results. Raises ModelError if it is missing or is another one."""
     from promptlight.salience.loading.load import load_model
 
     precision = settings["dtype"] if dtype is Dtype.AUTO else dtype
@@ -174,7 +174,7 @@ def load_own_model(settings: Mapping[str, Any], model: str | None, device: Devic
     except ModelError as error:
         if model:
             raise
-        raise ModelError(f"{error}; it made these results: say where it lies now with --model") from error
+        raise ModelError(f"{error}; it made these results: give its present place with --model") from error
     if loaded.facts.config_hash != settings["config_hash"]:
         raise ModelError(
             f"{loaded.facts.name}: expected the model that made these results, {settings['model']}, found one of"
@@ -186,7 +186,7 @@ def load_own_model(settings: Mapping[str, Any], model: str | None, device: Devic
 def evaluate_all(
     chosen: Iterable[Analysis], model: Model, question: Question, options: EvaluationOptions, found: Findings
 ) -> None:
-    """Try out every prompt, and add it to what was found. Raises UsageError if none could be."""
+    """Measure every prompt, and add it to the findings. Raises UsageError if none could be measured."""
     from promptlight.salience.faithfulness.evaluation import evaluate_analysis
 
     with reporting() as report:
@@ -204,7 +204,7 @@ def evaluate_all(
 
 
 def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], output: Output) -> list[str]:
-    """Keep what was measured beside the results, and in a file where one is asked for; says where."""
+    """Store the measurements with the results, and in a file if requested; says where."""
     from promptlight.io.results.evaluations import evaluation_schema, store_evaluation
     from promptlight.io.tables.tidy import write_rows
 
@@ -218,7 +218,7 @@ def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], outp
 
 @contextmanager
 def reporting() -> Generator[Any]:
-    """A function that says on the terminal what is going on; silent elsewhere."""
+    """Make a function that shows progress on a terminal, and nothing elsewhere."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -232,7 +232,7 @@ def reporting() -> Generator[Any]:
 def describe_evaluation(
     question: Question, options: EvaluationOptions, model: Model, sections: Path | None
 ) -> dict[str, Any]:
-    """All that changes what is measured, beside the results themselves."""
+    """Describe all settings that change the measurements, apart from the results themselves."""
     from promptlight.salience.faithfulness.evaluation import NOISE
 
     return {
@@ -251,7 +251,7 @@ def describe_evaluation(
 
 
 def to_json(found: Findings, described: Mapping[str, Any], seed: int) -> dict[str, Any]:
-    """Everything that the tables show, and every prompt's row."""
+    """All figures of the tables, and every prompt's row."""
     from promptlight.cli.views.trust import describe_trust
     from promptlight.salience.faithfulness.summaries import summarize_methods
 
@@ -266,7 +266,7 @@ def to_json(found: Findings, described: Mapping[str, Any], seed: int) -> dict[st
 
 
 def print_findings(found: Findings, question: Question, seed: int, *, each: bool) -> None:
-    """The tables; with ``each`` those of single prompts too."""
+    """Print the tables; with ``each``, also those of single prompts."""
     from rich.console import Console
     from rich.text import Text
 

@@ -32,7 +32,7 @@ def explore(
     dtype: Annotated[Dtype | None, typer.Option(help=f"The weights' precision ({AS_STORED}).")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(min=1, help=f"Longest completion ({AS_STORED}).")] = None,
 ) -> None:
-    """Look around in a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
+    """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
     Everything is read from the folder; only a changed prompt needs a model. Press ? for all keys.
     """
@@ -52,6 +52,6 @@ def explore(
     app = Explorer(library, question=question, live=live, names=names, id=id)
     app.run()
     if app.running:
-        # a model can't be stopped in the middle of a step, and a thread in torch would tear the interpreter's end
+        # a model can't be stopped within a step, and a thread in torch would crash the interpreter's shutdown
         sys.stdout.flush()
         os._exit(0)

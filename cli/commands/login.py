@@ -1,4 +1,4 @@
-"""``promptlight login``: kagglehub asks for a token and tries it; it is kept where kagglehub looks for one."""
+"""``promptlight login``: kagglehub asks for a token and tests it; it is stored where kagglehub looks for one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def login() -> None:
     from kagglehub.config import get_kaggle_credentials
 
     try:
-        kagglehub.login()  # for this process: it keeps nothing
+        kagglehub.login()  # for this process only: it stores nothing
     except ValueError as error:
         raise UsageError(f"expected an API token ({error}); make one at kaggle.com/settings/api") from error
     credentials = get_kaggle_credentials()
@@ -36,7 +36,7 @@ def login() -> None:
 
 
 def keep_token(token: str) -> None:
-    """Write the file so that others can't read it at any moment. Raises ModelError."""
+    """Write the file so that others can never read it. Raises ModelError."""
     path = TOKEN.expanduser()
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)

@@ -1,4 +1,4 @@
-"""``promptlight report``: stored results as one page that opens in any browser."""
+"""``promptlight report``: write stored results as one page that opens in any browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Write one self-contained HTML page, for colleagues who have no terminal.
 
-    It opens from disk and loads nothing: choose a part of what the model wrote, and see what it was because of.
+    It opens from disk and loads nothing: choose a part of what the model wrote, and see what mattered for it.
     """
     from promptlight.cli.work.report_entries import list_entries
     from promptlight.io.files import check_free

@@ -1,4 +1,4 @@
-"""``promptlight run``: explain every prompt of a file and keep the results."""
+"""``promptlight run``: explain every prompt of a file and store the results."""
 
 from __future__ import annotations
 
@@ -75,15 +75,15 @@ def run(
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
 
-    A record that can't be used is set aside with its reason, the rest goes on, and the exit code is 3. Run the same
-    command again to go on after an interruption.
+    A record that can't be used is set aside with its reason, the run continues, and the exit code is 3. Run the same
+    command again to resume after an interruption.
     """
     if as_json and not dry_run:
         raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
     names = {"prompt_field": prompt_field, "target_field": target_field, "id_field": id_field}
     chosen = {"ids": id or (), "sample": sample, "seed": seed, "limit": limit}
     reader = open_prompts(prompts, strict, {**names, "chat": chat}, template, chosen, where or ())
-    tally = Tally(total=reader.count())  # also says at once if a file can't be read
+    tally = Tally(total=reader.count())  # also fails early if a file can't be read
     options = build_options(explaining, chance, max_new_tokens, seed)
     asked = Asked(options=options, batch_size=batch_size, scores=scores, flush_every=flush_every)
     opening = open_workers(scaling, options, batch_size, model=model, device=device, dtype=dtype)
@@ -110,7 +110,7 @@ def open_prompts(
     chosen: dict[str, Any],
     where: Sequence[str],
 ) -> PromptReader:
-    """The records that the command line asks for."""
+    """Open the records that the command line selects."""
     from promptlight.io.prompts.reader import PromptReader, Selection
     from promptlight.io.prompts.records import Reading
     from promptlight.io.prompts.selection import parse_condition
@@ -122,14 +122,14 @@ def open_prompts(
 
 
 def describe_run(facts: ModelFacts, options: AnalysisOptions, chat: bool, scores: Scores) -> dict[str, Any]:
-    """All that changes what is stored."""
+    """Describe all settings that change what is stored."""
     from promptlight.salience.run.provenance import describe_settings
 
     return describe_settings(facts, options, chat=chat) | {"scores": scores.value}
 
 
 def open_results(output: Path, facts: ModelFacts, settings: dict[str, Any], flush_every: int) -> ResultsWriter:
-    """The results folder, which says how its results are made."""
+    """Open the results folder with the settings of the run."""
     from promptlight.io.results.writer import ResultsWriter
     from promptlight.salience.run.provenance import describe_provenance
 
@@ -137,26 +137,26 @@ def open_results(output: Path, facts: ModelFacts, settings: dict[str, Any], flus
 
 
 def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:
-    """Explain what is still to do; count and store each result.
+    """Explain the remaining prompts; count and store each result.
 
     Raises InputError for the first record that was set aside, if the reader is strict.
     """
     for result in analyze(skip_done(reader, writer, tally)):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
-        writer.add(result)  # and only then counted
+        writer.add(result)  # before it is counted
         if isinstance(result, SetAside):
             tally.set_aside(result)
         else:
             tally.explained(result)
-    writer.flush()  # before anyone is told that the results are there
+    writer.flush()  # before the summary says that the results are stored
     tally.n_blank_lines = reader.n_blank
 
 
 def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
-    """The prompts that are still to do; records that can't be used go straight to the results.
+    """The remaining prompts; records that can't be used go straight to the results.
 
-    Raises InputError for a record whose result was made from another text, and with ``strict`` for one that an
+    Raises InputError if a record has changed since its result was made, and with ``strict`` for a record that an
     earlier run set aside.
     """
     for record in reader:

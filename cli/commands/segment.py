@@ -1,4 +1,4 @@
-"""``promptlight segment``: how texts are cut, before anything is paid for."""
+"""``promptlight segment``: show how texts are cut, before anything is computed."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def segment(
     chat: ChatOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a span, with its tokens.")] = False,
 ) -> None:
-    """Show the spans into which prompts, and targets that they bring along, are cut.
+    """Show the spans into which prompts, and their own targets, are cut.
 
-    Needs no more of a model than its tokenizer.
+    It only needs a model's tokenizer.
     """
     from promptlight.cli.work.cutting import print_spans
     from promptlight.io.prompts.reader import PromptReader, prompt_from_text

@@ -62,11 +62,11 @@ def show(
 
     if (results is None) == (prompt is None):
         raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
-    question, names = asking.question(method), SectionNames(asking.sections)  # before a model is paid for
+    question, names = asking.question(method), SectionNames(asking.sections)  # before a model is loaded
     drawing.check()
     if results is not None:
         if compat:
-            raise UsageError("--compat is settled when results are made: say it to `promptlight run`")
+            raise UsageError("--compat is fixed when results are made: use it with `promptlight run`")
         analysis = find_stored(results, id=id, row=row)
     else:
         options = AnalysisOptions(

@@ -14,7 +14,7 @@ token written; ``explain_target`` answers one question about one result; ``build
 tables; ``ResultsWriter`` and ``read_results`` keep results as Parquet. The command ``promptlight`` does the same from a
 terminal, and so does ``python -m promptlight``.
 
-Importing this loads neither torch nor Keras: each name is imported when it is first used.
+Importing this loads neither torch nor Keras: each name is imported on first use.
 """
 
 from __future__ import annotations

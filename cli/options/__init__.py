@@ -1,4 +1,4 @@
-"""Options, alone and in groups, and what they come to.
+"""Options of commands, single and in groups, and the library's options that they give.
 
 Does not know: models, folders, what a command does with them.
 """

@@ -1,4 +1,4 @@
-"""The options of ``run`` that say what is explained and how, and what they come to."""
+"""The options of ``run`` for what to explain and how, and the analysis options that they give."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """How much of a completion is left to chance."""
+    """How to sample completions."""
 
     temperature: TemperatureOption = 0.0
     top_k: TopKOption = None
@@ -44,7 +44,7 @@ class Chance:
 
 @dataclass(frozen=True, kw_only=True)
 class Explaining:
-    """What is explained, by which methods, and of what scores are kept."""
+    """What to explain, by which methods, and which scores to store."""
 
     explain: ExplainOption = Explain.RESPONSE
     method: MethodsOption = None
@@ -64,7 +64,7 @@ class Explaining:
 
 
 def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, seed: int) -> AnalysisOptions:
-    """What the command line asks for. Raises UsageError for options that don't go together."""
+    """The analysis options of a command line. Raises UsageError if options contradict each other."""
     from promptlight.salience.options.sampling import Sampling
     from promptlight.salience.run.pipeline import AnalysisOptions
 
@@ -99,7 +99,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
 
 
 def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
-    """What ``--compat`` asks for: LIT shows the loss's gradients, so positive lowers the target."""
+    """The objective for ``--compat``: LIT shows the loss's gradients, so positive lowers the target."""
     if compat is Compat.LIT and objective in (Objective.LOGPROB, Objective.LOSS):
         return Objective.LOSS
     if compat is Compat.LIT:
@@ -108,7 +108,7 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
 
 
 def parse_stored(text: str | None) -> tuple[Granularity, ...]:
-    """The granularities that ``--store`` names; all if it is not said."""
+    """The granularities that ``--store`` names; all by default."""
     try:
         return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)
     except ValueError:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """Draws a view as the options of a command say: on the terminal, unless files are asked for."""
+    """Draws a view as the options of a command say: on the terminal, unless they name files."""
 
     intensity: IntensityOption = NEUTRAL_INTENSITY
     marking: MarkingOption = Marking.HIGHLIGHT
@@ -36,7 +36,7 @@ class Drawing:
     json: JsonOption = False
 
     def check(self) -> None:
-        """Raise OutputError for a file that exists already, before anything is computed for it."""
+        """Raise OutputError if a file exists already, before anything is computed for it."""
         for path in filter(None, (self.svg, self.html)):
             check_free(path, overwrite=self.overwrite)
 

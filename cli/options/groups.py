@@ -1,4 +1,4 @@
-"""Options that belong together, as one dataclass: a command takes the group and need not list its options.
+"""Group options that belong together in a dataclass: a command takes the group and need not list its options.
 
     @dataclass(frozen=True, kw_only=True)
     class Draw:
@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:
-    """The same command with each parameter that is a dataclass replaced by that dataclass's fields."""
+    """Replace each dataclass parameter of a command with the fields of that dataclass."""
     hints = get_type_hints(command, include_extras=True)
     groups = {name: hint for name, hint in hints.items() if isinstance(hint, type) and is_dataclass(hint)}
     parameters: list[inspect.Parameter] = []

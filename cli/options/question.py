@@ -1,4 +1,4 @@
-"""The options that say what is asked of a prompt, in groups (``groups.py``), and what they come to."""
+"""The options for a question about a prompt, in groups (``groups.py``), and the question that they give."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Asking:
-    """How the sources are cut and pooled, and what the target is."""
+    """How to cut and pool the sources, and what the target is."""
 
     by: ByOption = "word"
     target: TargetOption = None
@@ -30,7 +30,7 @@ class Asking:
     sections: SectionsOption = None
 
     def question(self, method: Method | None = None) -> Question:
-        """What is asked of a method's scores. Raises UsageError for a cut that there is not."""
+        """The question about a method's scores. Raises UsageError for an unknown cut."""
         from promptlight.salience.explain.explanation import Question
         from promptlight.salience.text.spans import parse_cut
 
@@ -40,14 +40,14 @@ class Asking:
 
 @dataclass(frozen=True, kw_only=True)
 class AskingLines(Asking):
-    """The same, by lines where nothing is said."""
+    """The same, but by lines by default."""
 
     by: ByOption = "line"
 
 
 @dataclass(frozen=True, kw_only=True)
 class AskingTwo(AskingLines):
-    """The same of two prompts, which may have targets of their own."""
+    """The same for two prompts, which may have different targets."""
 
     other_target: OtherTargetOption = None
 

@@ -1,4 +1,4 @@
-"""The options of ``run`` that say which engine works, and on how much at once."""
+"""The options of ``run`` for the engine, and for how much it does at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from promptlight.salience.errors import UsageError
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Which engine does the work, and how much of it at once."""
+    """Which engine to use, and how much it does at once."""
 
     engine: EngineOption = RunEngine.LOCAL
     ray_address: RayAddressOption = None

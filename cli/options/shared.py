@@ -33,7 +33,7 @@ class Dtype(StrEnum):
 
 
 class RunEngine(StrEnum):
-    """What does the work of a run."""
+    """The engine of a run."""
 
     LOCAL = "local"
     RAY = "ray"

@@ -16,7 +16,7 @@ from promptlight.salience.text.printable import one_line
 
 @dataclass(frozen=True, kw_only=True)
 class Check:
-    """One finding; ``fix`` is what to do, None where nothing is wrong."""
+    """One finding; ``fix`` is what to do, None if nothing is wrong."""
 
     topic: str
     found: str
@@ -30,7 +30,7 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """Whether a model would fit: bytes of its weights with room to load and to work, against those that are free."""
+    """Whether a model would fit: bytes of its weights with room to load and to work, and free bytes."""
 
     model: str
     needed: int
@@ -38,19 +38,19 @@ class Fit:
 
 
 def describe_checks(checks: Sequence[Check], fits: Sequence[Fit]) -> dict[str, Any]:
-    """All that was found, for programs."""
+    """All findings, for programs."""
     return {"checks": [asdict(one) for one in checks], "models": [asdict(one) for one in fits]}
 
 
 def render_checks(checks: Sequence[Check], fits: Sequence[Fit], dtype: str) -> RenderableType:
-    """A line per check, what to do below those that need it, and what would fit with weights of this precision."""
+    """A line per check, the fix below those that need one, and the models that would fit in this precision."""
     found, models = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
     for check in checks:
         sign = ("ok", "green") if not check.fix else ("--", "dim") if check.is_optional else ("!!", "bold red")
         found.add_row(Text(*sign), Text(check.topic), Text(one_line(check.found)))
         if check.fix:
             found.add_row("", "", Text(one_line(check.fix), "dim"))
-    heading = f"What would fit into the memory that is free, in {dtype} with room to load and to work"
+    heading = f"What would fit in the free memory, in {dtype} with room to load and to work"
     for fit in fits:
         sign = ("ok", "green") if fit.fits else ("no", "dim")
         models.add_row(Text(*sign), Text(fit.model), Text(f"{fit.needed / GIB:>6.1f} GiB"))

@@ -1,4 +1,4 @@
-"""Draws a view on this terminal or into files: SVG for pages and slides, HTML for a mail."""
+"""Draw a view on this terminal or into files: SVG for pages and slides, HTML for mails."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from promptlight.io.files import writing
 from promptlight.salience.text.printable import one_line, printable_json
 
 FILE_WIDTH = 100  # cells
-FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG asks a server for its font
+FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG loads its font from a server
 
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """What is drawn: ``paint`` gives it to Rich, ``describe`` gives the same as plain data."""
+    """A view to draw: ``paint`` gives it to Rich, ``describe`` gives the same as plain data."""
 
     paint: Callable[[Console, Look], RenderableType]
     describe: Callable[[], Any]
@@ -39,14 +39,14 @@ def print_json(view: View) -> None:
 
 def draw_on_terminal(view: View, taste: Taste, width: int | None = None) -> None:
     """Print the view; ``width`` in cells, None for the terminal's own."""
-    # Rich would keep bold and dim, and the raised numbers would be missing
+    # Rich would keep bold and dim, and leave out the raised numbers
     colours = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(highlight=False, color_system=colours, width=width)
     console.print(_paint(view, console, taste))
 
 
 def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:
-    """Draw once, whole: what is wrong with the view is found before a file is touched."""
+    """Draw the whole view in memory first, so that an error in it does not touch a file."""
     console = Console(
         file=io.StringIO(),
         record=True,

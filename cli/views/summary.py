@@ -20,12 +20,12 @@ from promptlight.salience.explain.summary import Grouping, GroupQuestion, GroupS
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Pattern
 
-WIDE = 100  # cells from which on the words have a column of their own
-MIN_ROOM = 20  # cells for a name, however narrow the terminal
+WIDE = 100  # cells, at least, for a separate column of words
+MIN_ROOM = 20  # cells, at least, for a name
 
 
 def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_top: int) -> RenderableType:
-    """The question, the strongest groups, and what the columns are."""
+    """The question, the strongest groups, and an explanation of the columns."""
     return Group(
         *(
             Text(line, style="bold" if number == 0 else "")
@@ -39,7 +39,7 @@ def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_t
 
 
 def describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str]:
-    """What was asked, and of how many prompts."""
+    """The question, and the number of prompts."""
     target = "the completion" if question.target is None else f"“{one_line(question.target)}”"
     yield f"Which {name_groups(question)}s mattered for {target}?"
     prompts = "1 prompt" if summary.n_prompts == 1 else f"{summary.n_prompts:,} prompts"
@@ -48,14 +48,14 @@ def describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str
 
 
 def name_groups(question: GroupQuestion) -> str:
-    """What one group is called."""
+    """The name for one group."""
     if question.group is not Grouping.TEXT:
         return question.group.value
     return "part" if isinstance(question.by, Pattern) else question.by.value
 
 
 def render_groups(groups: Sequence[GroupSummary], question: GroupQuestion, width: int) -> Iterator[Text]:
-    """A heading, and for each group its numbers, its name and its words: beside it where there is room, else below."""
+    """A heading, and for each group its numbers, its name and its words, next to the name or below it."""
     numbers = [
         ("share", "95% interval", "prompts", "top"),
         *((f"{one.mean_share:.1%}", show_interval(one), f"{one.n_prompts:,}", f"{one.n_top:,}") for one in groups),
@@ -79,23 +79,23 @@ def render_groups(groups: Sequence[GroupSummary], question: GroupQuestion, width
 
 
 def cut(text: str, width: int) -> str:
-    """A text's start, with an ellipsis where the rest doesn't fit into a number of cells."""
+    """The start of a text that fits in this many cells, with an ellipsis for the rest."""
     shown = Text(text)
     shown.truncate(width, overflow="ellipsis")
     return shown.plain
 
 
 def show_interval(group: GroupSummary) -> str:
-    """In percent."""
+    """The interval in percent."""
     if group.share_low is None or group.share_high is None:
         return ""
     return f"{100 * group.share_low:.1f} to {100 * group.share_high:.1f}"
 
 
 def describe_columns(summary: Summary, n_top: int) -> Iterator[str]:
-    """What stands in the columns, and what is not shown."""
+    """Explain the columns, and say what is not shown."""
     yield "share: its part of all scores in a prompt, averaged over the prompts it is in"
-    yield "95% interval: of that average, had other prompts been drawn (bootstrap)"
+    yield "95% interval: of that average over prompts (bootstrap)"
     yield "top: in how many prompts its share is the largest"
     if len(summary.groups) > n_top:
         yield f"{len(summary.groups) - n_top:,} more: see them with --top, or write all with -o FILE"

@@ -1,4 +1,4 @@
-"""A prompt as ``try`` changes it: by replacing texts, putting a file in front, or in the user's editor."""
+"""Change a prompt for ``try``: replace texts, put a file in front, or open the user's editor."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from promptlight.salience.types import Prompt
 
 
 def change_prompt(prompt: Prompt, changes: Changes) -> Prompt:
-    """The prompt as it is to be tried. Raises UsageError where nothing changes."""
+    """The changed prompt. Raises UsageError if nothing changes."""
     changed = prompt
 
     def apply(edits: list[Edit]) -> Prompt:
@@ -50,7 +50,7 @@ def report_places(old: str, prompt: Prompt, places: Sequence[int], chosen: Seque
 
 
 def read_prefix(path: Path) -> str:
-    """A file's text with a blank line behind it. Raises InputError if there is none."""
+    """A file's text followed by a blank line. Raises InputError if there is none."""
     try:
         text = path.read_text(encoding="utf-8").strip("\n")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,6 +1,6 @@
-"""What `promptlight doctor` looks at. Each check says what it found and, where something is wrong, what to do.
+"""The checks of `promptlight doctor`. Each says what it found and, if something is wrong, what to do.
 
-Secrets are looked for, never read out: a check says whether there is a login, not which.
+Secrets are never shown: a check only says whether there is a login.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Machine:
 
 
 def report_checks(*, as_json: bool) -> bool:
-    """Look at this machine and print what was found; whether all is there that promptlight needs."""
+    """Check this machine and print the findings; returns whether promptlight has everything that it needs."""
     machine = inspect_machine()
     checks, fits = list(check_all(machine)), find_fits(machine)
     if as_json:
@@ -48,7 +48,7 @@ def report_checks(*, as_json: bool) -> bool:
 
 
 def check_all(machine: Machine) -> Iterator[Check]:
-    """All checks, in the order in which a newcomer needs them."""
+    """All checks, in the order that a newcomer needs."""
     yield from check_packages()
     yield from check_backend()
     yield check_device(machine)
@@ -70,7 +70,7 @@ def check_packages() -> Iterator[Check]:
 
 
 def check_backend() -> Iterator[Check]:
-    """Keras has to run on PyTorch."""
+    """Check that Keras runs on PyTorch."""
     chosen = os.environ.get("KERAS_BACKEND", "torch")
     fix = None if chosen == "torch" else "unset KERAS_BACKEND, or set it to torch"
     yield Check(topic="Keras backend", found=chosen, fix=fix)
@@ -112,7 +112,7 @@ def check_hugging_face() -> Check:
 
 
 def check_cache() -> Check:
-    """Which models need no download any more."""
+    """The models that are already on disk."""
     names = [*find_kaggle_models(), *find_hugging_face_models()]
     return Check(topic="models on disk", found=", ".join(["demo", *sorted(names)]))
 
@@ -136,7 +136,7 @@ def find_hugging_face_models() -> Iterator[str]:
 
 
 def is_covered(path: Path) -> bool:
-    """Whether a config.json is that of a model that can be loaded."""
+    """Whether a config.json describes a model that can be loaded."""
     try:
         check_config(path.parent, "")
     except ModelError:
@@ -161,6 +161,6 @@ def inspect_machine() -> Machine:
 
 
 def find_fits(machine: Machine) -> list[Fit]:
-    """Which of the usual models would fit there."""
+    """Check which of the usual models would fit on this machine."""
     needed = {name: size.bytes_to_work(machine.weight_bytes, on_cpu=machine.on_cpu) for name, size in MODELS.items()}
     return [Fit(model=name, needed=size, fits=size <= machine.free) for name, size in needed.items()]

@@ -1,4 +1,4 @@
-"""Stored results compared: two of them, or each prompt of a folder with the same one of another folder."""
+"""Compare stored results: two of them, or each prompt of a folder with the same prompt of another folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def view_compared(
 ) -> View:
     """Two prompts side by side, or a line for each prompt if there are two folders and no id.
 
-    The second folder and the second id are the first ones where they are None. Raises UsageError if that leaves nothing
+    If the second folder or the second id is None, it is the same as the first. Raises UsageError if that leaves nothing
     to compare.
     """
     from promptlight.cli.views.comparison import view_comparison
@@ -49,7 +49,7 @@ def view_compared(
 def explain_both(
     pair: tuple[Analysis, Analysis], questions: Questions, names: SectionNames
 ) -> tuple[Explanation, Explanation]:
-    """What is asked of each. Raises UsageError if one has no such target."""
+    """The explanation of each prompt. Raises UsageError if one has no such target."""
     from promptlight.salience.explain.explanation import explain_target
 
     before, after = (
@@ -61,7 +61,7 @@ def explain_both(
 def find_differences(
     results: Path, other: Path, questions: Questions, names: SectionNames
 ) -> tuple[list[Difference], int]:
-    """What became of each prompt that both folders explain, and how many they don't. Raises UsageError if none is."""
+    """Compare each prompt that both folders explain, and count the others. Raises UsageError if there are none."""
     from promptlight.salience.explain.comparison import summarize_comparison
 
     differences: list[Difference] = []
@@ -81,7 +81,7 @@ def find_differences(
 
 
 def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
-    """Each prompt that the first folder explains, and what the second one has of it; one pair in memory at a time."""
+    """Each prompt that the first folder explains, and the second folder's result for it; one pair at a time."""
     from promptlight.io.results.reader import find_result, read_results
 
     others = read_results(other)

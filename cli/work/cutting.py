@@ -1,4 +1,4 @@
-"""Texts cut into spans, which needs no more of a model than its tokenizer."""
+"""Cut texts into spans, with only a model's tokenizer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def print_spans(
     compat: Compat | None,
     as_json: bool,
 ) -> bool:
-    """Print how each prompt is cut, and on stderr why one was set aside; whether none was."""
+    """Print how each prompt is cut, and on stderr why one was set aside; returns whether none was."""
     complete = True
     for record in records:
         if isinstance(record, SetAside):
@@ -40,6 +40,6 @@ def print_spans(
 
 
 def complete_as_given(tokenizer: Tokenizer, prompt: Prompt) -> Completion:
-    """The prompt with the completion that it brings along, or with an empty one."""
+    """Complete a prompt with its own given completion, or with an empty one."""
     target = tokenizer.encode(prompt.given_completion) if prompt.given_completion else []
     return build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), target, StopReason.GIVEN)

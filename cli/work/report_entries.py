@@ -1,4 +1,4 @@
-"""What ``report`` writes: the prompts of one folder or of several."""
+"""List the prompts for ``report``, from one folder or several."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
-    """All prompts of the folders; where there are several, each prompt's name says which one it is of."""
+    """All prompts of the folders; with several folders, each prompt's name includes its folder."""
     from promptlight.io.page.record import ReportEntry
 
     for chosen in folders:

@@ -1,4 +1,4 @@
-"""A summary of stored results: printed, and written to a file where one is asked for."""
+"""Summarise stored results: print the summary, and write it to a file if requested."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def summarize_results(
     format: TableFormat | None,
     overwrite: bool,
 ) -> None:
-    """Print the strongest groups, or all as JSON; the file gets all. Raises OutputError if it is there already."""
+    """Print the strongest groups, or all as JSON; the file gets all. Raises OutputError if the file exists."""
     if output:
         check_output(output, format, overwrite=overwrite)
     summary = summarize_shares(chosen, question)

@@ -254,7 +254,7 @@ def test_a_model_that_is_gone_is_named_and_another_is_refused(
     refused = promptlight("evaluate", own, *QUICK)
     assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)
     assert "no such folder" in refused.stderr
-    assert "it made these results: say where it lies now with --model" in refused.stderr
+    assert "it made these results: give its present place with --model" in refused.stderr
     assert promptlight("evaluate", own, *QUICK, "--model", moved).exit_code == 0
     other = promptlight("evaluate", results, *QUICK, "--model", tiny_preset)
     assert other.exit_code == 4
