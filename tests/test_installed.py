@@ -58,7 +58,7 @@ def installed(archives: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bin folder of an environment with the wheel and what it needs, in the pinned versions."""
     folder = tmp_path_factory.mktemp("installed")
     call(PYTHON, "-m", "venv", folder / "venv", cwd=folder)
-    python = folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    python = folder / "venv" / "bin" / "python"
     (constraints,) = archives.glob("unpacked/*/constraints.txt")
     (wheel,) = archives.glob("*.whl")
     install = (python, "-m", "pip", "install", "-q", "--disable-pip-version-check")

@@ -115,7 +115,6 @@ def make_console(width: int, color_system: str | None) -> Console:
         force_terminal=True,
         color_system=color_system,  # type: ignore[arg-type]  # Textual's value is one of Rich's
         highlight=False,
-        legacy_windows=False,
     )
 
 

@@ -54,7 +54,6 @@ def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: 
         color_system="truecolor",
         width=width or FILE_WIDTH,
         highlight=False,
-        legacy_windows=False,
     )
     console.print(_paint(view, console, taste))
     if svg:

@@ -13,7 +13,7 @@ from promptlight.salience.errors import UsageError
 
 def edit_text(text: str) -> str:
     """Let the user edit a text in $VISUAL or $EDITOR. Raises UsageError if the editor fails."""
-    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or ("notepad" if os.name == "nt" else "vi")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     with tempfile.TemporaryDirectory(prefix="promptlight-") as folder:
         path = Path(folder) / "prompt.txt"
         path.write_text(text, encoding="utf-8", newline="")

@@ -11,6 +11,7 @@ Reading skips a damaged shard; a run refuses it.
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,12 +33,6 @@ from promptlight.io.results.shards import (
 )
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, SetAside
-
-try:
-    import fcntl
-except ImportError:  # Windows: no lock
-    fcntl = None
-
 
 FLUSH_EVERY = 32
 
@@ -112,8 +107,7 @@ class ResultsWriter:
                 f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
             ) from error
         try:
-            if fcntl is not None:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
         except OSError as error:
             lock.close()
             raise OutputError(
