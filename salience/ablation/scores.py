@@ -27,7 +27,8 @@ from promptlight.salience.ablation.estimators import (
     estimate_shapley_by_orders,
     estimate_surrogate,
 )
-from promptlight.salience.ablation.forward import lay_out_streams, score_ablations
+from promptlight.salience.ablation.forward import score_ablations
+from promptlight.salience.ablation.streams import lay_out_streams
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import ABLATION_METHODS, AblationOptions, ShapleySampling

@@ -22,8 +22,9 @@ from statistics import fmean
 import numpy as np
 
 from promptlight.salience.ablation.coalitions import draw_orders, start_stream
-from promptlight.salience.ablation.forward import lay_out_streams, score_ablations
+from promptlight.salience.ablation.forward import score_ablations
 from promptlight.salience.ablation.scores import check_targets, find_removable
+from promptlight.salience.ablation.streams import lay_out_streams
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, cut_targets, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import find_segmentation

@@ -14,11 +14,13 @@ import torch
 from numpy.typing import NDArray
 
 from promptlight.salience.ablation import forward as ablation
-from promptlight.salience.ablation.forward import AblationKind, lay_out_streams, plan_batch, score_ablations
+from promptlight.salience.ablation.forward import plan_batch, score_ablations
+from promptlight.salience.ablation.streams import lay_out_streams
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 from tests.oracles import plain
 from tests.oracles.reference import logits_from_embeddings
@@ -145,15 +147,6 @@ def test_with_nothing_removed_the_scores_are_the_texts_own() -> None:
     for ablate in AblationKind:
         found = scores_of(frozen(backbone), np.ones((1, len(BOUNDS) - 2), dtype=bool), ablate)
         np.testing.assert_allclose(found[0], expected, rtol=1e-9)
-
-
-def test_the_example_of_streams_is_what_is_laid_out() -> None:
-    layout = lay_out_streams((0, 1, 3, 5), ((4, 5), (1, 3)), torch.device("cpu"))
-    assert layout.tokens.tolist() == [0, 1, 2, 1, 3]
-    assert layout.streams.tolist() == [0, 0, 0, 1, 2]
-    predictors = dict(zip(layout.rows.tolist(), layout.next_tokens.tolist(), strict=True))
-    assert predictors == {0: 1, 3: 2, 4: 4}
-    np.testing.assert_array_equal(layout.members @ layout.next_tokens.numpy(), [4, 3])
 
 
 def test_a_bigger_vocabulary_or_less_memory_makes_batches_smaller() -> None:
