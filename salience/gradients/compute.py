@@ -8,7 +8,7 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
 For whole target spans, gradients are summed as vectors first (``span_sums.py``).
 
 The method in steps:
- 1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Inquiry.ask``).
+ 1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Problem.run``).
  2. For each chunk of targets (``Pass.pull``), compute the logits at their rows and the objective's gradient by them
     (``objective_gradient``), and go back through the decoder to the embeddings (``decoder/trace.py``).
  3. Reduce [L, C, D] to scores [C, L] (``take_l2_norm``, ``take_product``), for single tokens and for spans.
@@ -35,7 +35,7 @@ from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
-from promptlight.salience.gradients.problem import Answer, Inquiry, read_without_prompt
+from promptlight.salience.gradients.problem import Answer, Problem, read_without_prompt
 from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
 from promptlight.salience.gradients.span_sums import Reduction, Scores, reduce_spans, take_product
 from promptlight.salience.options.methods import MethodOptions
@@ -96,7 +96,7 @@ def compute_salience(
     setting: Setting | None = None,
     unit: Granularity = Granularity.TOKEN,
     chunk: int | None = None,
-    keep: bool | None = None,
+    keep_activations: bool | None = None,
 ) -> SalienceResult:
     """Scores of every earlier token for every target, and for every target span of each segmentation.
 
@@ -104,14 +104,14 @@ def compute_salience(
     contain targets. A span that begins in the prompt, as LIT's can, is explained as a whole, except the text's first
     token, which nothing predicts. A ``unit`` other than TOKEN runs one backward per target span of that granularity
     instead of one per token, and gives only the scores of those spans. ``chunk`` overrides the planned number of
-    backwards per pass, ``keep`` whether activations are kept for them. Raises OutOfMemoryError if a single backward
-    does not fit.
+    backwards per pass, ``keep_activations`` whether they find the forward's activations or compute them again. Raises
+    OutOfMemoryError if a single backward does not fit.
     """
     setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
     sequence = torch.tensor(ids, device=decoder.embedding.device)
     special = setting.special or [place == 0 for place in range(len(ids))]
-    inquiry = Inquiry(
+    problem = Problem(
         decoder=decoder,
         ids=sequence,
         first=first,
@@ -119,17 +119,17 @@ def compute_salience(
         steps=_plan_steps(decoder, sequence, first, special, setting),
         contrast=setting.contrast,
         chunk=chunk,
-        keep=keep,
+        keep_activations=keep_activations,
     )
     if setting.shift:
-        wide = inquiry.embeddings.to(at_least_float32(inquiry.embeddings.dtype))
-        inquiry = dataclasses.replace(inquiry, shift=start_noise(wide, special, setting.shift, setting.name)())
-    plain = inquiry.ask(inquiry.embeddings)
+        wide = problem.embeddings.to(at_least_float32(problem.embeddings.dtype))
+        problem = dataclasses.replace(problem, shift=start_noise(wide, special, setting.shift, setting.name)())
+    plain = problem.run(problem.embeddings)
     if setting.runner_up:
         plain = plain.with_runner_ups()
     log_probs, values = plain.read()
     work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values))
-    rivals = plain.inquiry.steps.rivals
+    rivals = plain.problem.steps.rivals
     return SalienceResult(
         log_probs=log_probs[n_prompt_tokens - first :],
         maps=work.explain(methods),
@@ -180,7 +180,7 @@ class _Work:
 
     def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
         """A map for each method, in the requested order."""
-        x = self.plain.inquiry.embeddings
+        x = self.plain.problem.embeddings
         x = x.to(at_least_float32(x.dtype))
         reductions = {Method.GRAD_L2: take_l2_norm, Method.GRAD_DOT_INPUT: take_product(x)}
         first = [method for method in methods if method in reductions]
@@ -194,12 +194,12 @@ class _Work:
         return {method: maps[method] for method in methods}
 
     def _integrate(self, x: Tensor) -> SalienceMap:
-        inquiry, options = self.plain.inquiry, self.setting.options
-        baseline = make_baseline(inquiry.decoder, x, self.special, options.ig_baseline)
-        probed = [inquiry.ask(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
+        problem, options = self.plain.problem, self.setting.options
+        baseline = make_baseline(problem.decoder, x, self.special, options.ig_baseline)
+        probed = [problem.run(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
         values = np.array([*probed, self.values])
         scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
-        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in inquiry.units])
+        change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in problem.units])
         errors = {
             name: rows.sum(axis=1) - np.array([change[start:stop].sum() for start, stop in self.wanted[name]])
             for name, rows in scores.items()
@@ -219,11 +219,11 @@ class _Work:
         return self._build_map(Method.SMOOTHGRAD, scores, standard_errors=_narrow(errors))
 
     def _score_at(self, embeddings: Tensor, reduce: Reduction) -> Scores:
-        (scores,) = self._reduce(self.plain.inquiry.ask(embeddings), [reduce])
+        (scores,) = self._reduce(self.plain.problem.run(embeddings), [reduce])
         return scores
 
     def _reduce(self, answer: Answer, reductions: Sequence[Reduction]) -> list[Scores]:
-        return reduce_spans(answer.pull(), self.wanted, len(answer.inquiry.ids), reductions)
+        return reduce_spans(answer.pull(), self.wanted, len(answer.problem.ids), reductions)
 
     def _build_map(self, method: Method, scores: Scores, **errors: Any) -> SalienceMap:
         narrow = _narrow(scores)

@@ -1,6 +1,6 @@
 """The problem to explain: a sequence, its targets, and the objective of each, perhaps contrasted with a foil.
 
-``Inquiry.ask`` runs the model at some embeddings, the text's own or others. ``Answer`` then gives log-probabilities,
+``Problem.run`` runs the model at some embeddings, the text's own or others. ``Answer`` then gives log-probabilities,
 objectives and gradients, chunk by chunk. With a foil, a second sequence is run. Its gradients by the shared tokens are
 subtracted, vector by vector, and its own tokens are no sources.
 """
@@ -28,11 +28,11 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Inquiry:
+class Problem:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
 
-    ``shift`` [L, D] moves the embeddings, to explain a point near this text. ``chunk`` and ``keep`` override the plan
-    of ``decoder/chunks.py``.
+    ``shift`` [L, D] moves the embeddings, to explain a point near this text. ``chunk`` and ``keep_activations``
+    override the plan of ``decoder/chunks.py``.
     """
 
     decoder: Decoder
@@ -42,7 +42,7 @@ class Inquiry:
     steps: Steps
     contrast: Contrast | None = None
     chunk: int | None = None
-    keep: bool | None = None
+    keep_activations: bool | None = None
     shift: Tensor | None = None
 
     @property
@@ -51,7 +51,7 @@ class Inquiry:
         embeddings = self.decoder.embed(self.ids[:-1])
         return embeddings if self.shift is None else embeddings + self.shift  # in the dtype of the shift
 
-    def ask(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
+    def run(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
         """Run the model at these embeddings [L, D]; ``pulls`` keeps activations for gradients if memory allows."""
         target = self._run(embeddings, self.first, self.steps, pulls)
         foil = None
@@ -60,11 +60,13 @@ class Inquiry:
             steps = Steps(ids=ids[d:], objective=self.steps.objective, counted=(0, len(ids) - d))
             others = self.decoder.embed(ids[d:-1]).to(embeddings.dtype)
             foil = self._run(torch.cat([embeddings[:d], others]), d, steps, pulls)
-        return Answer(inquiry=self, target=target, foil=foil)
+        return Answer(problem=self, target=target, foil=foil)
 
     def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
         rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
-        keep = keeps_activations(self.decoder, len(embeddings)) if self.keep is None else self.keep
+        keep = self.keep_activations
+        if keep is None:
+            keep = keeps_activations(self.decoder, len(embeddings))
         trace = trace_layers(self.decoder, embeddings, rows, keep=keep and pulls)
         return Pass(decoder=self.decoder, trace=trace, steps=steps)
 
@@ -73,7 +75,7 @@ class Inquiry:
 class Answer:
     """The result of a forward at some embeddings, with which gradients can be computed."""
 
-    inquiry: Inquiry
+    problem: Problem
     target: Pass
     foil: Pass | None
 
@@ -88,21 +90,21 @@ class Answer:
 
     def pull(self) -> Iterator[tuple[int, Tensor]]:
         """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
-        return self._in_chunks(self._pull_chunk, self.inquiry.units)
+        return self._in_chunks(self._pull_chunk, self.problem.units)
 
     def with_runner_ups(self) -> Answer:
         """The same, with each target contrasted with the likeliest other token at its position."""
         rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
-        steps = dataclasses.replace(self.inquiry.steps, rivals=rivals)
-        inquiry = dataclasses.replace(self.inquiry, steps=steps)
-        return Answer(inquiry=inquiry, target=dataclasses.replace(self.target, steps=steps), foil=None)
+        steps = dataclasses.replace(self.problem.steps, rivals=rivals)
+        problem = dataclasses.replace(self.problem, steps=steps)
+        return Answer(problem=problem, target=dataclasses.replace(self.target, steps=steps), foil=None)
 
     def _each_target(self) -> Ranges:
-        return [(row, row + 1) for row in range(len(self.inquiry.steps.ids))]
+        return [(row, row + 1) for row in range(len(self.problem.steps.ids))]
 
     def _in_chunks(self, work: Callable[[Ranges], Result], units: Ranges) -> Iterator[tuple[int, Result]]:
-        inquiry = self.inquiry
-        size = inquiry.chunk or plan_chunk(inquiry.decoder, len(inquiry.ids) - 1, len(units))
+        problem = self.problem
+        size = problem.chunk or plan_chunk(problem.decoder, len(problem.ids) - 1, len(units))
         return run_in_chunks(lambda start, stop: work(units[start:stop]), len(units), size)
 
     def _read_chunk(self, units: Ranges) -> tuple[list[float], list[float]]:
@@ -116,14 +118,14 @@ class Answer:
     def _pull_chunk(self, units: Ranges) -> Tensor:
         gradient = self.target.pull(units)
         numbers, against = self._against(units)
-        if self.foil is not None and against and self.inquiry.contrast is not None:
-            shared = self.inquiry.contrast.shared
+        if self.foil is not None and against and self.problem.contrast is not None:
+            shared = self.problem.contrast.shared
             gradient[:shared, numbers] -= self.foil.pull(against)[:shared]
         return gradient
 
     def _against(self, units: Ranges) -> tuple[list[int], Ranges]:
         """The units that are contrasted with a foil's tokens, and those tokens, counted from the first of them."""
-        contrast, first = self.inquiry.contrast, self.inquiry.first
+        contrast, first = self.problem.contrast, self.problem.first
         if contrast is None:
             return [], []
         found = [contrast.against(first + start, first + stop) for start, stop in units]

@@ -92,7 +92,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         setting=setting,
         unit=options.targets,
         chunk=1 if thrifty else None,
-        keep=False if thrifty else None,
+        keep_activations=False if thrifty else None,
     )
     maps = dict(result.maps)
     for method in options.methods:

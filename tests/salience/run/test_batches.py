@@ -92,7 +92,7 @@ def test_what_is_planned_is_what_is_taken_within_a_factor(family: str, dtype: st
         assert 0.95 < generation_bytes(decoder, n, length, length + 4) / device.peak < 2
     for length, free in ((40, 10**9), (300, 10**9), (300, 0)):
         with Cramped() as device:
-            thrift: dict[str, Any] = {} if free else {"chunk": 1, "keep": False}
+            thrift: dict[str, Any] = {} if free else {"chunk": 1, "keep_activations": False}
             compute_salience(decoder, draw_ids(length + 8), length, {}, **thrift)
         assert 0.9 < explanation_bytes(decoder, length + 7, 8, free) / device.peak < 2.2
 
@@ -279,6 +279,6 @@ def test_long_texts_need_memory_in_proportion_to_their_length() -> None:
     peaks: list[int] = []
     for length in (255, 1023):
         with Cramped() as device:
-            compute_salience(decoder, draw_ids(length + 2), length, {}, chunk=1, keep=False)
+            compute_salience(decoder, draw_ids(length + 2), length, {}, chunk=1, keep_activations=False)
         peaks.append(device.peak)
     assert peaks[1] / peaks[0] == pytest.approx(4, rel=0.2)
