@@ -3,7 +3,7 @@
     PromptlightError
     ├── InputError      a prompt file or one of its records can't be used
     │   └── PromptTooLongError   a prompt does not fit the model
-    ├── FoilError       a foil does not fit the completion that it is to be contrasted with
+    ├── FoilError       a foil can't be contrasted with the completion
     ├── TooFewAblationsError     too few ablations to score a prompt's spans
     ├── ModelError      a model can't be found, read or run
     │   └── OutOfMemoryError     not even one target fits into memory
@@ -12,8 +12,7 @@
     └── StoppedError    a signal ended a run
 
 A message says what was expected, what was found and what to do, in the library's own words. ``parameters`` names the
-parameters, such as ``dtype``, that would help: whoever asks by other means, as the command line does, names its own.
-An error that is none of these is a bug.
+parameters that would help, such as ``dtype``; the command line turns them into options. Any other error is a bug.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from collections.abc import Iterable
 
 
 class PromptlightError(Exception):
-    """Base of all errors that are the user's to fix; ``parameters`` are those that would help."""
+    """Base of all errors that users can fix; ``parameters`` are those that would help."""
 
     def __init__(self, message: str, *, parameters: Iterable[str] = ()) -> None:
         self.parameters = tuple(parameters)
@@ -47,7 +46,7 @@ class PromptTooLongError(InputError):
 
 
 class FoilError(PromptlightError):
-    """A foil does not fit the completion that it is to be contrasted with; its record is set aside."""
+    """A foil can't be contrasted with the completion; its record is set aside."""
 
 
 class TooFewAblationsError(PromptlightError):
@@ -74,7 +73,7 @@ class UsageError(PromptlightError):
 
 
 class StoppedError(PromptlightError):
-    """A signal, of the number ``signal_number``, stopped a run; what was computed is kept."""
+    """The signal ``signal_number`` stopped a run; what was computed is kept."""
 
     def __init__(self, signal_number: int, message: str) -> None:
         self.signal_number = signal_number

@@ -1,9 +1,9 @@
-"""One row of a prompt file as a ``Prompt``, or as a ``SetAside`` that says what is wrong with it.
+"""Convert one row of a prompt file to a ``Prompt``, or to a ``SetAside`` that says what is wrong with it.
 
 A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
-optionally ``id``, ``source`` (a label), ``target`` (a completion of its own), ``sections`` (named parts of the prompt,
-each by its text or its range of characters) and any other fields, which are kept. A chat that ends with the model's
-message brings that along as its target.
+optionally ``id``, ``source`` (a label), ``target`` (its own completion), ``sections`` (named parts of the prompt, each
+by its text or its range of characters) and any other fields, which are kept. If a chat ends with the model's message,
+that message is its target.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How rows become prompts: which fields hold what, and what is made of a plain prompt."""
+    """How to convert rows to prompts: the names of fields, a template, and whether plain prompts become chats."""
 
     prompt_field: str = "prompt"
     target_field: str = "target"
     id_field: str = "id"
-    template: Template | None = None  # makes the prompt of the record's fields
+    template: Template | None = None  # makes the prompt from the record's fields
     chat: bool = False  # makes a plain prompt the user's turn of a chat
 
 
 Places = dict[str, tuple[str, int]]
-"""Where each id was seen first: the file's path, and the row's number."""
+"""The first place of each id: the file's path, and the row's number."""
 
 
 def read_record(row: Row, source: Source, number: int, places: Places, reading: Reading) -> Prompt | SetAside:
-    """One row as a prompt, or what is readable of it; ``places`` has the ids before it."""
+    """Convert one row to a prompt, or set it aside with its readable parts; ``places`` has all earlier ids."""
     own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
     record: dict[str, Any] = {}
     try:
@@ -77,7 +77,7 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
 
 
 def _rename(record: dict[str, Any], reading: Reading) -> dict[str, Any]:
-    """The record with its fields under our names, and with the prompt that a template makes of them."""
+    """Rename the record's fields to ours, and fill the template for its prompt."""
     wanted = {reading.prompt_field: "prompt", reading.target_field: "target", reading.id_field: "id"}
     for name, own in wanted.items():
         if name != own and name in record and own in record:
@@ -118,7 +118,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
             parameters=() if "prompt" in record else ("prompt_field",),
         )
     target = _read_text(record, "target") or None
-    _read_text(record, "foil")  # which stays among the fields
+    _read_text(record, "foil")  # checked only: it stays among the fields
     if "messages" in record:
         messages = _read_messages(record["messages"])
         if messages[-1].role == MODEL:
@@ -176,7 +176,7 @@ def _read_message(value: Any, number: int) -> Message:
     if not isinstance(role, str) or role not in ROLES:
         found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
         raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
-    if isinstance(content, list):  # parts, as some interfaces have them
+    if isinstance(content, list):  # a list of parts, as in some APIs
         parts = cast("list[Any]", content)
         texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
         if len(texts) == len(parts) and all(isinstance(text, str) for text in texts):
@@ -199,7 +199,7 @@ def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -
         for name, value in cast("dict[str, Any]", wanted).items():
             if not isinstance(value, str):
                 start, stop = _read_range(name, value, record)
-                if turns:  # the prompt stands there without its outer blanks
+                if turns:  # chat messages are stripped
                     shift = turns[0].start - count_blanks(record["prompt"])
                     start, stop = max(start + shift, turns[0].start), min(stop + shift, turns[0].stop)
                 sections.append(Section(name=name, start=start, stop=stop))
@@ -211,7 +211,7 @@ def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -
 
 
 def _read_range(name: str, value: Any, record: dict[str, Any]) -> tuple[int, int]:
-    """[start, stop] with some text between them."""
+    """Read a range [start, stop] that contains some text."""
     numbers = cast("list[Any]", value) if isinstance(value, list) else []
     if len(numbers) != 2 or not all(isinstance(number, int) and not isinstance(number, bool) for number in numbers):
         raise ValueError(f"expected section {name!r} to be text or [start, stop], found {kind_of(value)}")
@@ -235,10 +235,10 @@ def _read_text(record: dict[str, Any], name: str) -> str | None:
 
 
 def _readable(value: Any) -> str | None:
-    """Text that can be stored, or None."""
+    """The value if it is text that can be stored, else None."""
     return value if isinstance(value, str) and not HALF_CHARACTER.search(value) else None
 
 
 def fingerprint(data: bytes) -> str:
-    """Changes when the data does."""
+    """A short hash that changes when the data does."""
     return hashlib.sha256(data).hexdigest()[:16]

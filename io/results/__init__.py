@@ -1,4 +1,4 @@
-"""The results folder: Parquet shards, read and written.
+"""Read and write the results folder and its Parquet shards.
 
 Does not know: models, tables for other programs, pages.
 """

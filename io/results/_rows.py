@@ -1,7 +1,7 @@
-"""One prompt's result as one Parquet row, and back.
+"""Convert one prompt's result to one Parquet row, and back.
 
-Score matrices are ragged: a row keeps only its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers,
-and the row of a span as many as there are tokens before the span's last one.
+Score matrices are ragged: a row only has its earlier tokens, so row g of ``grad_l2`` has n_prompt_tokens + g numbers,
+and the row of a span has one for each token before the span's last one.
 """
 
 # pyright: standard
@@ -39,7 +39,7 @@ from promptlight.salience.types import (
 
 
 def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict[str, Any]:
-    """Column name -> value; a record that was set aside leaves all but its own columns empty."""
+    """Column name -> value; for a record that was set aside, only the record's own columns are filled."""
     if isinstance(result, SetAside):
         row = asdict(result)
         row |= {"error": row.pop("reason"), "error_code": row.pop("code").value, "source": row.pop("label")}
@@ -73,7 +73,7 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
 
 
 def _row_lengths(result: Analysis) -> dict[Granularity, list[int]]:
-    """How many tokens each target of a granularity has scores for."""
+    """The number of scored tokens for each target of a granularity."""
     first, n_tokens = result.completion.n_prompt_tokens, len(result.completion.tokens)
     lengths = {
         name: [cut.bounds[number + 1] - 1 for number in cut.spans_from(first)]

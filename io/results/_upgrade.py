@@ -1,9 +1,9 @@
-"""What earlier versions of the schema stored, as this version has it.
+"""Convert results of earlier schema versions to this one.
 
     version 3    one method a folder, called ``method`` in its settings; no foils
-    version 4    no ``error_code``: the words of ``error`` say what is wrong, and whether the next run tries again
+    version 4    no ``error_code``: the text of ``error`` says what is wrong, and whether the next run tries again
 
-The words are those that these versions wrote. No later change of a message matters here.
+The texts here are those that these versions wrote. Later changes of messages don't matter.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from promptlight.salience.types import SetAsideCode
 
 
 def upgrade_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings as this version writes them, from those of any version that is still read."""
+    """Convert the settings of any readable version to this one."""
     if "method" not in settings:
         return settings
     return {
@@ -24,7 +24,7 @@ def upgrade_settings(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def upgrade_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row, or some of its columns, as this version writes it."""
+    """Convert a row, or some of its columns, to this version."""
     if "error" not in row or "error_code" in row:
         return row
     error = row["error"]

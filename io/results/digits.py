@@ -1,4 +1,4 @@
-"""How many digits of scores are kept on disk."""
+"""Round scores to the digits that are stored on disk."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from promptlight.salience.types import FloatArray
 
-DROPPED_BITS = 13  # of float32's 23, float16 has room for 10
+DROPPED_BITS = 13  # float32 has 23 fraction bits, float16 has 10
 
 
 class Scores(StrEnum):
-    """The digits of this type, at any size: the columns are float32 in any case, which every tool reads."""
+    """Digits as of this type, but without its range: columns are always float32, which every tool reads."""
 
     FLOAT32 = "float32"
     FLOAT16 = "float16"
 
 
 def round_to_half(scores: FloatArray) -> FloatArray:
-    """The nearest numbers with as many digits as float16 has: off by at most 2^-11 of themselves, however small."""
+    """Round to the precision of float16, without its range: the relative error is at most 2^-11, however small."""
     import numpy as np
 
     bits = np.ascontiguousarray(scores, dtype=np.float32).view(np.int32)

@@ -1,8 +1,8 @@
-"""What ``evaluate`` keeps: one Parquet file beside the results, ``_evaluation/evaluation.parquet``.
+"""Store evaluations in one Parquet file next to the results, ``_evaluation/evaluation.parquet``.
 
-pandas and pyarrow leave folders out whose names begin with an underscore, and so does ``shards.py``; DuckDB and Polars
-do not look into folders for ``results/*.parquet``. The file's metadata holds the settings it was made with, those of
-the results among them: what was measured of other results than are there now counts as not measured.
+pandas and pyarrow skip folders whose names begin with an underscore, and so does ``shards.py``; for
+``results/*.parquet``, DuckDB and Polars do not look into folders. The file's metadata has the settings of the
+evaluation and of its results: an evaluation of other results than the present ones counts as missing.
 """
 
 # pyright: standard
@@ -31,13 +31,13 @@ METADATA_KEY = b"promptlight_evaluation"
 
 @dataclass(frozen=True, kw_only=True)
 class StoredEvaluation:
-    """A row per prompt and method, with the columns of ``evaluation_schema``, and how they were made."""
+    """A row per prompt and method, with the columns of ``evaluation_schema``, and the settings that made them."""
 
     rows: list[dict[str, Any]]
     settings: Mapping[str, Any]
 
     def find(self, id: str, method: str, fingerprint: str) -> dict[str, Any] | None:
-        """What was measured of one prompt's method; None if nothing was, or its record has changed since."""
+        """The row of one prompt's method; None if it was not measured, or its record has changed since."""
         return self._by_key.get((id, method, fingerprint))
 
     @cached_property
@@ -46,7 +46,7 @@ class StoredEvaluation:
 
 
 def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
-    """The evaluation of a folder's results; None where there is none. Raises OutputError for a damaged file."""
+    """The evaluation of a folder's results; None if there is none. Raises OutputError for a damaged file."""
     path = Path(folder) / EVALUATION
     if not path.exists():
         return None
@@ -64,7 +64,7 @@ def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
 
 
 def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]) -> Path:
-    """Keep rows beside a folder's results; returns the file. What was made with the same settings stays beside them.
+    """Store rows next to a folder's results; returns the file. Earlier rows with the same settings stay.
 
     ``settings`` are the evaluation's own. A damaged file is replaced.
     """
@@ -95,21 +95,21 @@ def evaluation_schema() -> pa.Schema:
     figures = {
         "deletion": "area under the deletion curve, in nats",
         "insertion": "area under the insertion curve, in nats",
-        **{f"drop_{k}": f"what taking the first {k} away costs, in nats; empty if there are fewer" for k in (1, 3, 5)},
+        **{f"drop_{k}": f"loss by removing the first {k}, in nats; empty if there are fewer" for k in (1, 3, 5)},
     }
     return pa.schema(
         [
             column("id", text, "the prompt's id"),
             column("source", text, "the record's label; empty if it has none"),
             column("fingerprint", text, "changes when the record's content does"),
-            column("method", text, "whose order was tried out"),
+            column("method", text, "whose order was measured"),
             column("by", text, "how the sources are cut"),
-            column("target", text, "what was explained, as asked for; empty for the whole completion"),
+            column("target", text, "the target as the user gave it; empty for the whole completion"),
             column("target_by", text, "how the target is cut"),
             column("target_text", text, "its text"),
-            column("target_start", whole, "its first token, from 0, in prompt and completion"),
-            column("target_stop", whole, "behind its last token"),
-            column("n_sources", whole, "how many sources are before it"),
+            column("target_start", whole, "its first token, from 0, counted over prompt and completion"),
+            column("target_stop", whole, "the token after its last one"),
+            column("n_sources", whole, "number of sources before it"),
             column("log_prob", number, "its log-probability with all of them, in nats"),
             column("empty_log_prob", number, "with none of them"),
             *(
@@ -117,9 +117,9 @@ def evaluation_schema() -> pa.Schema:
                 for rival, whose in rivals.items()
                 for name, meaning in figures.items()
             ),
-            column("n_random", whole, "how many random orders were tried"),
-            column("n_beaten", whole, "how many of them have a higher deletion area than the method"),
-            column("n_beaten_insertion", whole, "how many of them have a lower insertion area"),
+            column("n_random", whole, "number of random orders"),
+            column("n_beaten", whole, "number of those with a higher deletion area than the method"),
+            column("n_beaten_insertion", whole, "number of those with a lower insertion area"),
             column(
                 "noise_correlation", number, "rank correlation with scores at noisy embeddings; empty if not measured"
             ),

@@ -1,4 +1,4 @@
-"""What a list of a results folder shows, read from light columns alone: no tokens, no scores."""
+"""List a results folder from small columns only, without tokens and scores."""
 
 # pyright: standard
 
@@ -13,13 +13,13 @@ import pyarrow.compute as pc
 
 from promptlight.io.results.reader import read_columns
 
-START_LENGTH = 120  # characters of a prompt that are kept for a list
+START_LENGTH = 120  # characters of a prompt for a list
 SEARCHED = ("id", "source", "prompt", "completion", "error")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listed:
-    """One result as a list shows it. ``shard`` and ``place`` are where it is; no shard: it is in memory only."""
+    """One result in a list. ``shard`` and ``place`` say where it is; without a shard, it is only in memory."""
 
     id: str
     label: str | None
@@ -30,7 +30,7 @@ class Listed:
 
 
 def list_results(folder: str | Path, problems: list[str]) -> Iterator[Listed]:
-    """All results of a folder in the order in which they were written; damaged shards are named in ``problems``."""
+    """All results of a folder in the order of writing; damaged shards are added to ``problems``."""
     columns = ["id", "source", "prompt", "error"]
     for shard, table in read_columns(folder, columns, problems):
         starts = pc.call_function("utf8_slice_codeunits", [table["prompt"]], pc.SliceOptions(0, START_LENGTH))
@@ -40,7 +40,7 @@ def list_results(folder: str | Path, problems: list[str]) -> Iterator[Listed]:
 
 
 def search_results(folder: str | Path, wanted: str) -> Iterator[tuple[Path, int]]:
-    """Where the results are whose id, label, prompt, completion or reason holds a text, in upper or lower case."""
+    """Find the results whose id, label, prompt, completion or reason contains a text, ignoring case."""
     options = pc.MatchSubstringOptions(wanted, ignore_case=True)
     for shard, table in read_columns(folder, list(SEARCHED), []):
         found = pa.array([False] * table.num_rows)

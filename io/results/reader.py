@@ -1,6 +1,6 @@
-"""Reading a results folder, one shard in memory at a time.
+"""Read a results folder, one shard in memory at a time.
 
-A damaged shard hides its own rows only: reading goes on with the others and names it at the end.
+A damaged shard only hides its own rows: reading continues with the others and reports it at the end.
 """
 
 # pyright: standard
@@ -21,15 +21,15 @@ from promptlight.salience.types import Analysis, SetAside
 
 
 def read_settings(folder: str | Path) -> dict[str, Any]:
-    """All that the results of a folder have in common and that makes them what they are."""
+    """The settings that all results of a folder share."""
     return read_metadata(require_shards(Path(folder))[0])["settings"]
 
 
 def read_results(folder: str | Path, problems: list[str] | None = None) -> Iterator[Analysis | SetAside]:
-    """All results of a folder in the order in which they were written, one shard in memory at a time.
+    """All results of a folder in the order of writing, one shard in memory at a time.
 
-    Damaged shards are left out, and an OutputError after the last result names them all; with a list of ``problems``,
-    they are named there instead.
+    Damaged shards are skipped, and an OutputError after the last result names them all; with a list of ``problems``,
+    they are added to that instead.
     """
     raising = problems is None
     problems = [] if problems is None else problems
@@ -43,10 +43,10 @@ def read_results(folder: str | Path, problems: list[str] | None = None) -> Itera
 
 
 def find_result(folder: str | Path, *, id: str | None = None, row: int = 0) -> Analysis | SetAside:
-    """The result with an id, or else the one at a row number (from 0; negative numbers count from the end).
+    """Find the result with an id, or else at a row number (from 0; negative numbers count from the end).
 
-    Damaged shards matter only where the answer depends on them: where they come before the row, or where no other
-    shard holds the id. Then an OutputError names them.
+    Damaged shards only matter if they come before the row, or if no other shard has the id. Then an OutputError names
+    them.
     """
     shards = require_shards(Path(folder))
     shard, place = _find_row(folder, shards, row) if id is None else _find_id(folder, shards, id)
@@ -62,7 +62,7 @@ def read_result(shard: Path, place: int) -> Analysis | SetAside:
 
 
 def read_columns(folder: str | Path, columns: list[str], problems: list[str]) -> Iterator[tuple[Path, pa.Table]]:
-    """Some columns of each shard, one shard in memory at a time; damaged ones are named in ``problems``."""
+    """Some columns of each shard, one shard in memory at a time; damaged ones are added to ``problems``."""
     for shard in require_shards(Path(folder)):
         try:
             yield shard, read_shard(shard, columns)
@@ -71,7 +71,7 @@ def read_columns(folder: str | Path, columns: list[str], problems: list[str]) ->
 
 
 def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:
-    """The shard of a row and its place there; a negative row is looked for from the end."""
+    """The shard of a row and its place there; a negative row counts from the end."""
     n_rows = 0
     for shard in shards if row >= 0 else reversed(shards):
         n_here = read_shard(shard, ["id"]).num_rows
@@ -105,6 +105,6 @@ def _read_shard_results(shard: Path) -> Iterator[Analysis | SetAside]:
     kind = read_kind(read_metadata(shard)["settings"])
     table = read_shard(shard)
     with naming(shard):
-        for batch in table.to_batches(max_chunksize=16):  # as Python objects, rows take many times their size
+        for batch in table.to_batches(max_chunksize=16):  # as Python objects, rows take much more memory
             for row in to_rows(batch):
                 yield from_row(row, kind)

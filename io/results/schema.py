@@ -1,8 +1,8 @@
-"""The columns of a results folder; ``_rows.py`` says how a result fills them.
+"""The columns of a results folder; ``_rows.py`` fills them from a result.
 
 Nested columns follow ``promptlight.salience.types``: positions in ``*_bounds`` count tokens, ``start``/``stop`` count
 characters of prompt + completion, log-probabilities are natural logs, scores are float32. A section's range is of
-characters of the prompt. What earlier versions had instead is in ``_upgrade.py``.
+characters of the prompt. ``_upgrade.py`` converts earlier versions.
 """
 
 # pyright: standard
@@ -22,7 +22,7 @@ SPAN_GRANULARITIES = tuple(granularity for granularity in Granularity if granula
 
 
 def column(name: str, type: pa.DataType, meaning: str, *, nullable: bool = True) -> pa.Field:
-    """A column that says what is in it: ``field.metadata[b"description"]``; docs/tables.md is made from that."""
+    """A column with a description, ``field.metadata[b"description"]``; docs/tables.md is generated from it."""
     return pa.field(name, type, nullable=nullable, metadata={"description": meaning})
 
 
@@ -30,60 +30,64 @@ TOKEN = pa.struct(
     [
         column("id", pa.int32(), "number in the vocabulary"),
         column("piece", pa.string(), "as the vocabulary writes it: ▁ for a space, `<0xF0>` for a byte"),
-        column("start", pa.int32(), "first character, of prompt and completion as one text, from 0"),
-        column("stop", pa.int32(), "behind its last character; equal to `start` for tokens that are no text"),
+        column("start", pa.int32(), "first character, from 0, in prompt and completion as one text"),
+        column("stop", pa.int32(), "the character after its last one; equal to `start` for tokens without text"),
         column("role", pa.string(), "`special`, `prompt` or `completion`"),
         column(
-            "log_prob", pa.float64(), "natural log of its probability given all before it; null for the prompt's tokens"
+            "log_prob",
+            pa.float64(),
+            "natural log of its probability given all before it; null for the prompt's tokens",
         ),
     ]
 )
 TURN = pa.struct(
     [
         column("role", pa.string(), "who speaks: `user` or `model`"),
-        column("start", pa.int32(), "first character of what is said, in `prompt`, from 0"),
-        column("stop", pa.int32(), "behind the last one"),
+        column("start", pa.int32(), "first character of the message in `prompt`, from 0"),
+        column("stop", pa.int32(), "the character after the last one"),
     ]
 )
 SECTION = pa.struct(
     [
         column("name", pa.string(), "as in the record"),
-        column("start", pa.int32(), "first character, in `prompt`, from 0"),
-        column("stop", pa.int32(), "behind the last one"),
+        column("start", pa.int32(), "first character in `prompt`, from 0"),
+        column("stop", pa.int32(), "the character after the last one"),
     ]
 )
 CODES = ", ".join(f"`{code}`" for code in SetAsideCode)
 MATRIX = pa.list_(pa.list_(pa.float32()))
 
 RECORD_FIELDS = [
-    column("id", pa.string(), "the record's id, or where it stands in its file", nullable=False),
+    column("id", pa.string(), "the record's id, or its file and line if it has none", nullable=False),
     column("source", pa.string(), "the record's label"),
     column("prompt", pa.string(), "what the model read, without marks such as `<bos>`; a chat in Gemma's format"),
-    column("turns", pa.list_(TURN), "what was said in a chat; null otherwise"),
+    column("turns", pa.list_(TURN), "the messages of a chat; null otherwise"),
     column("sections", pa.list_(SECTION), "named parts of the prompt; null if the record has none"),
     column("completion", pa.string(), "what follows the prompt"),
     column("completion_is", pa.string(), "`generated` by the model or `given` in the record"),
     column(
-        "stop_reason", pa.string(), "why it ends: `end of text`, `end of turn`, `token limit`, `context full`, `given`"
+        "stop_reason",
+        pa.string(),
+        "why it ends: `end of text`, `end of turn`, `token limit`, `context full`, `given`",
     ),
     column("error", pa.string(), "why the record was set aside; null otherwise"),
     column("error_code", pa.string(), f"the kind of that reason: {CODES}"),
-    column("target", pa.string(), "the completion that the record brought along; null if none"),
+    column("target", pa.string(), "the record's own completion; null if none"),
     column("fields", pa.string(), "the record's other fields, as JSON"),
     column("path", pa.string(), "the prompt file"),
-    column("line", pa.int64(), "where the record stands there, from 1"),
+    column("line", pa.int64(), "the record's line or row in that file, from 1"),
     column("fingerprint", pa.string(), "changes when the record's content does"),
-    column("n_prompt_tokens", pa.int32(), "P, how many tokens the prompt has, special ones included"),
+    column("n_prompt_tokens", pa.int32(), "P, the number of tokens of the prompt, special ones included"),
     column("tokens", pa.list_(TOKEN), "all T tokens that the model read and wrote"),
 ]
 
 
 FOIL_FIELDS = [
-    column("foil", pa.string(), "what the completion is contrasted with, as asked for; null if with nothing"),
+    column("foil", pa.string(), "the foil as the user gave it; null if there is none"),
     column(
         "foil_tokens",
         pa.list_(pa.string()),
-        "the text that stands against each token of the completion: empty if the foil has ended before, null if the "
+        "the foil's text for each token of the completion: empty if the foil has ended before, null if the "
         "token is not contrasted",
     ),
 ]
@@ -112,7 +116,7 @@ def build_schema(
 
 
 def _method_fields(method: Method, granularities: Iterable[Granularity]) -> Iterator[pa.Field]:
-    """Scores, and what is known of their errors."""
+    """The columns of a method's scores and their errors."""
     yield column(
         method.value, MATRIX, "a row per token of the completion: scores of all tokens before it; null if not computed"
     )
@@ -121,10 +125,14 @@ def _method_fields(method: Method, granularities: Iterable[Granularity]) -> Iter
         yield column(f"{method}_{name}", MATRIX, f"{spans}; null as above")
     targets = [Granularity.TOKEN, *granularities]
     if method.takes_spans:
-        yield column(f"{method}_sources", pa.string(), "the granularity whose spans have scores, spread over tokens")
+        yield column(
+            f"{method}_sources", pa.string(), "the granularity of the scored spans; scores are spread over tokens"
+        )
     if method.draws:
         for name in targets:
-            yield column(name_column(method, name, "error"), MATRIX, "standard errors of these scores; null as they")
+            yield column(
+                name_column(method, name, "error"), MATRIX, "standard errors of these scores; null where scores are"
+            )
     if method is Method.INTEGRATED_GRADIENTS:
         for name in targets:
             meaning = "a number a row: what its scores add up to minus what they should, the objective's change"
@@ -142,7 +150,7 @@ def find_matrix_columns(schema: pa.Schema) -> list[str]:
 
 
 class Kind(NamedTuple):
-    """What the shard's metadata says about all its rows."""
+    """What a shard's metadata says about all its rows."""
 
     methods: tuple[Method, ...]
     objective: Objective
@@ -150,7 +158,7 @@ class Kind(NamedTuple):
 
 
 def read_kind(settings: Mapping[str, Any]) -> Kind:
-    """The kind of results that a run with these settings makes."""
+    """The kind of results of a run with these settings."""
     compat = settings["compat"]
     methods = tuple(Method(name) for name in settings["methods"])
     return Kind(methods, Objective(settings["objective"]), Compat(compat) if compat else None)

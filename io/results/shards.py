@@ -1,7 +1,7 @@
-"""The shards of a results folder: where they are, what they say of themselves, and their tables.
+"""The shards of a results folder: find them, and read their metadata and tables.
 
-A shard is a Parquet file of whole rows, one per prompt. Its metadata holds the settings that made it. Errors of a
-damaged one name it.
+A shard is a Parquet file of whole rows, one per prompt. Its metadata has the settings that made it. Errors of a damaged
+shard name it.
 """
 
 # pyright: standard
@@ -24,12 +24,12 @@ from promptlight.io.results.schema import READABLE, SCHEMA_VERSION, build_schema
 from promptlight.salience.errors import OutputError
 
 METADATA_KEY = b"promptlight"
-EVALUATION_FOLDER = "_evaluation"  # what `evaluate` keeps beside the shards
+EVALUATION_FOLDER = "_evaluation"  # evaluations, next to the shards
 _SHARD_NAME = re.compile(r"part-\d+\.parquet")
 
 
 def find_shards(folder: Path) -> list[Path]:
-    """The folder's shards in the order in which they were written."""
+    """The folder's shards in the order of writing."""
     return sorted((path for path in folder.iterdir() if _SHARD_NAME.fullmatch(path.name)), key=read_number)
 
 
@@ -47,15 +47,15 @@ def require_shards(folder: Path) -> list[Path]:
 
 
 def read_metadata(shard: Path) -> dict[str, Any]:
-    """What a shard says of how it was made. Raises OutputError for a file that promptlight did not write."""
+    """The metadata of a shard. Raises OutputError for a file that promptlight did not write."""
     metadata = json.loads(open_shard(shard).schema_arrow.metadata[METADATA_KEY])
     return metadata | {"settings": upgrade_settings(metadata["settings"])}
 
 
 def open_shard(shard: Path) -> pq.ParquetFile:
-    """A shard's reader; raises OutputError unless promptlight wrote it and this version has the same columns."""
+    """Open a shard; raises OutputError unless promptlight wrote it and this version has the same columns."""
     with naming(shard):
-        source = pa.OSFile(os.fsencode(shard))  # by its name in bytes, which need not be UTF-8
+        source = pa.OSFile(os.fsencode(shard))  # the name as bytes, as it need not be UTF-8
         file = pq.ParquetFile(source, page_checksum_verification=True)
         stored = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
         if stored is None:
@@ -76,7 +76,7 @@ def open_shard(shard: Path) -> pq.ParquetFile:
 
 
 def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
-    """All rows of a shard, with the columns of its own version. Raises OutputError for a damaged one."""
+    """All rows of a shard, with the columns of its own version. Raises OutputError if it is damaged."""
     with naming(shard):
         file = open_shard(shard)
         table = file.read(columns=columns)
@@ -86,20 +86,20 @@ def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
 
 
 def read_rows(shard: Path, columns: list[str]) -> list[dict[str, Any]]:
-    """Some columns of a shard, row by row, as this version has them."""
+    """Some columns of a shard, row by row, converted to this version."""
     table = read_shard(shard, columns)
     with naming(shard):
         return to_rows(table)
 
 
 def to_rows(table: pa.Table) -> list[dict[str, Any]]:
-    """A shard's table row by row, as this version has it."""
+    """A shard's table row by row, converted to this version."""
     return [upgrade_row(row) for row in table.to_pylist()]
 
 
 @contextlib.contextmanager
 def naming(shard: Path) -> Generator[None]:
-    """Errors of a damaged shard say which one it is: pyarrow's own, and those of wrong text, JSON, names or types."""
+    """Add the shard's name to errors of a damaged one: pyarrow's own, and those of bad text, JSON, names or types."""
     try:
         yield
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:

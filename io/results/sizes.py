@@ -1,12 +1,12 @@
-"""How many bytes results will take on disk, from how many scores there are; measured, and tested, in docs/store.md.
+"""Estimate the bytes of results on disk from the number of scores; docs/store.md has the measurements.
 
 A prompt of P tokens with G tokens of completion has G rows of P to P + G - 1 scores, and a row of about P + G / 2 for
 each target span of a coarser granularity. In bytes:
 
-    a score        3.3 of grad_l2 and smoothgrad, 3.6 of gradient methods with a sign, 1.2 of methods that take spans
-                   away (a span's tokens share a score); in float16 1.7, 2.1 and 0.7
+    a score        3.3 for grad_l2 and smoothgrad, 3.6 for gradient methods with a sign, 1.2 for ablation methods (a
+                   span's tokens share a score); in float16 1.7, 2.1 and 0.7
     a token        20, with its text
-    a file         19,000, and 650 for each column of scores; it is shared by the prompts that are written together
+    a file         19,000, and 650 for each column of scores, shared by all prompts in the file
 """
 
 # pyright: standard
@@ -27,7 +27,7 @@ BYTES_OF_FILE, BYTES_OF_COLUMN = 19_000, 650
 
 @dataclass(frozen=True, kw_only=True)
 class Kept:
-    """What a run keeps of each prompt; ``targets`` are the granularities of the targets that have scores."""
+    """What a run stores of each prompt; ``targets`` are the granularities of the targets with scores."""
 
     methods: Sequence[Method]
     targets: Collection[Granularity]
@@ -36,24 +36,24 @@ class Kept:
 
 
 def estimate_row(n_prompt: int, n_new: float, spans_per_token: Mapping[Granularity, float], kept: Kept) -> float:
-    """Bytes of one prompt's row; ``spans_per_token`` says how finely its text is cut."""
+    """Estimate the bytes of one prompt's row; ``spans_per_token`` says how finely its text is cut."""
     n_scores = sum(count_spans(n_new, spans_per_token.get(name, 1.0)) * (n_prompt + n_new / 2) for name in kept.targets)
     each = sum(bytes_of_score(method, kept.scores) * (1 + method.draws) for method in kept.methods)
     return n_scores * each + (n_prompt + n_new) * BYTES_OF_TOKEN
 
 
 def estimate_files(n_prompts: int, kept: Kept) -> float:
-    """Bytes of what each file has once."""
+    """Estimate the bytes that each file takes apart from rows."""
     n_columns = len(find_matrix_columns(build_schema(kept.methods)))
     return -(-n_prompts // kept.flush_every) * (BYTES_OF_FILE + BYTES_OF_COLUMN * n_columns)
 
 
 def count_spans(n_tokens: float, spans_per_token: float) -> float:
-    """Target spans of so many tokens, at least one."""
+    """The number of target spans for this many tokens, at least one."""
     return min(n_tokens, max(1.0, n_tokens * spans_per_token))
 
 
 def bytes_of_score(method: Method, scores: Scores) -> float:
-    """What a score takes, packed."""
+    """Bytes of a compressed score."""
     kind = OF_SPANS if method.takes_spans else SIGNED if method.is_signed else UNSIGNED
     return kind[scores is Scores.FLOAT16]

@@ -1,7 +1,7 @@
-"""Writing a results folder: Parquet shards that say themselves what is done.
+"""Write a results folder: the Parquet shards themselves record what is done.
 
-Each shard holds whole rows, one per prompt. It is written under a hidden name, flushed to disk and renamed, so whatever
-interrupts a run leaves only whole shards, and the next run goes on after them. Each shard's metadata holds the settings
+Each shard has whole rows, one per prompt. It is written under a hidden name, flushed to disk and renamed, so any
+interruption leaves only whole shards, and the next run continues after them. Each shard's metadata has the settings
 that made it; a run with other settings is refused. There is no manifest that could disagree with the shards.
 
 Reading skips a damaged shard; a run refuses it.
@@ -40,8 +40,8 @@ FLUSH_EVERY = 32
 class ResultsWriter:
     """Appends results to a folder, a shard at a time; use it as a context manager.
 
-    ``settings`` is all that changes a result. Opening a folder that was made with other settings, or that another
-    process is writing to, raises OutputError; nothing in it is touched.
+    ``settings`` are all settings that change results. Opening a folder that was made with other settings, or that
+    another process is writing to, raises OutputError and changes nothing in it.
     """
 
     def __init__(
@@ -66,28 +66,28 @@ class ResultsWriter:
 
     def __exit__(self, *_: object) -> None:
         try:
-            self.flush()  # also after an error: what was computed is kept
+            self.flush()  # also after an error: keep what was computed
         finally:
             self._lock.close()
 
     def add(self, result: Analysis | SetAside) -> None:
-        """Take one result; every ``flush_every`` of them go to disk together."""
+        """Add one result; every ``flush_every`` of them go to disk together."""
         self._rows.append(to_row(result, self._scores))
         if len(self._rows) >= self._flush_every:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has been added as a new shard."""
+        """Write the added results as a new shard."""
         if not self._rows:
             return
         table = pa.Table.from_pylist(self._rows, schema=self._schema)
         write_table(table, self.folder / f"part-{self._number:05d}.parquet")
-        # not before it is written: after an error the same shard is tried again. And both at once: Ctrl-C between the
-        # two would have the rows written a second time
+        # only after writing: after an error, the same shard is tried again. And in one statement: Ctrl-C between two
+        # would write the rows a second time
         self._number, self._rows = self._number + 1, []
 
     def forget(self, id: str) -> None:
-        """Take a record that was set aside out of its shard, so that it can be tried again."""
+        """Remove a record that was set aside from its shard, so that it can be tried again."""
         shard = self.done[id].shard
         table = read_shard(shard)
         kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))
@@ -107,7 +107,7 @@ class ResultsWriter:
                 f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
             ) from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system lets go of it when the process dies
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases it when the process dies
         except OSError as error:
             lock.close()
             raise OutputError(
@@ -124,13 +124,13 @@ class ResultsWriter:
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file so that it appears whole or not at all, and is on disk when this returns."""
-    with writing(path, durable=True) as temporary, temporary.open("wb") as file:  # whose name need not be UTF-8
+    """Write a Parquet file that appears complete or not at all, and is on disk when this returns."""
+    with writing(path, durable=True) as temporary, temporary.open("wb") as file:  # its name need not be UTF-8
         pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
 
 
 def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Scores hardly repeat: their bytes are stored by place, which packs better than a dictionary of them."""
+    """Choose encodings: scores hardly repeat, so splitting their bytes into streams compresses better than a dictionary."""
     matrices = find_matrix_columns(schema)
     others = [path for field in schema if field.name not in matrices for path in _find_leaves(field.name, field.type)]
     split = [path for name in matrices for path in _find_leaves(name, schema.field(name).type)]
@@ -138,7 +138,7 @@ def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _find_leaves(path: str, type_: pa.DataType) -> Iterator[str]:
-    """What Parquet calls the columns that a nested column is made of."""
+    """Parquet's names for the leaf columns of a nested column."""
     if pa.types.is_list(type_):
         yield from _find_leaves(f"{path}.list.element", type_.value_type)
     elif pa.types.is_struct(type_):
