@@ -130,7 +130,7 @@ def write_table(table: pa.Table, path: Path) -> None:
 
 
 def _choose_encodings(schema: pa.Schema) -> dict[str, Any]:
-    """Choose encodings: scores hardly repeat, so splitting their bytes into streams compresses better than a dictionary."""
+    """Choose encodings: scores hardly repeat, so byte streams compress better than a dictionary of them."""
     matrices = find_matrix_columns(schema)
     others = [path for field in schema if field.name not in matrices for path in _find_leaves(field.name, field.type)]
     split = [path for name in matrices for path in _find_leaves(name, schema.field(name).type)]
