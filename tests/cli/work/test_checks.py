@@ -22,5 +22,5 @@ def test_a_model_fits_if_its_weights_and_room_to_load_and_work_do() -> None:
 
 def test_an_idle_gpu_is_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert check_device(SMALL).fix is None
-    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/nvidia-smi")
+    monkeypatch.setattr("shutil.which", "/usr/bin/{}".format)
     assert "built without CUDA" in str(check_device(SMALL).fix)
