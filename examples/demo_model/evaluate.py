@@ -39,7 +39,7 @@ PROMPTS = Path(__file__).parent.parent / "prompts.jsonl"
 
 @dataclass(frozen=True)
 class Rate:
-    """A count of successes, and the least share of them that is asked for."""
+    """A count of successes, and the smallest share that is required."""
 
     name: str
     hits: int
@@ -96,7 +96,7 @@ class Judge:
 
 
 def tutorial_answers(judge: Judge) -> dict[str, tuple[str, str]]:
-    """What the tutorial's three prompts get."""
+    """The answers to the tutorial's three prompts."""
     prompts = {record.id: record for record in read_prompts(PROMPTS) if isinstance(record, Prompt)}
     return dict(zip(TUTORIAL, judge.answer([prompts[id].text for id in TUTORIAL]), strict=True))
 
@@ -137,7 +137,7 @@ def measure(judge: Judge) -> list[Rate]:
 
 
 def measure_flips(judge: Judge, mistaken: list[RestaurantPrompt], rng: random.Random, held_out: HeldOut) -> list[Rate]:
-    """What happens when only the mistaken examples' recommendation is mended."""
+    """What happens when only the mistaken examples' recommendation is fixed."""
     fixed = [with_recommendation(prompt, BAD, rng.choice(RECOMMENDATIONS[BAD])) for prompt in mistaken]
     before, after = (judge.answer([prompt.text() for prompt in prompts]) for prompts in (mistaken, fixed))
     flips = sum(

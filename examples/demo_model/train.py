@@ -1,10 +1,10 @@
-"""Train the demo model from nothing and save it as a Keras preset.
+"""Train the demo model from scratch and save it as a Keras preset.
 
     python examples/demo_model/train.py --out /tmp/demo --seed 0
 
 Everything is drawn by ``promptlight.salience.demo.recipes`` and ``side_tasks.py``. The run logs to OUT/log.jsonl, saves
-a checkpoint every few minutes and goes on from it when it is started again. ``evaluate.py`` measures the result on
-prompts that no run is chosen by.
+a checkpoint every few minutes and resumes from it when it is started again. ``evaluate.py`` measures the result on
+prompts that were not used to choose a run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a terminal is sent besides text, and the example prompts that try it on."""
+"""Escape sequences of terminals, and the example prompts that contain some."""
 
 from __future__ import annotations
 

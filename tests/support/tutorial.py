@@ -1,4 +1,4 @@
-"""Runs the commands of the tutorial and writes their outputs into it: ``make docs`` does."""
+"""Run the commands of the tutorial and write their outputs into it, for ``make docs``."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ WIDTH = 96
 
 
 def read_commands(block: str) -> list[str]:
-    """The commands of a block, without the dollar signs before them."""
+    """The commands of a block, without their dollar signs."""
     return [line[2:] for line in block.splitlines() if line.startswith("$ ")]
 
 
 def run_tutorial(page: Path, folder: Path) -> str:
-    """The page with the output of every command below it, all run one after the other in a folder with examples/."""
+    """The page with each command's output below it; commands run one after the other in a folder with examples/."""
     shutil.copytree(ROOT / "examples", folder / "examples", dirs_exist_ok=True)
     return BLOCK.sub(lambda found: f"```console\n{run_block(found[1], folder)}```\n", page.read_text(encoding="utf-8"))
 
 
 def run_block(block: str, folder: Path) -> str:
-    """Each command, and what it prints to stdout."""
+    """Each command, and its output on stdout."""
     return "".join(f"$ {command}\n{run_command(command, folder)}" for command in read_commands(block))
 
 
 def run_command(command: str, folder: Path) -> str:
-    """What a shell shows of a command, piped or not, on a terminal without colours."""
+    """The output of a command or a pipe in a shell, on a terminal without colours."""
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}", "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
     done = subprocess.run(
@@ -44,7 +44,7 @@ def run_command(command: str, folder: Path) -> str:
 
 
 def write_tutorial(folder: Path) -> None:
-    """Both pages anew; the translation has the same commands."""
+    """Write both pages again; the translation has the same commands."""
     made = run_tutorial(PAGE, folder)
     PAGE.write_text(made, encoding="utf-8")
     blocks = iter(BLOCK.findall(made))
