@@ -8,16 +8,47 @@ deletion   -22.41  -24.1 to -20.7  -15.02    -7.39  -8.9 to -5.9    -20.11     -
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
 
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from promptlight.cli.views.trust import describe_trust, name_unit
-from promptlight.salience.faithfulness.summaries import Mean, MethodSummary, PromptEvaluation
+from promptlight.salience.faithfulness.findings import Findings
+from promptlight.salience.faithfulness.summaries import Mean, MethodSummary, PromptEvaluation, summarize_methods
 from promptlight.salience.text.printable import one_line
 
 NAMES = {"drop_1": "drop 1", "drop_3": "drop 3", "drop_5": "drop 5"}
+
+
+def describe_findings(found: Findings, described: Mapping[str, Any], seed: int) -> dict[str, Any]:
+    """All figures of the tables, and every prompt's row."""
+    return {
+        "settings": dict(described),
+        "n_prompts": found.n_prompts,
+        "n_skipped": found.n_skipped,
+        "methods": [asdict(summary) for summary in summarize_methods(found.rows, seed=seed)],
+        "agreements": {pair: asdict(mean) for pair, mean in found.agreements(seed).items()},
+        "prompts": [row.to_row() | {"trust": describe_trust(row)} for row in found.rows],
+    }
+
+
+def render_findings(found: Findings, target: str | None, seed: int, *, each: bool) -> RenderableType:
+    """Print the tables; with ``each``, also those of single prompts."""
+    shown = "the completion" if target is None else f"“{one_line(target)}”"
+    prompts = "1 prompt" if found.n_prompts == 1 else f"{found.n_prompts:,} prompts"
+    skipped = f"; {found.n_skipped:,} left out, the first because: {one_line(found.reason)}" if found.n_skipped else ""
+    return Group(
+        Text(f"How far can the scores for {shown} be trusted?", "bold"),
+        Text(prompts + skipped),
+        Text(),
+        *(render_prompts(found.rows) if each else ()),
+        *render_methods(summarize_methods(found.rows, seed=seed), found.agreements(seed)),
+        *map(Text, describe_columns()),
+        Text(),
+    )
 
 
 def render_methods(summaries: Sequence[MethodSummary], agreements: Mapping[str, Mean]) -> Iterator[RenderableType]:

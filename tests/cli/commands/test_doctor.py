@@ -1,7 +1,5 @@
 """``promptlight doctor``: it sees what is there and what is wrong, and never shows a secret."""
 
-# pyright: standard
-
 from __future__ import annotations
 
 import json

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import shutil
@@ -15,10 +14,8 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
-from promptlight.cli.views.evaluation import render_method, show, show_interval
 from promptlight.cli.views.trust import describe_trust
 from promptlight.io.results.evaluations import (
     EVALUATION,
@@ -29,7 +26,7 @@ from promptlight.io.results.evaluations import (
 )
 from promptlight.io.results.reader import read_results, read_settings
 from promptlight.salience.errors import OutputError
-from promptlight.salience.faithfulness.summaries import FigureSummary, Mean, MethodSummary, PromptEvaluation
+from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.types import SetAside
 from tests.conftest import Command, save_tiny_preset
 from tests.support.paths import EXAMPLES
@@ -137,24 +134,6 @@ def test_the_page_says_it(promptlight: Command, evaluated: tuple[Path, dict[str,
     assert trust["dish-mistake"].startswith("trust, for “Recommendation: You have to try it.”: taking away ")
     assert trust["dish-mistake"].endswith(found["prompts"][0]["trust"])
     assert "mapOf(data).trust" in text
-
-
-def test_nothing_is_minus_zero_and_tables_fit_into_eighty_cells() -> None:
-    assert [show(value) for value in (-0.001, 0.004, -0.006, None)] == ["0.00", "0.00", "-0.01", ""]
-    wide = Mean(mean=-123.456, low=-150.26, high=-100.04)
-    assert show_interval(wide, " ({})", 1) == " (-150.3 to -100.0)"
-    assert show_interval(Mean(mean=1.0, low=None, high=None)) == ""
-    usual = Mean(mean=-53.73, low=-69.44, high=-38.03)
-    figure = FigureSummary(
-        name="deletion", n_prompts=9, own=usual, random=-39.7, nearest=-34.48, last_line=-31.06, gain=usual
-    )
-    summary = MethodSummary(method="m", n_prompts=9, figures=[figure], n_random=20, beaten=usual, noise=None)
-    console = Console(width=80, file=io.StringIO(), record=True)
-    console.print(render_method(summary))
-    head, row = console.export_text().splitlines()
-    assert " ".join(head.split()) == "figure mean 95% interval random ahead 95% interval nearest last line"
-    numbers = "-53.73 -69.4 to -38.0 -39.70 -53.73 -69.4 to -38.0 -34.48 -31.06"
-    assert " ".join(row.split()) == f"deletion {numbers}"
 
 
 def test_tables_and_a_file(
@@ -282,12 +261,12 @@ def test_what_cannot_be_measured_is_said_in_a_line_and_nothing_is_kept(
 def test_an_interrupted_evaluation_keeps_what_it_has_measured(
     promptlight: Command, evaluated: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from promptlight.salience.faithfulness import evaluation
+    from promptlight.cli.work import evaluating
 
     folder = tmp_path / "results"
     shutil.copytree(evaluated[0], folder)
     shutil.rmtree(folder / "_evaluation")
-    measure, n_calls = evaluation.evaluate_analysis, 0
+    measure, n_calls = evaluating.evaluate_analysis, 0
 
     def stop_at_the_second(*arguments: Any) -> Any:
         nonlocal n_calls
@@ -296,7 +275,7 @@ def test_an_interrupted_evaluation_keeps_what_it_has_measured(
             raise KeyboardInterrupt
         return measure(*arguments)
 
-    monkeypatch.setattr(evaluation, "evaluate_analysis", stop_at_the_second)
+    monkeypatch.setattr(evaluating, "evaluate_analysis", stop_at_the_second)
     stopped = promptlight("evaluate", folder, "--target", "Recommendation", "--random-orders", 3, "--device", "cpu")
     assert stopped.exit_code
     assert read_evaluation(folder)
