@@ -6,7 +6,7 @@ only spans wholly before a target are its sources.
 
 One forward scores one ablation for all targets, although each target needs another part of the text intact. The method:
  1. *Streams.* Stream 0 holds the text with the spans removed. For each position where the intact text of some targets
-    begins (their *origin*), there is one more stream: the intact tokens from there to the end of the longest target.
+    begins (their *origin*), there is one more stream: the intact tokens from there to the end of the longest one.
  2. All streams follow each other in one row. A token of an intact stream sees stream 0 before its origin, and its own
     stream up to itself. Its position is the one that it would have after the rest of stream 0.
  3. With ``drop``, removed tokens leave the row; the rows of a batch are padded on the right, and nothing sees padding.
