@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 os.environ["KERAS_BACKEND"] = "torch"  # read when keras is first imported, so set before any test module is
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the command does it; read when torch is first imported
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"  # where the tests' own servers are
 
 settings.register_profile("promptlight", derandomize=True, deadline=None, max_examples=50)
 settings.load_profile("promptlight")

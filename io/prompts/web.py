@@ -1,28 +1,35 @@
-"""Fetching a file from a web server, which may send us elsewhere, but not anywhere.
+"""Fetch a file from a web server, which may send us elsewhere, but not anywhere.
 
-A redirect may lead from http to https and not back, never to another kind of address, and only to the public internet
-or to the very machine that was asked first: a server out there can't make us read this disk, or what only machines in
-here can reach, such as a cloud's metadata at 169.254.169.254. A login goes to the host that it was written for alone.
+httpx asks, so that proxies and certificates are what the environment says. Redirects are followed here, one at a time:
+
+1. A redirect may lead from http to https and not back, never to another scheme, and never to a URL with a login.
+2. It may lead to the public internet or to the very machine that was asked first: a server out there can't make us
+   read this disk, or what only machines in here can reach, such as a cloud's metadata at 169.254.169.254. Names are
+   looked up before a request, and the machine that a connection was really made to is checked before anything is sent.
+3. A login goes to the host that it was written for alone.
+
+Behind a proxy, only the proxy knows which machine answers. The name is looked up here all the same and refused if it
+is a private one; a name that is unknown here is the proxy's to judge.
 """
 
 from __future__ import annotations
 
-import base64
-import http.client
 import ipaddress
-import shutil
+import logging
 import socket
-import ssl
-import urllib.request
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, unquote, urljoin, urlsplit
+
+import httpx2
+
+from promptlight.salience.text.secrets import hide_secrets
 
 TIMEOUT = 60.0  # seconds without a word from the server
+MOST_REDIRECTS = 10
 MISSING = (404, 410)
-AS_IT_IS = "%/:@!$&'()*+,;=~?"  # of a path or a query, beside letters and digits
+HEADERS = {"User-Agent": "promptlight", "Accept": "*/*", "Accept-Encoding": "identity"}  # a .gz file stays one
+LOGS = ("httpx2", "httpcore2.http11")  # they quote URLs
 
 
 class RedirectError(OSError):
@@ -32,54 +39,68 @@ class RedirectError(OSError):
 def fetch_web(address: str, copied: Path) -> None:
     """Copy what lies at an http:// or https:// address to a file.
 
-    Raises FileNotFoundError where there is nothing or nobody, RedirectError for a redirect that is not followed, and
-    OSError for everything else.
+    Raises FileNotFoundError where there is nothing, RedirectError for a redirect that is not followed, and OSError for
+    everything else.
     """
+    url, login = _parse(address)
     try:
-        with _build_opener().open(_build_request(address), timeout=TIMEOUT) as answer, copied.open("wb") as file:
-            shutil.copyfileobj(answer, file)
-            expected = answer.headers.get("Content-Length") or file.tell()
-            if file.tell() != int(expected):  # http.client says nothing
-                raise OSError(f"expected {expected} bytes, found {file.tell()}")
-    except HTTPError as error:
-        error.close()
-        if error.code in MISSING:
-            raise FileNotFoundError(address) from error
-        raise OSError(f"the server answered {error.code} {error.reason}") from error
-    except URLError as error:
-        if isinstance(error.reason, RedirectError):
-            raise error.reason from error
-        if isinstance(error.reason, socket.gaierror | ConnectionError):
-            raise FileNotFoundError(address) from error
-        raise OSError(str(error.reason)) from error
-    except http.client.HTTPException as error:
-        raise OSError(f"the server's answer is broken ({type(error).__name__}: {error})") from error
+        with httpx2.Client(headers=HEADERS, timeout=TIMEOUT) as client:
+            answer = _follow(client, url, login)
+            if answer.status_code in MISSING:
+                raise FileNotFoundError(address)
+            if not answer.is_success:
+                raise OSError(f"the server answered {answer.status_code} {answer.reason_phrase}")
+            with copied.open("wb") as file:
+                file.writelines(answer.iter_raw())
+    except httpx2.RemoteProtocolError as error:
+        raise OSError(f"the server's answer is broken ({error})") from error
+    except httpx2.HTTPError as error:
+        raise OSError(str(error) or type(error).__name__) from error
 
 
-def _build_opener() -> urllib.request.OpenerDirector:
-    """Knows http and https only: Python's own opener also reads file: and ftp:."""
-    opener, places = urllib.request.OpenerDirector(), Places()
-    answers = urllib.request.HTTPErrorProcessor(), urllib.request.HTTPDefaultErrorHandler()
-    for handler in (_Http(places), _Https(places), _Redirects(), *answers):
-        opener.add_handler(handler)
-    opener.addheaders = [("User-Agent", "promptlight"), ("Accept", "*/*")]
-    return opener
-
-
-def _build_request(address: str) -> urllib.request.Request:
-    """The request, with a login in its header instead of in the address."""
+def _parse(address: str) -> tuple[httpx2.URL, tuple[str, str] | None]:
+    """The URL without its login, and the login."""
     try:
-        parts = urlsplit(address)
-        login, _, host = parts.netloc.rpartition("@")
-        _ = parts.port
-    except ValueError:  # its words quote the password
+        url = httpx2.URL(address)
+    except httpx2.InvalidURL:  # its words quote the password
         raise OSError("expected http://USER:PASSWORD@HOST:PORT/...; a password's / ? # are %2F %3F %23") from None
-    host = host if host.isascii() else host.encode("idna").decode()
-    path, query = quote(parts.path or "/", AS_IT_IS), quote(parts.query, AS_IT_IS)
-    request = urllib.request.Request(parts._replace(netloc=host, path=path, query=query, fragment="").geturl())
-    if login:
-        request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(unquote(login).encode()).decode()}")
-    return request
+    login = (url.username, url.password) if url.userinfo else None
+    return url.copy_with(userinfo=b"", fragment=None), login
+
+
+def _follow(client: httpx2.Client, url: httpx2.URL, login: tuple[str, str] | None) -> httpx2.Response:
+    """The answer at the end of all redirects, or one redirect too many. Its body is still to be read."""
+    places = Places()
+    n_redirects = 0
+    while True:
+        host = url.raw_host.decode()
+        places.check(host, _look_up(host))
+        request = client.build_request("GET", url, extensions={"trace": _Peer(host, places)})
+        answer = client.send(request, auth=login, stream=True)
+        if not answer.has_redirect_location or n_redirects == MOST_REDIRECTS:
+            return answer
+        answer.close()
+        url, login = _redirect(url, answer.headers["Location"]), None
+        n_redirects += 1
+
+
+def _redirect(url: httpx2.URL, location: str) -> httpx2.URL:
+    """Where a redirect leads."""
+    try:
+        target = url.join(location)
+    except httpx2.InvalidURL:
+        target = None
+    if target is None or target.scheme not in ("https", url.scheme) or target.userinfo:
+        raise RedirectError(f"it redirects to {location}; expected another https:// address without login, or none")
+    return target
+
+
+def _look_up(host: str) -> set[str]:
+    """A host's IP addresses; none if its name is not known here."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return set()
 
 
 class Places:
@@ -103,57 +124,32 @@ def _is_public(address: str) -> bool:
     return (getattr(ip, "ipv4_mapped", None) or ip).is_global
 
 
-class _Checked:
-    """A connection that is made to machines that may be asked; a name can stand for another one a moment later."""
+class _Peer:
+    """Checks the machine that a connection was made to: a name can stand for another one a moment later.
 
-    def __init__(self, *arguments: Any, places: Places, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._places = places
+    httpcore calls it at each step of a request; a connection to a proxy is none to the host.
+    """
 
-    def connect(self) -> None:
-        connection: Any = self
-        found = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
-        self._places.check(connection.host, {str(one[4][0]) for one in found})
-        super().connect()  # type: ignore[misc]
-        self._places.check(connection.host, {str(connection.sock.getpeername()[0])})
+    def __init__(self, host: str, places: Places) -> None:
+        self._host, self._places = host, places
+        self._is_host = False
 
-
-class _Connection(_Checked, http.client.HTTPConnection):
-    pass
-
-
-class _SecureConnection(_Checked, http.client.HTTPSConnection):
-    pass
-
-
-class _Http(urllib.request.HTTPHandler):
-    def __init__(self, places: Places) -> None:
-        super().__init__()
-        self._places = places
-
-    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        return self.do_open(partial(_Connection, places=self._places), req)
+    def __call__(self, step: str, details: Mapping[str, Any]) -> None:
+        if step == "connection.connect_tcp.started":
+            self._is_host = details["host"] == self._host
+        elif step == "connection.connect_tcp.complete" and self._is_host:
+            stream = details["return_value"]
+            try:
+                self._places.check(self._host, {str(stream.get_extra_info("server_addr")[0])})
+            except RedirectError:
+                stream.close()
+                raise
 
 
-class _Https(urllib.request.HTTPSHandler):
-    def __init__(self, places: Places) -> None:
-        super().__init__()
-        self._places = places
-
-    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
-        open_connection = partial(_SecureConnection, places=self._places)
-        return self.do_open(open_connection, req, context=ssl.create_default_context())
+def _hide_secrets_of(record: logging.LogRecord) -> bool:
+    record.msg, record.args = hide_secrets(record.getMessage()), ()
+    return True
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects to the same kind of address, or from http to https."""
-
-    def http_error_302(self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any) -> Any:
-        target = urljoin(req.full_url, headers.get("Location") or "")
-        before, after = urlsplit(req.full_url).scheme, urlsplit(target)
-        if after.scheme not in ("https", before) or "@" in after.netloc:
-            fp.close()
-            raise RedirectError(f"it redirects to {target}; expected another https:// address without login, or none")
-        return super().http_error_302(req, fp, code, msg, headers)
-
-    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+for _log in LOGS:
+    logging.getLogger(_log).addFilter(_hide_secrets_of)

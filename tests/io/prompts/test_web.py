@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import base64
 import http.server
-import io
+import logging
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from email.message import Message
 from pathlib import Path
 from typing import Any
-from urllib.request import HTTPRedirectHandler, Request
 
+import httpx2
 import pytest
 
+from promptlight.io.prompts import web
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.web import Places, RedirectError, _Redirects, fetch_web
+from promptlight.io.prompts.web import Places, RedirectError, _redirect, fetch_web
 from promptlight.salience.errors import InputError
 
 RECORD = b'{"prompt": "p"}\n'
@@ -120,17 +120,35 @@ def test_places_are_the_first_one_or_public() -> None:
     near.check("example.org", {"1.1.1.1"})
 
 
-@pytest.mark.parametrize(("before", "after", "followed"), [("http", "https", True), ("https", "http", False)])
-def test_encryption_is_not_given_up(before: str, after: str, followed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(HTTPRedirectHandler, "http_error_302", lambda *_: "followed")
-    headers = Message()
-    headers["Location"] = f"{after}://example.org/q"
-    arguments = (Request(f"{before}://example.org/p"), io.BytesIO(), 302, "Found", headers)
-    if followed:
-        assert _Redirects().http_error_302(*arguments) == "followed"
+def test_a_name_that_stands_for_another_machine_a_moment_later_is_asked_nothing(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name was looked up and public; the connection was made to a private machine, here this one."""
+    server.answers |= {"/p": (302, {"Location": f"{server.address}/secret"}, b""), "/secret": OK}
+    looked_up = iter([{"93.184.215.14"}, {"93.184.215.14"}])
+    monkeypatch.setattr(web, "_look_up", lambda _: next(looked_up))
+    with pytest.raises(RedirectError, match=r"127\.0\.0\.1.*not on the public internet"):
+        fetch(server, "/p", tmp_path)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("before", "location", "after"),
+    [
+        ("http://example.org/p", "https://example.org/q", "https://example.org/q"),
+        ("https://example.org/p", "//other.example/q", "https://other.example/q"),
+        ("http://example.org/p", "q?v=1", "http://example.org/q?v=1"),
+        ("https://example.org/p", "http://example.org/q", None),  # encryption is not given up
+        ("https://example.org/p", "https://example.org:no/q", None),
+        ("https://example.org/p", "https://me@example.org/q", None),
+    ],
+)
+def test_where_a_redirect_may_lead(before: str, location: str, after: str | None) -> None:
+    if after is None:
+        with pytest.raises(RedirectError, match="expected another https:// address without login"):
+            _redirect(httpx2.URL(before), location)
     else:
-        with pytest.raises(RedirectError):
-            _Redirects().http_error_302(*arguments)
+        assert str(_redirect(httpx2.URL(before), location)) == after
 
 
 def test_an_endless_redirect_ends(server: Server, tmp_path: Path) -> None:
@@ -161,8 +179,73 @@ def test_answers_that_are_no_file(server: Server, tmp_path: Path) -> None:
     for path in ("/gone", "/absent"):
         with pytest.raises(FileNotFoundError):
             fetch(server, path, tmp_path)
-    with pytest.raises(OSError, match="expected 99 bytes, found 1"):
+    with pytest.raises(OSError, match=r"the server's answer is broken \(.*received 1 bytes, expected 99"):
         fetch(server, "/short", tmp_path)
+
+
+def test_a_packed_file_arrives_as_it_is(server: Server, tmp_path: Path) -> None:
+    server.answers["/p.gz"] = (200, {"Content-Encoding": "gzip"}, b"not even gzip")
+    assert fetch(server, "/p.gz", tmp_path) == b"not even gzip"
+    assert server.requests[0][1]["Accept-Encoding"] == "identity"
+
+
+def test_logs_quote_no_login_and_no_signature(server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    server.answers |= {"/p?sig=s1gnature": (302, {"Location": "/q?sig=s1gnature"}, b""), "/q?sig=s1gnature": OK}
+    with caplog.at_level(logging.DEBUG):
+        fetch_web(server.address.replace("//", "//user:passw0rd@") + "/p?sig=s1gnature", tmp_path / "copy")
+    assert f"GET {server.address}/p?***" in caplog.text
+    assert "s1gnature" not in caplog.text
+    assert "passw0rd" not in caplog.text
+
+
+# ---- proxies --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proxy(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The same server as a proxy: what it is asked for are whole URLs."""
+    monkeypatch.delenv("NO_PROXY")
+    monkeypatch.delenv("no_proxy")
+    monkeypatch.setenv("HTTP_PROXY", server.address)
+    monkeypatch.setenv("HTTPS_PROXY", server.address)
+    return server
+
+
+def test_a_proxy_is_asked_where_there_is_one(proxy: Server, tmp_path: Path) -> None:
+    """Also for names that only the proxy knows."""
+    proxy.answers |= {
+        "http://prompts.invalid/p": (302, {"Location": "http://more.invalid/q"}, b""),
+        "http://more.invalid/q": OK,
+    }
+    fetch_web("http://user:pw@prompts.invalid/p", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == RECORD
+    assert proxy.paths == ["http://prompts.invalid/p", "http://more.invalid/q"]
+    assert ["Authorization" in headers for _, headers in proxy.requests] == [True, False]
+
+
+def test_a_proxy_that_makes_no_tunnel_is_said(proxy: Server, tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="501 Unsupported method"):
+        fetch_web("https://prompts.invalid/p", tmp_path / "copy")
+
+
+def test_no_proxy_is_asked_for_hosts_that_need_none(
+    proxy: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    proxy.answers["/p"] = OK
+    assert fetch(proxy, "/p", tmp_path) == RECORD
+
+
+@pytest.mark.parametrize("host", ["169.254.169.254", "localhost", "2852039166", "10.0.0.1", "[::1]"])
+def test_a_proxy_is_not_asked_for_what_is_private(proxy: Server, tmp_path: Path, host: str) -> None:
+    proxy.answers["http://prompts.invalid/p"] = (302, {"Location": f"http://{host}/q"}, b"")
+    with pytest.raises(RedirectError, match="which is not on the public internet"):
+        fetch_web("http://prompts.invalid/p", tmp_path / "copy")
+    assert proxy.paths == ["http://prompts.invalid/p"]
+
+
+# ---- other kinds of addresses ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
