@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+import typer
 
 from promptlight.cli.options.shared import ActorsOption, EngineOption, GpusPerActorOption, RayAddressOption, RunEngine
 from promptlight.salience.errors import UsageError
@@ -12,6 +15,9 @@ from promptlight.salience.errors import UsageError
 class Scaling:
     """Which engine to use, and how much it does at once."""
 
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Most prompts generated together (default: 16, on a GPU 64, if they fit).")
+    ] = None
     engine: EngineOption = RunEngine.LOCAL
     ray_address: RayAddressOption = None
     actors: ActorsOption = None

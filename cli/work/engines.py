@@ -39,11 +39,11 @@ class Workers:
 
 @contextlib.contextmanager
 def open_workers(
-    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, *, model: str, device: str, dtype: str
 ) -> Generator[Workers]:
     """Start the requested engine and load the model. Raises UsageError if it needs Ray and Ray is not installed."""
     if scaling.engine is RunEngine.RAY:
-        with _open_actors(scaling, options, batch_size, model=model, device=device, dtype=dtype) as workers:
+        with _open_actors(scaling, options, model=model, device=device, dtype=dtype) as workers:
             yield workers
         return
     from promptlight.salience.loading.load import load_model
@@ -54,13 +54,13 @@ def open_workers(
         facts=loaded.facts,
         n_actors=1,
         ask=lambda question: question(loaded),
-        analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=batch_size),
+        analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=scaling.batch_size),
     )
 
 
 @contextlib.contextmanager
 def _open_actors(
-    scaling: Scaling, options: AnalysisOptions, batch_size: int | None, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, *, model: str, device: str, dtype: str
 ) -> Generator[Workers]:
     try:
         from promptlight.salience.run.cluster.cluster import ClusterOptions, open_cluster
@@ -81,7 +81,7 @@ def _open_actors(
 
         def analyze(prompts: Iterable[Prompt]) -> Iterator[Analysis | SetAside]:
             with _hearing_ray(until_closed):
-                yield from cluster.analyze(prompts, options, batch_size=batch_size)
+                yield from cluster.analyze(prompts, options, batch_size=scaling.batch_size)
 
         yield Workers(facts=cluster.facts, n_actors=cluster.pool.n_actors, ask=ask, analyze=analyze)
 

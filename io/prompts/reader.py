@@ -82,19 +82,11 @@ class PromptReader:
 
     def without_strictness(self) -> PromptReader:
         """A reader of the same records that sets aside unusable ones instead of raising."""
-        lenient = copy.copy(self)  # it shares the files, so nothing is fetched twice
+        paths = self._paths  # fetched before they are shared, so that nothing is fetched twice
+        lenient = copy.copy(self)
+        assert lenient._paths is paths
         lenient.strict = False
         return lenient
-
-    def count(self) -> int:
-        """Count the records. Raises InputError as iterating does, also if a selected id or value is missing."""
-        wanted = self.selection
-        if wanted.ids or wanted.conditions:
-            return sum(1 for _ in self)
-        counts = [sum(1 for _, row in read_rows(source, path) if row) for source, path in self._paths]
-        if 0 in counts:
-            raise _no_prompts(self.sources[counts.index(0)])
-        return min([sum(counts), *(most for most in (wanted.limit, wanted.sample) if most is not None)])
 
     def _read(self) -> Iterator[Prompt | SetAside]:
         """Read all records up to the limit."""

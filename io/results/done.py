@@ -30,10 +30,10 @@ class Done:
         return self.fingerprint == fingerprint and not (self.code is not None and self.code.is_retried)
 
 
-def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
+def read_done(folder: str | Path, settings: dict[str, Any] | None = None) -> dict[str, Done]:
     """What a folder holds of each record, by id; nothing if it is not there yet, and nothing in it is touched.
 
-    Raises OutputError for a folder that was made with other settings, or holds something else.
+    Raises OutputError for a folder that was made with other settings (None: any will do), or holds something else.
     """
     folder, done = Path(folder), dict[str, Done]()
     if not folder.exists():
@@ -45,7 +45,8 @@ def read_done(folder: str | Path, settings: dict[str, Any]) -> dict[str, Done]:
             f"{folder}: can't be read ({error.strerror}); choose another folder", parameters=("folder",)
         ) from error
     for shard in find_shards(folder):
-        differences = _describe_differences(read_metadata(shard)["settings"], settings)
+        stored = read_metadata(shard)["settings"]
+        differences = "" if settings is None else _describe_differences(stored, settings)
         if differences:
             raise OutputError(
                 f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)

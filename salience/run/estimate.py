@@ -1,12 +1,14 @@
-"""The estimated cost of a run."""
+"""The estimated work of a run: tokens, memory and, after a trial, time. Bytes on disk are for who writes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from promptlight.salience.decoder.batch_plan import MemoryPlan
-from promptlight.salience.run.dry_run import Speed
+from promptlight.salience.decoder.batch_plan import MemoryPlan, choose_batch_size, plan_memory
+from promptlight.salience.model import Model
+from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.dry_run import Sampled, Speed, estimate_seconds, try_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,9 +35,6 @@ class Estimate:
     """
 
     n_to_do: int
-    n_done: int
-    n_set_aside: int
-    n_unusable: int
     n_too_long: int
     n_actors: int
     n_sampled: int
@@ -43,6 +42,40 @@ class Estimate:
     longest: int
     new_tokens: Range
     memory: MemoryPlan
-    disk: Range
     seconds: Range | None
     speed: Speed | None
+
+
+def estimate_work(
+    sampled: Sampled, model: Model, options: AnalysisOptions, batch_size: int | None, n_actors: int, *, tried: bool
+) -> Estimate:
+    """Estimate a run before it starts; with ``tried``, a few prompts are run to measure time."""
+    speed = try_out(sampled, model, options, batch_size) if tried else None
+    most = choose_batch_size(model.device, batch_size)
+    n_at_work = max(1, min(n_actors, -(-sampled.n_prompts // most)))  # each works on one batch at a time
+    needs = [text.need for text in sampled.texts]
+    to_write = [text.need for text in sampled.texts if not text.is_given]
+    return Estimate(
+        n_to_do=sampled.n_prompts,
+        n_too_long=round(sampled.n_too_long * sampled.share),
+        n_actors=n_at_work,
+        n_sampled=len(sampled.texts) + sampled.n_too_long,
+        n_prompt_tokens=round(sum(need.n_prompt for need in needs) * sampled.share),
+        longest=max((need.n_prompt for need in needs), default=0),
+        new_tokens=range_over_fill(speed, lambda fill: count_new(sampled, fill)),
+        memory=plan_memory(model.decoder, to_write, needs, most),
+        seconds=speed
+        and range_over_fill(speed, lambda fill: estimate_seconds(sampled, speed, options, fill) / n_at_work),
+        speed=speed,
+    )
+
+
+def range_over_fill(speed: Speed | None, figure: Callable[[float], float]) -> Range:
+    """A figure of the share of their allowed tokens that completions use: the share of a trial, and all of them."""
+    fill = 1.0 if speed is None or speed.fill is None else speed.fill
+    return Range(expected=figure(fill), most=figure(1.0))
+
+
+def count_new(sampled: Sampled, fill: float) -> int:
+    """Count tokens of completions if they use the share ``fill`` of their allowed tokens."""
+    return round(sum(text.n_new * (1 if text.is_given else fill) for text in sampled.texts) * sampled.share)

@@ -47,7 +47,7 @@ def check(file: PromptFile) -> None:
         if file.ending in ("jsonl", "txt"):
             assert_blank(file.content)
         return
-    assert reader.count() == len(records)
+    assert len(list(reader)) == len(records)
     assert list(reader) == records
     assert len({record.id for record in records}) == len(records) > 0
     for record in records:

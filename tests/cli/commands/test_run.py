@@ -128,6 +128,24 @@ def test_a_second_run_touches_no_file(promptlight: Command, tmp_path: Path) -> N
     assert state_of(out) == before
 
 
+@pytest.mark.parametrize("choice", [(), ("--where", "source=x"), ("--sample", 1), ("--id", "soup"), ("--limit", 2)])
+def test_the_file_is_read_once_to_survey_it_and_once_to_run(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: tuple[object, ...]
+) -> None:
+    path, n_reads = write_prompts(tmp_path, SOUP | {"source": "x"}, NAAN | {"source": "x"}), 0
+
+    def count_and_open(*arguments: Any, **options: Any) -> Any:
+        nonlocal n_reads
+        n_reads += 1
+        return open(*arguments, **options)
+
+    monkeypatch.setattr("promptlight.io.prompts.rows.open", count_and_open, raising=False)
+    assert promptlight("run", path, "-o", tmp_path / "out", "--dry-run", *choice, *SHORT).exit_code == 0
+    assert n_reads == 1
+    assert promptlight("run", path, "-o", tmp_path / "out", *choice, *SHORT).exit_code == 0
+    assert n_reads == 3
+
+
 def test_another_setting_is_refused_with_both_values(promptlight: Command, tmp_path: Path) -> None:
     path, out = write_prompts(tmp_path, SOUP), tmp_path / "out"
     promptlight("run", path, "-o", out, *SHORT)

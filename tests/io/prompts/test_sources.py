@@ -88,7 +88,7 @@ def test_every_format_gives_the_same_prompts(tmp_path: Path, name: str) -> None:
     else:
         save(path)
     reader = PromptReader(path)
-    assert reader.count() == 3
+    assert len(list(reader)) == 3
     assert summary(prompts_of(path)) == RECORDS
     assert all(one.path == str(path) for one in prompts_of(path))
 
@@ -152,10 +152,9 @@ def test_what_parquet_holds_becomes_json(tmp_path: Path) -> None:
 def test_a_broken_file_says_so(tmp_path: Path, name: str, content: bytes, reason: str, line: int | None) -> None:
     path = tmp_path / name
     path.write_bytes(content)
-    for read in (lambda: PromptReader(path).count(), lambda: list(read_prompts(path))):
-        with pytest.raises(InputError, match=reason) as caught:
-            read()
-        assert (caught.value.path, caught.value.line) == (str(path), line)
+    with pytest.raises(InputError, match=reason) as caught:
+        list(read_prompts(path))
+    assert (caught.value.path, caught.value.line) == (str(path), line)
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.txt"])
@@ -242,7 +241,7 @@ def test_several_files_are_read_in_order_and_share_their_ids(tmp_path: Path) -> 
     one.write_text("1\n2\n", encoding="utf-8")
     two.write_text("3\n", encoding="utf-8")
     reader = PromptReader([one, f"other:{two}"])
-    assert reader.count() == 3
+    assert len(list(reader)) == 3
     assert [record.id for record in reader] == ["one-1", "one-2", "other-1"]
     again, missing = (list(read_prompts([one, path])) for path in (one, two))
     assert len(missing) == 3
@@ -263,7 +262,7 @@ def test_an_empty_file_among_others_is_named(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.touch()
     with pytest.raises(InputError, match="no prompts in it") as caught:
-        PromptReader([save(tmp_path / "p.csv"), empty]).count()
+        list(PromptReader([save(tmp_path / "p.csv"), empty]))
     assert caught.value.path == str(empty)
 
 
@@ -271,7 +270,7 @@ def test_an_empty_file_among_others_is_named(tmp_path: Path) -> None:
 
 
 def test_standard_input_is_read(tmp_path: Path) -> None:
-    code = "from promptlight.io.prompts.reader import *; r = PromptReader('-'); print(r.count(), *(p.id for p in r))"
+    code = "from promptlight.io.prompts.reader import *; r = PromptReader('-'); print(len(list(r)), *(p.id for p in r))"
     data = b'{"prompt": "p"}\n\n{"prompt": "q"}\n'
     result = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True, cwd=tmp_path)
     assert result.stdout.decode().split() == ["2", "stdin-1", "stdin-3"]
@@ -302,7 +301,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 def test_an_address_is_fetched_once(tmp_path: Path, address: str, name: str) -> None:
     save(tmp_path / "web" / name)
     reader = PromptReader(f"{address}/{name}?v=2")
-    assert reader.count() == 3
+    assert len(list(reader)) == 3
     (tmp_path / "web" / name).unlink()
     assert summary([one for one in reader if isinstance(one, Prompt)]) == RECORDS
     assert [one.path for one in reader] == [f"{address}/{name}?***"] * 3
@@ -310,14 +309,14 @@ def test_an_address_is_fetched_once(tmp_path: Path, address: str, name: str) -> 
 
 def test_what_is_not_there_is_said(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="nothing at that address"):
-        PromptReader(f"{address}/absent.jsonl").count()
+        list(PromptReader(f"{address}/absent.jsonl"))
     with pytest.raises(InputError, match=r"can't be fetched: .*refused; check the address and the network"):
-        PromptReader("http://127.0.0.1:1/p.jsonl").count()
+        list(PromptReader("http://127.0.0.1:1/p.jsonl"))
     with pytest.raises(InputError, match="begins with one of http://, https://, hf://, s3://, gs://, file://"):
-        PromptReader("nosuch://p.jsonl").count()
+        list(PromptReader("nosuch://p.jsonl"))
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(InputError, match="install that package"):
-        PromptReader("s3://bucket/p.jsonl").count()
+        list(PromptReader("s3://bucket/p.jsonl"))
 
 
 def text_of_bytes(data: bytes) -> pa.Array:
@@ -346,9 +345,8 @@ def test_parquet_that_cannot_be_taken_as_it_is_is_refused(
 def test_a_packed_file_that_is_cut_off_is_refused(tmp_path: Path, ending: str) -> None:
     path = save(tmp_path / f"p.jsonl.{ending}")
     path.write_bytes(path.read_bytes()[:-12])
-    for read in (lambda: list(read_prompts(path)), PromptReader(path).count):
-        with pytest.raises(InputError, match="can't be read: Truncated compressed stream"):
-            read()
+    with pytest.raises(InputError, match="can't be read: Truncated compressed stream"):
+        list(read_prompts(path))
 
 
 def name_in_latin_1(folder: Path, name: str) -> Path:
@@ -448,7 +446,7 @@ def test_an_unreadable_template_is_refused(tmp_path: Path) -> None:
 def ids_of(path: Path, **wanted: Any) -> list[str]:
     reader = PromptReader(path, selection=Selection(**wanted))
     ids = [record.id for record in reader]
-    assert reader.count() == len(ids)
+    assert len(list(reader)) == len(ids)
     return ids
 
 

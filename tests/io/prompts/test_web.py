@@ -257,9 +257,9 @@ def test_a_proxy_is_not_asked_for_what_is_private(proxy: Server, tmp_path: Path,
 )
 def test_only_known_kinds_of_address_are_fetched(address: str) -> None:
     with pytest.raises(InputError, match="begins with one of http://"):
-        PromptReader(address).count()
+        list(PromptReader(address))
 
 
 def test_a_file_named_by_the_user_is_read(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_bytes(RECORD)
-    assert PromptReader((tmp_path / "p.jsonl").as_uri()).count() == 1
+    assert len(list(PromptReader((tmp_path / "p.jsonl").as_uri()))) == 1

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from promptlight.cli.views.estimate import count, spell_bytes, spell_seconds
-from promptlight.cli.work.estimate import SAMPLE, Survey, survey_records
+from promptlight.cli.work.survey import SAMPLE, survey_records
 from promptlight.io import ResultsWriter, read_results
 from promptlight.io.files import measure_free_space
 from promptlight.io.results.digits import Scores
@@ -67,6 +67,7 @@ def test_records_are_counted_by_what_is_to_be_done_with_them() -> None:
     ]
     found = survey_records(records, done)
     assert (found.n_to_do, found.n_done, found.n_set_aside, found.n_unusable) == (3, 1, 1, 1)
+    assert found.n_records == len(records)
     assert [prompt.id for prompt in found.sample] == ["c", "d", "e"]
 
 
@@ -285,7 +286,6 @@ def test_figures_are_spelt_for_people() -> None:
     assert (count(1, "prompt"), count(1200, "prompt")) == ("1 prompt", "1,200 prompts")
     assert Range(expected=3, most=5).spell() == "3 to 5"
     assert Range(expected=5, most=5).spell() == "at most 5"
-    assert Survey(n_to_do=0, n_done=0, n_set_aside=0, n_unusable=0, sample=[]).sample == []
 
 
 # ---- killed, and short of memory, as processes of their own ------------------------------------------------------
