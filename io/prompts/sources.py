@@ -20,7 +20,7 @@ from promptlight.salience.text.secrets import hide_secrets
 SAMPLE_PROMPTS = "sample_prompts"
 STDIN = "-"
 WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
-_NAMED = re.compile(r"([A-Za-z][\w-]+):(?!//)(.+)")  # one letter would be a Windows drive
+_NAMED = re.compile(r"([A-Za-z][\w-]*):(?!//)(.+)")
 _PACKED = {".gz": "gzip", ".zst": "zstd"}
 _WEB = ("http", "https")
 _SCHEMES = (*_WEB, "hf", "s3", "gs", "file")

@@ -218,7 +218,7 @@ def at(name: str, path: str, format: Format, packing: str | None = None, query: 
         ("data/dishes.jsonl", Source("dishes", "data/dishes.jsonl", Format.JSONL)),
         ("mine:data/dishes.csv", Source("mine", "data/dishes.csv", Format.CSV)),
         ("mine:data:2/dishes.txt.gz", Source("mine", "data:2/dishes.txt.gz", Format.TEXT, "gzip")),
-        ("C:\\dishes.jsonl", Source("C:\\dishes", "C:\\dishes.jsonl", Format.JSONL)),
+        ("d:dishes.jsonl", Source("d", "dishes.jsonl", Format.JSONL)),
         ("-", Source("stdin", "-", Format.JSONL)),
         ("mine:-", Source("mine", "-", Format.JSONL)),
         ("https://x.org/a/b.csv.zst?v=1", at("b", "https://x.org/a/b.csv.zst?***", Format.CSV, "zstd", query="?v=1")),

@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
@@ -45,7 +46,6 @@ from tests.support.paths import EXAMPLES
 from tests.support.processes import PATIENCE, finish, start_command, wait_until
 from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
 
-resource = pytest.importorskip("resource", reason="no Unix")
 FLUSH_EVERY = 3
 
 CONTEXT = multiprocessing.get_context("forkserver")
@@ -375,7 +375,6 @@ def open_and_close(reports: Connection, folder: Path) -> None:
 
 
 def test_a_second_process_is_refused_until_the_first_is_dead(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     with start(hold, tmp_path) as (first, reports):
         assert receive(reports, 1) == ["open"]
         before = snapshot(tmp_path)

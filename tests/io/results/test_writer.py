@@ -204,7 +204,6 @@ def test_other_settings_are_refused_by_name(tmp_path: Path, change: dict[str, An
 
 
 def test_a_second_writer_is_refused_until_the_first_is_done(tmp_path: Path) -> None:
-    pytest.importorskip("fcntl")
     with open_writer(tmp_path) as writer:
         with pytest.raises(OutputError, match="another run is writing there; wait, or choose another folder"):
             open_writer(tmp_path)
