@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
-from promptlight.cli.explorer.asking import Asking
+from promptlight.cli.explorer._asking import Asking
+from promptlight.cli.explorer._running import Finished, change_said, find_said, start_run
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.prompts import PromptList, Prompts
-from promptlight.cli.explorer.running import Finished, change_said, find_said, start_run
 from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window, render_help
 from promptlight.cli.views.comparison import render_comparison

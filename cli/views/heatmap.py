@@ -24,12 +24,12 @@ from itertools import chain
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views._remarks import describe_sum, name_foil
 from promptlight.cli.views.as_json import describe_explanation
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import SMALLEST_MARK, Look
-from promptlight.cli.views.remarks import describe_sum, name_foil
 from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explain.explanation import Explanation

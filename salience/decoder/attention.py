@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.heads import HeadProjection, Heads
-from promptlight.salience.decoder.soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.tensors import at_least_float32
 
 QUERY_BLOCK = 128

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
-from promptlight.salience.decoder.cache import count_cache_bytes
+from promptlight.salience.decoder._cache import count_cache_bytes
 from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.free_memory import free_bytes

@@ -21,10 +21,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.layer import Layer, run_layer
 from promptlight.salience.decoder.norms import Norm, backward_norm, rms_norm
 from promptlight.salience.decoder.rope import Angles, Rope, rope_angles
-from promptlight.salience.decoder.soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.tensors import at_least_float32
 
 

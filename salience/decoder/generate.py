@@ -1,7 +1,7 @@
 """Generate completions for a batch of prompts, with a static key-value cache.
 
 Prompts of different lengths are padded on the right and prefilled in one pass. Then each step adds one token to every
-row (``cache.py``). Rows that have stopped leave the batch.
+row (``_cache.py``). Rows that have stopped leave the batch.
 """
 
 # pyright: standard
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._cache import KeyValueCache
 from promptlight.salience.decoder.attention import visible_keys
-from promptlight.salience.decoder.cache import KeyValueCache
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.layer import run_layer
 from promptlight.salience.types import StopReason

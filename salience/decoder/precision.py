@@ -12,9 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._soft_cap import soft_cap
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.norms import rms_norm
-from promptlight.salience.decoder.soft_cap import soft_cap
 from promptlight.salience.decoder.tensors import at_least_float32
 
 N_RIVALS = 64

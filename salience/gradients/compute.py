@@ -5,7 +5,7 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
    what LIT's "Grad L2 Norm" shows.
  - ``grad_dot_input``: e_i . dF_t/de_i. Positive raises the objective.
  - ``integrated_gradients`` (``integrated.py``) and ``smoothgrad`` (``smooth.py``): gradients at many other embeddings.
-For whole target spans, gradients are summed as vectors first (``span_sums.py``).
+For whole target spans, gradients are summed as vectors first (``_span_sums.py``).
 
 The method in steps:
  1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Problem.run``).
@@ -33,11 +33,11 @@ from promptlight.salience.decoder.chunks import naming_lack_of_memory
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.errors import UsageError
+from promptlight.salience.gradients._problem import Answer, Problem, read_without_prompt
+from promptlight.salience.gradients._span_sums import Reduction, Scores, reduce_spans, take_product
 from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
-from promptlight.salience.gradients.problem import Answer, Problem, read_without_prompt
 from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
-from promptlight.salience.gradients.span_sums import Reduction, Scores, reduce_spans, take_product
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.contrast import Contrast
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation

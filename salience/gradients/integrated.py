@@ -30,7 +30,7 @@ from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import at_least_float32
-from promptlight.salience.gradients.span_sums import Reduction, Scores, take_product
+from promptlight.salience.gradients._span_sums import Reduction, Scores, take_product
 from promptlight.salience.options.methods import Baseline
 from promptlight.salience.types import PAD_ID
 

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from promptlight.salience.gradients.span_sums import Scores
+from promptlight.salience.gradients._span_sums import Scores
 
 
 def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> Callable[[], Tensor]:

@@ -61,7 +61,7 @@ def test_scores_are_the_same_where_activations_are_computed_again(
 ) -> None:
     ids = draw_ids(40)
     kept = compute_salience(decoder, ids, 30, {})
-    monkeypatch.setattr("promptlight.salience.gradients.problem.keeps_activations", lambda *_: False)
+    monkeypatch.setattr("promptlight.salience.gradients._problem.keeps_activations", lambda *_: False)
     again = compute_salience(decoder, ids, 30, {})
     for method, expected in kept.maps.items():
         assert again.maps[method].scores == pytest.approx(expected.scores, rel=1e-5)

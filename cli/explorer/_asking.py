@@ -10,9 +10,9 @@ from typing import ClassVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
+from promptlight.cli.explorer._view import View
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
-from promptlight.cli.explorer.view import View
 from promptlight.cli.views.look import Marking, Spacing, Taste
 from promptlight.cli.views.palette import Look
 from promptlight.salience.explain.explanation import Question
