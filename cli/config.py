@@ -40,7 +40,7 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
     for key, value in written.items():
         if not isinstance(value, dict):
             places = [
-                (name, found) for name, command in commands.items() if (found := find_parameter(name, command, key))
+                (name, found) for name, command in commands.items() if (found := _find_parameter(name, command, key))
             ]
             if not places:
                 raise UsageError(f"{path}: expected an option of a command, found {key!r}; see `promptlight --help`")
@@ -58,14 +58,14 @@ def read_table(path: Path, name: str, table: Mapping[str, Any], commands: Mappin
         raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]")
     read: dict[str, Any] = {}
     for key, value in table.items():
-        parameter = find_parameter(name, commands[name], key)
+        parameter = _find_parameter(name, commands[name], key)
         if parameter is None:
             raise UsageError(f"{path}: expected an option of {name}, found {key!r}; see `promptlight {name} --help`")
         read[parameter] = value
     return read
 
 
-def find_parameter(name: str, command: Any, key: str) -> str | None:
+def _find_parameter(name: str, command: Any, key: str) -> str | None:
     """The parameter that an option of a command sets, by the option's name without dashes."""
     key = rename_option(name, key)
     options = (one for one in command.params if one.param_type_name == "option")

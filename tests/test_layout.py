@@ -1,5 +1,7 @@
 """The house keeps its plan: who imports whom, what the wheel holds, what loading a package costs."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import ast
@@ -15,6 +17,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.source_code import (
     PACKAGES,
+    Module,
     files_of,
     imports_within,
     is_within,
@@ -169,6 +172,52 @@ def test_the_core_speaks_no_command_line() -> None:
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and OPTION.search(node.value)
     ]
     assert spoken == []
+
+
+# What is whose own
+
+
+def find_uses(module: Module) -> set[str]:
+    """Full names that a file imports or spells in its strings, and every attribute and word that it names alone."""
+    uses = set(module.imports())
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Attribute):
+            uses.add(f".{node.attr}")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            dotted = re.findall(r"promptlight(?:\.\w+)+", node.value)
+            uses |= {*dotted, *(name.rpartition(".")[0] for name in dotted)}
+            uses |= {f".{word}" for word in re.findall(r"\w+", node.value if dotted else "")}
+            uses |= {f".{node.value}"} if re.fullmatch(r"\w+", node.value) else set()
+    return uses
+
+
+def test_what_only_its_own_room_or_module_needs_begins_with_an_underscore() -> None:
+    """Modules that no other room and no test imports, and functions that no other module uses."""
+    uses = {module.name: find_uses(module) for module in modules_of(*PACKAGES, "tests", "examples")}
+    homes = {f"promptlight.{house}.{home}" for house in ("salience", "io") for home in homes_of(house)}
+    own: list[str] = []
+    for module in modules_of(*PACKAGES):
+        name = module.name.rpartition(".")[2]
+        room = room_of(module.name)
+        if module.path.name in ("__init__.py", "__main__.py") or room is None:
+            continue
+        others = set().union(*(found for user, found in uses.items() if room_of(user) != room))
+        is_used = any(is_within(used, module.name) for used in others) or module.name in homes
+        if len(module.path.parts) > 2 and not name.startswith("_") and not is_used:
+            own.append(str(module.path))
+        elsewhere = set().union(*(found for user, found in uses.items() if user != module.name))
+        own += [
+            f"{module.path}: {node.name}"
+            for node in module.tree.body
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+            if f"{module.name}.{node.name}" not in elsewhere and f".{node.name}" not in elsewhere
+        ]
+    assert own == []
+
+
+def homes_of(house: str) -> set[str]:
+    """The modules of a house's public names."""
+    return set(re.findall(r'": "([\w.]+)"', (ROOT / house / "__init__.py").read_text(encoding="utf-8")))
 
 
 # What is packaged

@@ -78,7 +78,7 @@ class View(Vertical):
         }
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
-        self.status.update(describe_scene(scene, look, self.app.size.width))
+        self.status.update(_describe_scene(scene, look, self.app.size.width))
 
     def _count_strongest(self) -> int:
         return next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
@@ -99,7 +99,7 @@ class View(Vertical):
         yield line
 
 
-def describe_scene(scene: Scene, look: Look, width: int) -> Text:
+def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
     """Describe all settings in one line."""
     numbers = [min(scene.anchor, scene.cursor) + 1, max(scene.anchor, scene.cursor) + 1]
     chosen = "all" if scene.takes_all else "-".join(map(str, dict.fromkeys(numbers)))

@@ -53,7 +53,7 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
 
     def console(self, color_system: str | None) -> Console:
         """A console to lay out lines for this page's width."""
-        return make_console(max(NARROWEST, self.scrollable_content_region.width), color_system)
+        return _make_console(max(NARROWEST, self.scrollable_content_region.width), color_system)
 
     def show_lines(self, lines: Sequence[Text]) -> None:
         """Replace all lines; the scroll position stays."""
@@ -82,7 +82,7 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         if row >= len(self.lines):
             return Strip.blank(width, self.rich_style)
         if row not in self._strips:
-            segments = self.lines[row].render(make_console(max(width, 1), "truecolor"))
+            segments = self.lines[row].render(_make_console(max(width, 1), "truecolor"))
             self._strips[row] = Strip(Segment(one.text, one.style) for one in segments)
         return self._strips[row].crop_extend(0, width, self.rich_style).apply_style(self.rich_style)
 
@@ -107,7 +107,7 @@ def find_token(style: str | Style) -> int:
     return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
-def make_console(width: int, color_system: str | None) -> Console:
+def _make_console(width: int, color_system: str | None) -> Console:
     """Make a console that prints nothing; the views use it for layout."""
     return Console(
         file=io.StringIO(),

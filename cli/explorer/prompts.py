@@ -106,7 +106,7 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         if row >= len(self.listed):
             text = Text(" nothing found" if y == 0 and not self.listed else "", ASIDE)
         else:
-            text = render_listed(self.listed[row], is_open=self.listed[row].id == self.open_id)
+            text = _render_listed(self.listed[row], is_open=self.listed[row].id == self.open_id)
         text.truncate(width, overflow="ellipsis", pad=True)
         if row == self.cursor and self.has_focus and self.listed:
             text.stylize(CURSOR)
@@ -114,7 +114,7 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         return strip.adjust_cell_length(width).apply_style(self.rich_style)
 
 
-def render_listed(listed: Listed, *, is_open: bool) -> Text:
+def _render_listed(listed: Listed, *, is_open: bool) -> Text:
     """Render one line of the list: the prompt's id, and its label, its start or the reason why it was set aside."""
     if listed.reason is not None:
         return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)

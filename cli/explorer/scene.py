@@ -101,11 +101,11 @@ class Scene:
 
     def cut_sources(self, step: int, own: Cut) -> Scene:
         """Cut sources one step coarser, or with -1 finer; ``own`` is the user's own cut, added to the others."""
-        return replace(self, by=step_from(list_source_cuts(self.analysis, own), self.by, step))
+        return replace(self, by=step_from(_list_source_cuts(self.analysis, own), self.by, step))
 
     def cut_targets(self, step: int, own: Cut) -> Scene:
         """Cut targets one step coarser or finer; those that overlap the old selection become the new one."""
-        cuts = list_target_cuts(self.analysis, self.analysis.map_by(self.method), own)
+        cuts = _list_target_cuts(self.analysis, self.analysis.map_by(self.method), own)
         changed = replace(self, target_by=step_from(cuts, self.target_by, step), anchor=0, cursor=0)
         if self.takes_all:
             return changed.choose_all()
@@ -128,7 +128,7 @@ class Scene:
 
 def open_scene(analysis: Analysis, question: Question) -> Scene:
     """Open an analysis with its whole completion chosen, cut as requested if possible. Raises UsageError if empty."""
-    by = question.by if question.by in list_source_cuts(analysis, question.by) else Granularity.WORD
+    by = question.by if question.by in _list_source_cuts(analysis, question.by) else Granularity.WORD
     salience = analysis.map_by(question.method)
     scene = Scene(
         analysis=analysis,
@@ -153,16 +153,16 @@ def carry_target(scene: Scene, analysis: Analysis) -> Scene:
     return other.choose(found.start).extend_to(found.stop - 1)
 
 
-def list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
+def _list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
     """The cuts of sources, from fine to coarse, with sections if the prompt has any."""
     has_sections = bool(sections_of(analysis.completion.prompt))
     cuts: list[Cut] = [cut for cut in Granularity if cut is not Granularity.SECTION or has_sections]
     return cuts if isinstance(own, Granularity) else [*cuts, own]
 
 
-def list_target_cuts(analysis: Analysis, salience: SalienceMap, own: Cut) -> list[Cut]:
+def _list_target_cuts(analysis: Analysis, salience: SalienceMap, own: Cut) -> list[Cut]:
     """The cuts of targets that have stored scores, from fine to coarse."""
-    cuts = [cut for cut in list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
+    cuts = [cut for cut in _list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
     return [cut for cut in cuts if choose_targets(salience, cut) == cut]
 
 

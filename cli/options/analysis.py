@@ -93,7 +93,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
         objective=choose_objective(explaining.objective, explaining.compat),
         foil=explaining.foil,
         targets=explaining.targets,
-        stored=parse_stored(explaining.store),
+        stored=_parse_stored(explaining.store),
         compat=explaining.compat,
     )
 
@@ -107,7 +107,7 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
     return objective
 
 
-def parse_stored(text: str | None) -> tuple[Granularity, ...]:
+def _parse_stored(text: str | None) -> tuple[Granularity, ...]:
     """The granularities that ``--store`` names; all by default."""
     try:
         return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)

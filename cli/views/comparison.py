@@ -22,7 +22,7 @@ from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.cli.views.as_json import describe_comparison
+from promptlight.cli.views._as_json import describe_comparison
 from promptlight.cli.views.heatmap import describe_scores, render_heading, render_legend
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
@@ -64,18 +64,18 @@ def render_comparison(
     """Everything that ``compare`` and ``try`` print about two prompts."""
     paired = compare_explanations(before, after)
     blocks = [
-        render_headings(before, after, look, console.width),
-        render_diff(before, after, look, console),
-        render_texts(before, after, look, console),
+        _render_headings(before, after, look, console.width),
+        _render_diff(before, after, look, console),
+        _render_texts(before, after, look, console),
         wrap(render_legend(look), console),
-        render_moved(paired, before, look, console.width, n_top),
-        (line for note in describe_moved(paired, before) for line in wrap(note, console)),
+        _render_moved(paired, before, look, console.width, n_top),
+        (line for note in _describe_moved(paired, before) for line in wrap(note, console)),
     ]
     lines = [line for block in blocks for line in (*block, Text())]
     return Group(*lines[:-1])
 
 
-def render_headings(before: Explanation, after: Explanation, look: Look, width: int) -> Iterator[Text]:
+def _render_headings(before: Explanation, after: Explanation, look: Look, width: int) -> Iterator[Text]:
     """The two prompts, and the question about each."""
     for name, one in (("before", before), ("after", after)):
         head, *others = render_heading(one, look, width - 8)
@@ -83,7 +83,7 @@ def render_headings(before: Explanation, after: Explanation, look: Look, width: 
         yield from (Text.assemble(" " * 8, other) for other in others)
 
 
-def render_diff(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
+def _render_diff(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
     """The two completions as one text, word by word."""
     texts = [printable(one.analysis.completion.completion_text.strip("\n")) for one in (before, after)]
     if texts[0] == texts[1]:
@@ -103,10 +103,10 @@ def render_diff(before: Explanation, after: Explanation, look: Look, console: Co
 # ---- the texts ------------------------------------------------------------------------------------------------------
 
 
-def render_texts(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
+def _render_texts(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
     """Both texts, shaded: beside each other with matching lines aligned, or one after the other."""
     sides = [list(render_text(one, look).split(allow_blank=True)) for one in (before, after)]
-    texts = [read_lines(one, len(side)) for one, side in zip((before, after), sides, strict=True)]
+    texts = [_read_lines(one, len(side)) for one, side in zip((before, after), sides, strict=True)]
     rows = [
         (name_change(None if i is None else texts[0][i], None if j is None else texts[1][j]), (i, j))
         for i, j in align(*texts)
@@ -121,7 +121,7 @@ def render_texts(before: Explanation, after: Explanation, look: Look, console: C
                 yield from _mark(sides[side][at], f"{SIGNS[change]} {at + 1}", console, console.width)
 
 
-def read_lines(explanation: Explanation, n_lines: int) -> list[str]:
+def _read_lines(explanation: Explanation, n_lines: int) -> list[str]:
     """The first lines of a text without its salience."""
     lines = [line.strip() for line in printable(explanation.analysis.completion.text).split("\n")]
     return [*lines, *[""] * n_lines][:n_lines]
@@ -154,7 +154,7 @@ def _render_columns(
 # ---- what moved -----------------------------------------------------------------------------------------------------
 
 
-def render_moved(
+def _render_moved(
     paired: Sequence[PairedSpan], before: Explanation, look: Look, width: int, n_top: int
 ) -> Iterator[Text]:
     """The sources whose shares moved most: their shares before and after, and their texts."""
@@ -191,7 +191,7 @@ def _describe_pair(pair: PairedSpan, look: Look) -> Iterator[tuple[int, Text]]:
     yield line, Text.assemble(text, (note, ASIDE))
 
 
-def describe_moved(paired: Sequence[PairedSpan], before: Explanation) -> Iterator[Text]:
+def _describe_moved(paired: Sequence[PairedSpan], before: Explanation) -> Iterator[Text]:
     """Explain the columns, and say how much moved in all."""
     yield Text(f"{find_moved(paired):.0%} of all shares moved; share: a source's part of all scores of its target")
     yield from list(describe_scores(before))[1:]

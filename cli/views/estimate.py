@@ -28,12 +28,12 @@ def spell_line(estimate: RunEstimate, free_on_disk: int) -> str:
     tokens = f"{about}{work.n_prompt_tokens:,} tokens, {work.new_tokens.spell()} to write"
     memory, free = work.memory.peak, work.memory.free + work.memory.weights
     line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory"
-    line += f"{spell_share(work)} and {spell_bytes(estimate.disk.most)} on disk"
+    line += f"{_spell_share(work)} and {spell_bytes(estimate.disk.most)} on disk"
     line += f"; only {spell_bytes(free)} of memory are available" if memory > free else ""
     return line + (f"; only {spell_bytes(free_on_disk)} of disk are free" if estimate.disk.most > free_on_disk else "")
 
 
-def spell_share(work: Estimate) -> str:
+def _spell_share(work: Estimate) -> str:
     """Say that a figure is for each actor, if there are several."""
     return f" in each of {work.n_actors} actors" if work.n_actors > 1 else ""
 
@@ -42,31 +42,31 @@ def spell_all(estimate: RunEstimate, free_on_disk: int) -> str:
     """A line for each figure, and below them how they were estimated."""
     work, memory = estimate.work, estimate.work.memory
     rows = [
-        ("prompts", ", ".join(list_counts(estimate))),
+        ("prompts", ", ".join(_list_counts(estimate))),
         (
             "tokens",
             f"{work.n_prompt_tokens:,} in prompts (the longest {work.longest:,}), {work.new_tokens.spell()} to write",
         ),
         (
             "memory",
-            f"at most {spell_bytes(memory.peak)}{spell_share(work)}: weights {spell_bytes(memory.weights)}, and"
+            f"at most {spell_bytes(memory.peak)}{_spell_share(work)}: weights {spell_bytes(memory.weights)}, and"
             f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
             f" {spell_bytes(memory.free)} are free beside the weights",
         ),
         ("disk", f"{estimate.disk.spell(spell_bytes)}; {spell_bytes(free_on_disk)} are free"),
-        ("time", spell_time(work)),
+        ("time", _spell_time(work)),
     ]
-    return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *list_grounds(work)])
+    return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *_list_grounds(work)])
 
 
-def spell_time(work: Estimate) -> str:
+def _spell_time(work: Estimate) -> str:
     """The time of a run, not counting the loading of the model."""
     if work.seconds is None:
         return "unknown: no prompt could be run to measure it"
     return f"{work.seconds.spell(spell_seconds)} once the model is loaded"
 
 
-def list_counts(estimate: RunEstimate) -> Iterator[str]:
+def _list_counts(estimate: RunEstimate) -> Iterator[str]:
     """The number of prompts of each kind, without zeros."""
     yield f"{estimate.work.n_to_do:,} to do"
     for n, what in (
@@ -79,7 +79,7 @@ def list_counts(estimate: RunEstimate) -> Iterator[str]:
             yield f"{n:,} {what}"
 
 
-def list_grounds(work: Estimate) -> Iterator[str]:
+def _list_grounds(work: Estimate) -> Iterator[str]:
     """How the figures were estimated."""
     if work.n_sampled < work.n_to_do:
         yield f"Tokens were counted in {work.n_sampled:,} prompts, spread evenly over the input."

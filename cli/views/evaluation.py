@@ -44,20 +44,20 @@ def render_findings(found: Findings, target: str | None, seed: int, *, each: boo
         Text(f"How far can the scores for {shown} be trusted?", "bold"),
         Text(prompts + skipped),
         Text(),
-        *(render_prompts(found.rows) if each else ()),
-        *render_methods(summarize_methods(found.rows, seed=seed), found.agreements(seed)),
-        *map(Text, describe_columns()),
+        *(_render_prompts(found.rows) if each else ()),
+        *_render_methods(summarize_methods(found.rows, seed=seed), found.agreements(seed)),
+        *map(Text, _describe_columns()),
         Text(),
     )
 
 
-def render_methods(summaries: Sequence[MethodSummary], agreements: Mapping[str, Mean]) -> Iterator[RenderableType]:
+def _render_methods(summaries: Sequence[MethodSummary], agreements: Mapping[str, Mean]) -> Iterator[RenderableType]:
     """A table for each method, and one of pairs of methods."""
     for summary in summaries:
         n_prompts = "1 prompt" if summary.n_prompts == 1 else f"{summary.n_prompts:,} prompts"
         yield Text(f"{summary.method}, {n_prompts}", "bold")
         yield render_method(summary)
-        yield from map(Text, describe_method(summary))
+        yield from map(Text, _describe_method(summary))
         yield Text()
     if agreements:
         yield Text("Do the methods agree? Rank correlation of their scores", "bold")
@@ -68,7 +68,7 @@ def render_methods(summaries: Sequence[MethodSummary], agreements: Mapping[str, 
 
 def render_method(summary: MethodSummary) -> Table:
     """A row per figure, in nats."""
-    table = new_table("figure", "mean", "95% interval", "random", "ahead", "95% interval", "nearest", "last line")
+    table = _new_table("figure", "mean", "95% interval", "random", "ahead", "95% interval", "nearest", "last line")
     for one in summary.figures:
         rivals = (show(one.nearest), show(one.last_line))
         ahead = (show(one.gain.mean), show_interval(one.gain, digits=1))
@@ -77,7 +77,7 @@ def render_method(summary: MethodSummary) -> Table:
     return table
 
 
-def describe_method(summary: MethodSummary) -> Iterator[str]:
+def _describe_method(summary: MethodSummary) -> Iterator[str]:
     """How often the method beats random orders, and how stable it is under a little noise."""
     beaten = summary.beaten
     yield f"beats {beaten.mean:.1f} of {summary.n_random} random orders{show_interval(beaten, ' ({})')}"
@@ -87,13 +87,13 @@ def describe_method(summary: MethodSummary) -> Iterator[str]:
         yield f"with a little noise: rank correlation {summary.noise.mean:.2f}{show_interval(summary.noise, ' ({})')}"
 
 
-def render_prompts(rows: Sequence[PromptEvaluation]) -> Iterator[RenderableType]:
+def _render_prompts(rows: Sequence[PromptEvaluation]) -> Iterator[RenderableType]:
     """Each prompt's figures, a row per method, and a verdict in words."""
     for id in dict.fromkeys(row.id for row in rows):
         own = [row for row in rows if row.id == id]
         first = own[0]
         yield Text(f"{one_line(id)}: {first.n_sources} {name_unit(first)}{'' if first.n_sources == 1 else 's'}", "bold")
-        table = new_table("order", "deletion", "insertion", "drop 1", "drop 3", "drop 5", "beats")
+        table = _new_table("order", "deletion", "insertion", "drop 1", "drop 3", "drop 5", "beats")
         for row in own:
             beats = f"{row.n_beaten} of {row.n_random}"
             table.add_row(row.method, *(show(value) for value in vars(row.order).values()), beats)
@@ -105,7 +105,7 @@ def render_prompts(rows: Sequence[PromptEvaluation]) -> Iterator[RenderableType]
         yield Text()
 
 
-def describe_columns() -> Iterator[str]:
+def _describe_columns() -> Iterator[str]:
     """Explain the columns; docs/evaluate.md has the details."""
     yield "deletion: mean log-probability while sources are removed, the strongest first; lower is better"
     yield "insertion: the same while sources are put back; higher is better"
@@ -114,7 +114,7 @@ def describe_columns() -> Iterator[str]:
     yield "95% interval: of the mean over prompts (bootstrap)"
 
 
-def new_table(*columns: str) -> Table:
+def _new_table(*columns: str) -> Table:
     """A table with a column of names, then columns of numbers."""
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for number, name in enumerate(columns):

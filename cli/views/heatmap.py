@@ -15,6 +15,8 @@ From top to bottom: the question, the text with line numbers, the legend, the li
        9   20.2%  0.0119  Recommendation: You have to try it.
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -24,8 +26,8 @@ from itertools import chain
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views._as_json import describe_explanation
 from promptlight.cli.views._remarks import describe_sum, name_foil
-from promptlight.cli.views.as_json import describe_explanation
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
@@ -55,7 +57,7 @@ def render_heatmap(
 ) -> RenderableType:
     """Everything that ``show`` prints about one prompt."""
     picture = render_page(render_text(explanation, look), console, look)
-    return render_view(explanation, console, look, picture, n_top, trust)
+    return _render_view(explanation, console, look, picture, n_top, trust)
 
 
 def render_matrix_view(
@@ -65,10 +67,10 @@ def render_matrix_view(
     if look.color_system not in ("256", "truecolor"):  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
-    return render_view(explanation, console, look, picture, n_top, trust)
+    return _render_view(explanation, console, look, picture, n_top, trust)
 
 
-def render_view(
+def _render_view(
     explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, trust: str = ""
 ) -> RenderableType:
     """A picture of an explanation, with the question above it and help to read it below."""
@@ -94,7 +96,7 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
 
 
-def is_finer(cut: Cut, other: Granularity) -> bool:
+def _is_finer(cut: Cut, other: Granularity) -> bool:
     """Whether spans of a cut can be parts of the other's spans."""
     order = list(Granularity)
     return isinstance(cut, Granularity) and order.index(cut) < order.index(other)
@@ -105,17 +107,17 @@ def render_legend(look: Look) -> Text:
     target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
     if look.taste.marking is Marking.UNDERLINE:
         bars = Text.assemble(*((bar * 2, ink or "") for bar, ink in map(look.bar, look.steps)))
-        return Text.assemble(bars, f" {describe_scale(look)}  ", target)
+        return Text.assemble(bars, f" {_describe_scale(look)}  ", target)
     if look.color_system is None:
         least = look.mark(SMALLEST_MARK / 100)
         signs = f", {look.mark(-1)} if it lowers the target" if look.signed else ""
         scale = f"{look.mark(1)} the strongest{signs}, {look.mark(0.5)} half of it, unmarked below {least}; "
         return Text.assemble(scale, target)
     steps = Text.assemble(*((f" {round(100 * level)} ", look.shade(level) or "") for level in look.steps))
-    return Text.assemble(steps, f" {describe_scale(look)}  ", target)
+    return Text.assemble(steps, f" {_describe_scale(look)}  ", target)
 
 
-def describe_scale(look: Look) -> str:
+def _describe_scale(look: Look) -> str:
     """Explain the ends of the colour scale."""
     return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
 
@@ -133,7 +135,7 @@ def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]
     yield Text(f"score: {salience.method}{objective}{pooled}{how}")
     if explanation.errors is not None:
         yield Text("±: the score's standard error over random draws")
-    if salience.sources and is_finer(explanation.by, salience.sources):
+    if salience.sources and _is_finer(explanation.by, salience.sources):
         yield Text(
             f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
         )

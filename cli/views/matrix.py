@@ -41,14 +41,14 @@ def render_matrix(explanation: Explanation, look: Look, width: int) -> Iterator[
     sources = [span for span in table.sources if span.role is not Role.SPECIAL and span.start < last]
     if not sources:
         return
-    targets, labels = [table.targets[row] for row in rows], render_labels([table.targets[row] for row in rows], width)
+    targets, labels = [table.targets[row] for row in rows], _render_labels([table.targets[row] for row in rows], width)
     size, cells = plan_columns(len(sources), width - len(labels[0].plain) - 2)
     groups = [sources[at : at + size] for at in range(0, len(sources), size)]
     yield from render_lines(groups, len(labels[0].plain), cells)
     scores = table.scores[np.ix_(rows, [source.number for source in sources])]
     for target, label, row in zip(targets, labels, scores, strict=True):
         levels = strongest_of(row, size) / max(float(np.abs(row).max()), 1e-30)
-        yield Text.assemble(label, "  ", *render_cells(groups, target, levels, look, cells))
+        yield Text.assemble(label, "  ", *_render_cells(groups, target, levels, look, cells))
 
 
 def plan_columns(n_sources: int, room: int) -> tuple[int, int]:
@@ -67,7 +67,7 @@ def strongest_of(row: FloatArray, size: int) -> FloatArray:
     return groups[np.arange(len(groups)), places]
 
 
-def render_labels(targets: Sequence[Span], width: int) -> list[Text]:
+def _render_labels(targets: Sequence[Span], width: int) -> list[Text]:
     """The targets' texts, padded to the longest one, at most a third of the terminal."""
     labels = [Text(one_line(target.text.strip() or target.text)) for target in targets]
     room = max(4, min(WIDEST_LABEL, width // 3, max(label.cell_len for label in labels)))
@@ -86,7 +86,7 @@ def render_lines(groups: Sequence[Sequence[Span]], margin: int, cells: int) -> I
         yield Text(f"{'line' if digit == n_digits - 1 else '':<{margin}}"[:margin] + "  " + heads.rstrip(), ASIDE)
 
 
-def render_cells(
+def _render_cells(
     groups: Sequence[Sequence[Span]], target: Span, levels: FloatArray, look: Look, cells: int
 ) -> Iterator[tuple[str, Style | str]]:
     """The blocks of one row: painted if there are enough colours, else as high as the level."""

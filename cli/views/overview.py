@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.cli.views.as_json import describe_differences
+from promptlight.cli.views._as_json import describe_differences
 from promptlight.cli.views.comparison import show_share
 from promptlight.cli.views.output import View
 from promptlight.salience.explain.comparison import Difference
@@ -31,10 +31,10 @@ def view_overview(differences: Sequence[Difference], n_missing: int, *, n_top: i
 def render_overview(differences: Sequence[Difference], n_missing: int, width: int, *, n_top: int) -> RenderableType:
     """How many prompts got another completion, and the prompts whose shares moved most."""
     ordered = sorted(differences, key=lambda one: (one.same_completion, -one.moved))
-    return Group(*render_counts(differences, n_missing), Text(), *render_rows(ordered[:n_top], width))
+    return Group(*_render_counts(differences, n_missing), Text(), *_render_rows(ordered[:n_top], width))
 
 
-def render_counts(differences: Sequence[Difference], n_missing: int) -> Iterator[Text]:
+def _render_counts(differences: Sequence[Difference], n_missing: int) -> Iterator[Text]:
     """Totals over all prompts."""
     n_changed = sum(not one.same_completion for one in differences)
     moved = sum(one.moved for one in differences) / len(differences)
@@ -44,7 +44,7 @@ def render_counts(differences: Sequence[Difference], n_missing: int) -> Iterator
         yield Text(f"{n_missing:,} more are not in both, or have no such target in both")
 
 
-def render_rows(differences: Sequence[Difference], width: int) -> Iterator[Text]:
+def _render_rows(differences: Sequence[Difference], width: int) -> Iterator[Text]:
     """Each prompt, whether its completion is the same, how much moved, and the source that moved most."""
     room = min(WIDEST_ID, max([len("prompt"), *(Text(one_line(one.id)).cell_len for one in differences)]))
     yield Text(f"{'prompt':<{room}}  completion  moved   before    after  source that moved most", BOLD)

@@ -31,9 +31,9 @@ def render_rates(benchmark: Benchmark, rates: Sequence[Rate], seed: int) -> Rend
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("method", "objective", "pooling", "ranked by", *(SCOPES[scope] for scope in scopes)):
         table.add_column(name, justify="right" if name in SCOPES.values() else "left")
-    for row in group_rates(rates):
+    for row in _group_rates(rates):
         first = next(iter(row.values()))
-        cells = [show_rate(row[scope], benchmark) if scope in row else "" for scope in scopes]
+        cells = [_show_rate(row[scope], benchmark) if scope in row else "" for scope in scopes]
         table.add_row(first.method, first.objective, first.pooling, first.ranking, *cells)
     return Group(
         Text(QUESTIONS[benchmark], "bold"),
@@ -43,7 +43,7 @@ def render_rates(benchmark: Benchmark, rates: Sequence[Rate], seed: int) -> Rend
     )
 
 
-def group_rates(rates: Sequence[Rate]) -> Iterator[dict[Scope, Rate]]:
+def _group_rates(rates: Sequence[Rate]) -> Iterator[dict[Scope, Rate]]:
     """The rates of each setting, by scope; settings in the order in which they come."""
     rows: dict[tuple[str, str, str, str], dict[Scope, Rate]] = {}
     for rate in rates:
@@ -51,7 +51,7 @@ def group_rates(rates: Sequence[Rate]) -> Iterator[dict[Scope, Rate]]:
     yield from rows.values()
 
 
-def show_rate(rate: Rate, benchmark: Benchmark) -> str:
+def _show_rate(rate: Rate, benchmark: Benchmark) -> str:
     """A rate in percent with its interval; for two causes, also how often both come first."""
     low, high = rate.interval
     both = f", both {rate.both / rate.n:.0%}" if benchmark is Benchmark.PRINCIPLES else ""

@@ -21,22 +21,22 @@ BOLD = Style(bold=True)
 
 def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Look, width: int) -> Iterator[Text]:
     """A heading, and for each source its line's number, its share and score, and its text within that line."""
-    scores = ["score", *(show_score(explanation, source) for source in sources)]
+    scores = ["score", *(_show_score(explanation, source) for source in sources)]
     column = max(map(len, scores))
     heading = f"line   share  {scores[0]:>{column}}  "
     yield Text(f"{heading}strongest {plural(explanation.by)}", "bold")
     for source, score in zip(sources, scores[1:], strict=True):
-        number, shown = render_in_line(explanation, source, look, max(10, width - len(heading)))
+        number, shown = _render_in_line(explanation, source, look, max(10, width - len(heading)))
         yield Text.assemble(f"{number:>4}  {explanation.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
 
 
-def show_score(explanation: Explanation, source: Span) -> str:
+def _show_score(explanation: Explanation, source: Span) -> str:
     """A score with three digits, and its standard error if that is known."""
     score, errors = f"{explanation.scores[source.number]:.3g}", explanation.errors
     return score if errors is None else f"{score} ±{errors[source.number]:.2g}"
 
 
-def render_in_line(explanation: Explanation, source: Span, look: Look, width: int) -> tuple[int, Text]:
+def _render_in_line(explanation: Explanation, source: Span, look: Look, width: int) -> tuple[int, Text]:
     """The number of the line where a source begins, and the source with the rest of that line around it."""
     tokens, text = explanation.analysis.completion.tokens, explanation.analysis.completion.text
     lead, body, breaks = split_span(source.text, explanation.by)

@@ -8,6 +8,8 @@ share  95% interval  prompts  top  line                             strongest wo
 12.3%   6.3 to 18.2        3    1  Taste-likes: I've a sweet-tooth  Taste-likes:  sweet-tooth  I've
 """
 
+# pyright: standard
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -29,70 +31,70 @@ def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_t
     return Group(
         *(
             Text(line, style="bold" if number == 0 else "")
-            for number, line in enumerate(describe_question(summary, question))
+            for number, line in enumerate(_describe_question(summary, question))
         ),
         Text(),
-        *render_groups(summary.groups[:n_top], question, width),
+        *_render_groups(summary.groups[:n_top], question, width),
         Text(),
-        *map(Text, describe_columns(summary, n_top)),
+        *map(Text, _describe_columns(summary, n_top)),
     )
 
 
-def describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str]:
+def _describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str]:
     """The question, and the number of prompts."""
     target = "the completion" if question.target is None else f"“{one_line(question.target)}”"
-    yield f"Which {name_groups(question)}s mattered for {target}?"
+    yield f"Which {_name_groups(question)}s mattered for {target}?"
     prompts = "1 prompt" if summary.n_prompts == 1 else f"{summary.n_prompts:,} prompts"
     skipped = f"; {summary.n_skipped:,} without that target left out" if summary.n_skipped else ""
     yield f"{prompts}{skipped}"
 
 
-def name_groups(question: GroupQuestion) -> str:
+def _name_groups(question: GroupQuestion) -> str:
     """The name for one group."""
     if question.group is not Grouping.TEXT:
         return question.group.value
     return "part" if isinstance(question.by, Pattern) else question.by.value
 
 
-def render_groups(groups: Sequence[GroupSummary], question: GroupQuestion, width: int) -> Iterator[Text]:
+def _render_groups(groups: Sequence[GroupSummary], question: GroupQuestion, width: int) -> Iterator[Text]:
     """A heading, and for each group its numbers, its name and its words, next to the name or below it."""
     numbers = [
         ("share", "95% interval", "prompts", "top"),
-        *((f"{one.mean_share:.1%}", show_interval(one), f"{one.n_prompts:,}", f"{one.n_top:,}") for one in groups),
+        *((f"{one.mean_share:.1%}", _show_interval(one), f"{one.n_prompts:,}", f"{one.n_top:,}") for one in groups),
     ]
     columns = [max(map(len, column)) for column in zip(*numbers, strict=True)]
     rows = ["  ".join(f"{cell:>{column}}" for cell, column in zip(row, columns, strict=True)) for row in numbers]
-    names = [name_groups(question), *(one_line(group.name) for group in groups)]
+    names = [_name_groups(question), *(one_line(group.name) for group in groups)]
     words = ["strongest words", *(one_line("  ".join(group.top_words)) for group in groups)]
     beside = question.has_words and width >= WIDE
     room = max(MIN_ROOM, width - len(rows[0]) - 2)
     of_name = min(max(map(cell_len, names)), room * 3 // 5) if beside else room
     for number, (row, name, words_of) in enumerate(zip(rows, names, words, strict=True)):
-        shown = cut(name, of_name)
+        shown = _cut(name, of_name)
         line = Text.assemble(row, "  ", shown, style="bold" if number == 0 else "")
         if beside:
             line.append(" " * (of_name - cell_len(shown) + 2))
-            line.append(cut(words_of, room - of_name - 2), style="" if number == 0 else "dim")
+            line.append(_cut(words_of, room - of_name - 2), style="" if number == 0 else "dim")
         yield line
         if question.has_words and not beside and number and words_of:
-            yield Text(" " * (len(row) + 4) + cut(words_of, room - 2), style="dim")
+            yield Text(" " * (len(row) + 4) + _cut(words_of, room - 2), style="dim")
 
 
-def cut(text: str, width: int) -> str:
+def _cut(text: str, width: int) -> str:
     """The start of a text that fits in this many cells, with an ellipsis for the rest."""
     shown = Text(text)
     shown.truncate(width, overflow="ellipsis")
     return shown.plain
 
 
-def show_interval(group: GroupSummary) -> str:
+def _show_interval(group: GroupSummary) -> str:
     """The interval in percent."""
     if group.share_low is None or group.share_high is None:
         return ""
     return f"{100 * group.share_low:.1f} to {100 * group.share_high:.1f}"
 
 
-def describe_columns(summary: Summary, n_top: int) -> Iterator[str]:
+def _describe_columns(summary: Summary, n_top: int) -> Iterator[str]:
     """Explain the columns, and say what is not shown."""
     yield "share: its part of all scores in a prompt, averaged over the prompts it is in"
     yield "95% interval: of that average over prompts (bootstrap)"

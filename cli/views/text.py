@@ -30,7 +30,7 @@ def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
     for number, line in enumerate(text.split(allow_blank=True), 1):
         for row in wrap(line, console, str(number)):
             yield row
-            if look.taste.marking is Marking.UNDERLINE and (bars := render_bars(row, console, look)).plain.strip():
+            if look.taste.marking is Marking.UNDERLINE and (bars := _render_bars(row, console, look)).plain.strip():
                 yield bars
             if look.taste.spacing is Spacing.AIRY:
                 yield Text()
@@ -44,7 +44,7 @@ def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
         label = ""
 
 
-def render_bars(row: Text, console: Console, look: Look) -> Text:
+def _render_bars(row: Text, console: Console, look: Look) -> Text:
     """The bars below a row, as high as the levels of its pieces."""
     bars = Text()
     for piece in row.render(console):
@@ -60,12 +60,12 @@ def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()
     The style of each piece carries its first token: ``meta["token"]``.
     """
     explained = {at for target in explanation.targets for at in range(target.start, target.stop)}
-    parts = (part for span in explanation.spans for part in split_further(explanation, span, explained, splits))
-    text = join_pieces([piece for part in parts for piece in render_part(explanation, part, explained, look)])
+    parts = (part for span in explanation.spans for part in _split_further(explanation, span, explained, splits))
+    text = join_pieces([piece for part in parts for piece in _render_part(explanation, part, explained, look)])
     return text[: len(text.plain.rstrip("\n"))]
 
 
-def split_further(
+def _split_further(
     explanation: Explanation, span: Span, explained: Container[int], splits: Sequence[int]
 ) -> Iterator[Span]:
     """Split a span where the target begins or ends: a source can be larger than the target that it touches."""
@@ -77,7 +77,7 @@ def split_further(
         yield replace(span, start=part[0], stop=part[-1] + 1, text=text or span.text)
 
 
-def render_part(
+def _render_part(
     explanation: Explanation, part: Span, explained: Container[int], look: Look
 ) -> Iterator[tuple[str, Style | None]]:
     """The pieces of a part. Text after the target can't matter for it, and is dim like a chat's format."""

@@ -25,11 +25,11 @@ def change_prompt(prompt: Prompt, changes: Changes) -> Prompt:
         old, new = parse_replacement(replacement)
         places = find_text(changed, old)
         chosen = places if changes.replace_all else places[:1]
-        report_places(old, changed, places, chosen)
+        _report_places(old, changed, places, chosen)
         changed = apply([Edit(start=place, stop=place + len(old), text=new) for place in chosen])
     start, stop = said_in(changed)[-1]
     if changes.prepend:
-        changed = apply([Edit(start=start, stop=start, text=read_prefix(changes.prepend))])
+        changed = apply([Edit(start=start, stop=start, text=_read_prefix(changes.prepend))])
         start, stop = said_in(changed)[-1]
     if changes.edit:
         said = changed.text[start:stop]
@@ -39,7 +39,7 @@ def change_prompt(prompt: Prompt, changes: Changes) -> Prompt:
     return changed
 
 
-def report_places(old: str, prompt: Prompt, places: Sequence[int], chosen: Sequence[int]) -> None:
+def _report_places(old: str, prompt: Prompt, places: Sequence[int], chosen: Sequence[int]) -> None:
     """Say on stderr which of several places is changed."""
     if len(chosen) < len(places):
         first, *others = (str(prompt.text.count("\n", 0, place) + 1) for place in places)
@@ -49,7 +49,7 @@ def report_places(old: str, prompt: Prompt, places: Sequence[int], chosen: Seque
         )
 
 
-def read_prefix(path: Path) -> str:
+def _read_prefix(path: Path) -> str:
     """A file's text followed by a blank line. Raises InputError if there is none."""
     try:
         text = path.read_text(encoding="utf-8").strip("\n")

@@ -39,7 +39,7 @@ class Machine:
 def report_checks(*, as_json: bool) -> bool:
     """Check this machine and print the findings; returns whether promptlight has everything that it needs."""
     machine = inspect_machine()
-    checks, fits = list(check_all(machine)), find_fits(machine)
+    checks, fits = list(_check_all(machine)), find_fits(machine)
     if as_json:
         print(json.dumps(describe_checks(checks, fits), indent=1))
     else:
@@ -47,17 +47,17 @@ def report_checks(*, as_json: bool) -> bool:
     return not any(check.fix and not check.is_optional for check in checks)
 
 
-def check_all(machine: Machine) -> Iterator[Check]:
+def _check_all(machine: Machine) -> Iterator[Check]:
     """All checks, in the order that a newcomer needs."""
-    yield from check_packages()
-    yield from check_backend()
+    yield from _check_packages()
+    yield from _check_backend()
     yield check_device(machine)
-    yield check_kaggle()
-    yield check_hugging_face()
-    yield check_cache()
+    yield _check_kaggle()
+    yield _check_hugging_face()
+    yield _check_cache()
 
 
-def check_packages() -> Iterator[Check]:
+def _check_packages() -> Iterator[Check]:
     """Python, and each package that promptlight can't do without."""
     yield Check(topic="Python", found=f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     found: list[str] = []
@@ -69,7 +69,7 @@ def check_packages() -> Iterator[Check]:
     yield Check(topic="packages", found=", ".join(found))
 
 
-def check_backend() -> Iterator[Check]:
+def _check_backend() -> Iterator[Check]:
     """Check that Keras runs on PyTorch."""
     chosen = os.environ.get("KERAS_BACKEND", "torch")
     fix = None if chosen == "torch" else "unset KERAS_BACKEND, or set it to torch"
@@ -84,7 +84,7 @@ def check_device(machine: Machine) -> Check:
     return Check(topic="device", found=found, fix=fix)
 
 
-def check_kaggle() -> Check:
+def _check_kaggle() -> Check:
     """Whether Kaggle's models can be fetched."""
     from promptlight.salience.loading.hub_errors import KAGGLE_LOGIN
 
@@ -100,7 +100,7 @@ def check_kaggle() -> Check:
     return Check(topic="Kaggle login", found="present" if there else "none", fix=fix)
 
 
-def check_hugging_face() -> Check:
+def _check_hugging_face() -> Check:
     """Whether gated models on Hugging Face can be fetched."""
     try:
         from huggingface_hub import get_token
@@ -111,31 +111,31 @@ def check_hugging_face() -> Check:
     return Check(topic="Hugging Face login", found="present" if there else "none", fix=fix)
 
 
-def check_cache() -> Check:
+def _check_cache() -> Check:
     """The models that are already on disk."""
-    names = [*find_kaggle_models(), *find_hugging_face_models()]
+    names = [*_find_kaggle_models(), *_find_hugging_face_models()]
     return Check(topic="models on disk", found=", ".join(["demo", *sorted(names)]))
 
 
-def find_kaggle_models() -> Iterator[str]:
+def _find_kaggle_models() -> Iterator[str]:
     """Handles of the presets in kagglehub's cache whose family is covered."""
     from kagglehub.config import get_cache_folder
 
     root = Path(get_cache_folder()) / "models"
-    for config in filter(is_covered, root.glob("*/*/*/*/*/config.json")):
+    for config in filter(_is_covered, root.glob("*/*/*/*/*/config.json")):
         yield f"kaggle://{config.parent.relative_to(root).as_posix()}"
 
 
-def find_hugging_face_models() -> Iterator[str]:
+def _find_hugging_face_models() -> Iterator[str]:
     """Handles of the models in Hugging Face's cache whose family is covered."""
     from huggingface_hub.constants import HF_HUB_CACHE
 
     for folder in Path(HF_HUB_CACHE).glob("models--*"):
-        if any(map(is_covered, folder.glob("snapshots/*/config.json"))):
+        if any(map(_is_covered, folder.glob("snapshots/*/config.json"))):
             yield f"hf://{folder.name.removeprefix('models--').replace('--', '/')}"
 
 
-def is_covered(path: Path) -> bool:
+def _is_covered(path: Path) -> bool:
     """Whether a config.json describes a model that can be loaded."""
     try:
         check_config(path.parent, "")

@@ -34,7 +34,7 @@ def view_compared(
 
     (results, other), (id, other_id) = folders, ids
     if id is None and other_id is None and other is not None:
-        differences, n_missing = find_differences(results, other, questions, names)
+        differences, n_missing = _find_differences(results, other, questions, names)
         return view_overview(differences, n_missing, n_top=n_top, title=TITLE)
     same = other is None and other_id in (None, id) and questions[0].method is questions[1].method
     if id is None or same:
@@ -58,7 +58,7 @@ def explain_both(
     return before, after
 
 
-def find_differences(
+def _find_differences(
     results: Path, other: Path, questions: Questions, names: SectionNames
 ) -> tuple[list[Difference], int]:
     """Compare each prompt that both folders explain, and count the others. Raises UsageError if there are none."""
@@ -66,7 +66,7 @@ def find_differences(
 
     differences: list[Difference] = []
     n_missing, reason = 0, ""
-    for one, two in pair_results(results, other):
+    for one, two in _pair_results(results, other):
         if two is None:
             n_missing += 1
             continue
@@ -80,7 +80,7 @@ def find_differences(
     return differences, n_missing
 
 
-def pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
+def _pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
     """Each prompt that the first folder explains, and the second folder's result for it; one pair at a time."""
     from promptlight.io.results.reader import find_result, read_results
 

@@ -33,13 +33,13 @@ def print_spans(
             complete = False
             continue
         prompt = replace(record, sections=find_sections(record.text, patterns)) if patterns else record
-        completion = complete_as_given(tokenizer, prompt)
+        completion = _complete_as_given(tokenizer, prompt)
         spans = describe_spans(completion, segment(completion, cut, compat))
         print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans, cut)))
     return complete
 
 
-def complete_as_given(tokenizer: Tokenizer, prompt: Prompt) -> Completion:
+def _complete_as_given(tokenizer: Tokenizer, prompt: Prompt) -> Completion:
     """Complete a prompt with its own given completion, or with an empty one."""
     target = tokenizer.encode(prompt.given_completion) if prompt.given_completion else []
     return build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), target, StopReason.GIVEN)

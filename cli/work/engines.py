@@ -73,7 +73,7 @@ def _open_actors(
     with contextlib.ExitStack() as until_closed, contextlib.ExitStack() as opened:
         with _hearing_ray(until_closed):
             cluster = opened.enter_context(opening)
-        print(describe_pool(cluster.pool), file=sys.stderr)
+        print(_describe_pool(cluster.pool), file=sys.stderr)
 
         def ask(question: Callable[[Model], Any]) -> Any:
             with _hearing_ray(until_closed):
@@ -112,7 +112,7 @@ class FromRay(io.TextIOBase):
         sys.stderr.flush()
 
 
-def describe_pool(pool: Pool) -> str:
+def _describe_pool(pool: Pool) -> str:
     """Describe the actors in a line."""
     has = f"{pool.n_gpus:g} GPU" if pool.n_gpus else f"{pool.n_cpus} CPU{'s' * (pool.n_cpus > 1)}"
     return f"Ray: {pool.n_actors} actor{'s' * (pool.n_actors > 1)}, {has} each"

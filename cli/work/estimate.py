@@ -42,18 +42,18 @@ def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Path) -> st
     """Estimate the run in a line; empty if nothing is to do."""
     if not survey.n_to_do:
         return ""
-    estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors))
+    estimate = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors))
     return spell_line(estimate, measure_free_space(output))
 
 
 def try_run(survey: Survey, asked: Asked, workers: Workers, output: Path, *, as_json: bool) -> str:
     """The full estimate from a trial of a few prompts, as text or JSON; ``output`` is not changed."""
-    estimate = workers.ask(partial(estimate_run, survey, asked, workers.n_actors, tried=True))
+    estimate = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors, tried=True))
     free = measure_free_space(output)
     return json.dumps(describe_estimate(estimate, free), indent=1) if as_json else spell_all(estimate, free)
 
 
-def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> RunEstimate:
+def _estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> RunEstimate:
     """Estimate a run before it starts; with ``tried``, a few prompts are run to measure time."""
     from promptlight.io.results.sizes import Kept
     from promptlight.salience.run.dry_run import measure_texts
@@ -69,11 +69,11 @@ def estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, t
         n_set_aside=survey.n_set_aside,
         n_unusable=survey.n_unusable,
         work=work,
-        disk=range_over_fill(work.speed, lambda fill: measure_disk(sampled, kept, fill)),
+        disk=range_over_fill(work.speed, lambda fill: _measure_disk(sampled, kept, fill)),
     )
 
 
-def measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:
+def _measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:
     """Estimate the bytes of the results."""
     from promptlight.io.results.sizes import estimate_files, estimate_row
 

@@ -46,10 +46,10 @@ def evaluate_results(
         seed=seed,
         method_options=MethodOptions.from_settings(settings),
     )
-    loaded = load_own_model(settings, measuring.model, measuring.device, measuring.dtype)
+    loaded = _load_own_model(settings, measuring.model, measuring.device, measuring.dtype)
     described, found = describe_settings(question, options, loaded, asking.sections), Findings()
     try:
-        evaluate_all(chosen, loaded, question, options, found)
+        _evaluate_all(chosen, loaded, question, options, found)
     except KeyboardInterrupt:
         if found.rows:  # store them even after Ctrl-C: they may be an hour's work
             keep_rows(found, results, described, Output())
@@ -64,7 +64,7 @@ def evaluate_results(
         print(*notes, sep="\n")
 
 
-def load_own_model(settings: Mapping[str, Any], model: str | None, device: Device, dtype: Dtype) -> Model:
+def _load_own_model(settings: Mapping[str, Any], model: str | None, device: Device, dtype: Dtype) -> Model:
     """Load the model that made the results. Raises ModelError if it is missing or is another one."""
     precision = settings["dtype"] if dtype is Dtype.AUTO else dtype
     try:
@@ -81,11 +81,11 @@ def load_own_model(settings: Mapping[str, Any], model: str | None, device: Devic
     return loaded
 
 
-def evaluate_all(
+def _evaluate_all(
     chosen: Iterable[Analysis], model: Model, question: Question, options: EvaluationOptions, found: Findings
 ) -> None:
     """Measure every prompt, and add it to the findings. Raises UsageError if none could be measured."""
-    with reporting() as report:
+    with _reporting() as report:
         for analysis in chosen:
             report(f"{found.n_prompts:,} prompts done; {one_line(analysis.completion.prompt.id)}")
             try:
@@ -109,7 +109,7 @@ def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], outp
 
 
 @contextmanager
-def reporting() -> Generator[Any]:
+def _reporting() -> Generator[Any]:
     """Make a function that shows progress on a terminal, and nothing elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -51,7 +51,7 @@ class Run:
             with ResultsWriter(self.output, self._describe(facts), provenance, self.asked.flush_every) as writer:
                 plan = plan_run(survey, self.asked, workers, self.output)
                 with show_progress(tally, facts, self.output, plan):
-                    explain_all(self.reader, writer, tally, workers.analyze)
+                    _explain_all(self.reader, writer, tally, workers.analyze)
         return tally
 
     def estimate(self, *, as_json: bool) -> str:
@@ -76,12 +76,12 @@ class Run:
         return settings | {"scores": self.asked.scores.value}
 
 
-def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:
+def _explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:
     """Explain the remaining prompts; count and store each result.
 
     Raises InputError for the first record that was set aside, if the reader is strict.
     """
-    for result in analyze(skip_done(reader, writer, tally)):
+    for result in analyze(_skip_done(reader, writer, tally)):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
         writer.add(result)  # before it is counted
@@ -93,7 +93,7 @@ def explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analy
     tally.n_blank_lines = reader.n_blank
 
 
-def skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
+def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
     """The remaining prompts; records that can't be used go straight to the results.
 
     Raises InputError if a record has changed since its result was made, and with ``strict`` for a record that an

@@ -49,13 +49,13 @@ def ending_in_order(tally: Tally) -> Generator[None]:
             signal.signal(number, stop)
         yield
     except KeyboardInterrupt as error:
-        raise StoppedError(received[0] if received else signal.SIGINT, describe_stop(received, tally)) from error
+        raise StoppedError(received[0] if received else signal.SIGINT, _describe_stop(received, tally)) from error
     finally:
         for number, handler in watched.items():
             signal.signal(number, handler)
 
 
-def describe_stop(received: list[int], tally: Tally) -> str:
+def _describe_stop(received: list[int], tally: Tally) -> str:
     """Say what stopped the run, where, and how to resume it."""
     name = NAMES[signal.Signals(received[0])] if received else "Ctrl-C"
     place = f"stopped by {name} after {tally.n_seen} of {tally.total} prompts"

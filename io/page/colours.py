@@ -40,10 +40,10 @@ def interpolate(stops: Sequence[str], level: float) -> RGB:
 
 def luminance(red: float, green: float, blue: float) -> float:
     """Relative luminance of a colour with parts from 0 to 255, 0 to 1, as WCAG 2 defines it."""
-    return 0.2126 * linearize(red) + 0.7152 * linearize(green) + 0.0722 * linearize(blue)
+    return 0.2126 * _linearize(red) + 0.7152 * _linearize(green) + 0.0722 * _linearize(blue)
 
 
-def linearize(part: float) -> float:
+def _linearize(part: float) -> float:
     """Convert a channel of an sRGB colour, 0 to 255, to linear light, 0 to 1."""
     value = part / 255
     return value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4

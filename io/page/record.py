@@ -82,7 +82,7 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     """Make the page's data for one prompt. Raises UsageError if ``entry.method`` was not computed."""
     prompt = entry.analysis.completion.prompt
     name, label = printable(entry.name), printable(prompt.label or "")
-    data = {"id": name, "label": label} | describe_analysis(entry)
+    data = {"id": name, "label": label} | _describe_analysis(entry)
     start = printable(" ".join(prompt.text.split()))
     return ReportRecord(
         id=name,
@@ -92,33 +92,33 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     )
 
 
-def describe_analysis(entry: ReportEntry) -> dict[str, Any]:
+def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:
     """Describe the text of a prompt and its completion, and every method's numbers."""
     analysis, completion = entry.analysis, entry.analysis.completion
-    cuts, maps = cut_text(analysis), order_maps(analysis, entry.method)
-    explained = [name for name in cuts if any(name in list_target_cuts(one) for one in maps)]
+    cuts, maps = _cut_text(analysis), _order_maps(analysis, entry.method)
+    explained = [name for name in cuts if any(name in _list_target_cuts(one) for one in maps)]
     given = completion.stop_reason is StopReason.GIVEN
     return {
         "given": given,
         "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
         "texts": [printable(span.text) for span in cuts[Granularity.TOKEN].spans],
         "words": split_words(printable(completion.completion_text)),
-        "cuts": {name: describe_cut(cut) for name, cut in cuts.items()},
-        "offered": [name for name in cuts if name is not Granularity.SECTION or has_names(cuts[name])],
-        "targets": {name: list(describe_targets(analysis, cuts[name])) for name in explained},
+        "cuts": {name: _describe_cut(cut) for name, cut in cuts.items()},
+        "offered": [name for name in cuts if name is not Granularity.SECTION or _has_names(cuts[name])],
+        "targets": {name: list(_describe_targets(analysis, cuts[name])) for name in explained},
         "methods": [
-            describe_map(analysis, one, cuts) | {"trust": printable(entry.trust(analysis, one.method))} for one in maps
+            _describe_map(analysis, one, cuts) | {"trust": printable(entry.trust(analysis, one.method))} for one in maps
         ],
     }
 
 
-def order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
+def _order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
     """All maps, one method's first. Raises UsageError if that was not computed."""
     shown = analysis.map_by(first)
     return [shown, *(one for one in analysis.maps.values() if one is not shown)]
 
 
-def list_target_cuts(salience: SalienceMap) -> list[Granularity]:
+def _list_target_cuts(salience: SalienceMap) -> list[Granularity]:
     """The cuts of targets that a map has scores for."""
     by_token = {Granularity.TOKEN} if salience.scores is not None else set[Granularity]()
     return [name for name in Granularity if name in by_token | salience.span_scores.keys()]
@@ -127,7 +127,7 @@ def list_target_cuts(salience: SalienceMap) -> list[Granularity]:
 # ---- the text -------------------------------------------------------------------------------------------------------
 
 
-def cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
+def _cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
     """Cut the text in every way, from units to sections."""
     units = find_segmentation(analysis, Granularity.TOKEN)
     cuts: dict[Granularity, CutText] = {}
@@ -139,12 +139,12 @@ def cut_text(analysis: Analysis) -> dict[Granularity, CutText]:
     return cuts
 
 
-def has_names(cut: CutText) -> bool:
+def _has_names(cut: CutText) -> bool:
     """Whether the cut has a section."""
     return any(span.section for span in cut.spans)
 
 
-def describe_cut(cut: CutText) -> dict[str, Any]:
+def _describe_cut(cut: CutText) -> dict[str, Any]:
     """The number of units of each span, the spans that the model's format added, and the names of sections."""
     described: dict[str, Any] = {
         "lengths": np.diff(cut.bounds).tolist(),
@@ -155,7 +155,7 @@ def describe_cut(cut: CutText) -> dict[str, Any]:
     return described
 
 
-def describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
+def _describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
     """For each target its units, its probability and, with a foil, the text that it is contrasted with."""
     for span in cut.targets:
         probability = float(f"{find_probability(analysis.completion, [span]):.6g}")
@@ -166,7 +166,7 @@ def describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
 # ---- the numbers ----------------------------------------------------------------------------------------------------
 
 
-def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
+def _describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
     """A method's name, a description in plain words, and its numbers for each cut of targets that it has."""
     title, is_signed = METHOD_NAMES[salience.method], salience.method.is_signed
     sign = "teal raised it, pink lowered it" if is_signed else "how strongly, not in which direction"
@@ -176,11 +176,11 @@ def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[
         "title": title,
         "words": f"{title} of the {salience.objective}: {sign}{whole}",
         "signed": is_signed,
-        "scores": {name: describe_scores(analysis, salience, cuts, name) for name in list_target_cuts(salience)},
+        "scores": {name: _describe_scores(analysis, salience, cuts, name) for name in _list_target_cuts(salience)},
     }
 
 
-def describe_scores(analysis: Analysis, salience: SalienceMap, cuts: Cuts, targets: Granularity) -> dict[str, str]:
+def _describe_scores(analysis: Analysis, salience: SalienceMap, cuts: Cuts, targets: Granularity) -> dict[str, str]:
     """The numbers for all targets of one cut.
 
     ``rows``: each target's scores of the units before it. ``scales`` [targets, 1 + 2 * cuts]: for each target the

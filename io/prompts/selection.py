@@ -21,11 +21,11 @@ def parse_condition(text: str) -> tuple[str, str]:
 
 def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str, str]]) -> bool:
     """Whether a prompt has one of the ids, if any are given, and every one of the values, compared as text."""
-    values = values_of(prompt)
+    values = _values_of(prompt)
     return (not ids or prompt.id in ids) and all(values.get(name) == value for name, value in conditions)
 
 
-def values_of(prompt: Prompt) -> dict[str, str]:
+def _values_of(prompt: Prompt) -> dict[str, str]:
     """The fields that a condition can name, with values as text or JSON; null fields are left out."""
     own = {"id": prompt.id, "source": prompt.label, "target": prompt.given_completion}
     fields = {name: value for name, value in {**prompt.fields, **own}.items() if value is not None}
@@ -57,7 +57,7 @@ def select_results(
             n_found += 1
             yield result
         elif not n_found:
-            values = values_of(prompt)
+            values = _values_of(prompt)
             names |= dict.fromkeys(values)
             for name in there:
                 if name in values and len(there[name]) <= N_LISTED:

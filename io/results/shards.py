@@ -48,11 +48,11 @@ def require_shards(folder: Path) -> list[Path]:
 
 def read_metadata(shard: Path) -> dict[str, Any]:
     """The metadata of a shard. Raises OutputError for a file that promptlight did not write."""
-    metadata = json.loads(open_shard(shard).schema_arrow.metadata[METADATA_KEY])
+    metadata = json.loads(_open_shard(shard).schema_arrow.metadata[METADATA_KEY])
     return metadata | {"settings": upgrade_settings(metadata["settings"])}
 
 
-def open_shard(shard: Path) -> pq.ParquetFile:
+def _open_shard(shard: Path) -> pq.ParquetFile:
     """Open a shard; raises OutputError unless promptlight wrote it and this version has the same columns."""
     with naming(shard):
         source = pa.OSFile(os.fsencode(shard))  # the name as bytes, as it need not be UTF-8
@@ -78,7 +78,7 @@ def open_shard(shard: Path) -> pq.ParquetFile:
 def read_shard(shard: Path, columns: list[str] | None = None) -> pa.Table:
     """All rows of a shard, with the columns of its own version. Raises OutputError if it is damaged."""
     with naming(shard):
-        file = open_shard(shard)
+        file = _open_shard(shard)
         table = file.read(columns=columns)
         if table.num_rows != file.metadata.num_rows:
             raise ValueError(f"{table.num_rows} rows instead of {file.metadata.num_rows}")

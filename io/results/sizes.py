@@ -37,8 +37,10 @@ class Kept:
 
 def estimate_row(n_prompt: int, n_new: float, spans_per_token: Mapping[Granularity, float], kept: Kept) -> float:
     """Estimate the bytes of one prompt's row; ``spans_per_token`` says how finely its text is cut."""
-    n_scores = sum(count_spans(n_new, spans_per_token.get(name, 1.0)) * (n_prompt + n_new / 2) for name in kept.targets)
-    each = sum(bytes_of_score(method, kept.scores) * (1 + method.draws) for method in kept.methods)
+    n_scores = sum(
+        _count_spans(n_new, spans_per_token.get(name, 1.0)) * (n_prompt + n_new / 2) for name in kept.targets
+    )
+    each = sum(_bytes_of_score(method, kept.scores) * (1 + method.draws) for method in kept.methods)
     return n_scores * each + (n_prompt + n_new) * BYTES_OF_TOKEN
 
 
@@ -48,12 +50,12 @@ def estimate_files(n_prompts: int, kept: Kept) -> float:
     return -(-n_prompts // kept.flush_every) * (BYTES_OF_FILE + BYTES_OF_COLUMN * n_columns)
 
 
-def count_spans(n_tokens: float, spans_per_token: float) -> float:
+def _count_spans(n_tokens: float, spans_per_token: float) -> float:
     """The number of target spans for this many tokens, at least one."""
     return min(n_tokens, max(1.0, n_tokens * spans_per_token))
 
 
-def bytes_of_score(method: Method, scores: Scores) -> float:
+def _bytes_of_score(method: Method, scores: Scores) -> float:
     """Bytes of a compressed score."""
     kind = OF_SPANS if method.takes_spans else SIGNED if method.is_signed else UNSIGNED
     return kind[scores is Scores.FLOAT16]

@@ -157,8 +157,8 @@ def write_tables(
     """Write tables one below the other; returns the number of rows. The file appears whole or not at all."""
     format = check_output(path, format, overwrite=overwrite)
     n_rows = 0
-    with writing(path) as temporary, open_writer(temporary, format, schema) as write:
-        for table in join_small(tables):
+    with writing(path) as temporary, _open_writer(temporary, format, schema) as write:
+        for table in _join_small(tables):
             n_rows += table.num_rows
             write(table)
     return n_rows
@@ -189,7 +189,7 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> 
     kept = np.array(earlier, dtype=bool).reshape(table.scores.shape)
     visible = np.array([source.role is not Role.SPECIAL for source in sources])
     if top is not None:
-        kept = keep_strongest(table.scores, kept & visible, top)
+        kept = _keep_strongest(table.scores, kept & visible, top)
     totals = np.abs(table.scores[:, visible]).sum(axis=1, keepdims=True)
     shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
     rows, columns = np.nonzero(kept)
@@ -210,7 +210,7 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> 
     )
 
 
-def keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> np.ndarray:
+def _keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> np.ndarray:
     """Mark the strongest candidates of each row; of equal ones the first. All are [targets, sources]."""
     order = np.argsort(-np.where(candidates, np.abs(scores), -1), axis=1, kind="stable")
     kept = np.zeros_like(candidates)
@@ -218,7 +218,7 @@ def keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> n
     return kept & candidates
 
 
-def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+def _join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Join small tables into larger ones, so that a file of 100,000 prompts does not have as many pieces."""
     import pyarrow as pa
 
@@ -235,7 +235,7 @@ def join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 
 @contextlib.contextmanager
-def open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
+def _open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
     """Open a file and yield a function that appends a table to it."""
     match format:
         case TableFormat.PARQUET:

@@ -50,7 +50,7 @@ def draw_pairs(n_pairs: int, n_spans: int, stream: np.random.Generator) -> BoolA
     follow Covert and Lee (arXiv:2012.01536).
     """
     sizes = np.arange(1, n_spans)
-    drawn = _draw_subsets(stream.choice(sizes, n_pairs, p=kernel_sizes(n_spans)[1:-1]), n_spans, stream)
+    drawn = _draw_subsets(stream.choice(sizes, n_pairs, p=_kernel_sizes(n_spans)[1:-1]), n_spans, stream)
     return np.stack([drawn, ~drawn], axis=1).reshape(2 * n_pairs, n_spans)
 
 
@@ -65,7 +65,7 @@ def join_in_order(order: NDArray[np.intp]) -> BoolArray:
     return ranks < np.arange(len(order) + 1)[:, None]
 
 
-def kernel_sizes(n_spans: int) -> WideArray:
+def _kernel_sizes(n_spans: int) -> WideArray:
     """The Shapley kernel's probability of each size 0..S, [S + 1]; sizes 0 and S have probability 0."""
     sizes = np.arange(1, n_spans)
     weights = 1 / (sizes * (n_spans - sizes))
@@ -83,8 +83,8 @@ def kernel_weights(kept: BoolArray, columns: Sequence[int]) -> WideArray:
     sizes = kept[:, columns].sum(axis=1)
     if m == n_spans:
         return np.ones(len(kept))
-    wanted, drawn = kernel_sizes(m), np.zeros(m + 1)
-    for size, chance in enumerate(kernel_sizes(n_spans)):
+    wanted, drawn = _kernel_sizes(m), np.zeros(m + 1)
+    for size, chance in enumerate(_kernel_sizes(n_spans)):
         for part in range(max(0, size - n_spans + m), min(m, size) + 1):
             ways = math.comb(m, part) * math.comb(n_spans - m, size - part) / math.comb(n_spans, size)
             drawn[part] += chance * ways

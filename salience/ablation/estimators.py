@@ -128,7 +128,7 @@ def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.G
     If there are at most ``n_ablations`` coalitions, all are used and the result is exact. Raises TooFewAblationsError
     if there are too few ablations for the regression.
     """
-    if can_enumerate(game, n_ablations):
+    if _can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
     n_spans, n_pairs = game.n_spans, n_ablations // 2
     if n_ablations < 4 * n_spans:
@@ -147,7 +147,7 @@ def estimate_shapley_by_kernel(game: Game, n_ablations: int, stream: np.random.G
             basis = sum_zero_basis(len(columns))
             part = kept[:, columns].astype(np.float64)
             weights = kernel_weights(kept, columns)
-            check_rank((part @ basis)[weights > 0], n_ablations)
+            _check_rank((part @ basis)[weights > 0], n_ablations)
             left = values[:, rows] - game.empty[rows] - part @ even.T
             found, covariance = fit_ridge(part @ basis, left, weights, np.full(len(columns) - 1, 1e-9), together=2)
             scores[np.ix_(rows, columns)] += (basis @ found).T
@@ -162,7 +162,7 @@ def estimate_shapley_by_orders(game: Game, n_ablations: int, stream: np.random.G
     are at most ``n_ablations`` coalitions, all are used and the result is exact. Raises TooFewAblationsError if the
     ablations do not suffice for two orders.
     """
-    if can_enumerate(game, n_ablations):
+    if _can_enumerate(game, n_ablations):
         return enumerate_shapley(game)
     n_orders = n_ablations // (game.n_spans - 1)  # the values of all spans and of none are known
     if n_orders < 2:
@@ -178,7 +178,7 @@ def estimate_shapley_by_orders(game: Game, n_ablations: int, stream: np.random.G
     return game.estimate(added.mean(axis=0).T, added.std(axis=0, ddof=1).T / math.sqrt(n_orders))
 
 
-def check_rank(design: WideArray, n_ablations: int) -> None:
+def _check_rank(design: WideArray, n_ablations: int) -> None:
     """Raise TooFewAblationsError if the coalitions can't tell some spans apart: their scores would be arbitrary."""
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise TooFewAblationsError(
@@ -187,7 +187,7 @@ def check_rank(design: WideArray, n_ablations: int) -> None:
         )
 
 
-def can_enumerate(game: Game, n_ablations: int) -> bool:
+def _can_enumerate(game: Game, n_ablations: int) -> bool:
     """Whether there are at most ``n_ablations`` coalitions, not counting all spans and none."""
     return game.n_spans < 2 or (game.n_spans < 60 and 2**game.n_spans - 2 <= n_ablations)
 

@@ -41,7 +41,7 @@ def explain_by_ablation(
     With a ``unit`` other than TOKEN, only spans of that granularity are targets. A target never includes the text's
     first token, which nothing predicts.
     """
-    targets = list_target_ranges(completion, segmentations, unit)
+    targets = _list_target_ranges(completion, segmentations, unit)
     sources = segmentations.get(options.sources) or segment(completion, options.sources)
     ranges = [place for places in targets.values() for place in places]
     n_tokens = len(completion.tokens)
@@ -51,8 +51,8 @@ def explain_by_ablation(
         scores = spread_over_tokens(result.scores, sources, n_tokens)
         drawn = result.standard_errors if result.standard_errors is not None else np.zeros_like(result.scores)
         errors = spread_over_tokens(drawn, sources, n_tokens)
-    by_cut = dict(zip(targets, split_rows(scores, targets), strict=True))
-    errors_by_cut = dict(zip(targets, split_rows(errors, targets), strict=True))
+    by_cut = dict(zip(targets, _split_rows(scores, targets), strict=True))
+    errors_by_cut = dict(zip(targets, _split_rows(errors, targets), strict=True))
     return SalienceMap(
         method=method,
         objective=objective,
@@ -63,7 +63,7 @@ def explain_by_ablation(
     )
 
 
-def list_target_ranges(
+def _list_target_ranges(
     completion: Completion, segmentations: Mapping[Granularity, Segmentation], unit: Granularity
 ) -> dict[Granularity, list[tuple[int, int]]]:
     """The token ranges of each granularity's target spans, in order."""
@@ -79,7 +79,7 @@ def list_target_ranges(
     return {Granularity.TOKEN: tokens, **spans}
 
 
-def split_rows(rows: FloatArray, targets: Mapping[Granularity, list[tuple[int, int]]]) -> list[FloatArray]:
+def _split_rows(rows: FloatArray, targets: Mapping[Granularity, list[tuple[int, int]]]) -> list[FloatArray]:
     """Split rows by granularity: [all targets, T] -> [targets, T] for each."""
     stops = np.cumsum([len(places) for places in targets.values()])
     return np.split(rows, stops[:-1])

@@ -108,7 +108,7 @@ def _check_batch(
             continue
         if benchmark is Benchmark.PRINCIPLES and given != NOT_SUITABLE:
             continue
-        case = build_case(completion, [edit.place for edit in some], changed)
+        case = _build_case(completion, [edit.place for edit in some], changed)
         if benchmark not in TWINS_MATTER or has_twin(case) == (benchmark is Benchmark.TWINS):
             yield case
 
@@ -138,7 +138,7 @@ def read_recommendation(completion: Completion) -> str | None:
     return words.strip() or None if label else None
 
 
-def build_case(completion: Completion, candidates: Sequence[int], causes: Sequence[int]) -> KnownCause:
+def _build_case(completion: Completion, candidates: Sequence[int], causes: Sequence[int]) -> KnownCause:
     """Build a case from character positions in its lines."""
     lines = describe_spans(completion, segment(completion, Granularity.LINE))
     start = completion.text.rindex(f"{LABEL} ") + len(LABEL)

@@ -136,7 +136,7 @@ def measure(
             tally.add((CHANCE, "", "", "", scope), chance, 1 / pairs if len(case.causes) == 2 and pairs else 0.0)
         for method in methods:
             for objective in objectives:
-                for pooling, scores in score_lines(decoder, case, method, objective, options or MethodOptions()):
+                for pooling, scores in _score_lines(decoder, case, method, objective, options or MethodOptions()):
                     for ranking in ("score", "size") if method.is_signed else ("score",):
                         ranked = np.abs(scores) if ranking == "size" else scores
                         for scope, numbers in scopes.items():
@@ -162,7 +162,7 @@ def judge(case: KnownCause, numbers: Sequence[int], scores: Sequence[float]) -> 
     return float(order[0] in case.causes), float(both)
 
 
-def score_lines(
+def _score_lines(
     decoder: Decoder, case: KnownCause, method: Method, objective: Objective, options: MethodOptions
 ) -> Iterator[tuple[str, FloatArray]]:
     """The scores [S] of all lines for each pooling; an ablation method scores lines and needs no pooling."""

@@ -75,11 +75,11 @@ def trace_feed_forward(part: FeedForward, x: Tensor, dtype: torch.dtype) -> Feed
         activated = torch.nn.functional.gelu(gate, approximate="tanh")
         by_up[block] = activated
         value[block] = activated.mul_(up) @ part.down
-        by_gate[block] = up.mul_(gelu_slope(gate))
+        by_gate[block] = up.mul_(_gelu_slope(gate))
     return FeedForwardOutput(value, by_up, by_gate)
 
 
-def gelu_slope(x: Tensor) -> Tensor:
+def _gelu_slope(x: Tensor) -> Tensor:
     """Derivative of the tanh form of GELU."""
     c = 0.7978845608028654  # sqrt(2 / pi)
     square = x.square()

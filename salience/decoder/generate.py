@@ -55,7 +55,7 @@ def generate(
     ]  # unless a stop token comes first
     rows = [row for row, limit in enumerate(limits) if limit > 0]
     if rows:
-        cache, logits = prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
+        cache, logits = _prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
         for _ in range(max(limits)):
             chosen = choose(logits, rows)
             for row, token in zip(rows, chosen.tolist(), strict=True):
@@ -72,11 +72,11 @@ def generate(
             if len(kept) < len(rows):
                 rows, chosen = [rows[place] for place in kept], chosen[kept]
                 cache.keep_rows(kept)
-            logits = decode_step(decoder, cache, chosen)
+            logits = _decode_step(decoder, cache, chosen)
     return [Generated(tuple(ids), reason) for ids, reason in zip(written, reasons, strict=True)]
 
 
-def prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> tuple[KeyValueCache, Tensor]:
+def _prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> tuple[KeyValueCache, Tensor]:
     """Run all prompts in one pass: a cache with room for each row's limit, and the logits after each prompt [B, V]."""
     device = decoder.embedding.device
     lengths = torch.tensor([len(prompt) for prompt in prompts], device=device)
@@ -96,7 +96,7 @@ def prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence
     return cache, decoder.logits(x[torch.arange(len(prompts), device=device), lengths - 1])
 
 
-def decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
+def _decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
     """Append one token to each row: ids [B] -> logits of the next one [B, V]."""
     positions = cache.lengths
     slots = torch.arange(int(positions.max()) + 1, device=ids.device)

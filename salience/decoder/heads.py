@@ -2,7 +2,7 @@
 
  1. Normalise the input.
  2. Multiply it by one matrix, with the weights of queries, keys and values side by side.
- 3. Split the product into heads (``split_heads``).
+ 3. Split the product into heads (``_split_heads``).
  4. Normalise queries and keys if the family does so (Gemma 3), rotate them by their position, scale the queries.
 
 Shapes: T positions (L of one sequence), D width, N query heads, K key/value heads, H head width, C targets.
@@ -71,7 +71,7 @@ class Heads:
 def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Heads:
     """The heads of a layer's input x [..., T, D]."""
     fused = rms_norm(x, projection.norm) @ projection.query_key_value
-    raw_query, raw_key, value = split_heads(projection, fused)
+    raw_query, raw_key, value = _split_heads(projection, fused)
     query = rotate(optional_norm(raw_query, projection.query_norm), angles) * projection.query_scale
     key = rotate(optional_norm(raw_key, projection.key_norm), angles)
     if projection.query_norm is None:  # then the backward pass doesn't need them
@@ -79,7 +79,7 @@ def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Head
     return Heads(raw_query, raw_key, query, key, value)
 
 
-def split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Cut the fused projection [..., T, (N + 2K) H] into query [..., N, T, H], key and value [..., K, T, H]."""
     heads = fused.unflatten(-1, (-1, projection.head_dim)).transpose(-3, -2)
     n_keys = projection.n_key_value_heads

@@ -14,7 +14,7 @@ softmax of the logits z, and y the target:
 
 The log-probability's gradient is onehot(y) - softmax(z). In this form it loses precision if the target is certain,
 because 1 - p(y) is then a difference of nearly equal numbers. Computed from the odds it does not
-(``logprob_gradient``). The gradients of entropy and divergence have the same problem at the likeliest token, so there
+(``_logprob_gradient``). The gradients of entropy and divergence have the same problem at the likeliest token, so there
 they are computed as minus the sum of all others.
 """
 
@@ -51,13 +51,13 @@ def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor, refere
     """Gradient of the objective by the logits, [C, V]."""
     match objective:
         case Objective.LOGPROB:
-            return logprob_gradient(logits, ids)
+            return _logprob_gradient(logits, ids)
         case Objective.LOGIT:
-            return one_hot(logits, ids)
+            return _one_hot(logits, ids)
         case Objective.MARGIN:
             return contrast_gradient(logits, ids, best_other(logits, ids))
         case Objective.PROB:
-            return log_probabilities(logits, ids).exp()[:, None] * logprob_gradient(logits, ids)
+            return log_probabilities(logits, ids).exp()[:, None] * _logprob_gradient(logits, ids)
         case Objective.ENTROPY:
             log_probs = _all_log_probabilities(logits)
             return -_mean_gradient(log_probs.exp(), log_probs)
@@ -65,7 +65,7 @@ def objective_gradient(objective: Objective, logits: Tensor, ids: Tensor, refere
             log_probs, ratios = _log_ratios(logits, reference)
             return _mean_gradient(log_probs.exp(), ratios)
         case Objective.LOSS:
-            return -logprob_gradient(logits, ids)
+            return -_logprob_gradient(logits, ids)
 
 
 def contrast_value(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def contrast_value(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
 
 def contrast_gradient(logits: Tensor, ids: Tensor, others: Tensor) -> Tensor:
     """Its gradient: 1 at the target, -1 at the other token, [C, V]."""
-    return one_hot(logits, ids) - one_hot(logits, others)
+    return _one_hot(logits, ids) - _one_hot(logits, others)
 
 
 def log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
@@ -84,7 +84,7 @@ def log_probabilities(logits: Tensor, ids: Tensor) -> Tensor:
     return -torch.where(shift > 0, shift + torch.log(torch.exp(-shift) + odds), torch.log1p(odds))
 
 
-def logprob_gradient(logits: Tensor, ids: Tensor) -> Tensor:
+def _logprob_gradient(logits: Tensor, ids: Tensor) -> Tensor:
     """Gradient of log p(y): with w = exp(z - z[y]), w[y] = 0, o = sum(w), it is -w / (1 + o), at y o / (1 + o)."""
     ratios, odds, shift = _odds(logits, ids)
     whole = torch.exp(-shift) + odds
@@ -97,7 +97,7 @@ def best_other(logits: Tensor, ids: Tensor) -> Tensor:
     return logits.scatter(1, ids[:, None], float("-inf")).argmax(dim=1)
 
 
-def one_hot(logits: Tensor, ids: Tensor) -> Tensor:
+def _one_hot(logits: Tensor, ids: Tensor) -> Tensor:
     """1 at the target, 0 elsewhere, [C, V]."""
     return torch.zeros_like(logits).scatter_(1, ids[:, None], 1.0)
 

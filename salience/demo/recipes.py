@@ -85,7 +85,7 @@ class HeldOut(StrEnum):
     PAIR = "pair"
 
 
-def held_out_as(dish: str, ingredient: str) -> HeldOut:
+def _held_out_as(dish: str, ingredient: str) -> HeldOut:
     """How a pair is held out: one in sixteen as PAIR, one in sixteen as LINE, and the tutorial's as LINE."""
     remainder = zlib.crc32(f"{dish}|{ingredient}".encode()) % 16
     if (dish, ingredient) == TUTORIAL_PAIR or remainder == 8:
@@ -93,12 +93,12 @@ def held_out_as(dish: str, ingredient: str) -> HeldOut:
     return HeldOut.PAIR if remainder == 0 else HeldOut.NO
 
 
-def is_allowed(dish: str, guest: Guest, held_out: HeldOut, finishing: bool) -> bool:
+def _is_allowed(dish: str, guest: Guest, held_out: HeldOut, finishing: bool) -> bool:
     """Whether a prompt may pair this guest with this dish, in training or in a test of held-out pairs.
 
     The first stage of training shows no held-out pair; finishing shows LINE pairs to guests who only don't like it.
     """
-    kinds = {name: held_out_as(dish, name) for name in guest.disliked}
+    kinds = {name: _held_out_as(dish, name) for name in guest.disliked}
     if held_out is HeldOut.NO:
         return all(
             kind is HeldOut.NO or (kind is HeldOut.LINE and finishing and not guest.cannot_eat)
@@ -227,9 +227,9 @@ def _draw_case(
         contained = [name for name in guest_here.disliked if name in ingredients]
         if dish in used or len(set(guest_here.disliked)) < len(guest_here.disliked):
             continue
-        if kind_of(guest_here.trait, guest_here.disliked, dish) != kind:
+        if _kind_of(guest_here.trait, guest_here.disliked, dish) != kind:
             continue
-        if is_allowed(dish, guest_here, held_out, finishing):
+        if _is_allowed(dish, guest_here, held_out, finishing):
             break
     ingredient = contained[0] if contained else None
     forbidden = kind == BAD and restricted and guest_here.cannot_eat
@@ -245,7 +245,7 @@ def _draw_case(
     )
 
 
-def kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
+def _kind_of(trait: str, disliked: tuple[str, ...], dish: str) -> str:
     """Bad if a disliked ingredient is in the dish, else liked if it has the trait, else neutral."""
     ingredients, traits = DISHES[dish]
     if set(disliked) & set(ingredients):

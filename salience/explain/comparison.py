@@ -152,7 +152,7 @@ def pair_likest(before: Sequence[str], after: Sequence[str]) -> Iterator[Pair]:
         worth = np.eye(len(before), len(after))
     else:
         words = [[Counter(part.split()) for part in side] for side in (before, after)]
-        worth = np.array([[find_likeness(one, other) for other in words[1]] for one in words[0]])
+        worth = np.array([[_find_likeness(one, other) for other in words[1]] for one in words[0]])
         worth = worth.reshape(len(before), len(after)) + UNLIKE
     best = np.zeros((len(before) + 1, len(after) + 1))  # [i, j]: the best total for the parts from i and j on
     for i in reversed(range(len(before))):
@@ -171,7 +171,7 @@ def pair_likest(before: Sequence[str], after: Sequence[str]) -> Iterator[Pair]:
             j += 1
 
 
-def find_likeness(one: Counter[str], other: Counter[str]) -> float:
+def _find_likeness(one: Counter[str], other: Counter[str]) -> float:
     """Dice's coefficient of two bags of words, 0 to 1."""
     n_words = one.total() + other.total()
     return 2 * (one & other).total() / n_words if n_words else 1.0

@@ -81,9 +81,9 @@ def measure_orders(
     named = np.stack(list(orders.values()))
     n_spans = named.shape[1]
     sizes = choose_sizes(n_spans, n_steps)
-    left = keep_last(np.concatenate([named, random_orders.reshape(-1, n_spans)]), sizes)  # [orders, K, S]
+    left = _keep_last(np.concatenate([named, random_orders.reshape(-1, n_spans)]), sizes)  # [orders, K, S]
     kept = np.concatenate([left, ~left[: len(named)]])
-    values = value_each_once(value_of, kept.reshape(-1, n_spans)).reshape(len(kept), len(sizes))
+    values = _value_each_once(value_of, kept.reshape(-1, n_spans)).reshape(len(kept), len(sizes))
     deletion, insertion = values[: len(left)], values[len(left) :]
     areas, areas_back = take_areas(deletion, sizes), take_areas(insertion, sizes)
     drops = [{size: float(row[0] - value) for size, value in zip(sizes.tolist(), row, strict=True)} for row in deletion]
@@ -118,13 +118,13 @@ def choose_sizes(n_spans: int, n_steps: int = N_STEPS) -> NDArray[np.intp]:
     return np.unique(np.concatenate([even, [size for size in TOP_K if size <= n_spans]]).astype(np.intp))
 
 
-def keep_last(orders: NDArray[np.intp], sizes: NDArray[np.intp]) -> BoolArray:
+def _keep_last(orders: NDArray[np.intp], sizes: NDArray[np.intp]) -> BoolArray:
     """The spans left after removing the first ones of each order: [orders, S] and sizes [K] -> [orders, K, S]."""
     ranks = np.argsort(orders, axis=1)
     return ranks[:, None, :] >= sizes[:, None]
 
 
-def value_each_once(value_of: ValueOf, kept: BoolArray) -> WideArray:
+def _value_each_once(value_of: ValueOf, kept: BoolArray) -> WideArray:
     """Values of coalitions [n, S]: all distinct ones in a single call, [n]."""
     different, numbers = np.unique(kept, axis=0, return_inverse=True)
     return value_of(different)[numbers.ravel()]

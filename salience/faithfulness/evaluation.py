@@ -97,12 +97,12 @@ def evaluate_analysis(
     orders |= {NEAREST: np.arange(len(players))[::-1], LAST_LINE: put_last_line_first(found[0], players)}
     stream = start_stream(options.seed, analysis.completion.prompt.id)
     drawn = draw_orders(options.n_random, len(players), stream)
-    measured = measure_orders(play(found[0], players, model, options.ablate), orders, drawn, n_steps=options.n_steps)
+    measured = measure_orders(_play(found[0], players, model, options.ablate), orders, drawn, n_steps=options.n_steps)
     _check_log_prob(found[0], measured.full, model)
     agreements = {pair: correlate_ranks(scores[pair[0]], scores[pair[1]]) for pair in combinations(scores, 2)}
     rows = [
-        build_row(
-            one, question, players, measured, correlate_with_noise(one, question, players, model, options), agreements
+        _build_row(
+            one, question, players, measured, _correlate_with_noise(one, question, players, model, options), agreements
         )
         for one in found
     ]
@@ -129,7 +129,7 @@ def find_players(explanation: Explanation) -> np.ndarray:
     return players
 
 
-def play(explanation: Explanation, players: np.ndarray, model: Model, ablate: AblationKind) -> ValueOf:
+def _play(explanation: Explanation, players: np.ndarray, model: Model, ablate: AblationKind) -> ValueOf:
     """The game: the target's summed log-probability with only some of the players left, [n, S] -> [n]."""
     completion = explanation.analysis.completion
     sources = explanation.source_cut
@@ -152,7 +152,7 @@ def put_last_line_first(explanation: Explanation, players: np.ndarray) -> Order:
     return np.array([*reversed(in_it), *(place for place in range(len(spans)) if place not in in_it)], dtype=np.intp)
 
 
-def correlate_with_noise(
+def _correlate_with_noise(
     explanation: Explanation, question: Question, players: np.ndarray, model: Model, options: EvaluationOptions
 ) -> float | None:
     """The mean rank correlation of the stored scores with noisy ones; None if it can't be measured."""
@@ -171,7 +171,7 @@ def correlate_with_noise(
     return fmean(found) if found else None
 
 
-def build_row(
+def _build_row(
     explanation: Explanation,
     question: Question,
     players: np.ndarray,

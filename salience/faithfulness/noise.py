@@ -27,7 +27,7 @@ def recompute_with_noise(
         name=seed,
         shift=noise,
     )
-    unit = find_unit(explanation)
+    unit = _find_unit(explanation)
     result = compute_salience(
         model.decoder,
         completion.ids,
@@ -40,7 +40,7 @@ def recompute_with_noise(
     return replace(explanation.analysis, maps=result.maps)
 
 
-def find_unit(explanation: Explanation) -> Granularity:
+def _find_unit(explanation: Explanation) -> Granularity:
     """The granularity of the targets whose scores make the explanation; see ``span_scores.combine_targets``."""
     salience, target_by = explanation.salience, explanation.target_by
     whole = len(explanation.targets) == 1 or salience.scores is None

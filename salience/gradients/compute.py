@@ -11,7 +11,7 @@ The method in steps:
  1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Problem.run``).
  2. For each chunk of targets (``Pass.pull``), compute the logits at their rows and the objective's gradient by them
     (``objective_gradient``), and go back through the decoder to the embeddings (``decoder/trace.py``).
- 3. Reduce [L, C, D] to scores [C, L] (``take_l2_norm``, ``take_product``), for single tokens and for spans.
+ 3. Reduce [L, C, D] to scores [C, L] (``_take_l2_norm``, ``take_product``), for single tokens and for spans.
 All methods share the first forward; methods that use other embeddings repeat the steps there. ``plan_chunk`` says how
 many targets fit in memory together.
 """
@@ -79,7 +79,7 @@ class SalienceResult:
     runner_ups: list[int] | None = None
 
 
-def take_l2_norm(gradient: Tensor) -> Tensor:
+def _take_l2_norm(gradient: Tensor) -> Tensor:
     """``grad_l2``: the L2 norm of the gradient by each of the first l embeddings, [l, D] -> [l]."""
     return gradient.norm(dim=-1)
 
@@ -182,7 +182,7 @@ class _Work:
         """A map for each method, in the requested order."""
         x = self.plain.problem.embeddings
         x = x.to(at_least_float32(x.dtype))
-        reductions = {Method.GRAD_L2: take_l2_norm, Method.GRAD_DOT_INPUT: take_product(x)}
+        reductions = {Method.GRAD_L2: _take_l2_norm, Method.GRAD_DOT_INPUT: take_product(x)}
         first = [method for method in methods if method in reductions]
         reduced = self._reduce(self.plain, [reductions[method] for method in first]) if first else []
         maps = {method: self._build_map(method, scores) for method, scores in zip(first, reduced, strict=True)}
@@ -209,7 +209,7 @@ class _Work:
     def _smooth(self, x: Tensor) -> SalienceMap:
         options = self.setting.options
         scores, errors = smooth_gradients(
-            lambda embeddings: self._score_at(embeddings, take_l2_norm),
+            lambda embeddings: self._score_at(embeddings, _take_l2_norm),
             x,
             self.special,
             n_samples=options.smoothgrad_samples,

@@ -62,12 +62,12 @@ def complete_in_order(
             waiting.append((number, taken))
         else:
             results[number] = taken
-    needs = [count_tokens(encoded, model, options.max_new_tokens) for _, encoded in waiting]
+    needs = [_count_tokens(encoded, model, options.max_new_tokens) for _, encoded in waiting]
     batches = plan_batches(model.decoder, needs, choose_batch_size(model.device, batch_size))
     batch_of = {waiting[place][0]: [waiting[one] for one in sorted(batch)] for batch in batches for place in batch}
     for number in range(len(prompts)):
         if number not in results:
-            results.update(complete_batch(batch_of[number], prompts, model, options))
+            results.update(_complete_batch(batch_of[number], prompts, model, options))
         yield results.pop(number)
 
 
@@ -77,7 +77,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
     target = prompt.given_completion if options.explain is Explain.TARGET else None
     target_ids = [] if target is None else model.tokenizer.encode(target)
     try:
-        check_length(prompt, len(encoded.ids), len(target_ids), model)
+        _check_length(prompt, len(encoded.ids), len(target_ids), model)
     except PromptTooLongError as error:
         return set_aside(prompt, SetAsideCode.TOO_LONG, error.reason)
     if target is None:
@@ -85,13 +85,13 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
     return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
 
 
-def count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
+def _count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
     """The numbers of tokens that memory must hold for a prompt."""
     n_prompt = len(encoded.ids)
     return Need(n_prompt, min(max_new_tokens, model.facts.context_length - n_prompt))
 
 
-def complete_batch(
+def _complete_batch(
     batch: Sequence[Numbered], prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
 ) -> Iterator[tuple[int, Completion | SetAside]]:
     """Generate for some of the window's prompts together, or for as many at a time as fit in memory."""
@@ -115,7 +115,7 @@ def complete_batch(
             yield number, build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
 
 
-def check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
+def _check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:
     """Raise PromptTooLongError unless prompt and target, or prompt and one new token, fit in the model's context."""
     needed = n_prompt_tokens + max(n_target_tokens, 1)
     if needed > model.facts.context_length:

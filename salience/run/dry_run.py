@@ -1,6 +1,6 @@
 """Estimate a run before it starts: its tokens, and the time that they take on this machine.
 
- 1. Tokenise all prompts or a sample (``measure_text``).
+ 1. Tokenise all prompts or a sample (``_measure_text``).
  2. Complete a few of them, short and long, together, and explain some of those (``try_out``): as many prompts and new
     tokens as a few seconds allow.
  3. Scale the measured times to all prompts: generation by new tokens, explanation by ``count_passes``, which counts how
@@ -93,17 +93,17 @@ class Sampled:
 
 def measure_texts(prompts: Sequence[Prompt], n_prompts: int, model: Model, options: AnalysisOptions) -> Sampled:
     """Tokenise prompts that represent ``n_prompts``, and count the spans of some of them."""
-    found = [measure_text(prompt, model, options) for prompt in prompts]
+    found = [_measure_text(prompt, model, options) for prompt in prompts]
     texts = [text for text in found if text is not None]
     return Sampled(
         texts=texts,
         n_prompts=n_prompts,
         n_too_long=len(found) - len(texts),
-        spans_per_token=count_spans_per_token(texts[:: max(1, len(texts) // N_CUT)], options),
+        spans_per_token=_count_spans_per_token(texts[:: max(1, len(texts) // N_CUT)], options),
     )
 
 
-def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text | None:
+def _measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text | None:
     """Tokenise a prompt; None if it is too long for the model."""
     taken = take_prompt(prompt, model, options)
     if isinstance(taken, Completion):
@@ -115,7 +115,7 @@ def measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Text
     return Text(prompt=prompt, completion=completion, n_new=n_new)
 
 
-def count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> dict[Granularity, float]:
+def _count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> dict[Granularity, float]:
     """Count spans per token at each granularity; completions are assumed to be like the prompts."""
     n_tokens = max(1, sum(len(text.completion.tokens) for text in texts))
     return {

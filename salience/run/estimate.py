@@ -62,7 +62,7 @@ def estimate_work(
         n_sampled=len(sampled.texts) + sampled.n_too_long,
         n_prompt_tokens=round(sum(need.n_prompt for need in needs) * sampled.share),
         longest=max((need.n_prompt for need in needs), default=0),
-        new_tokens=range_over_fill(speed, lambda fill: count_new(sampled, fill)),
+        new_tokens=range_over_fill(speed, lambda fill: _count_new(sampled, fill)),
         memory=plan_memory(model.decoder, to_write, needs, most),
         seconds=speed
         and range_over_fill(speed, lambda fill: estimate_seconds(sampled, speed, options, fill) / n_at_work),
@@ -76,6 +76,6 @@ def range_over_fill(speed: Speed | None, figure: Callable[[float], float]) -> Ra
     return Range(expected=figure(fill), most=figure(1.0))
 
 
-def count_new(sampled: Sampled, fill: float) -> int:
+def _count_new(sampled: Sampled, fill: float) -> int:
     """Count tokens of completions if they use the share ``fill`` of their allowed tokens."""
     return round(sum(text.n_new * (1 if text.is_given else fill) for text in sampled.texts) * sampled.share)

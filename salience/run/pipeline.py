@@ -104,13 +104,13 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
         segmentations=cuts,
-        maps={method: drop_unstored(maps[method], options.stored) for method in options.methods},
+        maps={method: _drop_unstored(maps[method], options.stored) for method in options.methods},
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )
 
 
-def drop_unstored(found: SalienceMap, stored: Sequence[Granularity]) -> SalienceMap:
+def _drop_unstored(found: SalienceMap, stored: Sequence[Granularity]) -> SalienceMap:
     """Drop the tokens' scores from a map if they should not be stored; other unstored scores were never computed."""
     if Granularity.TOKEN in stored:
         return found

@@ -48,10 +48,10 @@ def find_sections(text: str, patterns: Mapping[str, str]) -> tuple[Section, ...]
             if text[start:stop].strip() and all(stop <= taken.start or start >= taken.stop for taken in found)
         ]
         found += (Section(name=name, start=start, stop=stop) for start, stop in free)
-    return order_sections(number_sections(sorted(found, key=lambda section: section.start)))
+    return order_sections(_number_sections(sorted(found, key=lambda section: section.start)))
 
 
-def number_sections(sections: Sequence[Section]) -> list[Section]:
+def _number_sections(sections: Sequence[Section]) -> list[Section]:
     """Append a number to each name that several sections share."""
     n_times = Counter(section.name for section in sections)
     n_seen: Counter[str] = Counter()
@@ -66,7 +66,7 @@ def number_sections(sections: Sequence[Section]) -> list[Section]:
 def sections_of(prompt: Prompt) -> list[Section]:
     """A prompt's sections, or a chat's turns, each with the blanks after it."""
     turns = [Section(name=turn.role, start=turn.start, stop=turn.stop) for turn in prompt.turns]
-    sections = list(prompt.sections) or number_sections(turns)
+    sections = list(prompt.sections) or _number_sections(turns)
     ends = [*(section.start for section in sections), len(prompt.text)][1:]
     return [
         dataclasses.replace(section, stop=section.stop + count_blanks(prompt.text[section.stop : end]))

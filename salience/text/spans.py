@@ -45,7 +45,7 @@ CutFinder = Callable[[str], list[int]]
 def parse_cut(text: str) -> Cut:
     """``token``, ``word``, ... or ``regex:PATTERN``. Raises UsageError for anything else."""
     if text.startswith("regex:"):
-        return compile_pattern(Pattern(text.removeprefix("regex:")))
+        return _compile_pattern(Pattern(text.removeprefix("regex:")))
     try:
         return Granularity(text)
     except ValueError:
@@ -142,7 +142,7 @@ def pattern_finder(pattern: Pattern) -> CutFinder:
     return find
 
 
-def compile_pattern(pattern: Pattern) -> Pattern:
+def _compile_pattern(pattern: Pattern) -> Pattern:
     """Check that a pattern compiles, and return it. Raises UsageError if it does not."""
     pattern_finder(pattern)("")
     return pattern

@@ -1,5 +1,7 @@
 """The row of streams, by hand."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import numpy as np

@@ -23,11 +23,11 @@ def describe_explanation(explanation: Explanation, n_top: int | None = None) -> 
         "objective": salience.objective.value,
         "by": str(explanation.by),
         "exact": explanation.exact,
-        "sources": [describe_source(explanation, source) for source in sources],
+        "sources": [_describe_source(explanation, source) for source in sources],
     }
 
 
-def describe_source(explanation: Explanation, source: Span) -> dict[str, Any]:
+def _describe_source(explanation: Explanation, source: Span) -> dict[str, Any]:
     """A source with its share and score; ``error`` is the score's standard error, null if unknown."""
     errors = explanation.errors
     return {
@@ -47,11 +47,11 @@ def describe_comparison(before: Explanation, after: Explanation, n_top: int) -> 
         "before": describe_explanation(before, n_top),
         "after": describe_explanation(after, n_top),
         "moved": find_moved(paired),
-        "parts": [describe_pair(pair) for pair in paired],
+        "parts": [_describe_pair(pair) for pair in paired],
     }
 
 
-def describe_pair(pair: PairedSpan) -> dict[str, Any]:
+def _describe_pair(pair: PairedSpan) -> dict[str, Any]:
     """The change of a part; null is a missing part, or the share of a part of the target."""
     return {
         "change": pair.change.value,
@@ -72,7 +72,7 @@ def describe_differences(differences: Sequence[Difference], n_missing: int) -> d
                 "id": one.id,
                 "same_completion": one.same_completion,
                 "moved": one.moved,
-                "most": one.most and describe_pair(one.most),
+                "most": one.most and _describe_pair(one.most),
             }
             for one in differences
         ],
