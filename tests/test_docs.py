@@ -46,6 +46,21 @@ def test_files_that_a_page_names_exist(page: Path) -> None:
     assert [name for name in re.findall(r"`(\w+\.(?:py|js|css|tcss|j2))`", text) if name not in list_file_names()] == []
 
 
+def test_the_walk_leads_from_the_command_to_the_formula_in_three_jumps() -> None:
+    """Each step names a file and a function in it, and uses the next step's."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\d\. `([\w/]+\.py)`: `(\w+)`", text, re.MULTILINE)
+    assert len(steps) == 1 + 3
+    sources = [(ROOT / path).read_text(encoding="utf-8") for path, _ in steps]
+    for source, (_, name) in zip(sources, steps, strict=True):
+        assert re.search(rf"^def {name}\(", source, re.MULTILINE), name
+    for source, (_, name) in zip(sources, steps[1:], strict=False):
+        assert re.search(rf"\b{name}\(", source), name
+    formula = re.search(r"def take_l2_norm\(.*?\n\n\n", sources[-1], re.DOTALL)
+    assert formula
+    assert "gradient.norm(dim=-1)" in formula[0]
+
+
 def test_the_map_has_every_room() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     rows = [line for line in text[text.index("| To change") :].splitlines()[2:] if line.startswith("| ")]
