@@ -56,7 +56,7 @@ def test_the_walk_leads_from_the_command_to_the_formula_in_three_jumps() -> None
         assert re.search(rf"^def {name}\(", source, re.MULTILINE), name
     for source, (_, name) in zip(sources, steps[1:], strict=False):
         assert re.search(rf"\b{name}\(", source), name
-    formula = re.search(r"def take_l2_norm\(.*?\n\n\n", sources[-1], re.DOTALL)
+    formula = re.search(r"def _take_l2_norm\(.*?\n\n\n", sources[-1], re.DOTALL)
     assert formula
     assert "gradient.norm(dim=-1)" in formula[0]
 
