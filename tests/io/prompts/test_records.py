@@ -1,0 +1,273 @@
+"""One record, as people really write them: what is read, what is set aside, and what is said about it."""
+
+# pyright: standard
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptlight.io.prompts.reader import PromptReader, read_prompts
+from promptlight.io.prompts.records import OWN_FIELDS, Reading
+from promptlight.salience.errors import InputError
+from promptlight.salience.types import Prompt, SetAside, SetAsideCode
+from tests.support.prompt_files import GOOD, prompts_of, read_usable, save, summary, write
+
+
+def read_one(folder: Path, line: bytes) -> Prompt | SetAside:
+    (record,) = read_prompts(write(folder, line))
+    return record
+
+
+def test_a_full_record(tmp_path: Path) -> None:
+    path = write(tmp_path, b'\n{"id": 7, "prompt": "Why?", "target": "So.", "source": "mine", "n": [1, {"a": null}]}')
+    (prompt,) = read_usable(path)
+    assert (prompt.id, prompt.text, prompt.given_completion, prompt.label) == ("7", "Why?", "So.", "mine")
+    assert (prompt.fields, prompt.path, prompt.line) == ({"n": [1, {"a": None}]}, str(path), 2)
+
+
+def test_a_bare_record_is_named_after_its_line(tmp_path: Path) -> None:
+    first, second = read_usable(write(tmp_path, GOOD + b"\n\n" + GOOD))
+    assert (first.id, second.id) == ("prompts-1", "prompts-3")
+    assert (first.given_completion, first.label, first.fields) == (None, None, {})
+
+
+@pytest.mark.parametrize("value", ['""', "null"])
+@pytest.mark.parametrize(("name", "expected"), [("target", None), ("id", "prompts-1")])
+def test_empty_and_null_are_as_good_as_none(tmp_path: Path, name: str, value: str, expected: str | None) -> None:
+    (prompt,) = read_usable(write(tmp_path, f'{{"prompt": "p", "{name}": {value}}}'.encode()))
+    assert {"target": prompt.given_completion, "id": prompt.id}[name] == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "texts", "n_blank"),
+    [
+        pytest.param(GOOD, ["good"], 0, id="no newline at the end"),
+        pytest.param(GOOD + b"\r\n\r\n" + GOOD + b"\r\n", ["good", "good"], 1, id="CRLF"),
+        pytest.param(b"\n  \t\n" + GOOD + b"\n\n\n", ["good"], 4, id="blank lines"),
+        pytest.param(b"\xef\xbb\xbf" + GOOD, ["good"], 0, id="BOM"),
+        pytest.param(b"\xef\xbb\xbf\r\n" + GOOD, ["good"], 1, id="BOM before a blank line"),
+        pytest.param('{"prompt": "a\u2028b\u2029c\x85d"}'.encode(), ["a\u2028b\u2029c\x85d"], 0, id="U+2028"),
+        pytest.param(b'{"prompt": "a\\u0000b"}', ["a\0b"], 0, id="NUL"),
+        pytest.param(b'{"prompt": "\\ud83d\\ude00"}', ["\N{GRINNING FACE}"], 0, id="both halves of an emoji"),
+        pytest.param(b'{"prompt": " \\n a \\t"}', [" \n a \t"], 0, id="spaces are kept"),
+    ],
+)
+def test_tolerated(tmp_path: Path, content: bytes, texts: list[str], n_blank: int) -> None:
+    path = write(tmp_path, content)
+    reader = PromptReader(path)
+    for _ in range(2):  # a second loop counts afresh
+        assert [record.text for record in reader if isinstance(record, Prompt)] == texts
+        assert reader.n_blank == n_blank
+    assert len(list(PromptReader(path))) == len(texts)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+FIELDS = st.dictionaries(
+    st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", "foil")), JSON_VALUES, max_size=6
+)
+
+
+@given(
+    text=st.text().filter(str.strip), target=st.none() | st.text(min_size=1), fields=FIELDS, ensure_ascii=st.booleans()
+)
+def test_what_json_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, text: str, target: str | None, fields: dict[str, Any], ensure_ascii: bool
+) -> None:
+    record = {"prompt": text, "target": target} | fields
+    line = json.dumps(record, ensure_ascii=ensure_ascii).encode()
+    prompts = read_usable(write(tmp_path_factory.mktemp("round-trip"), line + b"\n" + line))
+    for prompt in prompts:
+        assert (prompt.text, prompt.given_completion, prompt.fields) == (text, target, fields)
+        assert json.dumps(prompt.fields) == json.dumps(fields)  # 1 is not 1.0, nor True; the order is kept too
+    assert len(prompts) == 2
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        pytest.param(b'{"prompt": "p", "a": 1}', b'{"a":1,  "prompt":"\\u0070"}\r\n', True, id="the same written anew"),
+        pytest.param(b'{"prompt": "p", "a": 1}', b'{"prompt": "p", "a": 2}', False, id="a field"),
+        pytest.param(b'{"prompt": "p"}', b'{"prompt": "p "}', False, id="the prompt"),
+        pytest.param(b'{"prompt": "p"}', b'{"prompt": "p", "target": "t"}', False, id="a target"),
+        pytest.param(b'{"prompt": 1}', b'{"prompt": 1}\r\n', True, id="an unusable line's end"),
+        pytest.param(b'{"prompt": 1}', b'{"prompt":  1}', False, id="an unusable line"),
+        pytest.param(b'{"prompt": "p\xff"}', b'{"prompt": "p\xfe"}', False, id="an undecodable line"),
+    ],
+)
+def test_fingerprint_changes_with_the_record(tmp_path: Path, one: bytes, other: bytes, same: bool) -> None:
+    first, second = read_one(tmp_path, one).fingerprint, read_one(tmp_path, other).fingerprint
+    assert len(first) == len(second) == 16
+    assert (first == second) is same
+
+
+DEEP = b'{"prompt": "p", "n": ' + b"[" * 101 + b"]" * 101 + b"}"
+ONE_PER_LINE = "write one JSON object per line"
+
+
+BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
+    "no JSON": (b"Why?", ("invalid JSON: Expecting value at column 1;", "fix it")),
+    "open quote": (b'  {"prompt": "a}', ("invalid JSON: Unterminated string starting at column 14;", "fix it")),
+    "raw tab": (b'{"prompt": "a\tb"}', ("invalid JSON: Invalid control character at column 14;",)),
+    "single quotes": (b"{'prompt': 'a'}", ("double quotes at column 2;", "fix it")),
+    "two objects": (GOOD + GOOD, ("Extra data at column 19;", "fix it")),
+    "start of an array": (b"[", ("invalid JSON", ONE_PER_LINE)),
+    "end of an array": (b"]", ("invalid JSON", ONE_PER_LINE)),
+    "first of an array": (b"[" + GOOD + b",", ("invalid JSON", ONE_PER_LINE)),
+    "middle of an array": (GOOD + b",", ("invalid JSON", ONE_PER_LINE)),
+    "last of an array": (GOOD + b"]", ("invalid JSON", ONE_PER_LINE)),
+    "start of an object": (b"{", ("invalid JSON", ONE_PER_LINE)),
+    "end of an object": (b"}", ("invalid JSON", ONE_PER_LINE)),
+    "inside an object": (b'  "prompt": "a"', ("invalid JSON", ONE_PER_LINE)),
+    "NaN": (b'{"prompt": "p", "n": NaN}', ("invalid JSON: NaN", "null")),
+    "Infinity": (b'{"prompt": "p", "n": [-Infinity]}', ("invalid JSON: -Infinity", "null")),
+    "beyond floats": (b'{"prompt": "p", "n": 1e999}', ("a smaller number, found 1e999", "quotes")),
+    "beyond whole numbers": (b'{"prompt": "p", "n": ' + b"9" * 5000 + b"}", ("shorter numbers", "quotes")),
+    "same key twice": (b'{"prompt": "a", "n": {"k": 1, "l": 2, "k": 1}}', ("each field once, found 'k' 2 times",)),
+    "too deep to store": (DEEP, ("at most 100 levels", "flatten")),
+    "too deep to parse": (b"[" * 100_000, ("at most 100 levels", "flatten")),
+    "not UTF-8": (b'{"prompt": "caf\xe9"}', ("expected UTF-8, found 0xE9 at byte 16;", "save the file as UTF-8")),
+    "UTF-16": (b"\xff\xfe{\0}\0", ("expected UTF-8, found 0xFF at byte 1;", "save the file as UTF-8")),
+    "array": (b'["p"]', ("expected an object", "found an array", ONE_PER_LINE)),
+    "text": (b'"p"', ("expected an object", "found text")),
+    "number": (b"17", ("expected an object", "found a number")),
+    "null": (b"null", ("expected an object", "found null")),
+    "missing prompt": (
+        b'{"Prompt": "p", "n": 1}',
+        ("expected a field `prompt`, or `messages`", "found `Prompt`, `n`;"),
+    ),
+    "no fields": (b"{}", ("expected a field `prompt`, or `messages` for a chat, found no fields;",)),
+    "null prompt": (b'{"prompt": null}', ("`prompt` to be text, found null;", "fill it in")),
+    "empty prompt": (b'{"prompt": ""}', ("`prompt` to be text, found it empty;", "fill it in")),
+    "blank prompt": (b'{"prompt": " \\n\\u3000"}', ("`prompt` to be text, found it empty;", "fill it in")),
+    "number prompt": (b'{"prompt": 42}', ("`prompt` to be text, found a number;", "quotes")),
+    "decimal prompt": (b'{"prompt": 4.2}', ("`prompt` to be text, found a decimal number;", "quotes")),
+    "boolean prompt": (b'{"prompt": true}', ("`prompt` to be text, found true or false;", "quotes")),
+    "array prompt": (b'{"prompt": ["p"]}', ("`prompt` to be text, found an array;", "quotes")),
+    "object prompt": (b'{"prompt": {}}', ("`prompt` to be text, found an object;", "quotes")),
+    "array target": (b'{"prompt": "p", "target": ["t"]}', ("`target` to be text, found an array;", "quotes")),
+    "false target": (b'{"prompt": "p", "target": false}', ("`target` to be text, found true or false;",)),
+    "number source": (b'{"prompt": "p", "source": 1}', ("`source` to be text, found a number;", "quotes")),
+    "decimal id": (b'{"prompt": "p", "id": 1.5}', ("`id` to be text or a whole number, found a decimal number;",)),
+    "boolean id": (b'{"prompt": "p", "id": false}', ("`id` to be text or a whole number, found true or false;",)),
+    "array id": (b'{"prompt": "p", "id": [1]}', ("`id` to be text or a whole number, found an array;",)),
+    "half in prompt": (b'{"prompt": "a\\ud800"}', ("in `prompt`, found \\ud800,", "write the whole one")),
+    "half in target": (b'{"prompt": "p", "target": "\\udfff"}', ("in `target`, found \\udfff,",)),
+    "half in id": (b'{"prompt": "p", "id": "\\ud83d"}', ("in `id`, found \\ud83d,",)),
+    "half deep in a field": (b'{"prompt": "p", "n": [{"a": "\\udc00"}]}', ("in `n`, found \\udc00,",)),
+    "half in a name": (b'{"prompt": "p", "n": {"\\udc00": 1}}', ("in `n`, found \\udc00,",)),
+    "half in a field's name": (b'{"prompt": "p", "\\udc00": 1}', ("in a field's name, found \\udc00,",)),
+}
+
+
+@pytest.mark.parametrize(("line", "said"), [pytest.param(*case, id=name) for name, case in BAD_LINES.items()])
+def test_set_aside(tmp_path: Path, line: bytes, said: tuple[str, ...]) -> None:
+    """What comes before and after is still read, everything kept can be written as UTF-8, and strict stops there."""
+    path = write(tmp_path, b"\n".join([GOOD, line, GOOD]))
+    before, bad, after = read_prompts(path)
+    assert isinstance(before, Prompt)
+    assert isinstance(bad, SetAside)
+    assert isinstance(after, Prompt)
+    assert (bad.id, bad.path, bad.line) == ("prompts-2", str(path), 2)
+    assert bad.code is SetAsideCode.UNUSABLE
+    assert all(part in bad.reason for part in said), bad.reason
+    assert "\n" not in bad.reason
+    " ".join([bad.id, bad.reason, bad.label or "", bad.prompt or ""]).encode()
+
+    records = read_prompts(path, strict=True)
+    assert next(records) == before
+    with pytest.raises(InputError) as caught:
+        next(records)
+    assert (caught.value.path, caught.value.line, caught.value.reason) == (str(path), 2, bad.reason)
+
+
+def test_the_deepest_record_that_is_read_can_be_written_again(tmp_path: Path) -> None:
+    record = read_one(tmp_path, DEEP.replace(b"[" * 101, b"[" * 100).replace(b"]" * 101, b"]" * 100))
+    assert isinstance(record, Prompt)
+    assert json.dumps(record.fields).count("[") == 100
+
+
+@pytest.mark.parametrize(
+    ("line", "id", "prompt", "source"),
+    [
+        (b'{"id": "mine", "prompt": "p", "source": "s", "target": 1}', "mine", "p", "s"),
+        (b'{"id": 12, "prompt": null, "source": 3}', "12", None, None),
+        (b'{"id": 1.5, "prompt": " ", "source": "s"}', "prompts-1", " ", "s"),
+        (b'{"id": "mine", "prompt": "\\ud800", "source": "s"}', "mine", None, "s"),
+        (b'{"id": "mine", "prompt": "p"', "prompts-1", None, None),
+    ],
+)
+def test_set_aside_keeps_what_is_readable(
+    tmp_path: Path, line: bytes, id: str, prompt: str | None, source: str | None
+) -> None:
+    record = read_one(tmp_path, line)
+    assert isinstance(record, SetAside)
+    assert (record.id, record.prompt, record.label) == (id, prompt, source)
+
+
+def read_messages(tmp_path: Path, **record: Any) -> Prompt | SetAside:
+    (one,) = read_prompts(write(tmp_path, json.dumps(record).encode()))
+    return one
+
+
+def test_messages_are_a_chat_and_the_models_last_one_its_target(tmp_path: Path) -> None:
+    asked = {"role": "user", "content": [{"type": "text", "text": "Is it "}, {"type": "text", "text": "bread?"}]}
+    answered = {"role": "assistant", "content": " Yes. "}
+    one, two = (read_messages(tmp_path, messages=messages) for messages in ([asked], [asked, answered]))
+    assert isinstance(one, Prompt)
+    assert isinstance(two, Prompt)
+    assert one.text == two.text == "user\nIs it bread?\nmodel\n"
+    assert (one.given_completion, two.given_completion) == (None, " Yes. ")
+
+
+@pytest.mark.parametrize(
+    ("record", "says"),
+    [
+        ({"messages": []}, "expected `messages` to be an array of .*, found it empty"),
+        ({"messages": "hi"}, "found text"),
+        ({"messages": ["hi"]}, "`role` of message 1 to be user, .*, found text"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "found 'tool'"),
+        ({"messages": [{"role": ["user"], "content": "x"}]}, "found an array"),
+        ({"messages": [{"role": "user", "content": " "}]}, "`content` of message 1 to be text, found it empty"),
+        ({"messages": [{"role": "user", "content": [{"image": "x"}]}]}, "found an array"),
+        ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "turn at message 2"),
+        ({"messages": [{"role": "user", "content": "a"}], "prompt": "b"}, "found both; keep one"),
+        (
+            {"messages": [{"role": "user", "content": "a"}, {"role": "model", "content": "b"}], "target": "c"},
+            "expected one target",
+        ),
+    ],
+)
+def test_messages_that_are_no_chat_are_set_aside(tmp_path: Path, record: dict[str, Any], says: str) -> None:
+    one = read_messages(tmp_path, **record)
+    assert isinstance(one, SetAside)
+    assert re.search(says, one.reason)
+
+
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.csv", [{"key": "k", "question": "Why?", "answer": "So.", "source": "s"}])
+    reading = Reading(prompt_field="question", target_field="answer", id_field="key")
+    assert summary(prompts_of(path, reading=reading)) == [{"id": "k", "prompt": "Why?", "target": "So.", "source": "s"}]
+    (plain,) = read_prompts(path)
+    assert isinstance(plain, SetAside)
+    assert plain.reason.endswith("give the prompt that name, or say which field holds it")
+    assert plain.parameters == ("prompt_field",)
+
+
+def test_two_fields_for_one_thing_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.csv", [{"prompt": "p", "question": "q"}])
+    (record,) = PromptReader(path, reading=Reading(prompt_field="question"))
+    assert isinstance(record, SetAside)
+    assert "expected `question` to be the prompt, found `prompt` too" in record.reason
