@@ -1,9 +1,12 @@
-"""Fits against closed forms and optimality conditions."""
+"""Fits against closed forms, optimality conditions and scikit-learn."""
+
+# pyright: standard
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Lasso, Ridge
 
 from promptlight.salience.ablation.regression import descend_coordinates, fit_lasso, fit_ridge
 
@@ -34,6 +37,24 @@ def test_lasso_meets_the_conditions_of_its_minimum(allowed: list[int]) -> None:
         assert not coefficients[target][~free[target]].any()
         np.testing.assert_allclose(slope[chosen], penalty[target] * np.sign(unit[chosen]), atol=1e-5)
         assert (np.abs(slope[~chosen & free[target]]) <= penalty[target] + 1e-9).all()
+
+
+def test_lasso_is_scikit_learns() -> None:
+    design, values = draw_problem()
+    penalty = np.array([0.2, 0.4])
+    found, _ = fit_lasso(design, values, penalty, np.ones((2, 9), dtype=bool), np.random.default_rng(0))
+    for target in (0, 1):
+        theirs = Lasso(alpha=penalty[target], tol=1e-12, max_iter=100_000)
+        theirs.fit(design / design.std(0), values[:, target])
+        np.testing.assert_allclose(found[target], theirs.coef_ / design.std(0), atol=1e-5)
+
+
+def test_ridge_is_scikit_learns() -> None:
+    design, values = draw_problem()
+    weights = np.random.default_rng(1).random(len(design)) + 0.1
+    found, _ = fit_ridge(design, values, weights, np.full(9, 0.7))
+    theirs = Ridge(alpha=0.7, fit_intercept=False, tol=1e-12).fit(design, values, sample_weight=weights)
+    np.testing.assert_allclose(found, theirs.coef_.T, rtol=1e-9)
 
 
 def test_lasso_of_an_orthonormal_design_is_soft_thresholding() -> None:
