@@ -147,7 +147,7 @@ TWO_LINES = {
 }
 
 
-def run_removal(promptlight: Command, folder: Path, *methods: str, options: tuple[Any, ...] = ()) -> Path:
+def run_ablation(promptlight: Command, folder: Path, *methods: str, options: tuple[Any, ...] = ()) -> Path:
     path, out = write_prompts(folder, TWO_LINES), folder / "out"
     names = [part for method in methods for part in ("--method", method)]
     done = promptlight("run", path, "-o", out, *names, *options, *SHORT)
@@ -157,7 +157,7 @@ def run_removal(promptlight: Command, folder: Path, *methods: str, options: tupl
 
 def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Path, demo_model: Model) -> None:
     """Through pipeline and store and back: sums over a line are what the method itself says, and so are its errors."""
-    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "surrogate", options=("--ablations", 12))
+    out = run_ablation(promptlight, tmp_path, "grad_l2", "occlusion", "surrogate", options=("--ablations", 12))
     (found,) = read_all(out)
     lines = found.segmentations[Granularity.LINE]
     targets = describe_spans(found.completion, lines)[lines.spans_from(found.completion.n_prompt_tokens).start :]
@@ -186,7 +186,7 @@ def test_scores_of_lines_are_the_methods_own(promptlight: Command, tmp_path: Pat
 
 def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command, tmp_path: Path) -> None:
     options = ("--ablations", 16, "--ablate", "pad", "--targets", "line", "--store", "line")
-    out = run_removal(promptlight, tmp_path, "grad_l2", "occlusion", "shap", options=options)
+    out = run_ablation(promptlight, tmp_path, "grad_l2", "occlusion", "shap", options=options)
     settings = read_metadata(out / "part-00000.parquet")["settings"]
     assert (settings["samples"], settings["ablate"], settings["sources"]) == (16, "pad", "line")
     first = promptlight("show", out, "--by", "line").stdout
@@ -226,7 +226,7 @@ def test_too_few_ablations_set_a_prompt_aside(promptlight: Command, tmp_path: Pa
     assert isinstance(kept, Analysis)
 
 
-def test_what_removal_cannot_do_is_refused_at_once(promptlight: Command, tmp_path: Path) -> None:
+def test_what_ablation_cannot_do_is_refused_at_once(promptlight: Command, tmp_path: Path) -> None:
     path = write_prompts(tmp_path, TWO_LINES)
     for options, says in (
         (("--objective", "kl"), "expected another objective than kl for occlusion"),

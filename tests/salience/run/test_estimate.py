@@ -26,7 +26,7 @@ from promptlight.io.results.sizes import Kept, estimate_files, estimate_row
 from promptlight.salience import Analysis, AnalysisOptions, Explain, Granularity, Method, Model, Prompt, analyze
 from promptlight.salience.errors import OUT_OF_MEMORY
 from promptlight.salience.options.methods import MethodOptions
-from promptlight.salience.run import dry_run as workload
+from promptlight.salience.run import dry_run
 from promptlight.salience.run.batches import complete
 from promptlight.salience.run.dry_run import Sampled, Speed, count_passes, estimate_seconds, measure_texts, try_out
 from promptlight.salience.run.estimate import Range
@@ -181,11 +181,11 @@ def test_on_a_slow_machine_few_prompts_and_few_tokens_are_tried(
         return complete(prompts, model, options)
 
     monkeypatch.setattr("promptlight.salience.run.dry_run.complete", complete_slowly)
-    monkeypatch.setattr(workload.time, "monotonic", lambda: now)
+    monkeypatch.setattr(dry_run.time, "monotonic", lambda: now)
     options = AnalysisOptions(max_new_tokens=100)
     prompts = [Prompt(id=str(number), text="Naan " * number) for number in range(1, 17)]
     speed = try_out(measure_texts(prompts, 16, demo_model, options), demo_model, options, None)
-    assert tried == [(1, workload.FEW_TOKENS), (2, workload.FEW_TOKENS)]
+    assert tried == [(1, dry_run.FEW_TOKENS), (2, dry_run.FEW_TOKENS)]
     assert speed is not None
     assert (speed.n_completed, speed.fill) == (2, None)
 
