@@ -292,7 +292,7 @@ def test_a_traceback_quotes_no_secret(tmp_path: Path, command: str) -> None:
 import sys, getpass, kagglehub, promptlight.io.prompts.reader, promptlight.cli.work.checks
 def fail(*_, **__):
     raise ZeroDivisionError("https://user:{SECRET}@x.org/?token={SECRET} Bearer {SECRET}")
-kagglehub.login = promptlight.io.prompts.reader.PromptReader.count = fail
+kagglehub.login = promptlight.io.prompts.reader.PromptReader.__iter__ = fail
 promptlight.cli.work.checks.inspect_machine = fail
 from promptlight.cli.__main__ import main
 main()
