@@ -46,8 +46,12 @@ class DiscreetGroup(TyperGroup):
             raise
 
 
-class RenamingCommand(TyperCommand):
-    """Accepts options under their old names too."""
+class Command(TyperCommand):
+    """Accepts old names of options, and has its help wrapped by the width of the terminal alone."""
+
+    def __init__(self, name: str | None, *, help: str | None = None, **options: Any) -> None:
+        paragraphs = (help or "").split("\n\n")
+        super().__init__(name, help="\n\n".join(" ".join(one.split()) for one in paragraphs), **options)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments."""
@@ -63,10 +67,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run, show, explore, compare):
-    app.command(cls=RenamingCommand)(command)
-app.command("try")(attempt)  # `try` is a keyword of Python
+    app.command(cls=Command)(command)
+app.command("try", cls=Command)(attempt)  # `try` is a keyword of Python
 for command in (report, summarize, evaluate, export, segment, login, doctor):
-    app.command(cls=RenamingCommand)(command)
+    app.command(cls=Command)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from promptlight.cli.options.changes import Changes
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.shared import ChatOption, Device, DeviceOption, Dtype, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import build_live_model
@@ -21,19 +22,40 @@ AS_STORED = "default: the folder's own, for a --prompt "
 
 @with_groups
 def attempt(
-    results: Annotated[Path | None, typer.Argument(help="A results folder; or say --prompt.")] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Which of its prompts (default: the first).")] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Change this text instead.")] = None,
+    results: Annotated[
+        Path | None, typer.Argument(help="A results folder that `promptlight run` made; or pass --prompt.")
+    ] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="Id of the stored prompt to change (default: the first).")
+    ] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="Text to change, instead of a stored prompt.")
+    ] = None,
     *,
     changes: Changes,
     asking: AskingTwo,
     method: ShownMethodOption = None,
     top: TopOption = 8,
     drawing: Drawing,
-    model: Annotated[str | None, typer.Option("--model", "-m", help=f"As in run ({AS_STORED}demo).")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help=f"Model to run, named as for `promptlight run` ({AS_STORED}demo).",
+            rich_help_panel=MODEL,
+        ),
+    ] = None,
     device: DeviceOption = Device.AUTO,
-    dtype: Annotated[Dtype | None, typer.Option(help=f"The weights' precision ({AS_STORED}auto).")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help=f"Longest completion ({AS_STORED}64).")] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}auto).", rich_help_panel=MODEL)
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}64).", rich_help_panel=MODEL
+        ),
+    ] = None,
     chat: ChatOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.

@@ -10,27 +10,31 @@ import typer
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
-from promptlight.cli.options.shared import OtherMethodOption, StoredMethodOption, TopOption
+from promptlight.cli.options.shared import ResultsArgument, StoredMethodOption, TopOption
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.salience.types import Method
 
 
 @with_groups
 def compare(
-    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
+    results: ResultsArgument,
     other: Annotated[
-        Path | None, typer.Argument(help="Another one, of another model or of other settings (default: the same).")
+        Path | None,
+        typer.Argument(help="A second results folder, of another model or other settings (default: the same one)."),
     ] = None,
     id: Annotated[
         str | None,
-        typer.Option("--id", help="Which prompt; without it, a line for each prompt that both folders have."),
+        typer.Option("--id", help="Id of the prompt; without it, a line for each prompt that both folders have."),
     ] = None,
     other_id: Annotated[
-        str | None, typer.Option("--with", help="Which prompt it is compared with (default: the same id).")
+        str | None, typer.Option("--with", help="Id of the prompt to compare with (default: the same id).")
     ] = None,
     *,
     asking: AskingTwo,
     method: StoredMethodOption = None,
-    other_method: OtherMethodOption = None,
+    other_method: Annotated[
+        Method | None, typer.Option("--other-method", help="Method for the second prompt (default: the same).")
+    ] = None,
     top: TopOption = 8,
     drawing: Drawing,
 ) -> None:

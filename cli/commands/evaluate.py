@@ -18,7 +18,7 @@ from promptlight.salience.errors import UsageError
 @with_groups
 def evaluate(
     results: Annotated[
-        Path | None, typer.Argument(help="A results folder that `promptlight run` made; or say --benchmark.")
+        Path | None, typer.Argument(help="A results folder that `promptlight run` made; or pass --benchmark.")
     ] = None,
     *,
     asking: AskingLines,

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import Device, DeviceOption, Dtype
+from promptlight.cli.options.shared import Device, DeviceOption, Dtype, ResultsArgument
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.salience.errors import UsageError
@@ -21,16 +21,29 @@ AS_STORED = "default: the folder's own"
 
 @with_groups
 def explore(
-    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
-    id: Annotated[str | None, typer.Option("--id", help="Which prompt is open at first (default: the first).")] = None,
+    results: ResultsArgument,
+    id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to open (default: the first).")] = None,
     *,
     asking: Asking,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help=f"Runs changed prompts; as in run ({AS_STORED}).")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help=f"Model to run changed prompts, named as for `promptlight run` ({AS_STORED}).",
+            rich_help_panel=MODEL,
+        ),
     ] = None,
     device: DeviceOption = Device.AUTO,
-    dtype: Annotated[Dtype | None, typer.Option(help=f"The weights' precision ({AS_STORED}).")] = None,
-    max_new_tokens: Annotated[int | None, typer.Option(min=1, help=f"Longest completion ({AS_STORED}).")] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}).", rich_help_panel=MODEL)
+    ] = None,
+    max_new_tokens: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}).", rich_help_panel=MODEL
+        ),
+    ] = None,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 

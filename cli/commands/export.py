@@ -14,6 +14,7 @@ from promptlight.cli.options.shared import (
     IdsOption,
     OverwriteOption,
     PoolOption,
+    ResultsArgument,
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
@@ -25,8 +26,8 @@ from promptlight.salience.types import Analysis, Pooling, SpanTable
 
 
 def export(
-    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; an existing one is not replaced.")],
+    results: ResultsArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet, .csv, .jsonl or .arrow.")],
     by: ByOption = "word",
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
@@ -34,7 +35,9 @@ def export(
     method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
-    top: Annotated[int | None, typer.Option(min=1, help="Only the N strongest sources of each target.")] = None,
+    top: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Write only the N strongest sources of each target.")
+    ] = None,
     format: FormatOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:

@@ -14,10 +14,11 @@ from promptlight.salience.text.printable import one_line
 
 def report(
     results: Annotated[
-        list[Path], typer.Argument(help="Results folders; several, of other models or settings, can be compared.")
+        list[Path],
+        typer.Argument(help="Results folders; several, of other models or settings, are put on one page to compare."),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
-    title: Annotated[str, typer.Option(help="The page's heading.")] = "Why did the model write that?",
+    output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
+    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Why did the model write that?",
     sections: SectionsOption = None,
     method: StoredMethodOption = None,
     where: WhereOption = None,

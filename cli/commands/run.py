@@ -11,18 +11,16 @@ from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.analysis import Chance, Explaining, build_options
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.input import Input
+from promptlight.cli.options.panels import OUTPUT
 from promptlight.cli.options.scaling import Scaling
 from promptlight.cli.options.shared import (
+    MAX_NEW_TOKENS_HELP,
+    MODEL_HELP,
     ChatOption,
     Device,
     DeviceOption,
     Dtype,
     DtypeOption,
-    MaxNewTokensOption,
-    ModelOption,
-    PromptsArgument,
-    ScoresOption,
-    SeedOption,
 )
 from promptlight.cli.work.engines import open_workers
 from promptlight.cli.work.estimate import Asked
@@ -33,22 +31,44 @@ from promptlight.salience.errors import UsageError
 
 @with_groups
 def run(
-    prompts: PromptsArgument,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; goes on with one begun before.")],
-    model: ModelOption = "demo",
-    device: DeviceOption = Device.AUTO,
-    dtype: DtypeOption = Dtype.AUTO,
-    max_new_tokens: MaxNewTokensOption = 64,
+    prompts: Annotated[
+        list[str],
+        typer.Argument(
+            help="Prompt files: JSONL, each object with a `prompt` or `messages`; or .txt, .csv, .tsv, .parquet, also"
+            " .gz or .zst; an address (https://, s3://, gs://, hf://); - for standard input; sample_prompts. NAME:FILE"
+            " names a file."
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; one that exists is continued.")],
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "demo",
     chat: ChatOption = False,
+    max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help=MAX_NEW_TOKENS_HELP)] = 64,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Estimate time, memory and disk space, and write nothing.")
+    ] = False,
     *,
     source: Input,
-    explaining: Explaining,
-    scores: ScoresOption = Scores.FLOAT32,
+    device: DeviceOption = Device.AUTO,
+    dtype: DtypeOption = Dtype.AUTO,
     chance: Chance,
-    seed: SeedOption = 0,
-    flush_every: Annotated[int, typer.Option(min=1, help="Prompts that are written to disk together.")] = 32,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take, and write nothing.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="With --dry-run: print one JSON object instead.")] = False,
+    explaining: Explaining,
+    scores: Annotated[
+        Scores,
+        typer.Option(
+            "--scores",
+            help="Precision of stored scores; float16, of eleven bits, takes half the room on disk.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = Scores.FLOAT32,
+    flush_every: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="Number of prompts that are written to disk together.", rich_help_panel=OUTPUT
+        ),
+    ] = 32,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --dry-run: print one JSON object.", rich_help_panel=OUTPUT)
+    ] = False,
     scaling: Scaling,
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
@@ -58,9 +78,9 @@ def run(
     """
     if as_json and not dry_run:
         raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
-    options = build_options(explaining, chance, max_new_tokens, seed)
+    options = build_options(explaining, chance, max_new_tokens)
     work = Run(
-        reader=source.open(prompts, chat=chat, seed=seed),
+        reader=source.open(prompts, chat=chat, seed=chance.seed),
         output=output,
         asked=Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every),
         chat=chat,

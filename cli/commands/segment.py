@@ -19,15 +19,17 @@ from promptlight.salience.errors import UsageError
 
 
 def segment(
-    prompts: Annotated[list[str] | None, typer.Argument(help="Files and addresses, as for `promptlight run`.")] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Cut this text instead.")] = None,
+    prompts: Annotated[
+        list[str] | None, typer.Argument(help="Prompt files and addresses, as for `promptlight run`.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to cut, instead of a file.")] = None,
     by: ByOption = "word",
     sections: SectionsOption = None,
     compat: CompatOption = None,
     model: ModelOption = "demo",
     template: TemplateOption = None,
     chat: ChatOption = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a span, with its tokens.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span, with its tokens.")] = False,
 ) -> None:
     """Show the spans into which prompts, and their own targets, are cut.
 

@@ -34,15 +34,20 @@ from promptlight.salience.types import Method, Objective
 @with_groups
 def show(
     results: Annotated[Path | None, typer.Argument(help="A results folder that `promptlight run` made.")] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Which prompt, by its id.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to show.")] = None,
     row: Annotated[
-        int | None, typer.Option("--row", help="Which prompt, by its row, from 0; -1 is the last (default: the first).")
+        int | None,
+        typer.Option("--row", help="Row of the prompt to show, from 0; -1 is the last (default: the first)."),
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Explain this text now instead.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="Text to explain now, instead of a stored prompt.")
+    ] = None,
     *,
     asking: Asking,
     method: ShownMethodOption = None,
-    matrix: Annotated[bool, typer.Option("--matrix", help="A row per target and a column per source.")] = False,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="Show a matrix: a row per target, a column per source.")
+    ] = False,
     top: TopOption = 8,
     drawing: Drawing,
     model: ModelOption = "demo",

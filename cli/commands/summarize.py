@@ -13,6 +13,7 @@ from promptlight.cli.options.shared import (
     IdsOption,
     JsonOption,
     OverwriteOption,
+    ResultsArgument,
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
@@ -23,10 +24,10 @@ from promptlight.salience.explain.summary import Grouping, GroupQuestion
 
 
 def summarize(
-    results: Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")],
+    results: ResultsArgument,
     by: ByOption = "line",
     group: Annotated[
-        Grouping, typer.Option(help="Sources that count as one: with the same text, line, section or role.")
+        Grouping, typer.Option(help="Which sources count as one: those with the same text, line, section or role.")
     ] = Grouping.TEXT,
     target_by: TargetByOption = None,
     target: Annotated[
@@ -39,10 +40,8 @@ def summarize(
     method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
-    top: Annotated[int, typer.Option(min=1, help="How many groups are shown; --output has all.")] = 15,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write all groups to this file; an existing one is kept.")
-    ] = None,
+    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of groups to show; --output writes all.")] = 15,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write all groups to this file.")] = None,
     format: FormatOption = None,
     overwrite: OverwriteOption = False,
     as_json: JsonOption = False,

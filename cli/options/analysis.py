@@ -1,78 +1,181 @@
-"""The options of ``run`` for what to explain and how, and the analysis options that they give."""
+"""The options of ``run`` that say how to complete and explain prompts, and the analysis options that they give."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from promptlight.cli.options.shared import (
-    AblateOption,
-    AblationsOption,
-    CompatOption,
-    ExplainOption,
-    FoilOption,
-    IgBaselineOption,
-    IgStepsOption,
-    MethodsOption,
-    ObjectiveOption,
-    ShapleyOption,
-    SmoothgradNoiseOption,
-    SmoothgradSamplesOption,
-    SourcesOption,
-    StoreOption,
-    TargetsOption,
-    TemperatureOption,
-    TopKOption,
-    TopPOption,
-)
+import typer
+
+from promptlight.cli.options.panels import EXPLANATION, OUTPUT, TEXT
+from promptlight.cli.options.shared import CompatOption
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import AblationKind, MethodOptions, ShapleySampling
+from promptlight.salience.options.methods import AblationKind, Baseline, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
-    from promptlight.salience.run.pipeline import AnalysisOptions
+    from promptlight.salience.options.analysis import AnalysisOptions
 
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
     """How to sample completions."""
 
-    temperature: TemperatureOption = 0.0
-    top_k: TopKOption = None
-    top_p: TopPOption = None
+    temperature: Annotated[
+        float,
+        typer.Option(
+            min=0.0,
+            help="Randomness of completions: 0 takes the likeliest token each time, above 0 tokens are drawn.",
+            rich_help_panel=TEXT,
+        ),
+    ] = 0.0
+    top_k: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="With a temperature: draw from the K likeliest tokens.", rich_help_panel=TEXT
+        ),
+    ] = None
+    top_p: Annotated[
+        float | None,
+        typer.Option(
+            help="With a temperature: draw from the fewest tokens whose probabilities add up to P.",
+            rich_help_panel=TEXT,
+        ),
+    ] = None
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Seed of all that is drawn: the same one draws the same text and noise, whatever the batch size.",
+            rich_help_panel=TEXT,
+        ),
+    ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Explaining:
     """What to explain, by which methods, and which scores to store."""
 
-    explain: ExplainOption = Explain.RESPONSE
-    method: MethodsOption = None
-    objective: ObjectiveOption = Objective.LOGPROB
-    foil: FoilOption = None
-    ig_steps: IgStepsOption = MethodOptions.ig_steps
-    ig_baseline: IgBaselineOption = MethodOptions.ig_baseline
-    smoothgrad_samples: SmoothgradSamplesOption = MethodOptions.smoothgrad_samples
-    smoothgrad_noise: SmoothgradNoiseOption = MethodOptions.smoothgrad_noise
-    sources: SourcesOption = Granularity.LINE
-    ablate: AblateOption = AblationKind.MASK_EMBEDDING
-    ablations: AblationsOption = MethodOptions.ablations
-    shapley: ShapleyOption = ShapleySampling.KERNEL
-    targets: TargetsOption = Granularity.TOKEN
-    store: StoreOption = None
+    explain: Annotated[
+        Explain,
+        typer.Option(
+            help="Explain what the model writes, or the record's own `target` where it has one.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = Explain.RESPONSE
+    method: Annotated[
+        list[Method] | None,
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            help=f"How salience is computed: {', '.join(Method)} (default: grad_l2); repeatable, the first is shown.",
+        ),
+    ] = None
+    objective: Annotated[
+        Objective,
+        typer.Option(
+            help="The number that is explained: a target's log-probability, or another one of docs/methods.md.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = Objective.LOGPROB
+    foil: Annotated[
+        str | None,
+        typer.Option(
+            "--foil",
+            metavar="TEXT",
+            help="Why this and not that: TARGET=>FOIL, another completion, or auto, the runner-up of each token; a "
+            "record's own `foil` comes first.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = None
+    targets: Annotated[
+        Granularity,
+        typer.Option(
+            help="Finest targets to explain: token covers all coarser ones; another choice explains only those spans,"
+            " and is faster.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = Granularity.TOKEN
+    sources: Annotated[
+        Granularity,
+        typer.Option(
+            "--sources", help="Spans that occlusion, lime, shap and surrogate take away.", rich_help_panel=EXPLANATION
+        ),
+    ] = Granularity.LINE
+    ablate: Annotated[
+        AblationKind,
+        typer.Option(
+            help="How occlusion, lime, shap and surrogate take a span away: its tokens become the mean embedding, are"
+            " cut out, or become <pad>.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = AblationKind.MASK_EMBEDDING
+    ablations: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of ablations, texts with spans taken away, that lime, shap and surrogate try per prompt.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = MethodOptions.ablations
+    shapley: Annotated[
+        ShapleySampling,
+        typer.Option(
+            help="How shap estimates Shapley values: by Kernel SHAP's regression, or by random orders.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = ShapleySampling.KERNEL
+    ig_steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of gradients along the path of integrated_gradients.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = MethodOptions.ig_steps
+    ig_baseline: Annotated[
+        Baseline,
+        typer.Option(
+            help="Where the path of integrated_gradients starts: at zero, the mean embedding, or <pad>'s.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = MethodOptions.ig_baseline
+    smoothgrad_samples: Annotated[
+        int,
+        typer.Option(
+            min=2, metavar="N", help="Number of noisy texts that smoothgrad averages over.", rich_help_panel=EXPLANATION
+        ),
+    ] = MethodOptions.smoothgrad_samples
+    smoothgrad_noise: Annotated[
+        float,
+        typer.Option(
+            help="Noise of smoothgrad, as a share of the standard deviation of the embeddings.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = MethodOptions.smoothgrad_noise
     compat: CompatOption = None
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store",
+            metavar="LIST",
+            help="Targets whose scores are stored, such as word,line; token takes the most room (default: all).",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None
 
 
-def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, seed: int) -> AnalysisOptions:
+def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int) -> AnalysisOptions:
     """The analysis options of a command line. Raises UsageError if options contradict each other."""
+    from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.options.sampling import Sampling
-    from promptlight.salience.run.pipeline import AnalysisOptions
 
     sampling = Sampling(
         temperature=chance.temperature,
         top_k=chance.top_k,
         top_p=chance.top_p,
-        seed=seed if chance.temperature else 0,
+        seed=chance.seed if chance.temperature else 0,
     )
     return AnalysisOptions(
         max_new_tokens=max_new_tokens,
@@ -88,7 +191,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int, s
             ablate=explaining.ablate,
             ablations=explaining.ablations,
             shapley=explaining.shapley,
-            seed=seed,
+            seed=chance.seed,
         ),
         objective=choose_objective(explaining.objective, explaining.compat),
         foil=explaining.foil,

@@ -14,10 +14,13 @@ class Changes:
     """What is replaced, put in front, or edited by hand, in this order."""
 
     replace: Annotated[
-        list[str] | None, typer.Option("--replace", metavar="OLD=>NEW", help="Change the first OLD; repeatable.")
+        list[str] | None,
+        typer.Option("--replace", metavar="OLD=>NEW", help="Replace the first OLD by NEW; repeatable."),
     ] = None
-    replace_all: Annotated[bool, typer.Option("--all", help="Change every OLD, not the first one alone.")] = False
+    replace_all: Annotated[
+        bool, typer.Option("--all", help="With --replace: change every OLD, not only the first.")
+    ] = False
     prepend: Annotated[
-        Path | None, typer.Option("--prepend-file", metavar="FILE", help="Put a file's text before the prompt.")
+        Path | None, typer.Option("--prepend-file", metavar="FILE", help="Put the text of a file before the prompt.")
     ] = None
-    edit: Annotated[bool, typer.Option("--edit", help="Change the text in $EDITOR.")] = False
+    edit: Annotated[bool, typer.Option("--edit", help="Change the prompt in $EDITOR.")] = False

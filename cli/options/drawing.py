@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from promptlight.cli.options.shared import (
-    HtmlOption,
-    IntensityOption,
-    JsonOption,
-    MarkingOption,
-    OverwriteOption,
-    SpacingOption,
-    SvgOption,
-    WidthOption,
-)
+import typer
+
+from promptlight.cli.options.panels import DRAWING
+from promptlight.cli.options.shared import JsonOption, OverwriteOption
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Marking, Spacing, Taste
 from promptlight.io.files import check_free
 
@@ -26,12 +21,44 @@ if TYPE_CHECKING:
 class Drawing:
     """Draws a view as the options of a command say: on the terminal, unless they name files."""
 
-    intensity: IntensityOption = NEUTRAL_INTENSITY
-    marking: MarkingOption = Marking.HIGHLIGHT
-    spacing: SpacingOption = Spacing.DENSE
-    width: WidthOption = None
-    svg: SvgOption = None
-    html: HtmlOption = None
+    intensity: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=1.0,
+            help="How strongly faint sources are coloured, up to 1; the default is LIT's.",
+            rich_help_panel=DRAWING,
+        ),
+    ] = NEUTRAL_INTENSITY
+    marking: Annotated[
+        Marking,
+        typer.Option(
+            "--marking",
+            help="How scores are marked: by shades of the text, or by bars below it.",
+            rich_help_panel=DRAWING,
+        ),
+    ] = Marking.HIGHLIGHT
+    spacing: Annotated[
+        Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
+    ] = Spacing.DENSE
+    width: Annotated[
+        int | None,
+        typer.Option(
+            min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING
+        ),
+    ] = None
+    svg: Annotated[
+        Path | None,
+        typer.Option(
+            "--svg", metavar="FILE", help="Draw into an SVG file, not on the terminal.", rich_help_panel=DRAWING
+        ),
+    ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
+        ),
+    ] = None
     overwrite: OverwriteOption = False
     json: JsonOption = False
 

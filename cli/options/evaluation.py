@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.panels import BENCHMARK, MODEL
 from promptlight.cli.options.shared import Device, DeviceOption, Dtype, DtypeOption, FormatOption, OverwriteOption
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import Benchmark, Method
@@ -19,17 +20,30 @@ class Measuring:
 
     ablate: Annotated[
         AblationKind,
-        typer.Option(help="How sources are taken away: they become the mean embedding, are cut out, or become <pad>."),
+        typer.Option(
+            help="How a source is taken away: its tokens become the mean embedding, are cut out, or become <pad>."
+        ),
     ] = AblationKind.MASK_EMBEDDING
-    random_orders: Annotated[int, typer.Option(min=1, help="Random orders that each prompt is compared with.")] = 20
+    random_orders: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of random orders that each prompt is compared with.")
+    ] = 20
     noisy_texts: Annotated[
-        int, typer.Option(min=0, help="Noisy texts on which gradients are computed again; 0 measures none.")
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Number of noisy texts for which gradients are computed again; 0 skips this."
+        ),
     ] = 3
     seed: Annotated[
-        int, typer.Option(help="The same seed draws the same orders, the same noise, the same prompts.")
+        int, typer.Option(help="Seed of all that is drawn: the same one draws the same orders, noise and prompts.")
     ] = 0
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Where the model lies now (default: the folder's own, or demo).")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Model that made the results, if it has moved (default: the folder's own; demo for a --benchmark).",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     device: DeviceOption = Device.AUTO
     dtype: DtypeOption = Dtype.AUTO
@@ -44,7 +58,7 @@ class Output:
     ] = None
     format: FormatOption = None
     overwrite: OverwriteOption = False
-    json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object instead.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +66,23 @@ class BenchmarkOptions:
     """Which benchmark, which methods, and how many prompts."""
 
     benchmark: Annotated[
-        Benchmark | None, typer.Option(help="Measure on prompts of the demo model with known causes: which kind.")
+        Benchmark | None,
+        typer.Option(
+            help="Measure on prompts of this kind whose causes are known, without a results folder.",
+            rich_help_panel=BENCHMARK,
+        ),
     ] = None
     method: Annotated[
         list[Method] | None,
-        typer.Option("--method", help="Of a benchmark: which methods; repeatable (default: three quick ones)."),
+        typer.Option(
+            "--method",
+            help="Method that a --benchmark measures; repeatable (default: three quick ones).",
+            rich_help_panel=BENCHMARK,
+        ),
     ] = None
-    n_prompts: Annotated[int, typer.Option("--prompts", min=1, help="Of a benchmark: how many prompts.")] = 300
+    n_prompts: Annotated[
+        int,
+        typer.Option(
+            "--prompts", min=1, metavar="N", help="Number of prompts of a --benchmark.", rich_help_panel=BENCHMARK
+        ),
+    ] = 300

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlight.cli.options.shared import IdsOption, TemplateOption, WhereOption
+from promptlight.cli.options.panels import INPUT
+from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP
 
 if TYPE_CHECKING:
     from promptlight.io.prompts.reader import PromptReader
@@ -18,15 +20,31 @@ if TYPE_CHECKING:
 class Input:
     """What the fields hold, and which records are taken."""
 
-    prompt_field: Annotated[str, typer.Option(help="The field or column that holds the prompt.")] = "prompt"
-    target_field: Annotated[str, typer.Option(help="The one that holds the target.")] = "target"
-    id_field: Annotated[str, typer.Option(help="The one that holds the id.")] = "id"
-    template: TemplateOption = None
-    limit: Annotated[int | None, typer.Option(min=1, help="Look at the first N records only.")] = None
-    where: WhereOption = None
-    id: IdsOption = None
-    sample: Annotated[int | None, typer.Option(min=1, help="Only N of the records, drawn by --seed.")] = None
-    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first record that can't be used.")] = False
+    prompt_field: Annotated[str, typer.Option(help="Field or column that holds the prompt.", rich_help_panel=INPUT)] = (
+        "prompt"
+    )
+    target_field: Annotated[
+        str, typer.Option(help="Field or column that holds a given completion, the target.", rich_help_panel=INPUT)
+    ] = "target"
+    id_field: Annotated[str, typer.Option(help="Field or column that holds the id.", rich_help_panel=INPUT)] = "id"
+    template: Annotated[
+        Path | None,
+        typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP, rich_help_panel=INPUT),
+    ] = None
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Read only the first N records.", rich_help_panel=INPUT)
+    ] = None
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help=WHERE_HELP, rich_help_panel=INPUT)
+    ] = None
+    id: Annotated[list[str] | None, typer.Option("--id", help=ID_HELP, rich_help_panel=INPUT)] = None
+    sample: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Take only N of the records, drawn by --seed.", rich_help_panel=INPUT),
+    ] = None
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Stop at the first record that can't be used.", rich_help_panel=INPUT)
+    ] = False
 
     def open(self, sources: Sequence[str], *, chat: bool, seed: int) -> PromptReader:
         """A reader of these records; ``seed`` draws the sample."""

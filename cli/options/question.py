@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from promptlight.cli.options.shared import (
-    ByOption,
-    OtherTargetOption,
-    PoolOption,
-    SectionsOption,
-    TargetByOption,
-    TargetOption,
-)
+import typer
+
+from promptlight.cli.options.shared import ByOption, PoolOption, SectionsOption, TargetByOption
 from promptlight.salience.types import Method, Pooling
 
 if TYPE_CHECKING:
@@ -24,7 +19,14 @@ class Asking:
     """How to cut and pool the sources, and what the target is."""
 
     by: ByOption = "word"
-    target: TargetOption = None
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="What is explained: a span's number, some of its text, or a pattern (default: the whole completion).",
+        ),
+    ] = None
     target_by: TargetByOption = None
     pool: PoolOption = Pooling.SUM
     sections: SectionsOption = None
@@ -49,7 +51,9 @@ class AskingLines(Asking):
 class AskingTwo(AskingLines):
     """The same for two prompts, which may have different targets."""
 
-    other_target: OtherTargetOption = None
+    other_target: Annotated[
+        str | None, typer.Option("--other-target", help="What is explained in the second prompt (default: the same).")
+    ] = None
 
     def questions(self, methods: tuple[Method | None, Method | None]) -> tuple[Question, Question]:
         """One question for each prompt."""

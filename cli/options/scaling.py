@@ -1,27 +1,72 @@
-"""The options of ``run`` for the engine, and for how much it does at once."""
+"""The options of ``run`` that choose the engine, and how much it does at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.shared import ActorsOption, EngineOption, GpusPerActorOption, RayAddressOption, RunEngine
+from promptlight.cli.options.panels import SCALE
 from promptlight.salience.errors import UsageError
+
+
+class RunEngine(StrEnum):
+    """The engine of a run."""
+
+    LOCAL = "local"
+    RAY = "ray"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scaling:
-    """Which engine to use, and how much it does at once."""
+    """The engine of a run, and its size."""
 
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Most prompts generated together (default: 16, on a GPU 64, if they fit).")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Most prompts generated together (default: 16, on a GPU 64, if they fit).",
+            rich_help_panel=SCALE,
+        ),
     ] = None
-    engine: EngineOption = RunEngine.LOCAL
-    ray_address: RayAddressOption = None
-    actors: ActorsOption = None
-    gpus_per_actor: GpusPerActorOption = None
+    engine: Annotated[
+        RunEngine,
+        typer.Option(
+            help="What does the work: this process, or actors on a Ray cluster or all GPUs of this machine;"
+            " docs/scale.md.",
+            rich_help_panel=SCALE,
+        ),
+    ] = RunEngine.LOCAL
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            "--ray-address",
+            metavar="HOST:PORT",
+            help="Address of the Ray cluster (default: RAY_ADDRESS, or this machine).",
+            rich_help_panel=SCALE,
+        ),
+    ] = None
+    actors: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of Ray actors (default: one per GPU, or one per two CPUs without a GPU).",
+            rich_help_panel=SCALE,
+        ),
+    ] = None
+    gpus_per_actor: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            max=1.0,
+            help="Share of a GPU for each Ray actor; 0 is the CPU (default: 1 if there are GPUs).",
+            rich_help_panel=SCALE,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         values = {

@@ -9,8 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promptlight.cli.options.scaling import Scaling
-from promptlight.cli.options.shared import RunEngine
+from promptlight.cli.options.scaling import RunEngine, Scaling
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Prompt, SetAside
 

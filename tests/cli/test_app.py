@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -139,3 +140,30 @@ def test_old_names_are_options_no_more_and_new_ones_are() -> None:
 def test_what_is_no_option_keeps_its_name() -> None:
     assert list(rename_arguments("run", ["samples", "--", "--samples"])) == ["samples", "--", "--samples"]
     assert list(rename_arguments("show", ["--samples"])) == ["--samples"]
+
+
+def test_the_help_of_run_has_six_options_first_and_then_panels_by_purpose() -> None:
+    options = [one for one in GROUP.commands["run"].params if one.param_type_name == "option"]
+    first = [max(one.opts, key=len) for one in options if not one.rich_help_panel]
+    assert first == ["--output", "--model", "--chat", "--max-new-tokens", "--dry-run", "--method"]
+    panels = list(dict.fromkeys(one.rich_help_panel for one in options if one.rich_help_panel))
+    assert panels == ["Input", "Model", "Text", "Explanation", "Output", "Scale"]
+
+
+LEANING = re.compile(r"(its|their|they|them|it|the same|the one|another one|as in|of them)\b|how:", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("name", list(GROUP.commands))
+def test_a_help_text_needs_no_other_one_to_be_understood(name: str) -> None:
+    for parameter in GROUP.commands[name].params:
+        assert not LEANING.match(parameter.help), parameter.help
+        assert parameter.help.endswith("."), parameter.help
+
+
+def test_a_help_text_is_wrapped_by_the_width_alone(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    for width in (60, 100, 160):
+        monkeypatch.setenv("COLUMNS", str(width))
+        shown = promptlight("run", "--help").stdout
+        assert all(len(line) <= width for line in shown.splitlines())
+        paragraph = shown.partition("A record that")[2].partition("\n \n")[0].partition("╭")[0]
+        assert all(len(line) > width - 30 for line in paragraph.rstrip().splitlines()[:-1])

@@ -117,7 +117,7 @@ def test_gpus_are_taken_where_there_are_some(n_gpus: int, device: str, asked: fl
 
 @pytest.mark.parametrize(("device", "asked"), [("cpu", 1), ("mps", 0.5), ("cuda", 0)])
 def test_gpus_that_do_not_go_with_the_device_are_refused(device: str, asked: float) -> None:
-    with pytest.raises(UsageError, match="expected --"):
+    with pytest.raises(UsageError, match="GPUs per actor"):
         choose_gpus([Node(cpus=1, gpus=1)], device, asked)
 
 

@@ -1,0 +1,10 @@
+"""The panels of a command's help, by purpose; an option without one stands in the first panel, above these."""
+
+INPUT = "Input"
+MODEL = "Model"
+TEXT = "Text"
+EXPLANATION = "Explanation"
+OUTPUT = "Output"
+SCALE = "Scale"
+DRAWING = "Drawing"
+BENCHMARK = "Benchmark"
