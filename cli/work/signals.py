@@ -48,7 +48,9 @@ def ending_in_order(tally: Tally) -> Generator[None]:
         for number in watched:
             signal.signal(number, stop)
         yield
-    except KeyboardInterrupt as error:
+    except (KeyboardInterrupt, SystemError) as error:
+        if isinstance(error, SystemError) and not received:
+            raise  # a fault of its own; else h5py has turned the interruption in its callback into one
         raise StoppedError(received[0] if received else signal.SIGINT, _describe_stop(received, tally)) from error
     finally:
         for number, handler in watched.items():

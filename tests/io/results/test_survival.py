@@ -336,6 +336,25 @@ def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> N
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def test_an_interruption_that_a_library_turns_into_a_system_error_is_one() -> None:
+    """As h5py does with one that comes while it calls back."""
+
+    def read_weights(*, interrupted: bool) -> None:
+        with ending_in_order(Tally(total=9)):
+            try:
+                if interrupted:
+                    os.kill(os.getpid(), signal.SIGTERM)
+                    time.sleep(PATIENCE)
+            except KeyboardInterrupt as error:
+                raise SystemError("returned a result with an exception set") from error
+            raise SystemError("a fault of its own")
+
+    with pytest.raises(StoppedError, match="by SIGTERM after 0 of 9 prompts"):
+        read_weights(interrupted=True)
+    with pytest.raises(SystemError, match="a fault of its own"):
+        read_weights(interrupted=False)
+
+
 # ---- a clock that jumps ---------------------------------------------------------------------------------------------
 
 
