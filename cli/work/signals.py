@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -31,11 +32,17 @@ def ending_in_order(tally: Tally) -> Generator[None]:
     """Leave the block with KeyboardInterrupt on either signal, and raise StoppedError after its cleanup.
 
     A second signal also ends the cleanup. Python drops exceptions of some callbacks, and a library may catch them: then
-    the next record that is counted ends the block. Ignored signals stay ignored, as a shell sets them for background
-    jobs. Outside the main thread, the only one that receives signals, nothing changes.
+    the next record that is counted ends the block, and Python says nothing of the dropped one. Ignored signals stay
+    ignored, as a shell sets them for background jobs. Outside the main thread, the only one that receives signals,
+    nothing changes.
     """
     received: list[int] = []
     tally.watchers.append(Reminder(received))
+    report_dropped = sys.unraisablehook
+
+    def pass_over_stops(dropped: sys.UnraisableHookArgs) -> None:
+        if not (received and issubclass(dropped.exc_type, KeyboardInterrupt)):
+            report_dropped(dropped)
 
     def stop(number: int, _: FrameType | None) -> None:
         received.append(number)
@@ -45,6 +52,8 @@ def ending_in_order(tally: Tally) -> Generator[None]:
     before = {number: signal.getsignal(number) for number in NAMES if is_main}
     watched = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
     try:
+        if is_main:
+            sys.unraisablehook = pass_over_stops
         for number in watched:
             signal.signal(number, stop)
         yield
@@ -55,6 +64,8 @@ def ending_in_order(tally: Tally) -> Generator[None]:
     finally:
         for number, handler in watched.items():
             signal.signal(number, handler)
+        if is_main:
+            sys.unraisablehook = report_dropped
 
 
 def _describe_stop(received: list[int], tally: Tally) -> str:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -334,6 +335,39 @@ def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> N
     with pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts, what was computed is kept"):
         drop_an_interruption(Tally(total=9))
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_an_interruption_in_a_callback_that_python_drops_leaves_no_traceback(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Loading a model drops many objects that something keeps a weak reference to."""
+
+    class Layer:
+        pass
+
+    def interrupt(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(PATIENCE)
+
+    def break_down(_: object) -> None:
+        raise ValueError("a fault of its own")
+
+    def drop(tally: Tally) -> None:
+        with ending_in_order(tally):
+            for callback in (interrupt, break_down):
+                layer = Layer()
+                reference = weakref.ref(layer, callback)
+                del layer
+                assert reference() is None
+            tally.explained(analysis("a"))
+
+    monkeypatch.setattr(sys, "unraisablehook", sys.__unraisablehook__)  # pytest has one of its own
+    with pytest.raises(StoppedError, match="by SIGTERM after 1 of 9 prompts"):
+        drop(Tally(total=9))
+    assert sys.unraisablehook is sys.__unraisablehook__
+    complained = capfd.readouterr().err
+    assert "KeyboardInterrupt" not in complained
+    assert "ValueError: a fault of its own" in complained  # what is no stop is still said
 
 
 def test_an_interruption_that_a_library_turns_into_a_system_error_is_one() -> None:
