@@ -1,6 +1,8 @@
 """A long run of the real command, end to end: every prompt once, memory flat, and a second run finds nothing to do.
 
-``PROMPTLIGHT_SOAK=20000 python -m pytest tests/io/results/test_soak.py -m slow`` is the whole of it, and prints what it measured.
+The whole of it, which prints what it measured:
+
+    PROMPTLIGHT_SOAK=20000 python -m pytest tests/io/results/test_soak.py -m slow
 """
 
 # pyright: standard
