@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any, cast
 
+from promptlight.salience.loading.architecture import Architecture, count_parameters
 from promptlight.salience.loading.families import Family, find_size_names, find_sizes, is_of_keras
 
 GIB = 2**30
@@ -26,15 +27,17 @@ def count_loading_bytes(n_embedding: int) -> int:
 
 @dataclass(frozen=True)
 class Size:
-    """The number of parameters of a model, and those of its embedding, the largest matrix."""
+    """The number of parameters of a model, those of its embedding, the largest matrix, and the bytes that a number of
+    the embedding takes on the CPU beside the weights while the model is loaded: those of keras-nlp, if not given."""
 
     n_parameters: int
     n_embedding: int
+    bytes_beside: int = count_loading_bytes(1)
 
     @property
     def loading_bytes(self) -> int:
-        """Bytes that keras-nlp takes on the CPU beside the weights while it loads them."""
-        return count_loading_bytes(self.n_embedding)
+        """Bytes that loading takes on the CPU beside the weights."""
+        return self.bytes_beside * self.n_embedding
 
     def bytes_to_work(self, weight_bytes: int, *, on_cpu: bool) -> int:
         """Bytes for the weights, plus those for loading or for working with them, whichever is more."""
@@ -122,3 +125,9 @@ def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:
     parts = family.keras_feedforward_parts if is_of_keras(config) else 1
     layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // parts)
     return Size(pieces * width + n_layers * layer, pieces * width)
+
+
+def measure_architecture(architecture: Architecture) -> Size:
+    """The size of a model that is assembled tensor by tensor; beside the weights, that takes one tensor in float32."""
+    n_embedding = architecture.vocabulary_size * architecture.width
+    return Size(count_parameters(architecture), n_embedding, bytes_beside=4)
