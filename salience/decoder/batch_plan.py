@@ -78,7 +78,7 @@ def generation_bytes(decoder: Decoder, n_prompts: int, longest: int, slots: int)
     narrow, wide = decoder.itemsizes
     cache = count_cache_bytes(decoder.layers, slots, narrow)
     prefill = max(count_run_bytes(layer, longest, narrow, wide) for layer in decoder.layers)
-    return n_prompts * (cache + prefill + count_drawing_bytes(decoder.embedding.shape[0], wide))
+    return n_prompts * (cache + prefill + count_drawing_bytes(decoder.head.shape[0], wide))
 
 
 def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:

@@ -2,7 +2,7 @@
 
  1. Embed the tokens and multiply by sqrt(D) (``embed``, ``scale_embeddings``).
  2. Run the layers (``layer.py``), with heads rotated by their positions (``angles``).
- 3. Apply the final norm, the product with the embedding and the soft-cap (``logits``).
+ 3. Apply the final norm, the product with the head and the soft-cap (``logits``).
 
 Gemma 1, Gemma 2 and the text part of Gemma 3 differ only in options of the layers: norms after each half, norms of
 queries and keys, soft-caps, sliding windows, RoPE wavelengths. So nothing here needs a model's name.
@@ -30,12 +30,18 @@ from promptlight.salience.decoder.tensors import at_least_float32
 
 @dataclass(frozen=True, kw_only=True)
 class Decoder:
-    """A whole Gemma text decoder with a tied embedding."""
+    """A whole Gemma text decoder."""
 
     embedding: Tensor  # [V, D]
+    own_head: Tensor | None  # [V, D]; None: logits are products with the embedding (a tied head)
     layers: tuple[Layer, ...]
     final_norm: Norm  # [D]
     final_soft_cap: float | None
+
+    @property
+    def head(self) -> Tensor:
+        """The output row of each token [V, D]: the model's own head, or the embedding."""
+        return self.embedding if self.own_head is None else self.own_head
 
     def embed(self, ids: Tensor) -> Tensor:
         """Token embeddings before Gemma's sqrt(D) factor: ids [..., T] -> [..., T, D]."""
@@ -64,9 +70,9 @@ class Decoder:
         return embeddings * self.embedding_scale
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Final norm, tied projection and soft-cap: [..., D] -> [..., V]."""
+        """Final norm, product with the head and soft-cap: [..., D] -> [..., V]."""
         normed = rms_norm(hidden, self.final_norm)
-        return soft_cap(normed @ self.embedding.T, self.final_soft_cap)
+        return soft_cap(normed @ self.head.T, self.final_soft_cap)
 
     @property
     def itemsizes(self) -> tuple[int, int]:
@@ -78,11 +84,11 @@ class Decoder:
 def backward_logits(decoder: Decoder, output: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     """Through ``Decoder.logits``: gradient by capped logits [C, V] -> by the last layer's output rows [C, D]."""
     by_product = backward_soft_cap(logits, decoder.final_soft_cap, gradient)
-    by_normed = by_product.to(decoder.embedding.dtype) @ decoder.embedding
+    by_normed = by_product.to(decoder.head.dtype) @ decoder.head
     by_output = backward_norm(output, decoder.final_norm, by_normed)
     return by_output.to(at_least_float32(decoder.embedding.dtype))
 
 
 def count_logits_bytes(decoder: Decoder) -> int:
     """One target's logits and the gradient by them: 6 V numbers in the wide dtype."""
-    return 6 * decoder.embedding.shape[0] * decoder.itemsizes[1]
+    return 6 * decoder.head.shape[0] * decoder.itemsizes[1]

@@ -32,13 +32,13 @@ def exact_logits(decoder: Decoder, output: Tensor, ids: Tensor) -> Tensor:
     If ``output`` is wider than the weights, each target and the ``N_RIVALS`` strongest tokens are recomputed at its
     width.
     """
-    embedding = decoder.embedding
+    head = decoder.head
     normed = rms_norm(output, decoder.final_norm)
     wide = at_least_float32(output.dtype)
-    logits = (normed.to(embedding.dtype) @ embedding.T).to(wide)
-    if torch.finfo(output.dtype).eps < torch.finfo(embedding.dtype).eps:
+    logits = (normed.to(head.dtype) @ head.T).to(wide)
+    if torch.finfo(output.dtype).eps < torch.finfo(head.dtype).eps:
         strongest = logits.topk(min(N_RIVALS, logits.shape[1]), dim=1).indices
         chosen = torch.cat([strongest, ids[:, None]], dim=1)  # [C, rivals + 1]
-        again = embedding[chosen].to(wide) @ normed[:, :, None]
+        again = head[chosen].to(wide) @ normed[:, :, None]
         logits.scatter_(1, chosen, again[..., 0])
     return soft_cap(logits, decoder.final_soft_cap)

@@ -73,6 +73,7 @@ def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:
     embedding = backbone.token_embedding
     decoder = Decoder(
         embedding=_expand(embedding, _tensor(embedding.embeddings), "embeddings_scale", dtype),
+        own_head=None,
         layers=tuple(_borrow_layer(block, dtype) for block in backbone.transformer_layers),
         final_norm=Norm(_tensor(backbone.layer_norm.scale), backbone.layer_norm.epsilon),
         final_soft_cap=embedding.logit_soft_cap,

@@ -76,7 +76,7 @@ def test_by_hand_on_a_model_that_only_looks_at_the_last_token() -> None:
         post_feedforward_norm=None,
     )
     table = torch.tensor([[3.0, 4.0], [1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
-    decoder = Decoder(embedding=table, layers=(layer, layer), final_norm=norm, final_soft_cap=None)
+    decoder = Decoder(embedding=table, own_head=None, layers=(layer, layer), final_norm=norm, final_soft_cap=None)
     scores = compute_salience(decoder, [1, 0, 2], 2, {}).maps[Method.GRAD_L2].scores
     assert scores is not None
     # e = (3, 4): normed n = e sqrt(2) / 5; logits (5, 0.6, 0.8) sqrt(2); the gradient by n is E[2] - sum_v p_v E[v],
