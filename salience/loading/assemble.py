@@ -32,10 +32,10 @@ def assemble_decoder(architecture: Architecture, read: Read, *, device: torch.de
 
     Raises ModelError for a tensor of another shape, by its canonical name.
     """
-    assert not architecture.has_own_head  # a Decoder has none so far
     weights = _Weights(list_shapes(architecture), read, device, dtype)
     return Decoder(
         embedding=weights.take("embedding"),
+        own_head=weights.take("head") if architecture.has_own_head else None,
         layers=tuple(_assemble_layer(architecture, weights, n) for n in range(len(architecture.layers))),
         final_norm=Norm(weights.take("final_norm"), architecture.epsilon),
         final_soft_cap=architecture.final_soft_cap,

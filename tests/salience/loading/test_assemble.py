@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from typing import Any
 
@@ -39,7 +40,7 @@ def describe(decoder: Decoder) -> Architecture:
         final_soft_cap=decoder.final_soft_cap,
         has_post_norms=first.post_attention_norm is not None,
         has_head_norms=heads.query_norm is not None,
-        has_own_head=False,
+        has_own_head=decoder.own_head is not None,
         has_attention_bias=False,
         context_length=8192,
     )
@@ -94,6 +95,17 @@ def test_an_assembled_decoder_is_the_one_that_borrows_the_same_weights(family: s
     torch.testing.assert_close(logits(ours), logits(borrowed), atol=1e-5, rtol=1e-6)
     half = assemble_decoder(architecture, weights.__getitem__, device=CPU, dtype=torch.bfloat16)
     assert half.embedding.dtype == half.layers[0].attention.heads.query_key_value.dtype == torch.bfloat16
+
+
+def test_a_head_of_its_own_is_read_beside_the_embedding() -> None:
+    backbone = build_backbone("gemma3")
+    borrowed, weights = borrow_decoder(backbone), name_weights(backbone)
+    weights["head"] = torch.randn(weights["embedding"].shape)
+    architecture = dataclasses.replace(describe(borrowed), has_own_head=True)
+    ours = assemble_decoder(architecture, lambda name: weights[name].clone(), device=CPU, dtype=torch.float32)
+    expected = dataclasses.replace(borrowed, own_head=weights["head"])
+    torch.testing.assert_close(logits(ours), logits(expected), atol=1e-5, rtol=1e-6)
+    assert count_bytes(ours) == 4 * count_parameters(architecture)
 
 
 def test_a_tensor_of_another_shape_is_named() -> None:
