@@ -10,7 +10,7 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 
 # Which lines the tests run: in CI, and where asked for. It makes them a third slower.
 COVERAGE := --cov --cov-report=term
-QUICK := -m "not slow and not gpu and not network"
+QUICK := -m "not slow and not gpu and not network and not real"
 
 # pip-audit has dependencies of its own, which may differ from ours.
 PIP_AUDIT := pip-audit==2.10.1
@@ -51,7 +51,7 @@ coverage: setup ## the quick tests, and which lines they run
 	@$(PYTEST) $(QUICK) $(COVERAGE) --cov-report=html:.coverage-html
 
 test-all: check ## check, and the slow tests too
-	@$(PYTEST) -m "not gpu and not network"
+	@$(PYTEST) -m "not gpu and not network and not real"
 
 test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.13 picks
 	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py

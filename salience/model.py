@@ -27,8 +27,8 @@ class ModelFacts:
 
     ``name`` is the user's name for the model, ``preset`` what was loaded; ``device`` and ``dtype`` are torch's names.
     ``config_hash`` is of the configuration, ``context_length`` in tokens. ``n_bytes`` is the peak memory of the weights
-    during loading. A ``quantised`` preset runs on copies of its weights, expanded to ``dtype``. ``versions`` are those
-    of the process that loaded it.
+    during loading. A ``quantised`` model runs on copies of its weights, expanded to ``dtype``. ``file_sha256`` is of a
+    model that is one file. ``versions`` are those of the process that loaded it.
     """
 
     name: str
@@ -39,6 +39,7 @@ class ModelFacts:
     context_length: int
     n_bytes: int
     quantised: str | None = None
+    file_sha256: str | None = None
     versions: Mapping[str, str] = field(default_factory=_find_versions)
 
 

@@ -7,7 +7,9 @@ Every reader of a file format makes an ``Architecture`` and gives tensors by the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+import json
+from dataclasses import asdict, dataclass
 from math import prod
 
 from promptlight.salience.decoder.rope import Rope
@@ -71,6 +73,11 @@ def name_in_layer(n: int, part: str) -> str:
 def count_parameters(architecture: Architecture) -> int:
     """How many numbers all tensors of a decoder have together."""
     return sum(map(prod, list_shapes(architecture).values()))
+
+
+def hash_architecture(architecture: Architecture) -> str:
+    """A short hash of what a decoder computes, whatever its weights."""
+    return hashlib.sha256(json.dumps(asdict(architecture), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _list_layer_shapes(architecture: Architecture) -> dict[str, Shape]:

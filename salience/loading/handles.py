@@ -5,6 +5,7 @@ gemma2_instruct_2b_en              a preset that keras-nlp knows
 kaggle://keras/gemma2/keras/...    a Kaggle model
 hf://google/gemma-2-2b-it          a Hugging Face model
 ./folder                           a local folder: a Keras preset, or what Hugging Face transformers wrote
+./model.gguf                       a GGUF file, as llama.cpp and Ollama have them
 name:any of these                  the same, shown under a name of your own
 """
 
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.gguf._shards import find_first_shard
 from promptlight.salience.text.secrets import hide_secrets
 
 DEMO = "demo"
@@ -23,6 +25,7 @@ DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 PATH_STARTS = (".", "/", "~")
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".keras")  # .keras: layers with code
+GGUF_ENDING, GGUF_MAGIC = ".gguf", b"GGUF"
 _ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -35,9 +38,16 @@ class Handle:
     written_as_path: bool = field(default=False, compare=False)  # `./x` is stored as `x` but is a folder
 
     @property
+    def is_gguf(self) -> bool:
+        """Whether the user means a GGUF file: by its ending or, as Ollama's files have none, by its first bytes."""
+        if "://" in self.preset or (path := Path(self.preset)).is_dir():
+            return False
+        return path.suffix.lower() == GGUF_ENDING or _begins_with_magic(path)
+
+    @property
     def is_folder(self) -> bool:
         """Whether the user means a local folder."""
-        if "://" in self.preset:
+        if "://" in self.preset or self.is_gguf:
             return False
         return self.written_as_path or self.preset.startswith(PATH_STARTS) or Path(self.preset).is_dir()
 
@@ -58,10 +68,20 @@ def parse_handle(text: str) -> Handle:
     if preset == DEMO:
         return Handle(name, str(DEMO_FOLDER))
     handle = Handle(name, preset, written_as_path=preset.startswith(PATH_STARTS))
+    folder = Path(preset).expanduser()
+    if (in_place := replace(handle, preset=str(folder))).is_gguf:
+        return replace(in_place, preset=str(find_first_shard(folder)))
     if not handle.is_folder:
         return handle
-    folder = Path(preset).expanduser()
     return replace(handle, preset=str(DEMO_FOLDER if folder.resolve() == DEMO_FOLDER.resolve() else folder))
+
+
+def _begins_with_magic(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except (OSError, ValueError):
+        return False
 
 
 def check_folder(folder: Path) -> None:
@@ -69,13 +89,17 @@ def check_folder(folder: Path) -> None:
     if not folder.exists():
         raise ModelError(f"{folder}: no such folder; expected one with {PRESET_FILES[0]} and weights in it")
     if not folder.is_dir():
-        raise ModelError(f"{folder} is a file; expected the folder of a preset, such as {folder.parent}")
+        raise ModelError(
+            f"{folder} is a file, but no GGUF file; expected one, or the folder of a preset, such as {folder.parent}"
+        )
     names = sorted(path.name for path in folder.iterdir())
     weights = any(name.endswith((".weights.h5", ".safetensors")) for name in names)
     if "config.json" in names and weights:
         return
     found = ", ".join(names[:6]) + (", ..." if len(names) > 6 else "") or "nothing"
     missing = "config.json" if "config.json" not in names else "weights (model.weights.h5 or model.safetensors)"
+    if gguf := [name for name in names if name.endswith(GGUF_ENDING)]:
+        raise ModelError(f"{folder} is no preset, but has a GGUF file: give the file, {folder / gguf[0]}")
     unread = [name for name in names if name.endswith(PICKLES)]
     advice = f"; {unread[0]} is not read, as it can hold code: save the model as safetensors" if unread else ""
     raise ModelError(f"{folder} is no preset: it has no {missing}; found {found}{advice}")

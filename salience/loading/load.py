@@ -4,6 +4,8 @@
    (``families``), the quantisation and the size. A model that is not covered or does not fit is refused here.
 2. The other files are fetched and checked: a preset is data (``hubs``, ``presets``).
 3. keras-nlp reads the weights, and our own decoder borrows them without a copy (``keras``).
+
+A GGUF file says all this in its header, and is read without Keras (``gguf``).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,7 +24,9 @@ from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading._devices import choose_device, choose_dtype, measure_room
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder
+from promptlight.salience.loading.architecture import count_parameters, hash_architecture
 from promptlight.salience.loading.families import Family, find_family, find_sizes
+from promptlight.salience.loading.gguf._model import open_gguf
 from promptlight.salience.loading.handles import DEMO, DEMO_FOLDER, Handle, parse_handle
 from promptlight.salience.loading.keras import borrow_decoder, hash_config, import_keras_nlp, read_preset
 from promptlight.salience.loading.model_size import Room, Size, count_loading_bytes, measure_model
@@ -44,6 +49,8 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
     parsed = parse_handle(handle)
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
+    if parsed.is_gguf:
+        return _load_gguf(parsed, place, precision)
     config = find_config(parsed)
     family = find_family(config, parsed.preset)
     quantised = find_quantisation(config, parsed.preset)
@@ -71,6 +78,27 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         del backbone  # it holds queries, keys and values a second time, or int8 weights beside the expanded ones
         return_freed_memory()
     return Model(decoder=decoder, tokenizer=Tokenizer(vocabulary, family.turn_marks), facts=facts)
+
+
+def _load_gguf(handle: Handle, place: torch.device, precision: torch.dtype) -> Model:
+    file = open_gguf(Path(handle.preset))
+    room, size = measure_room(place, precision, quantised=False), Size(count_parameters(file.architecture), 0)
+    if refusal := room.refuse(handle.preset, size):
+        raise ModelError(refusal, parameters=WHAT_FITS)
+    with _freezing_other_objects(), _explaining_memory(handle, room, size):
+        decoder, tokenizer, digest = file.load(place, precision)
+    facts = ModelFacts(
+        name=handle.name,
+        preset=handle.preset,
+        dtype=room.dtype,
+        device=str(decoder.embedding.device),
+        config_hash=hash_architecture(file.architecture),
+        context_length=file.architecture.context_length,
+        n_bytes=count_bytes(decoder),
+        quantised=file.quantised,
+        file_sha256=digest,
+    )
+    return Model(decoder=decoder, tokenizer=tokenizer, facts=facts)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool
         "chat": chat,
         **options.describe(),
         **({"quantised": facts.quantised} if facts.quantised else {}),
+        **({"file_sha256": facts.file_sha256} if facts.file_sha256 else {}),
     }
 
 

@@ -13,7 +13,8 @@ from promptlight.salience.loading.handles import DEMO_FOLDER
 VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 
 
-def build_transformers_model(family: str, vocabulary_size: int) -> Any:
+def build_transformers_model(family: str, vocabulary_size: int, **changes: Any) -> Any:
+    """A model of a family; ``changes`` are of its config."""
     import transformers
 
     sizes: dict[str, Any] = {
@@ -32,6 +33,7 @@ def build_transformers_model(family: str, vocabulary_size: int) -> Any:
     }
     if family != "gemma":
         sizes |= {"sliding_window": 16, "query_pre_attn_scalar": 16}
+    sizes |= changes
     name = {"gemma": "Gemma", "gemma2": "Gemma2", "gemma3": "Gemma3Text"}[family]
     config = getattr(transformers, f"{name}Config")(**sizes)
     torch.manual_seed(0)

@@ -128,7 +128,7 @@ def open_cluster(
         nodes = find_nodes()
         n_gpus = choose_gpus(nodes, device, options.gpus_per_actor)
         named = parse_handle(handle)
-        is_elsewhere = named.is_folder and named.preset != str(DEMO_FOLDER)
+        is_elsewhere = (named.is_folder or named.is_gguf) and named.preset != str(DEMO_FOLDER)
         place = "cuda" if n_gpus else "cpu" if device == "auto" else device
         loading = Loading(
             handle=str(Path(named.preset).absolute()) if is_elsewhere else handle, device=place, dtype=dtype

@@ -102,5 +102,5 @@ def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ModelError, match="no such folder"):
         check_folder(tmp_path / "nowhere")
-    with pytest.raises(ModelError, match="is a file; expected the folder"):
+    with pytest.raises(ModelError, match="is a file, but no GGUF file; expected one, or the folder"):
         check_folder(tmp_path / "file")

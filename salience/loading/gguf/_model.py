@@ -1,0 +1,53 @@
+"""A GGUF file as a model: what it is, before its tensors are read, and then its decoder and its tokenizer."""
+
+# pyright: standard
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.loading.architecture import Architecture
+from promptlight.salience.loading.assemble import assemble_decoder
+from promptlight.salience.loading.families import Family
+from promptlight.salience.loading.gguf._architecture import read_architecture
+from promptlight.salience.loading.gguf._family import find_gguf_family
+from promptlight.salience.loading.gguf._header import Header, TensorPlace
+from promptlight.salience.loading.gguf._shards import hash_files, read_model_header
+from promptlight.salience.loading.gguf._tensors import TensorReader, check_tensors, describe_quantisation
+from promptlight.salience.loading.gguf._vocabulary import build_tokenizer
+from promptlight.salience.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class GgufModel:
+    """A GGUF file whose header is read and checked; ``quantised`` says how, such as ``Q4_K_M (Q4_K, Q6_K)``."""
+
+    header: Header
+    family: Family
+    architecture: Architecture
+    places: Mapping[str, TensorPlace]
+    quantised: str | None
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> tuple[Decoder, Tokenizer, str]:
+        """The decoder, the tokenizer and the SHA-256 of the files, which is computed while tensors are dequantised."""
+        tokenizer = build_tokenizer(self.header)
+        with ThreadPoolExecutor(1) as pool:
+            digest = pool.submit(hash_files, self.header.paths)
+            reader = TensorReader(self.places, dtype)
+            decoder = assemble_decoder(self.architecture, reader.read, device=device, dtype=dtype)
+            return decoder, tokenizer, digest.result()
+
+
+def open_gguf(path: Path) -> GgufModel:
+    """Read and check the header of a GGUF file, or of all shards if it is one. Raises ModelError."""
+    header = read_model_header(path)
+    family, architecture = find_gguf_family(header), read_architecture(header)
+    places = check_tensors(header, architecture)
+    quantised = describe_quantisation(header, places)
+    return GgufModel(header=header, family=family, architecture=architecture, places=places, quantised=quantised)

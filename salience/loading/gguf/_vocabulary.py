@@ -1,0 +1,133 @@
+"""Rebuild the SentencePiece model of a Gemma tokenizer from the pieces, scores and types in a GGUF header.
+
+The result is SentencePiece's own ModelProto, written field by field: a BPE model with byte fallback that leaves the
+text as it is (no normalisation, no blank in front, no blank removed), as Gemma's published one is.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+
+import numpy as np
+
+from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.gguf._family import find_gguf_family
+from promptlight.salience.loading.gguf._header import Header, Value
+from promptlight.salience.text.tokenizer import Tokenizer
+
+_EMBEDDING = "token_embd.weight"
+_MODEL, _PIECES = "tokenizer.ggml.model", "tokenizer.ggml.tokens"
+_SCORES, _TYPES = "tokenizer.ggml.scores", "tokenizer.ggml.token_type"
+_IDS = {  # with Gemma's ids where a header has none
+    "pad": ("tokenizer.ggml.padding_token_id", 0),
+    "eos": ("tokenizer.ggml.eos_token_id", 1),
+    "bos": ("tokenizer.ggml.bos_token_id", 2),
+    "unk": ("tokenizer.ggml.unknown_token_id", 3),
+}
+_AS_GEMMA = {  # what Gemma's tokenizer does not do; a header that asks for it is of another
+    "tokenizer.ggml.add_space_prefix": False,
+    "tokenizer.ggml.remove_extra_whitespaces": False,
+    "tokenizer.ggml.escape_whitespaces": True,
+}
+_SENTENCEPIECE = "llama"  # llama.cpp's name for BPE with scores, as SentencePiece has it
+_UNKNOWN, _CONTROL, _USER_DEFINED = 2, 3, 4  # SentencePiece's numbers, and ggml's
+_KNOWN_TYPES = range(1, 7)
+_MARK = "\N{LOWER ONE EIGHTH BLOCK}".encode()  # stands for a blank
+
+# Fields of SentencePiece's protocol buffers, and what they are.
+_NUMBER, _BYTES, _FLOAT = 0, 2, 5
+_BPE = 2
+
+
+def build_tokenizer(header: Header) -> Tokenizer:
+    """The tokenizer of a GGUF file. Raises ModelError if it is none of Gemma's."""
+    marks = find_gguf_family(header).turn_marks
+    embedding = header.tensors.get(_EMBEDDING)
+    proto = _build_proto(header.fields, header.name, embedding.shape[0] if embedding and embedding.shape else 0, marks)
+    try:
+        return Tokenizer(proto, marks)
+    except (RuntimeError, ValueError) as error:
+        raise ModelError(f"{header.name}: damaged: SentencePiece does not accept its vocabulary") from error
+
+
+def _build_proto(fields: Mapping[str, Value], name: str, n_rows: int, turn_marks: tuple[str, str]) -> bytes:
+    """A serialised ModelProto. Pieces beyond the embedding's rows, which Ollama leaves in, are dropped."""
+    pieces, scores, types = _read_pieces(fields, name, n_rows)
+    ids = {one: _find_id(fields, name, key, default, len(pieces)) for one, (key, default) in _IDS.items()}
+    for mark in turn_marks:  # typed by a user, they stay text: some files have them as user-defined pieces
+        for id in (id for id, piece in enumerate(pieces) if piece == mark.encode()):
+            types[id] = _CONTROL
+    types[types == _UNKNOWN] = 1
+    types[[ids["pad"], ids["eos"], ids["bos"]]] = _CONTROL
+    types[ids["unk"]] = _UNKNOWN
+    for id in np.flatnonzero(types == _USER_DEFINED):
+        pieces[id] = pieces[id].replace(b" ", _MARK)
+    trainer = _number(3, _BPE) + _number(35, True)
+    for number, one in ((45, "unk"), (46, "bos"), (47, "eos"), (48, "pad")):
+        trainer += _bytes(number, pieces[ids[one]])
+    normalizer = _bytes(1, b"identity") + _number(3, False) + _number(4, False) + _number(5, True)
+    return _join_pieces(pieces, scores, types) + _bytes(2, trainer) + _bytes(3, normalizer)
+
+
+def _read_pieces(fields: Mapping[str, Value], name: str, n_rows: int) -> tuple[list[bytes], list[float], np.ndarray]:
+    if (model := fields.get(_MODEL)) != _SENTENCEPIECE:
+        raise ModelError(f"{name}: {_MODEL} is {model!r}, which is not covered; Gemma's is {_SENTENCEPIECE!r}")
+    for key, expected in _AS_GEMMA.items():
+        if fields.get(key, expected) != expected:
+            raise ModelError(f"{name}: {key} is {fields[key]}, which Gemma's tokenizers don't have and is not covered")
+    pieces, scores, types = fields.get(_PIECES), fields.get(_SCORES), fields.get(_TYPES)
+    if not isinstance(pieces, list) or not isinstance(scores, np.ndarray) or not isinstance(types, np.ndarray):
+        raise ModelError(f"{name}: no vocabulary: expected {_PIECES}, {_SCORES} and {_TYPES} in it")
+    if not len(pieces) == len(scores) == len(types):
+        raise ModelError(f"{name}: damaged: {len(pieces)} pieces, {len(scores)} scores and {len(types)} types")
+    if len(pieces) < n_rows:
+        raise ModelError(f"{name}: its embedding has {n_rows} rows, and its vocabulary {len(pieces)} pieces")
+    try:
+        b"\n".join(pieces).decode()
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{name}: damaged: a piece of the vocabulary is no UTF-8") from error
+    if not np.isfinite(scores).all():
+        raise ModelError(f"{name}: damaged: {_SCORES} has values that are no numbers")
+    types = types[:n_rows].astype(np.int64)
+    if unknown := sorted(set(types.tolist()) - set(_KNOWN_TYPES)):
+        raise ModelError(f"{name}: {_TYPES} has {unknown[0]}, which is unknown")
+    return pieces[:n_rows], scores[:n_rows].tolist(), types
+
+
+def _find_id(fields: Mapping[str, Value], name: str, key: str, default: int, n: int) -> int:
+    id = fields.get(key, default)
+    if not isinstance(id, int) or not 0 <= id < n:
+        raise ModelError(f"{name}: damaged: {key} is {id}, and the vocabulary has {n} pieces")
+    return id
+
+
+def _join_pieces(pieces: list[bytes], scores: list[float], types: np.ndarray) -> bytes:
+    """Field 1 of the model, once for each piece: 1 text, 2 score, 3 type."""
+    kinds = {kind: _number(3, kind) for kind in _KNOWN_TYPES}
+    heads = [_bytes(1, b"x" * n)[:-n] if n else _bytes(1, b"") for n in range(max(map(len, pieces), default=0) + 1)]
+    pack = struct.Struct("<Bf").pack
+    score_tag = 2 << 3 | _FLOAT
+    parts: list[bytes] = []
+    for piece, score, kind in zip(pieces, scores, types.tolist(), strict=True):
+        body = heads[len(piece)] + piece + pack(score_tag, score) + kinds[kind]
+        parts += (b"\x0a", _varint(len(body)) if len(body) > 127 else bytes((len(body),)), body)
+    return b"".join(parts)
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3 | _NUMBER) + _varint(int(value))
+
+
+def _bytes(field: int, value: bytes) -> bytes:
+    return _varint(field << 3 | _BYTES) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    """A number in groups of seven bits, the lowest first; all but the last have the eighth bit set."""
+    groups = bytearray()
+    while value > 127:
+        groups.append(value & 127 | 128)
+        value >>= 7
+    groups.append(value)
+    return bytes(groups)
