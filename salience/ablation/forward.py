@@ -99,7 +99,7 @@ def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, 
     budget = (free_bytes(device) if free is None else free) // 2
     on_gpu = device.type == "cuda"
     each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers)
-    each += (n_rows - 1) * count_logits_bytes(decoder) + 2 * n_entries**2
+    each += n_rows * count_logits_bytes(decoder, decoder.itemsizes[1]) + 2 * n_entries**2
     fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
     return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
 

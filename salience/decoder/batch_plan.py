@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from promptlight.salience.decoder._cache import count_cache_bytes
-from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk
-from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk, plan_rows
+from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.layer import count_run_bytes, count_trace_bytes
 from promptlight.salience.decoder.precision import forward_dtype
@@ -83,8 +83,8 @@ def generation_bytes(decoder: Decoder, n_prompts: int, longest: int, slots: int)
 
 def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
     """Bytes for the gradients of a text of L positions: the layers' inputs; kept activations, or one layer's that are
-    recomputed; and a chunk of targets or, before it, one layer's forward pass in ``forward_dtype`` with a copy of that
-    layer's weights."""
+    recomputed; and the largest of a layer's forward pass in ``forward_dtype`` with a copy of its weights, the logits of
+    some targets, and a chunk of targets."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     narrow, wide = decoder.embedding.dtype.itemsize, forward_dtype(decoder).itemsize
     inputs = (len(decoder.layers) + 1) * n_positions * decoder.embedding.shape[1] * narrow
@@ -93,8 +93,9 @@ def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: in
         kept = max(count_trace_bytes(layer, n_positions, narrow, narrow) for layer in decoder.layers)
     each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
     chunk = plan_chunk(decoder, n_positions, n_units, free) * each
+    logits = plan_rows(decoder, n_units, free) * count_logits_bytes(decoder, wide)
     forward = max(count_trace_bytes(layer, n_positions, narrow, wide) for layer in decoder.layers)
-    return inputs + kept + max(chunk, forward)
+    return inputs + kept + max(chunk, logits, forward)
 
 
 def plan_memory(

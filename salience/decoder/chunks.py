@@ -16,8 +16,9 @@ from typing import TypeVar
 
 import torch
 
-from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.trace import activation_bytes, target_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
@@ -26,6 +27,7 @@ Result = TypeVar("Result")
 
 # A CPU gains nothing beyond a few targets, so it takes only a few, and only as many as need little memory.
 CPU_CHUNK, CPU_BYTES = 4, 200_000_000
+CPU_ROWS = 64
 GPU_CHUNK = 128
 
 WHAT_HELPS, WHAT_HELPS_BY = "shorten the prompt, take bfloat16 weights or more memory", ("dtype",)
@@ -34,13 +36,24 @@ NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_stat
 
 
 def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
-    """Targets per pass: as many as fit in half of the free memory, at least one."""
+    """Targets per backward pass: as many as fit in half of the free memory, at least one."""
+    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
+    return _fit(decoder, each, n_units, CPU_CHUNK, free)
+
+
+def plan_rows(decoder: Decoder, n_rows: int, free: int | None = None) -> int:
+    """Targets whose logits and gradients by logits are computed together, as many as fit in half of the free memory."""
+    each = count_logits_bytes(decoder, forward_dtype(decoder).itemsize)
+    return _fit(decoder, each, n_rows, CPU_ROWS, free)
+
+
+def _fit(decoder: Decoder, each: int, n_units: int, cpu_most: int, free: int | None) -> int:
+    """How many units of ``each`` bytes fit in half of the free memory, at least one."""
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
     on_gpu = device.type == "cuda"
-    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
     fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
-    return int(max(1, min(n_units, GPU_CHUNK if on_gpu else CPU_CHUNK, fitting)))
+    return int(max(1, min(n_units, GPU_CHUNK if on_gpu else cpu_most, fitting)))
 
 
 def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:

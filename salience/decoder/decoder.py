@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._output_head import backward_head, multiply_by_head
 from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.layer import Layer, run_layer
 from promptlight.salience.decoder.norms import Norm, backward_norm, rms_norm
@@ -72,7 +73,8 @@ class Decoder:
     def logits(self, hidden: Tensor) -> Tensor:
         """Final norm, product with the head and soft-cap: [..., D] -> [..., V]."""
         normed = rms_norm(hidden, self.final_norm)
-        return soft_cap(normed @ self.head.T, self.final_soft_cap)
+        product = multiply_by_head(normed.reshape(-1, normed.shape[-1]), self.head)
+        return soft_cap(product, self.final_soft_cap).view(*hidden.shape[:-1], -1)
 
     @property
     def itemsizes(self) -> tuple[int, int]:
@@ -84,11 +86,10 @@ class Decoder:
 def backward_logits(decoder: Decoder, output: Tensor, logits: Tensor, gradient: Tensor) -> Tensor:
     """Through ``Decoder.logits``: gradient by capped logits [C, V] -> by the last layer's output rows [C, D]."""
     by_product = backward_soft_cap(logits, decoder.final_soft_cap, gradient)
-    by_normed = by_product.to(decoder.head.dtype) @ decoder.head
-    by_output = backward_norm(output, decoder.final_norm, by_normed)
+    by_output = backward_norm(output, decoder.final_norm, backward_head(decoder.head, by_product))
     return by_output.to(at_least_float32(decoder.embedding.dtype))
 
 
-def count_logits_bytes(decoder: Decoder) -> int:
-    """One target's logits and the gradient by them: 6 V numbers in the wide dtype."""
-    return 6 * decoder.head.shape[0] * decoder.itemsizes[1]
+def count_logits_bytes(decoder: Decoder, itemsize: int) -> int:
+    """One target's logits, the gradient by them and temporaries: 6 V numbers of this many bytes."""
+    return 6 * decoder.head.shape[0] * itemsize

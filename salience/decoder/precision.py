@@ -12,6 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._output_head import multiply_by_head
 from promptlight.salience.decoder._soft_cap import soft_cap
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.norms import rms_norm
@@ -35,7 +36,7 @@ def exact_logits(decoder: Decoder, output: Tensor, ids: Tensor) -> Tensor:
     head = decoder.head
     normed = rms_norm(output, decoder.final_norm)
     wide = at_least_float32(output.dtype)
-    logits = (normed.to(head.dtype) @ head.T).to(wide)
+    logits = multiply_by_head(normed.to(head.dtype), head).to(wide)
     if torch.finfo(output.dtype).eps < torch.finfo(head.dtype).eps:
         strongest = logits.topk(min(N_RIVALS, logits.shape[1]), dim=1).indices
         chosen = torch.cat([strongest, ids[:, None]], dim=1)  # [C, rivals + 1]

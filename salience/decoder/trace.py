@@ -28,7 +28,7 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder.attention import Attention, attend_at, attend_causally, backward_attention_at
-from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
+from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.heads import Heads, backward_heads
 from promptlight.salience.decoder.layer import (
     Activations,
@@ -129,5 +129,5 @@ def activation_bytes(decoder: Decoder, n_positions: int) -> int:
 
 
 def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
-    """Bytes of the backward pass of one target in this layer, plus its logits."""
-    return count_backward_bytes(layer, n_positions, *decoder.itemsizes) + count_logits_bytes(decoder)
+    """Bytes of the backward pass of one target in this layer."""
+    return count_backward_bytes(layer, n_positions, *decoder.itemsizes)

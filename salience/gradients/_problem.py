@@ -10,9 +10,8 @@ subtracted, vector by vector, and its own tokens are no sources.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -23,8 +22,6 @@ from promptlight.salience.decoder.trace import trace_layers
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.forward_pass import Pass, Ranges, Steps
 from promptlight.salience.text.contrast import Contrast
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class Problem:
         if keep is None:
             keep = keeps_activations(self.decoder, len(embeddings))
         trace = trace_layers(self.decoder, embeddings, rows, keep=keep and pulls)
-        return Pass(decoder=self.decoder, trace=trace, steps=steps)
+        return Pass(decoder=self.decoder, trace=trace, steps=steps, pulls=pulls)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,39 +78,25 @@ class Answer:
 
     def read(self) -> tuple[list[float], list[float]]:
         """The log-probability and the objective of each of the targets."""
-        log_probs: list[float] = []
-        values: list[float] = []
-        for _, (chunk_log_probs, chunk_values) in self._in_chunks(self._read_chunk, self._each_target()):
-            log_probs += chunk_log_probs
-            values += chunk_values
-        return log_probs, values
+        reading = self.target.reading
+        values = reading.values
+        numbers, against = self._against([(row, row + 1) for row in range(len(values))])
+        if self.foil is not None and against:
+            values = values.clone()
+            values[numbers] -= self.foil.sum_values(against)
+        return reading.log_probs.tolist(), values.tolist()
 
     def pull(self) -> Iterator[tuple[int, Tensor]]:
         """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
-        return self._in_chunks(self._pull_chunk, self.problem.units)
+        problem, units = self.problem, self.problem.units
+        size = problem.chunk or plan_chunk(problem.decoder, len(problem.ids) - 1, len(units))
+        return run_in_chunks(lambda start, stop: self._pull_chunk(units[start:stop]), len(units), size)
 
     def with_runner_ups(self) -> Answer:
         """The same, with each target contrasted with the likeliest other token at its position."""
-        rivals = torch.cat([chunk for _, chunk in self._in_chunks(self.target.runner_ups, self._each_target())])
-        steps = dataclasses.replace(self.problem.steps, rivals=rivals)
+        steps = dataclasses.replace(self.problem.steps, rivals=self.target.find_runner_ups())
         problem = dataclasses.replace(self.problem, steps=steps)
         return Answer(problem=problem, target=dataclasses.replace(self.target, steps=steps), foil=None)
-
-    def _each_target(self) -> Ranges:
-        return [(row, row + 1) for row in range(len(self.problem.steps.ids))]
-
-    def _in_chunks(self, work: Callable[[Ranges], Result], units: Ranges) -> Iterator[tuple[int, Result]]:
-        problem = self.problem
-        size = problem.chunk or plan_chunk(problem.decoder, len(problem.ids) - 1, len(units))
-        return run_in_chunks(lambda start, stop: work(units[start:stop]), len(units), size)
-
-    def _read_chunk(self, units: Ranges) -> tuple[list[float], list[float]]:
-        log_probs, values = self.target.read(units)
-        numbers, against = self._against(units)
-        if self.foil is not None and against:
-            values = values.clone()
-            values[numbers] -= self.foil.read(against)[1].to(values.dtype)
-        return log_probs.tolist(), values.tolist()
 
     def _pull_chunk(self, units: Ranges) -> Tensor:
         gradient = self.target.pull(units)

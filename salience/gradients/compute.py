@@ -9,9 +9,10 @@ For whole target spans, gradients are summed as vectors first (``_span_sums.py``
 
 The method in steps:
  1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Problem.run``).
- 2. For each chunk of targets (``Pass.pull``), compute the logits at their rows and the objective's gradient by them
-    (``objective_gradient``), and go back through the decoder to the embeddings (``decoder/trace.py``).
- 3. Reduce [L, C, D] to scores [C, L] (``_take_l2_norm``, ``take_product``), for single tokens and for spans.
+ 2. At the targets' rows, compute the logits and the objectives' gradients by the last layer's output, for all targets
+    once (``Pass.reading``).
+ 3. For each chunk of targets (``Pass.pull``), go back through the decoder to the embeddings (``decoder/trace.py``).
+ 4. Reduce [L, C, D] to scores [C, L] (``_take_l2_norm``, ``take_product``), for single tokens and for spans.
 All methods share the first forward; methods that use other embeddings repeat the steps there. ``plan_chunk`` says how
 many targets fit in memory together.
 """

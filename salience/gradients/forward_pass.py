@@ -8,12 +8,15 @@ Shapes: L positions, R explained targets, C targets or units of one chunk, V voc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder.chunks import plan_rows, run_in_chunks
 from promptlight.salience.decoder.decoder import Decoder, backward_logits
 from promptlight.salience.decoder.objectives import (
     best_other,
@@ -29,6 +32,7 @@ from promptlight.salience.decoder.trace import Trace, backward_lower_layers, bac
 from promptlight.salience.types import Objective
 
 Ranges = list[tuple[int, int]]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,56 +49,75 @@ class Steps:
     rivals: Tensor | None = None  # [R]
     reference: Tensor | None = None  # [R, D] the last layer's output without the prompt, for KL
 
-    def values(self, decoder: Decoder, targets: slice, logits: Tensor) -> Tensor:
-        """The objective of some of the targets, [C]."""
+    def values(self, targets: slice, logits: Tensor, reference: Tensor | None) -> Tensor:
+        """The objective of some of the targets, [C]; their logits and, for KL, those without the prompt are [C, V]."""
         ids = self.ids[targets]
         if self.rivals is not None:
             values = contrast_value(logits, ids, self.rivals[targets])
         else:
-            values = objective_value(self.objective, logits, ids, self._reference_logits(decoder, targets))
+            values = objective_value(self.objective, logits, ids, reference)
         return torch.where(self._are_counted(targets), values, 0)
 
-    def gradient(self, decoder: Decoder, targets: slice, logits: Tensor) -> Tensor:
+    def gradient(self, targets: slice, logits: Tensor, reference: Tensor | None) -> Tensor:
         """The objective's gradient by the logits, [C, V]."""
         ids = self.ids[targets]
         if self.rivals is not None:
             gradient = contrast_gradient(logits, ids, self.rivals[targets])
         else:
-            gradient = objective_gradient(self.objective, logits, ids, self._reference_logits(decoder, targets))
-        return gradient * self._are_counted(targets)[:, None]
-
-    def _reference_logits(self, decoder: Decoder, targets: slice) -> Tensor | None:
-        return None if self.reference is None else exact_logits(decoder, self.reference[targets], self.ids[targets])
+            gradient = objective_gradient(self.objective, logits, ids, reference)
+        return gradient.mul_(self._are_counted(targets)[:, None])
 
     def _are_counted(self, targets: slice) -> Tensor:
         place = torch.arange(targets.start, targets.stop, device=self.ids.device)
         return (place >= self.counted[0]) & (place < self.counted[1])
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the logits say about all R targets; they themselves would take too much memory to keep."""
+
+    log_probs: Tensor  # [R] natural logarithms of the targets' probabilities
+    values: Tensor  # [R] objectives
+    by_output: (
+        Tensor | None
+    )  # [R, D] the objectives' gradients by the last layer's output, if the pass is differentiated
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pass:
-    """A sequence after its forward pass, and the objectives of its predictions."""
+    """A sequence after its forward pass, and the objectives of its predictions.
+
+    ``pulls``: whether their gradients are wanted.
+    """
 
     decoder: Decoder
     trace: Trace
     steps: Steps
+    pulls: bool
 
-    def logits(self, targets: slice) -> Tensor:
-        """The logits that predict these targets, [C, V]."""
-        return exact_logits(self.decoder, self.trace.output[targets], self.steps.ids[targets])
+    @functools.cached_property
+    def reading(self) -> Reading:
+        """Log-probabilities, objectives and gradients by the output of all targets, computed once."""
+        output, n = self.trace.output, len(self.steps.ids)
+        log_probs, values = output.new_empty(2, n, dtype=at_least_float32(output.dtype))
+        by_output = self._no_gradient(n) if self.pulls else None
+        for start, part in self._in_rows(self._read_rows):
+            rows = slice(start, start + len(part.values))
+            log_probs[rows], values[rows] = part.log_probs, part.values
+            if by_output is not None and part.by_output is not None:
+                by_output[rows] = part.by_output
+        return Reading(log_probs, values, by_output)
 
-    def read(self, units: Sequence[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        """Natural-log probability of each of the units' targets, and each unit's summed objective."""
-        targets, logits = self._logits_of(units)
-        log_probs = log_probabilities(logits, self.steps.ids[targets])
-        return log_probs, self._sum_units(units, self.steps.values(self.decoder, targets, logits)[None])[0]
+    def find_runner_ups(self) -> Tensor:
+        """The likeliest token other than the target, for each target, [R]."""
+        parts = self._in_rows(lambda targets: best_other(self._logits(targets), self.steps.ids[targets]))
+        return torch.cat([self.steps.ids[:0], *(part for _, part in parts)])
 
-    def runner_ups(self, units: Sequence[tuple[int, int]]) -> Tensor:
-        """The likeliest token other than the target, for each of the units' targets."""
-        targets, logits = self._logits_of(units)
-        return best_other(logits, self.steps.ids[targets])
+    def sum_values(self, units: Ranges) -> Tensor:
+        """Each unit's summed objective, [units]."""
+        return torch.stack([self.reading.values[start:stop].sum() for start, stop in units])
 
-    def pull(self, units: Sequence[tuple[int, int]]) -> Tensor:
+    def pull(self, units: Ranges) -> Tensor:
         """The gradient of each unit's summed objective by the embeddings, [L', units, D].
 
         L' is the number of positions before the last of these targets.
@@ -102,21 +125,42 @@ class Pass:
         targets = slice(units[0][0], units[-1][1])
         first, last = self.steps.counted
         if targets.stop <= first or targets.start >= last:  # none of them counts
-            table, seen = self.decoder.embedding, int(self.trace.rows[targets.stop - 1]) + 1
-            return table.new_zeros(seen, len(units), table.shape[1], dtype=at_least_float32(table.dtype))
-        logits = self.logits(targets)
-        by_logits = self.steps.gradient(self.decoder, targets, logits)
-        by_output = backward_logits(self.decoder, self.trace.output[targets], logits, by_logits)
-        gradient = backward_top_layer(self.decoder, self.trace, targets, by_output)
+            return self._no_gradient(int(self.trace.rows[targets.stop - 1]) + 1, len(units))
+        by_output = self.reading.by_output
+        assert by_output is not None
+        gradient = backward_top_layer(self.decoder, self.trace, targets, by_output[targets])
         if len(units) < targets.stop - targets.start:  # below the top layer, each unit's gradients are one sum
-            gradient = self._sum_units(units, gradient)
+            gradient = _sum_units(units, gradient)
         return backward_lower_layers(self.decoder, self.trace, gradient)
 
-    def _logits_of(self, units: Sequence[tuple[int, int]]) -> tuple[slice, Tensor]:
-        targets = slice(units[0][0], units[-1][1])
-        return targets, self.logits(targets)
+    def _no_gradient(self, *rows: int) -> Tensor:
+        """Zeros [rows, ..., D] in a gradient's dtype."""
+        table = self.decoder.embedding
+        return table.new_zeros(*rows, table.shape[1], dtype=at_least_float32(table.dtype))
 
-    def _sum_units(self, units: Sequence[tuple[int, int]], numbers: Tensor) -> Tensor:
-        """Sums over each unit's targets: [rows, C, ...] -> [rows, units, ...]."""
-        start = units[0][0]
-        return torch.stack([numbers[:, a - start : b - start].sum(1) for a, b in units], dim=1)
+    def _in_rows(self, work: Callable[[slice], Result]) -> Iterator[tuple[int, Result]]:
+        """Call ``work`` for as many targets at a time as have room for their logits."""
+        n = len(self.steps.ids)
+        return run_in_chunks(lambda start, stop: work(slice(start, stop)), n, plan_rows(self.decoder, n))
+
+    def _logits(self, targets: slice) -> Tensor:
+        """The logits that predict these targets, [C, V]."""
+        return exact_logits(self.decoder, self.trace.output[targets], self.steps.ids[targets])
+
+    def _read_rows(self, targets: slice) -> Reading:
+        ids, logits = self.steps.ids[targets], self._logits(targets)
+        reference = self.steps.reference
+        if reference is not None:
+            reference = exact_logits(self.decoder, reference[targets], ids)
+        log_probs = log_probabilities(logits, ids)
+        values = self.steps.values(targets, logits, reference)
+        if not self.pulls:
+            return Reading(log_probs, values, None)
+        by_logits = self.steps.gradient(targets, logits, reference)
+        return Reading(log_probs, values, backward_logits(self.decoder, self.trace.output[targets], logits, by_logits))
+
+
+def _sum_units(units: Ranges, numbers: Tensor) -> Tensor:
+    """Sums over each unit's targets, of which the first unit's first comes first: [rows, C, D] -> [rows, units, D]."""
+    start = units[0][0]
+    return torch.stack([numbers[:, a - start : b - start].sum(1) for a, b in units], dim=1)

@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from promptlight.salience.decoder.chunks import CPU_BYTES, CPU_CHUNK, keeps_activations, plan_chunk
-from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.chunks import CPU_BYTES, CPU_CHUNK, CPU_ROWS, keeps_activations, plan_chunk, plan_rows
+from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
+from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.decoder.trace import activation_bytes, target_bytes
 from promptlight.salience.gradients.compute import compute_salience
@@ -29,9 +30,8 @@ def test_a_target_needs_what_the_formula_says(decoder: Decoder) -> None:
     length, block = 1000, 128
     by_position = 8 * 32 * 4 + 2.5 * 32 * 4 + 3 * (4 + 2 * 2) * 16 * 4
     attention = 4 * 4 * block * (16 + block) * 4
-    logits = 6 * 300 * 4
     assert layer.window == 16
-    assert target_bytes(layer, length, decoder) == length * by_position + attention + logits
+    assert target_bytes(layer, length, decoder) == length * by_position + attention
     everywhere = replace(layer, attention=replace(layer.attention, window=None))
     assert target_bytes(everywhere, length, decoder) - target_bytes(layer, length, decoder) == (
         4 * 4 * block * (length - 16 - block) * 4
@@ -47,6 +47,15 @@ def test_as_many_targets_as_fit_into_half_of_what_is_free(decoder: Decoder, n_fi
         each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
         planned = plan_chunk(decoder, n_positions, 64, free=10**15)
         assert planned == max(1, min(CPU_CHUNK, CPU_BYTES // each))
+
+
+def test_logits_of_as_many_targets_as_fit_go_together(decoder: Decoder) -> None:
+    each = count_logits_bytes(decoder, forward_dtype(decoder).itemsize)
+    assert each == 6 * 300 * 8  # float32 is read in float64
+    assert [plan_rows(decoder, 64, free=2 * n * each) for n in (0, 1, 5)] == [1, 1, 5]
+    assert (plan_rows(decoder, 3, free=10**15), plan_rows(decoder, 999, free=10**15)) == (3, CPU_ROWS)
+    large = replace(decoder, own_head=torch.empty(262_144, 32))
+    assert plan_rows(large, 64, free=10**15) == CPU_BYTES // (6 * 262_144 * 8) == 15
 
 
 def test_activations_are_kept_while_they_fit_into_a_quarter(decoder: Decoder) -> None:
