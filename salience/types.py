@@ -12,6 +12,7 @@ feature importance.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -40,6 +41,7 @@ class StopReason(StrEnum):
 
     END_OF_TEXT = "end of text"
     END_OF_TURN = "end of turn"
+    STOP_TEXT = "stop text"
     TOKEN_LIMIT = "token limit"
     CONTEXT_FULL = "context full"
     GIVEN = "given"
@@ -128,8 +130,8 @@ class Prompt:
     ``text`` is what the model reads, without marks such as <bos>. In a chat, ``turns`` are the ranges of the messages;
     the rest was added by the format (``text/chat.py``). ``sections`` are in order and do not overlap.
     ``given_completion`` is the record's own completion, if it has one, and ``label`` its kind. ``fields`` are the
-    record's other fields, unchanged; one of them may be a ``foil``. ``path`` and ``line`` say where the record is;
-    ``fingerprint`` changes when the record's content does.
+    record's other fields, unchanged; some of them are options of this record: ``foil``, ``stop``, ``max_new_tokens``.
+    ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the record's content does.
     """
 
     id: str
@@ -147,6 +149,18 @@ class Prompt:
     def foil(self) -> str | None:
         """The record's own foil: what to contrast its completion with."""
         return self.fields.get("foil") or None
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """The record's own stop texts, which add to those of the options."""
+        stop = self.fields.get("stop") or ()
+        return (stop,) if isinstance(stop, str) else tuple(stop)
+
+    @property
+    def max_new_tokens(self) -> int | None:
+        """The record's own limit of new tokens, instead of the options'; a table's cell has it as text."""
+        limit = self.fields.get("max_new_tokens")
+        return int(float(limit)) if limit else None
 
 
 class SetAsideCode(StrEnum):
@@ -203,7 +217,8 @@ class Completion:
     """A prompt and its continuation, as the exact tokens that the model read and wrote.
 
     ``tokens`` has T entries; the last G = T - ``n_prompt_tokens`` are targets. ``text`` is prompt and completion as one
-    string, without special tokens; ``prompt_stop`` is where the prompt ends in it.
+    string, without special tokens; ``prompt_stop`` is where the prompt ends in it. ``stop_text`` is the stop text that
+    ended it, if ``stop_reason`` is STOP_TEXT.
     """
 
     prompt: Prompt
@@ -212,6 +227,13 @@ class Completion:
     text: str
     prompt_stop: int
     stop_reason: StopReason
+    stop_text: str | None = None
+
+    @property
+    def ending(self) -> str:
+        """Why it ends, in words: the stop reason and, as JSON, the stop text."""
+        quoted = "" if self.stop_text is None else f" {json.dumps(self.stop_text, ensure_ascii=False)}"
+        return f"{self.stop_reason}{quoted}"
 
     @property
     def n_targets(self) -> int:

@@ -12,12 +12,28 @@ from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import AskingTwo
-from promptlight.cli.options.shared import ChatOption, Device, DeviceOption, Dtype, ShownMethodOption, TopOption
+from promptlight.cli.options.shared import (
+    ChatOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    ShownMethodOption,
+    StoredStopOption,
+    TopOption,
+)
+from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.salience.errors import UsageError
 
 AS_STORED = "default: the folder's own, for a --prompt "
+
+MaxNewTokensOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}64).", rich_help_panel=MODEL
+    ),
+]
 
 
 @with_groups
@@ -50,12 +66,8 @@ def attempt(
     dtype: Annotated[
         Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}auto).", rich_help_panel=MODEL)
     ] = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}64).", rich_help_panel=MODEL
-        ),
-    ] = None,
+    max_new_tokens: MaxNewTokensOption = None,
+    stop: StoredStopOption = None,
     chat: ChatOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
@@ -80,6 +92,7 @@ def attempt(
         device=device,
         dtype=dtype,
         max_new_tokens=max_new_tokens,
+        stop=read_stops(stop),
         method=method,
     )
     before, after = live.explain(original, changed)

@@ -11,7 +11,8 @@ import typer
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import Device, DeviceOption, Dtype, ResultsArgument
+from promptlight.cli.options.shared import Device, DeviceOption, Dtype, ResultsArgument, StoredStopOption
+from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.salience.errors import UsageError
@@ -44,6 +45,7 @@ def explore(
             min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}).", rich_help_panel=MODEL
         ),
     ] = None,
+    stop: StoredStopOption = None,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
@@ -60,7 +62,12 @@ def explore(
     if id is not None and all(one.id != id for one in library.listed):
         raise UsageError(f"{results}: no result with id {id!r}; leave --id out to see all")
     live = build_live_model(
-        read_settings(results), model=model, device=device, dtype=dtype, max_new_tokens=max_new_tokens
+        read_settings(results),
+        model=model,
+        device=device,
+        dtype=dtype,
+        max_new_tokens=max_new_tokens,
+        stop=read_stops(stop),
     )
     app = Explorer(library, question=question, live=live, names=names, id=id)
     app.run()

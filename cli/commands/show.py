@@ -21,8 +21,10 @@ from promptlight.cli.options.shared import (
     MaxNewTokensOption,
     ModelOption,
     ShownMethodOption,
+    StopOption,
     TopOption,
 )
+from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
@@ -54,6 +56,7 @@ def show(
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = AnalysisOptions.max_new_tokens,
+    stop: StopOption = None,
     chat: ChatOption = False,
     compat: CompatOption = None,
 ) -> None:
@@ -76,6 +79,7 @@ def show(
     else:
         options = AnalysisOptions(
             max_new_tokens=max_new_tokens,
+            stop=read_stops(stop),
             methods=(method or Method.GRAD_L2,),
             objective=choose_objective(Objective.LOGPROB, compat),
             compat=compat,

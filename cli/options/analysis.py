@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import EXPLANATION, OUTPUT, TEXT
-from promptlight.cli.options.shared import CompatOption
+from promptlight.cli.options.shared import CompatOption, StopOption
+from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import AblationKind, Baseline, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Chance:
-    """How to sample completions."""
+    """How to sample completions, and before which texts they end."""
+
+    stop: StopOption = None
 
     temperature: Annotated[
         float,
@@ -179,6 +182,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int) -
     )
     return AnalysisOptions(
         max_new_tokens=max_new_tokens,
+        stop=read_stops(chance.stop),
         sampling=sampling,
         explain=explaining.explain,
         methods=tuple(dict.fromkeys(explaining.method or [Method.GRAD_L2])),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.panels import EXPLANATION, MODEL
+from promptlight.cli.options.panels import EXPLANATION, MODEL, TEXT
 from promptlight.io.tables.tidy import TableFormat
 from promptlight.salience.types import Compat, Method, Pooling
 
@@ -54,6 +54,14 @@ DeviceOption = Annotated[
 DTYPE_HELP = "Precision of the model's weights; auto is bfloat16 on CUDA, float32 elsewhere"
 DtypeOption = Annotated[Dtype, typer.Option(help=f"{DTYPE_HELP}.", rich_help_panel=MODEL)]
 MaxNewTokensOption = Annotated[int, typer.Option(min=1, metavar="N", help=MAX_NEW_TOKENS_HELP, rich_help_panel=MODEL)]
+STOP_HELP = "End a completion before this text, in which \\n is a line feed; repeatable"
+StopOption = Annotated[
+    list[str] | None, typer.Option("--stop", metavar="TEXT", help=f"{STOP_HELP}.", rich_help_panel=TEXT)
+]
+StoredStopOption = Annotated[
+    list[str] | None,
+    typer.Option("--stop", metavar="TEXT", help=f"{STOP_HELP} (default: the folder's own).", rich_help_panel=TEXT),
+]
 
 # What is asked of scores
 

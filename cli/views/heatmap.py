@@ -92,7 +92,7 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     shown = f"“{quote(explanation.target_text, min(60, max(10, width - len(question) - 3)))}”"
     foil = name_foil(explanation.analysis, explanation.targets)
     yield Text.assemble(question, (shown, look.target or ""), f"{foil}?")
-    origin = "given in the record" if given else f"stopped: {completion.stop_reason}"
+    origin = "given in the record" if given else f"stopped: {one_line(completion.ending)}"
     yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
 
 

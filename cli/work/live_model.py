@@ -49,14 +49,19 @@ def build_live_model(
     device: str,
     dtype: str | None,
     max_new_tokens: int | None,
+    stop: tuple[str, ...] = (),
     method: Method | None = None,
 ) -> LiveModel:
     """A model that explains as the run with these settings did; missing settings have the defaults of ``run``.
 
-    The other arguments override stored settings unless they are None. The model always generates the completion,
-    because a changed prompt changes that. Raises UsageError if the settings contradict each other.
+    The other arguments override stored settings unless they are None or empty. The model always generates the
+    completion, because a changed prompt changes that. Raises UsageError if the settings contradict each other.
     """
-    chosen: dict[str, Any] = {"max_new_tokens": max_new_tokens, "methods": method and (method,)}
+    chosen: dict[str, Any] = {
+        "max_new_tokens": max_new_tokens,
+        "stop": stop or None,
+        "methods": method and (method,),
+    }
     changes = {name: value for name, value in chosen.items() if value is not None}
     return LiveModel(
         model=model or settings.get("model", "demo"),

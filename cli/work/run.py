@@ -4,16 +4,19 @@
 2. Load the model, here or on a cluster (``engines.py``), and open the results folder.
 3. Estimate what the run takes, and say it in a line (``estimate.py``).
 4. Explain what is still to do; store each result, then count it (``progress.py``).
+5. Say what users may not expect of the completions (``_notes.py``).
 """
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptlight.cli.work._notes import Notes
 from promptlight.cli.work.estimate import Asked, plan_run, try_run
 from promptlight.cli.work.progress import Tally, show_progress
 from promptlight.cli.work.signals import ending_in_order
@@ -44,14 +47,16 @@ class Run:
         from promptlight.salience.run.provenance import describe_provenance
 
         survey = self._survey()
-        tally = Tally(total=survey.n_records)
+        tally, notes = Tally(total=survey.n_records), Notes(stops=bool(self.asked.options.stop))
         with ending_in_order(tally), self.opening as workers:
             facts = workers.facts
             provenance = describe_provenance(facts)
             with ResultsWriter(self.output, self._describe(facts), provenance, self.asked.flush_every) as writer:
                 plan = plan_run(survey, self.asked, workers, self.output)
                 with show_progress(tally, facts, self.output, plan):
-                    _explain_all(self.reader, writer, tally, workers.analyze)
+                    _explain_all(self.reader, writer, tally, notes, workers.analyze)
+        for note in notes.spell():
+            print(f"note: {note}", file=sys.stderr)
         return tally
 
     def estimate(self, *, as_json: bool) -> str:
@@ -76,7 +81,7 @@ class Run:
         return settings | {"scores": self.asked.scores.value}
 
 
-def _explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, analyze: Analyze) -> None:
+def _explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, notes: Notes, analyze: Analyze) -> None:
     """Explain the remaining prompts; count and store each result.
 
     Raises InputError for the first record that was set aside, if the reader is strict.
@@ -89,6 +94,7 @@ def _explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, anal
             tally.set_aside(result)
         else:
             tally.explained(result)
+            notes.see(result.completion)
     writer.flush()  # before the summary says that the results are stored
     tally.n_blank_lines = reader.n_blank
 

@@ -100,7 +100,7 @@ def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:
     given = completion.stop_reason is StopReason.GIVEN
     return {
         "given": given,
-        "stopped": "given in the record" if given else f"stopped: {completion.stop_reason}",
+        "stopped": "given in the record" if given else f"stopped: {printable(completion.ending)}",
         "texts": [printable(span.text) for span in cuts[Granularity.TOKEN].spans],
         "words": split_words(printable(completion.completion_text)),
         "cuts": {name: _describe_cut(cut) for name, cut in cuts.items()},

@@ -2,7 +2,8 @@
 
 A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
 optionally ``id``, ``source`` (a label), ``target`` (its own completion), ``sections`` (named parts of the prompt, each
-by its text or its range of characters) and any other fields, which are kept. If a chat ends with the model's message,
+by its text or its range of characters) and any other fields, which are kept; of these ``foil``, ``stop`` and
+``max_new_tokens`` are options of this record. If a chat ends with the model's message,
 that message is its target.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
@@ -29,6 +31,7 @@ from promptlight.salience.text.chat import MODEL, ROLES, USER, Message, format_t
 from promptlight.salience.text.sections import count_blanks, locate_section, order_sections
 from promptlight.salience.types import Prompt, Section, SetAside, SetAsideCode, Turn
 
+_LIMIT = re.compile(r"0*[1-9][0-9]{0,8}(\.0+)?")
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
 
@@ -118,7 +121,9 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
             parameters=() if "prompt" in record else ("prompt_field",),
         )
     target = _read_text(record, "target") or None
-    _read_text(record, "foil")  # checked only: it stays among the fields
+    _read_text(record, "foil")  # checked only: these three stay among the fields
+    _check_stop(record.get("stop"))
+    _check_limit(record.get("max_new_tokens"))
     if "messages" in record:
         messages = _read_messages(record["messages"])
         if messages[-1].role == MODEL:
@@ -232,6 +237,25 @@ def _read_text(record: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise RecordError(f"expected `{name}` to be text, found {kind_of(value)}; write it in quotes")
     return value
+
+
+def _check_stop(value: Any) -> None:
+    """Raise RecordError unless it is a text, a list of texts, or nothing."""
+    texts = cast("list[Any]", value) if isinstance(value, list) else [value]
+    wrong = [text for text in texts if not (isinstance(text, str) and text)]
+    if wrong and value not in (None, ""):  # a table's empty cell
+        found = "an empty text" if wrong[0] == "" else kind_of(wrong[0])
+        raise RecordError(f"expected `stop` to be a text or a list of texts, found {found}")
+
+
+def _check_limit(value: Any) -> None:
+    """Raise RecordError unless it is a whole number above 0, as a number or as a table's cell has it, or nothing."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value in (None, "") or (is_number and value >= 1 and value == int(value)):
+        return
+    if not (isinstance(value, str) and _LIMIT.fullmatch(value)):
+        found = repr(value) if is_number or isinstance(value, str) else kind_of(value)
+        raise RecordError(f"expected `max_new_tokens` to be a whole number above 0, found {found}")
 
 
 def _readable(value: Any) -> str | None:

@@ -54,7 +54,7 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         "sections": [vars(section) for section in prompt.sections] or None,
         "completion": completion.completion_text,
         "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
-        "stop_reason": completion.stop_reason.value,
+        "stop_reason": completion.ending,
         "target": prompt.given_completion,
         "fields": json.dumps(dict(prompt.fields), ensure_ascii=False),
         "path": prompt.path,
@@ -123,13 +123,15 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
         fingerprint=row["fingerprint"],
     )
     tokens = tuple(Token(**token | {"role": Role(token["role"])}) for token in row["tokens"])
+    stop_reason, stop_text = _read_ending(row["stop_reason"])
     completion = Completion(
         prompt=prompt,
         tokens=tokens,
         n_prompt_tokens=row["n_prompt_tokens"],
         text=row["prompt"] + row["completion"],
         prompt_stop=len(row["prompt"]),
-        stop_reason=StopReason(row["stop_reason"]),
+        stop_reason=stop_reason,
+        stop_text=stop_text,
     )
     names = [granularity for granularity in Granularity if row.get(f"{granularity}_bounds") is not None]
     return Analysis(
@@ -139,6 +141,12 @@ def from_row(row: dict[str, Any], kind: Kind) -> Analysis | SetAside:
         compat=kind.compat,
         foil=Foil(request=row["foil"], tokens=tuple(row["foil_tokens"])) if row.get("foil") is not None else None,
     )
+
+
+def _read_ending(ending: str) -> tuple[StopReason, str | None]:
+    """The inverse of ``Completion.ending``."""
+    quoted = ending.removeprefix(f"{StopReason.STOP_TEXT} ")
+    return (StopReason(ending), None) if quoted == ending else (StopReason.STOP_TEXT, json.loads(quoted))
 
 
 def _map_from_columns(

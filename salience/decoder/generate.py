@@ -23,10 +23,13 @@ from promptlight.salience.types import StopReason
 ChooseToken = Callable[[Tensor, list[int]], Tensor]
 """logits [B, V] and the rows' numbers in the whole batch -> the next token of each row [B]; called once a step."""
 
+IsStopped = Callable[[int, int], bool]
+"""A row's number in the whole batch and its next token -> whether its completion ends there; called once a token."""
+
 
 @dataclass(frozen=True)
 class Generated:
-    """The completion of one prompt, including the token that stopped it."""
+    """The completion of one prompt, including the tokens that stopped it."""
 
     ids: tuple[int, ...]
     stop_reason: StopReason
@@ -42,17 +45,22 @@ def generate(
     decoder: Decoder,
     prompts: Sequence[Sequence[int]],
     *,
-    max_new_tokens: int,
+    max_new_tokens: int | Sequence[int],
     context_length: int,
     stops: dict[int, StopReason],
     choose: ChooseToken = choose_greedily,
+    is_stopped: IsStopped | None = None,
 ) -> list[Generated]:
-    """Continue each prompt (token ids, at least one) until a token of ``stops``, the limit or the end of context."""
-    limits = [min(max_new_tokens, context_length - len(prompt)) for prompt in prompts]
+    """Continue each prompt (token ids, at least one) until a token of ``stops``, a stop text, the limit or the end of
+    context. ``max_new_tokens`` is one limit for all prompts, or one for each."""
+    asked = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
+    limits = [min(most, context_length - len(prompt)) for most, prompt in zip(asked, prompts, strict=True)]
     written: list[list[int]] = [[] for _ in prompts]
     reasons = [
-        StopReason.CONTEXT_FULL if limit < max_new_tokens else StopReason.TOKEN_LIMIT for limit in limits
-    ]  # unless a stop token comes first
+        StopReason.CONTEXT_FULL if limit < most else StopReason.TOKEN_LIMIT
+        for limit, most in zip(limits, asked, strict=True)
+    ]  # unless something stops it first
+    stopped: set[int] = set()
     rows = [row for row, limit in enumerate(limits) if limit > 0]
     if rows:
         cache, logits = _prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
@@ -62,11 +70,11 @@ def generate(
                 written[row].append(token)
                 if token in stops:
                     reasons[row] = stops[token]
-            kept = [
-                place
-                for place, row in enumerate(rows)
-                if written[row][-1] not in stops and len(written[row]) < limits[row]
-            ]
+                    stopped.add(row)
+                elif is_stopped and is_stopped(row, token):
+                    reasons[row] = StopReason.STOP_TEXT
+                    stopped.add(row)
+            kept = [place for place, row in enumerate(rows) if row not in stopped and len(written[row]) < limits[row]]
             if not kept:
                 break
             if len(kept) < len(rows):

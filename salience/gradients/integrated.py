@@ -65,7 +65,7 @@ def cut_path(values: NDArray[np.float64], n_pieces: int) -> NDArray[np.float64]:
     A tenth of the pieces is spread evenly over the probes, so that no piece spans too many of them.
     """
     probes = place_probes()
-    changes = np.abs(np.diff(values, axis=0)).mean(axis=1)
+    changes = np.abs(np.diff(values, axis=0)).sum(axis=1)
     even = np.full(N_PROBES, 1 / N_PROBES)
     total = changes.sum()
     weights = (1 - EVEN_PART) * changes / total + EVEN_PART * even if total > 0 else even

@@ -19,7 +19,8 @@ class AnalysisOptions:
     Raises UsageError if options contradict each other.
     """
 
-    max_new_tokens: int = 64
+    max_new_tokens: int = 64  # for records without their own
+    stop: tuple[str, ...] = ()  # completions end before the first of these texts; a record's own add to them
     sampling: Sampling = field(default_factory=Sampling)
     explain: Explain = Explain.RESPONSE
     methods: tuple[Method, ...] = (Method.GRAD_L2,)
@@ -34,6 +35,8 @@ class AnalysisOptions:
         if not self.methods or len(set(self.methods)) < len(self.methods):
             known, found = ", ".join(Method), ", ".join(self.methods) or "none"
             raise UsageError(f"expected one or more different methods of {known}, found {found}")
+        if not all(self.stop):
+            raise UsageError("expected stop texts, found an empty one: leave it out", parameters=("stop",))
         removing = [method for method in self.methods if method in ABLATION_METHODS]
         if removing and self.objective is Objective.KL:
             raise UsageError(
@@ -62,6 +65,7 @@ class AnalysisOptions:
             **asdict(self.sampling),
             **self.method_options.describe(self.methods),
             **({"foil": self.foil} if self.foil else {}),
+            **({"stop": list(self.stop)} if self.stop else {}),
         }
 
     @classmethod
@@ -76,6 +80,7 @@ class AnalysisOptions:
             "keep": ("stored", lambda names: tuple(map(Granularity, names))),
             "compat": ("compat", lambda name: Compat(name) if name else None),
             "foil": ("foil", str),
+            "stop": ("stop", tuple),
         }
         options = {name: read(settings[key]) for key, (name, read) in readers.items() if key in settings}
         drawn = {one.name: settings[one.name] for one in fields(Sampling) if one.name in settings}

@@ -5,12 +5,14 @@
  3. Go through the window in input order. Generate a batch when its first prompt is due, so that results come, and can
     be stored, in the order of the input while the run goes on.
  4. If a batch does not fit after all, halve it, down to a single prompt; a single one that does not fit is set aside.
-A prompt's completion does not depend on its batch (``decoder/generate.py``, ``decoder/sampling.py``).
+A prompt's completion does not depend on its batch (``decoder/generate.py``, ``decoder/sampling.py``). A record's own
+``max_new_tokens`` comes before the options', and its stop texts add to theirs.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptlight.salience.decoder.batch_plan import Need, choose_batch_size, plan_batches
@@ -21,6 +23,7 @@ from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLong
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
+from promptlight.salience.text.stopping import StopWatch, cut_at_stop
 from promptlight.salience.types import Completion, Explain, Prompt, SetAside, SetAsideCode, StopReason
 
 WINDOW = 4  # batches: enough to find prompts of similar length, few enough to hold in memory
@@ -45,15 +48,26 @@ def read_windows(prompts: Iterable[Prompt], size: int) -> Iterator[list[Prompt]]
     raise fault
 
 
-def complete(prompts: Sequence[Prompt], model: Model, options: AnalysisOptions) -> list[Completion | SetAside]:
-    """Take each record's own completion if that is requested, and generate the others, as many together as fit."""
-    return list(complete_in_order(prompts, model, options, len(prompts)))
+def complete(
+    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, *, at_most: int | None = None
+) -> list[Completion | SetAside]:
+    """Take each record's own completion if that is requested, and generate the others, as many together as fit.
+
+    ``at_most`` is a limit of new tokens above all others, for a trial.
+    """
+    return list(complete_in_order(prompts, model, options, len(prompts), at_most=at_most))
 
 
 def complete_in_order(
-    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, batch_size: int | None = None
+    prompts: Sequence[Prompt],
+    model: Model,
+    options: AnalysisOptions,
+    batch_size: int | None = None,
+    *,
+    at_most: int | None = None,
 ) -> Iterator[Completion | SetAside]:
     """``complete`` for a window, yielding the results one by one in input order."""
+    limits = [min(limit_tokens(prompt, options), at_most or sys.maxsize) for prompt in prompts]
     results: dict[int, Completion | SetAside] = {}
     waiting: list[Numbered] = []
     for number, prompt in enumerate(prompts):
@@ -62,12 +76,12 @@ def complete_in_order(
             waiting.append((number, taken))
         else:
             results[number] = taken
-    needs = [_count_tokens(encoded, model, options.max_new_tokens) for _, encoded in waiting]
+    needs = [count_needed(encoded, model, limits[number]) for number, encoded in waiting]
     batches = plan_batches(model.decoder, needs, choose_batch_size(model.device, batch_size))
     batch_of = {waiting[place][0]: [waiting[one] for one in sorted(batch)] for batch in batches for place in batch}
     for number in range(len(prompts)):
         if number not in results:
-            results.update(_complete_batch(batch_of[number], prompts, model, options))
+            results.update(_complete_batch(batch_of[number], prompts, limits, model, options))
         yield results.pop(number)
 
 
@@ -85,25 +99,41 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
     return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
 
 
-def _count_tokens(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
+def limit_tokens(prompt: Prompt, options: AnalysisOptions) -> int:
+    """The most new tokens that a prompt may get: the record's own limit, or that of all."""
+    return prompt.max_new_tokens or options.max_new_tokens
+
+
+def _list_stops(prompt: Prompt, options: AnalysisOptions) -> tuple[str, ...]:
+    """The texts before which a prompt's completion ends."""
+    return tuple(dict.fromkeys((*options.stop, *prompt.stop)))
+
+
+def count_needed(encoded: EncodedPrompt, model: Model, max_new_tokens: int) -> Need:
     """The numbers of tokens that memory must hold for a prompt."""
     n_prompt = len(encoded.ids)
     return Need(n_prompt, min(max_new_tokens, model.facts.context_length - n_prompt))
 
 
 def _complete_batch(
-    batch: Sequence[Numbered], prompts: Sequence[Prompt], model: Model, options: AnalysisOptions
+    batch: Sequence[Numbered],
+    prompts: Sequence[Prompt],
+    limits: Sequence[int],
+    model: Model,
+    options: AnalysisOptions,
 ) -> Iterator[tuple[int, Completion | SetAside]]:
     """Generate for some of the window's prompts together, or for as many at a time as fit in memory."""
 
     def write(rows: Sequence[Numbered]) -> list[Generated]:
+        watches = [StopWatch(model.tokenizer, _list_stops(prompts[number], options)) for number, _ in rows]
         return generate(
             model.decoder,
             [encoded.ids for _, encoded in rows],
-            max_new_tokens=options.max_new_tokens,
+            max_new_tokens=[limits[number] for number, _ in rows],
             context_length=model.facts.context_length,
             stops=model.stops,
             choose=choose_tokens(options.sampling, [prompts[number].id for number, _ in rows]),
+            is_stopped=lambda row, token: watches[row].sees(token),
         )
 
     for (number, encoded), new in run_in_halves(write, batch):
@@ -112,7 +142,19 @@ def _complete_batch(
             reason = f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}"
             yield number, set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, WHAT_HELPS_BY)
         else:
-            yield number, build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
+            yield number, _build_generated(prompt, encoded, new, model, _list_stops(prompt, options))
+
+
+def _build_generated(
+    prompt: Prompt, encoded: EncodedPrompt, new: Generated, model: Model, stops: Sequence[str]
+) -> Completion:
+    """Join a prompt and what was generated, up to the first stop text."""
+    cut = cut_at_stop(model.tokenizer, new.ids, stops)
+    if cut is None:
+        return build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
+    n_kept, text = cut
+    ids = new.ids[:n_kept]
+    return build_completion(model.tokenizer, prompt, encoded, ids, StopReason.STOP_TEXT, stop_text=text)
 
 
 def _check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:

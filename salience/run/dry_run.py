@@ -17,13 +17,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from promptlight.salience.decoder.batch_plan import Need, choose_batch_size
 from promptlight.salience.gradients.integrated import N_PROBES
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.run.batches import complete, take_prompt
+from promptlight.salience.run.batches import complete, count_needed, limit_tokens, take_prompt
 from promptlight.salience.run.pipeline import explain_or_set_aside
 from promptlight.salience.text.completion import EncodedPrompt, build_completion
 from promptlight.salience.text.spans import segment
@@ -110,7 +110,7 @@ def _measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Tex
         return Text(prompt=prompt, completion=taken, n_new=taken.n_targets)
     if not isinstance(taken, EncodedPrompt):
         return None
-    n_new = min(options.max_new_tokens, model.facts.context_length - len(taken.ids))
+    n_new = count_needed(taken, model, limit_tokens(prompt, options)).n_new
     completion = build_completion(model.tokenizer, prompt, taken, [], StopReason.GIVEN)
     return Text(prompt=prompt, completion=completion, n_new=n_new)
 
@@ -151,13 +151,14 @@ def try_out(sampled: Sampled, model: Model, options: AnalysisOptions, batch_size
     completions, seconds, n_allowed = _try_generation([text.prompt for text in chosen], model, options)
     made = [one for one in completions if one.stop_reason is not StopReason.GIVEN]
     n_new = sum(completion.n_targets for completion in made)
+    limits = [limit_tokens(completion.prompt, options) for completion in made]
     per_pass, n_explained = _try_explaining(completions, sampled, model, options)
     if not n_explained:
         return None
     return Speed(
         per_token=seconds / max(1, n_new),
         per_pass=per_pass,
-        fill=n_new / max(1, len(made) * n_allowed) if n_allowed == options.max_new_tokens and made else None,
+        fill=n_new / sum(limits) if made and max(limits) <= n_allowed else None,
         n_completed=len(completions),
         n_explained=n_explained,
         spent=time.monotonic() - started,
@@ -169,13 +170,14 @@ def _try_generation(
 ) -> tuple[list[Completion], float, int]:
     """Complete these prompts, or fewer with fewer tokens if it would take too long. One prompt goes first, to warm up
     and to measure the speed. Returns completions, the seconds that they took, and how many tokens were allowed."""
-    allowed = min(FEW_TOKENS, options.max_new_tokens)
+    most = max((limit_tokens(prompt, options) for prompt in prompts), default=1)
+    allowed = min(FEW_TOKENS, most)
     middle = len(prompts) // 2
     _, seconds = _complete_in(prompts[middle : middle + 1], model, options, allowed)
     chosen = prompts[:: math.ceil(len(prompts) * seconds / (PATIENCE * SECONDS)) or 1]
     results, seconds = _complete_in(chosen, model, options, allowed)
-    longer = min(options.max_new_tokens, int(allowed * SECONDS / max(seconds, 1e-9)))
-    longer = options.max_new_tokens if 2 * longer >= options.max_new_tokens else longer  # many end early
+    longer = min(most, int(allowed * SECONDS / max(seconds, 1e-9)))
+    longer = most if 2 * longer >= most else longer  # many end early
     if longer > allowed:
         (results, seconds), allowed = _complete_in(chosen, model, options, longer), longer
     return [one for one in results if isinstance(one, Completion)], seconds, allowed
@@ -186,7 +188,7 @@ def _complete_in(
 ) -> tuple[list[Completion | SetAside], float]:
     """Run ``complete`` with at most ``n_new`` new tokens; returns its results and the seconds that it took."""
     start = time.monotonic()
-    results = complete(prompts, model, replace(options, max_new_tokens=n_new))
+    results = complete(prompts, model, options, at_most=n_new)
     return results, time.monotonic() - start
 
 

@@ -43,7 +43,13 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
 
 
 def build_completion(
-    tokenizer: Tokenizer, prompt: Prompt, encoded: EncodedPrompt, target_ids: Sequence[int], stop_reason: StopReason
+    tokenizer: Tokenizer,
+    prompt: Prompt,
+    encoded: EncodedPrompt,
+    target_ids: Sequence[int],
+    stop_reason: StopReason,
+    *,
+    stop_text: str | None = None,
 ) -> Completion:
     """Join a prompt and the tokens that follow it. Turn marks within the prompt's own text count as prompt text."""
     prompt_marks = [
@@ -52,12 +58,11 @@ def build_completion(
     ]
     target_marks = [tokenizer.is_special(id) for id in target_ids]
     prompt_pieces, target_pieces = tokenizer.pieces(encoded.ids), tokenizer.pieces(list(target_ids))
-    prompt_layout = lay_out(prompt_pieces, prompt_marks)
     try:
-        prompt_layout = align(prompt_layout, prompt.text)
+        prompt_layout = align(lay_out(prompt_pieces, prompt_marks), prompt.text)
+        target_layout = lay_out(target_pieces, target_marks)
     except ValueError as error:
         raise ModelError(f"a tokenizer that changes the text it reads is not covered: {error}") from error
-    target_layout = lay_out(target_pieces, target_marks)
     prompt_stop = len(prompt.text)
     return Completion(
         prompt=prompt,
@@ -69,6 +74,7 @@ def build_completion(
         text=prompt.text + target_layout.text,
         prompt_stop=prompt_stop,
         stop_reason=stop_reason,
+        stop_text=stop_text,
     )
 
 

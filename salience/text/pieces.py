@@ -33,6 +33,11 @@ def is_byte_piece(piece: str) -> bool:
     return _BYTE_PIECE.fullmatch(piece) is not None
 
 
+def piece_text(piece: str) -> str:
+    """The text of a piece that is neither a byte nor special."""
+    return piece.replace(SPACE_MARK, " ")
+
+
 def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
     """Join the pieces of T tokens into a text with T ranges; those of special tokens are empty.
 
@@ -46,7 +51,7 @@ def lay_out(pieces: Sequence[str], special: Sequence[bool]) -> Layout:
         if in_bytes:
             texts += _decode_bytes(bytes(int(piece[3:5], 16) for piece, _ in run))
         else:
-            texts += ["" if hidden else piece.replace(SPACE_MARK, " ") for piece, hidden in run]
+            texts += ["" if hidden else piece_text(piece) for piece, hidden in run]
     stops = list(accumulate(map(len, texts)))
     return Layout("".join(texts), tuple(zip([0, *stops], stops, strict=False)))
 

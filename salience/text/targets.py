@@ -21,7 +21,9 @@ def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
     """
     targets = [span for span in spans if span.role is Role.COMPLETION]
     if not targets:
-        raise UsageError("expected a target in the completion, but that is empty: let the model write more tokens")
+        raise UsageError(
+            "expected a target in the completion, but that is empty: let the model write more, or stop it later"
+        )
     if choice is None:
         return targets
     if regex.fullmatch(r"-?\d{1,18}", choice):

@@ -41,7 +41,7 @@ def write_prompts(folder: Path, *records: Any) -> Path:
 
 def complaints(outcome: Outcome) -> list[str]:
     """What is said of records, not of the model, of what is to do or, on a slow machine, of the progress."""
-    lines = [line for line in outcome.stderr.splitlines() if not line.startswith(("demo ", "to do: "))]
+    lines = [line for line in outcome.stderr.splitlines() if not line.startswith(("demo ", "to do: ", "note: "))]
     return [line for line in lines if " tokens/s" not in line]
 
 
@@ -303,10 +303,11 @@ def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) 
     assert done.returncode == 3
     assert "\x1b" not in done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 2
-    model, note, plan, fault = done.stderr.splitlines()  # and no warning of any library
+    model, note, plan, fault, limit = done.stderr.splitlines()  # and no warning of any library
     assert plan.startswith("to do: 1 prompt, ")
     assert (model, note.split(":")[0].startswith("demo is a small demo model")) == ("demo in float32 on cpu", True)
     assert fault.startswith(f"{path}:2: set aside: expected a field `prompt`")
+    assert limit.startswith("note: 1 completion reached --max-new-tokens. ")
 
 
 @pytest.mark.parametrize("targets", ["word", "line"])

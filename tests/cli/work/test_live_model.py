@@ -49,6 +49,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[AnalysisOptions]:
         ("--targets", "line", "--store", "line,section"),
         ("--temperature", 0.7, "--top-k", 5, "--seed", 3),
         ("--explain", "target"),
+        ("--stop", r"\n", "--stop", "eggs"),
     ],
     ids=lambda options: " ".join(map(str, options[:2])),
 )
@@ -66,13 +67,19 @@ def test_a_prompt_is_tried_with_the_options_of_its_folders_run(
 
 
 def test_what_is_chosen_anew_takes_the_place_of_what_is_stored() -> None:
-    stored = AnalysisOptions(methods=(Method.SHAP, Method.GRAD_L2), max_new_tokens=9)
+    stored = AnalysisOptions(methods=(Method.SHAP, Method.GRAD_L2), max_new_tokens=9, stop=("a",))
     settings = {"model": "here", "dtype": "bfloat16", **stored.describe()}
     live = build_live_model(
-        settings, model="there", device="cpu", dtype="float32", max_new_tokens=3, method=Method.SMOOTHGRAD
+        settings,
+        model="there",
+        device="cpu",
+        dtype="float32",
+        max_new_tokens=3,
+        stop=("b",),
+        method=Method.SMOOTHGRAD,
     )
     assert (live.model, live.device, live.dtype) == ("there", "cpu", "float32")
-    assert live.options == replace(stored, methods=(Method.SMOOTHGRAD,), max_new_tokens=3)
+    assert live.options == replace(stored, methods=(Method.SMOOTHGRAD,), max_new_tokens=3, stop=("b",))
     kept = build_live_model(settings, model=None, device="auto", dtype=None, max_new_tokens=None)
     assert (kept.model, kept.dtype, kept.options) == ("here", "bfloat16", stored)
 

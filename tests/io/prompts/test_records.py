@@ -76,7 +76,9 @@ JSON_VALUES = st.recursive(
 
 
 FIELDS = st.dictionaries(
-    st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", "foil")), JSON_VALUES, max_size=6
+    st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", "foil", "stop", "max_new_tokens")),
+    JSON_VALUES,
+    max_size=6,
 )
 
 
@@ -271,3 +273,47 @@ def test_two_fields_for_one_thing_are_refused(tmp_path: Path) -> None:
     (record,) = PromptReader(path, reading=Reading(prompt_field="question"))
     assert isinstance(record, SetAside)
     assert "expected `question` to be the prompt, found `prompt` too" in record.reason
+
+
+# ---- options of one record -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("stop", "limit", "expected"),
+    [
+        (None, None, ((), None)),
+        ("", "", ((), None)),  # a table's empty cells
+        ("\n", 7, (("\n",), 7)),
+        (["\n\n", "Rec"], "12", (("\n\n", "Rec"), 12)),
+        ([], 8.0, ((), 8)),
+        (" ", "8.0", ((" ",), 8)),
+    ],
+)
+def test_a_record_has_its_own_stop_texts_and_limit(
+    tmp_path: Path, stop: Any, limit: Any, expected: tuple[tuple[str, ...], int | None]
+) -> None:
+    line = json.dumps({"prompt": "a", "stop": stop, "max_new_tokens": limit})
+    prompt = read_one(tmp_path, line.encode())
+    assert isinstance(prompt, Prompt)
+    assert (prompt.stop, prompt.max_new_tokens) == expected
+    assert prompt.fields == {"stop": stop, "max_new_tokens": limit}
+
+
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ({"stop": 5}, "`stop` to be a text or a list of texts, found a number"),
+        ({"stop": False}, "`stop` to be a text or a list of texts, found true or false"),
+        ({"stop": ["a", ""]}, "`stop` to be a text or a list of texts, found an empty text"),
+        ({"stop": [None]}, "`stop` to be a text or a list of texts, found null"),
+        ({"max_new_tokens": 0}, "`max_new_tokens` to be a whole number above 0, found 0"),
+        ({"max_new_tokens": 2.5}, "`max_new_tokens` to be a whole number above 0, found 2.5"),
+        ({"max_new_tokens": True}, "`max_new_tokens` to be a whole number above 0, found true or false"),
+        ({"max_new_tokens": "-1"}, "`max_new_tokens` to be a whole number above 0, found '-1'"),
+        ({"max_new_tokens": [1]}, "`max_new_tokens` to be a whole number above 0, found an array"),
+    ],
+)
+def test_options_of_a_record_that_make_no_sense_set_it_aside(tmp_path: Path, field: dict[str, Any], found: str) -> None:
+    record = read_one(tmp_path, json.dumps({"prompt": "a"} | field).encode())
+    assert isinstance(record, SetAside)
+    assert found in record.reason

@@ -46,6 +46,11 @@ EXAMPLES: dict[str, Analysis] = {
             prompt=Prompt(id="a", text="user\na\nmodel\n", turns=(Turn(role="user", start=5, stop=6),)),
         )
     ),
+    "stopped before a text": make_analysis(
+        dataclasses.replace(
+            make_completion(["<bos>", "a"], ["b"], stop_reason=StopReason.STOP_TEXT), stop_text='\n"Réc" \\n'
+        )
+    ),
     "typed prompt": make_analysis(make_completion(["<bos>", "a"], ["b", "<eos>"])),
     "emoji and a broken character": make_analysis(
         make_completion(

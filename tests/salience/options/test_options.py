@@ -18,6 +18,7 @@ DRAWN = Sampling(temperature=0.5)
 OTHER: dict[type, dict[str, Any]] = {  # another value than the default for every option
     AnalysisOptions: {
         "max_new_tokens": 7,
+        "stop": ("\n\n", "Recommendation:"),
         "sampling": DRAWN,
         "explain": Explain.TARGET,
         "methods": (Method.SHAP, Method.GRAD_L2),

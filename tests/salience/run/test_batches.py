@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.run.batches import WINDOW, complete, read_windows
 from promptlight.salience.run.pipeline import explain, explain_or_set_aside
-from promptlight.salience.types import Analysis, Completion, Method, SetAsideCode
+from promptlight.salience.types import Analysis, Completion, Granularity, Method, SetAsideCode, StopReason
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 from tests.support.cramped import Cramped
 
@@ -162,6 +163,70 @@ def test_results_come_in_order_and_as_soon_as_their_batch_is_made(
     order = [result.completion.prompt.id for result in [first, *results] if isinstance(result, Analysis)]
     assert order == [prompt.id for prompt in PROMPTS] * 4
     assert sum(made) == len(order)
+
+
+# ---- where completions end ---------------------------------------------------------------------------------------
+
+SAMPLED = Sampling(temperature=1.0, seed=3)
+
+
+def texts_of(completions: Sequence[Completion | SetAside]) -> list[str]:
+    return [one.completion_text for one in completions if isinstance(one, Completion)]
+
+
+def ask(prompts: Sequence[Prompt], **fields: Any) -> list[Prompt]:
+    """The same prompts; the second has fields of its own."""
+    return [replace(prompt, fields=fields if number == 1 else {}) for number, prompt in enumerate(prompts)]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), SAMPLED])
+def test_a_stop_text_of_one_record_ends_its_completion_and_changes_no_other(
+    demo_model: Model, sampling: Sampling
+) -> None:
+    options = AnalysisOptions(max_new_tokens=8, sampling=sampling)
+    whole = texts_of(complete(PROMPTS, demo_model, options))
+    stop = whole[1][5:9]
+    found = complete(ask(PROMPTS, stop=["unseen", stop]), demo_model, options)
+    assert [*texts_of(found)[:1], *texts_of(found)[2:]] == [*whole[:1], *whole[2:]]
+    (ended,) = (one for one in found if isinstance(one, Completion) and one.prompt.stop)
+    assert (ended.stop_reason, ended.stop_text) == (StopReason.STOP_TEXT, stop)
+    before = whole[1].split(stop)[0]
+    assert before.startswith(ended.completion_text)
+    assert before.removeprefix(ended.completion_text) in ("", " ", before.split(" ")[-1], f" {before.split(' ')[-1]}")
+    assert ended.text == ended.prompt.text + ended.completion_text
+    alone = complete([one.prompt for one in found if isinstance(one, Completion)][1:2], demo_model, options)
+    assert alone == [ended]
+
+
+def test_the_options_stop_texts_hold_for_all_and_a_records_own_add_to_them(demo_model: Model) -> None:
+    whole = texts_of(complete(PROMPTS, demo_model, OPTIONS))
+    first = whole[0].split()[-1]
+    found = complete(ask(PROMPTS, stop=" "), demo_model, replace(OPTIONS, stop=(first,)))
+    assert texts_of(found)[1] == ""  # every completion of the demo model begins with a blank
+    assert [first in text for text in texts_of(found)] == [False] * len(whole)
+
+
+def test_a_completion_that_ends_at_once_is_explained_by_every_method(demo_model: Model) -> None:
+    how = MethodOptions(ig_steps=2, smoothgrad_samples=2, ablations=20)
+    for kept in ("token", "line"):
+        asked: dict[str, Any] = {"methods": tuple(Method), "method_options": how, "targets": Granularity(kept)}
+        (found,) = run(demo_model, PROMPTS[:1], stop=(" ",), **asked)
+        assert isinstance(found, Analysis)
+        assert (found.completion.n_targets, found.completion.stop_text) == (0, " ")
+        assert all(one.scores is None or one.scores.shape[0] == 0 for one in found.maps.values())
+
+
+def test_a_record_may_have_its_own_limit_of_new_tokens(demo_model: Model) -> None:
+    whole = complete(PROMPTS, demo_model, OPTIONS)
+    for limit in (2, 10):
+        found = complete(ask(PROMPTS, max_new_tokens=limit), demo_model, OPTIONS)
+        assert [one.ids for one in found if isinstance(one, Completion)][2:] == [
+            one.ids for one in whole if isinstance(one, Completion)
+        ][2:]
+        assert isinstance(found[1], Completion)
+        assert (found[1].n_targets, found[1].stop_reason) == (limit, StopReason.TOKEN_LIMIT)
+    trial = complete(ask(PROMPTS, max_new_tokens=2), demo_model, OPTIONS, at_most=3)
+    assert [one.n_targets for one in trial if isinstance(one, Completion)] == [3, 2, 3, 3, 3]
 
 
 # ---- memory that runs out ----------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 import ray
@@ -243,18 +244,20 @@ def test_an_actor_gives_the_local_engines_results_and_either_goes_on_with_the_ot
     write_prompts(path, 5)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps({"id": "long", "prompt": "eggs " * 600}) + "\n")
-    promptlight("run", path, "-o", local, *SHORT, *BATCHES)
-    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1)
+        file.write(json.dumps({"id": "stop", "prompt": "Naan\nAnalysis:", "stop": "t"}) + "\n")
+    promptlight("run", path, "-o", local, *SHORT, *BATCHES, "--stop", "zzz")
+    done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1, "--stop", "zzz")
     assert done.exit_code == 3
-    assert "5 explained, 1 set aside" in done.stdout
+    assert "6 explained, 1 set aside" in done.stdout
     assert done.stderr.splitlines()[0] == "Ray: 1 actor, 2 CPUs each"
     assert f"{path}:6: set aside: the prompt has 604 tokens" in done.stderr
     (plan,) = [line for line in done.stderr.splitlines() if line.startswith("to do: ")]
-    assert plan.startswith("to do: 6 prompts, ")
+    assert plan.startswith("to do: 7 prompts, ")
     assert [shard.name for shard in find_shards(there)] == [shard.name for shard in find_shards(local)]
     assert_same_results(there, local)
-    again = promptlight("run", path, "-o", there, *SHORT, *BATCHES)
-    assert "0 explained, 5 done before" in again.stdout
+    assert pd.read_parquet(there)["stop_reason"].tolist()[-1] == 'stop text "t"'
+    again = promptlight("run", path, "-o", there, *SHORT, *BATCHES, "--stop", "zzz")
+    assert "0 explained, 6 done before" in again.stdout
     wait_until(lambda: not find_actors())
 
 

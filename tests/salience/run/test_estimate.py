@@ -174,11 +174,11 @@ def test_on_a_slow_machine_few_prompts_and_few_tokens_are_tried(
     now = 0.0
     tried: list[tuple[int, int]] = []
 
-    def complete_slowly(prompts: list[Prompt], model: Model, options: AnalysisOptions) -> Any:
+    def complete_slowly(prompts: list[Prompt], model: Model, options: AnalysisOptions, *, at_most: int) -> Any:
         nonlocal now
         now += 10 * len(prompts)
-        tried.append((len(prompts), options.max_new_tokens))
-        return complete(prompts, model, options)
+        tried.append((len(prompts), at_most))
+        return complete(prompts, model, options, at_most=at_most)
 
     monkeypatch.setattr("promptlight.salience.run.dry_run.complete", complete_slowly)
     monkeypatch.setattr(dry_run.time, "monotonic", lambda: now)
