@@ -41,5 +41,6 @@ def print_spans(
 
 def _complete_as_given(tokenizer: Tokenizer, prompt: Prompt) -> Completion:
     """Complete a prompt with its own given completion, or with an empty one."""
-    target = tokenizer.encode(prompt.given_completion) if prompt.given_completion else []
-    return build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), target, StopReason.GIVEN)
+    given = prompt.given_completion or ""
+    encoded, target = encode_prompt(tokenizer, prompt), tokenizer.encode(given)
+    return build_completion(tokenizer, prompt, encoded, target, StopReason.GIVEN, given=given)

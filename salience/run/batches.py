@@ -96,7 +96,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
         return set_aside(prompt, SetAsideCode.TOO_LONG, error.reason)
     if target is None:
         return encoded
-    return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN)
+    return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN, given=target)
 
 
 def limit_tokens(prompt: Prompt, options: AnalysisOptions) -> int:

@@ -50,8 +50,12 @@ def build_completion(
     stop_reason: StopReason,
     *,
     stop_text: str | None = None,
+    given: str | None = None,
 ) -> Completion:
-    """Join a prompt and the tokens that follow it. Turn marks within the prompt's own text count as prompt text."""
+    """Join a prompt and the tokens that follow it. Turn marks within the prompt's own text count as prompt text.
+
+    ``given`` is the text that ``target_ids`` were made of, if they were: the tokens can't tell a ``▁`` from a space.
+    """
     prompt_marks = [
         from_format and tokenizer.is_special(id)
         for id, from_format in zip(encoded.ids, encoded.from_format, strict=True)
@@ -61,6 +65,9 @@ def build_completion(
     try:
         prompt_layout = align(lay_out(prompt_pieces, prompt_marks), prompt.text)
         target_layout = lay_out(target_pieces, target_marks)
+        if given is not None:
+            marks = [piece for piece, mark in zip(target_pieces, target_marks, strict=True) if mark]
+            target_layout = align(target_layout, _drop_marks(given, marks))
     except ValueError as error:
         raise ModelError(f"a tokenizer that changes the text it reads is not covered: {error}") from error
     prompt_stop = len(prompt.text)
@@ -76,6 +83,13 @@ def build_completion(
         stop_reason=stop_reason,
         stop_text=stop_text,
     )
+
+
+def _drop_marks(text: str, marks: Sequence[str]) -> str:
+    """A text without the marks that were read in it, which count as special tokens without text."""
+    for mark in marks:
+        text = text.replace(mark, "", 1)
+    return text
 
 
 def with_log_probs(completion: Completion, log_probs: Sequence[float]) -> Completion:

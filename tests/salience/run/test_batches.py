@@ -34,7 +34,7 @@ from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.run.batches import WINDOW, complete, read_windows
 from promptlight.salience.run.pipeline import explain, explain_or_set_aside
-from promptlight.salience.types import Analysis, Completion, Granularity, Method, SetAsideCode, StopReason
+from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, SetAsideCode, StopReason
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 from tests.support.cramped import Cramped
 
@@ -227,6 +227,17 @@ def test_a_record_may_have_its_own_limit_of_new_tokens(demo_model: Model) -> Non
         assert (found[1].n_targets, found[1].stop_reason) == (limit, StopReason.TOKEN_LIMIT)
     trial = complete(ask(PROMPTS, max_new_tokens=2), demo_model, OPTIONS, at_most=3)
     assert [one.n_targets for one in trial if isinstance(one, Completion)] == [3, 2, 3, 3, 3]
+
+
+@pytest.mark.parametrize("target", ["▁c", "a▁ b", " ▁▁", "a<end_of_turn>▁", "<end_of_turn>"])
+def test_a_given_target_keeps_its_characters_also_those_that_tokens_write_as_blanks(
+    demo_model: Model, target: str
+) -> None:
+    prompt = Prompt(id="mark", text="a▁b", given_completion=target)
+    (found,) = complete([prompt], demo_model, replace(OPTIONS, explain=Explain.TARGET))
+    assert isinstance(found, Completion)
+    assert found.text == "a▁b" + target.replace("<end_of_turn>", "")
+    assert "".join(found.text[token.start : token.stop] for token in found.tokens) == found.text
 
 
 # ---- memory that runs out ----------------------------------------------------------------------------------------
