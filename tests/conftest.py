@@ -18,6 +18,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.paths import EXAMPLES
+from tests.support.real import find_real_gemma
 
 if TYPE_CHECKING:
     from promptlight.salience import Model
@@ -46,6 +47,15 @@ class Outcome:
 
 
 Command = Callable[..., Outcome]
+
+
+@pytest.fixture(scope="session")
+def real_gemma() -> Path:
+    """The GGUF file of the real Gemma; tests that use it are marked ``real``."""
+    path = find_real_gemma()
+    if path is None:
+        pytest.skip("the real Gemma is not installed: `make real`")
+    return path
 
 
 @pytest.fixture
