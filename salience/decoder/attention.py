@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
-from promptlight.salience.decoder.heads import HeadProjection, Heads
+from promptlight.salience.decoder.heads import HeadProjection, Heads, add_bias
 from promptlight.salience.decoder.tensors import at_least_float32
 
 QUERY_BLOCK = 128
@@ -36,6 +36,11 @@ class Attention:
     output: Tensor  # [N H, D]
     soft_cap: float | None
     window: int | None
+    output_bias: Tensor | None = None  # [D]
+
+    def project(self, attended: Tensor) -> Tensor:
+        """Weighted values [..., N H] -> [..., D]."""
+        return add_bias(attended @ self.output, self.output_bias)
 
     def block_size(self, length: int) -> int:
         """How many scores a block of queries has in a text of this length: N q min(L, window + q)."""

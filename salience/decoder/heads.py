@@ -1,7 +1,7 @@
 """The heads of attention: from a layer's input to queries, keys and values, forward and backward.
 
  1. Normalise the input.
- 2. Multiply it by one matrix, with the weights of queries, keys and values side by side.
+ 2. Multiply it by one matrix, with the weights of queries, keys and values side by side, and add the bias if any.
  3. Split the product into heads (``_split_heads``).
  4. Normalise queries and keys if the family does so (Gemma 3), rotate them by their position, scale the queries.
 
@@ -35,6 +35,7 @@ class HeadProjection:
     head_dim: int
     query_scale: float
     rope: Rope
+    bias: Tensor | None = None  # [(N + 2K) H]
 
     @property
     def run_size(self) -> int:
@@ -70,13 +71,18 @@ class Heads:
 
 def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Heads:
     """The heads of a layer's input x [..., T, D]."""
-    fused = rms_norm(x, projection.norm) @ projection.query_key_value
+    fused = add_bias(rms_norm(x, projection.norm) @ projection.query_key_value, projection.bias)
     raw_query, raw_key, value = _split_heads(projection, fused)
     query = rotate(optional_norm(raw_query, projection.query_norm), angles) * projection.query_scale
     key = rotate(optional_norm(raw_key, projection.key_norm), angles)
     if projection.query_norm is None:  # then the backward pass doesn't need them
         return Heads(None, None, query, key, value)
     return Heads(raw_query, raw_key, query, key, value)
+
+
+def add_bias(product: Tensor, bias: Tensor | None) -> Tensor:
+    """The product [..., W] with the bias [W], if there is one."""
+    return product if bias is None else product + bias
 
 
 def _split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:

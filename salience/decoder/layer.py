@@ -111,7 +111,7 @@ def run_layer(
     feed-forward network saves what its backward pass needs (None: it saves nothing).
     """
     heads = project_heads(layer.attention.heads, x, angles)
-    projected = attend(layer.attention, heads) @ layer.attention.output
+    projected = layer.attention.project(attend(layer.attention, heads))
     return Activations(x, heads, run_after_attention(layer, x if pick is None else pick(x), projected, save))
 
 

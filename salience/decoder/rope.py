@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -13,22 +14,53 @@ Angles = tuple[Tensor, Tensor]
 """Cosine and sine, each [..., H / 2]."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Yarn:
+    """How YaRN (arXiv:2309.00071) stretches a context of ``original_length``: pairs that turn more than ``fast`` times
+    in it keep their frequency, those that turn less than ``slow`` times are scaled, those between are mixed. Queries
+    and keys are multiplied by ``attention_factor``."""
+
+    original_length: int
+    fast: float
+    slow: float
+    attention_factor: float
+
+
 @dataclass(frozen=True)
 class Rope:
-    """One kind of rotary position embedding; a model may have several."""
+    """One kind of rotary position embedding; a model may have several. ``scaling`` divides the frequencies."""
 
     head_dim: int
     wavelength: float
     scaling: float
+    yarn: Yarn | None = None
 
 
 def rope_angles(rope: Rope, positions: Tensor, dtype: torch.dtype) -> Angles:
     """Cosine and sine of the rotation at these positions [...]: two tensors [..., H / 2]."""
     wide = at_least_float32(dtype)
     exponent = torch.arange(0, rope.head_dim, 2, device=positions.device, dtype=wide) / rope.head_dim
-    frequency = torch.pow(torch.tensor(rope.wavelength, dtype=wide), -exponent) / rope.scaling
-    angles = positions.to(wide)[..., None] * frequency
-    return angles.cos().to(dtype), angles.sin().to(dtype)
+    frequency = torch.pow(torch.tensor(rope.wavelength, dtype=wide), -exponent)
+    kept = 0 if rope.yarn is None else _keep_frequencies(rope, rope.yarn).to(frequency)
+    angles = positions.to(wide)[..., None] * (frequency / rope.scaling * (1 - kept) + frequency * kept)
+    cos, sin = angles.cos(), angles.sin()
+    if rope.yarn is not None:
+        cos, sin = cos * rope.yarn.attention_factor, sin * rope.yarn.attention_factor
+    return cos.to(dtype), sin.to(dtype)
+
+
+def _keep_frequencies(rope: Rope, yarn: Yarn) -> Tensor:
+    """How much of each pair's frequency YaRN leaves unscaled, 0 to 1: [H / 2]."""
+
+    def find_pair(turns: float) -> float:
+        """The pair that turns so many times in the original length."""
+        length = yarn.original_length / (turns * 2 * math.pi)
+        return rope.head_dim * math.log(length) / (2 * math.log(rope.wavelength))
+
+    first = max(math.floor(find_pair(yarn.fast)), 0)
+    last = min(math.ceil(find_pair(yarn.slow)), rope.head_dim - 1)
+    pairs = torch.arange(rope.head_dim // 2, dtype=torch.float64)
+    return 1 - ((pairs - first) / (last - first or 0.001)).clamp(0, 1)
 
 
 def clip_angles(angles: Angles, length: int) -> Angles:

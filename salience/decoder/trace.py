@@ -99,7 +99,7 @@ def backward_top_layer(decoder: Decoder, trace: Trace, targets: slice, gradient:
     seen = int(rows.max()) + 1
     x, heads, angles = trace.inputs[-1][:seen], trace.top_heads.first(seen), clip_angles(trace.angles[layer.rope], seen)
     read = attend_at(layer.attention, heads, rows)
-    after = run_after_attention(layer, x[rows], read.attended @ layer.attention.output, save=x.dtype)
+    after = run_after_attention(layer, x[rows], layer.attention.project(read.attended), save=x.dtype)
     by_middle, by_attended = backward_after_attention(layer, after, gradient)
     by_heads = backward_attention_at(layer.attention, heads, read, by_attended)
     by_input = backward_heads(layer.attention.heads, x, heads, angles, *by_heads)

@@ -102,10 +102,14 @@ def _assemble_attention(architecture: Architecture, weights: _Weights, n: int, o
         head_dim=architecture.head_dim,
         query_scale=architecture.query_scale,
         rope=options.rope,
+        bias=weights.stack([name_in_layer(n, f"{part}_bias") for part in ("query", "key", "value")])
+        if architecture.has_attention_bias
+        else None,
     )
     return Attention(
         heads=heads,
         output=weights.take(name_in_layer(n, "output")).T,
         soft_cap=architecture.attention_soft_cap,
         window=options.window,
+        output_bias=weights.take(name_in_layer(n, "output_bias")) if architecture.has_attention_bias else None,
     )
