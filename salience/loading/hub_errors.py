@@ -22,7 +22,7 @@ def explain_loading_error(handle: Handle, error: BaseException, *, kaggle_login:
     if isinstance(error, ModelError):
         return error
     preset = handle.preset
-    if handle.is_folder:  # no hub was involved, even if its path contains numbers such as 404
+    if handle.is_folder or handle.is_gguf:  # no hub was involved, even if its path contains numbers such as 404
         return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
     text = " ".join(f"{type(one).__name__}: {one}" for one in _causes(error))
     hugging_face = preset.startswith("hf://")

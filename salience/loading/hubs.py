@@ -14,10 +14,15 @@ from typing import Any
 
 from promptlight.salience.loading.configs import CONFIG, TOKENIZER, VOCABULARIES, check_config
 from promptlight.salience.loading.families import is_of_keras
-from promptlight.salience.loading.weight_files import KERAS_INDEX, SAFETENSORS_INDEX, read_index
+from promptlight.salience.loading.weight_files import (
+    KERAS_INDEX,
+    KERAS_WEIGHTS,
+    SAFETENSORS,
+    SAFETENSORS_INDEX,
+    read_index,
+)
 
 KAGGLE, HUGGING_FACE = ADDRESSES = ("kaggle://", "hf://")
-KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
 NOT_THERE_WORDS = ("404 Client Error", "is not present in the model files")  # kagglehub's
 NOT_THERE_ERRORS = (
     "EntryNotFoundError",

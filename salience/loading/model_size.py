@@ -18,11 +18,8 @@ from promptlight.salience.loading.families import Family, find_size_names, find_
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: for prompts of a few thousand tokens, and for torch itself
-
-
-def count_loading_bytes(n_embedding: int) -> int:
-    """Bytes that loading takes beside the weights: two float32 copies of the embedding (measured, docs/engine.md)."""
-    return 2 * 4 * n_embedding
+KERAS_BYTES_BESIDE = 2 * 4  # of loading beside the weights: two copies of the embedding (measured, docs/engine.md)
+OUR_BYTES_BESIDE = 4  # our readers hold one tensor in its file's dtype or in float32
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ class Size:
 
     n_parameters: int
     n_embedding: int
-    bytes_beside: int = count_loading_bytes(1)
+    bytes_beside: int = KERAS_BYTES_BESIDE
 
     @property
     def loading_bytes(self) -> int:
@@ -130,4 +127,4 @@ def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:
 def measure_architecture(architecture: Architecture) -> Size:
     """The size of a model that is assembled tensor by tensor; beside the weights, that takes one tensor in float32."""
     n_embedding = architecture.vocabulary_size * architecture.width
-    return Size(count_parameters(architecture), n_embedding, bytes_beside=4)
+    return Size(count_parameters(architecture), n_embedding, bytes_beside=OUR_BYTES_BESIDE)

@@ -14,6 +14,7 @@ from typing import Any, cast
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import AS_PUBLISHED, RUNS_NO_CODE, read_json
 
+KERAS_WEIGHTS, SAFETENSORS = "model.weights.h5", "model.safetensors"
 KERAS_INDEX, SAFETENSORS_INDEX = "model.weights.json", "model.safetensors.index.json"
 WEIGHTS = ("*.weights.h5", "*.safetensors")
 DATA_ENDINGS = (".weights.h5", ".safetensors")

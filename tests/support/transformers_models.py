@@ -4,17 +4,20 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from promptlight.salience.loading.handles import DEMO_FOLDER
+from promptlight.salience.model import Model
 
 VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 
 
-def build_transformers_model(family: str, vocabulary_size: int, **changes: Any) -> Any:
-    """A model of a family; ``changes`` are of its config."""
+def build_transformers_model(family: str, vocabulary_size: int, **options: Any) -> Any:
+    """A model of ``gemma``, ``gemma2`` or ``gemma3``; ``options`` are further keys of its config."""
     import transformers
 
     sizes: dict[str, Any] = {
@@ -33,12 +36,28 @@ def build_transformers_model(family: str, vocabulary_size: int, **changes: Any) 
     }
     if family != "gemma":
         sizes |= {"sliding_window": 16, "query_pre_attn_scalar": 16}
-    sizes |= changes
     name = {"gemma": "Gemma", "gemma2": "Gemma2", "gemma3": "Gemma3Text"}[family]
-    config = getattr(transformers, f"{name}Config")(**sizes)
+    config = getattr(transformers, f"{name}Config")(**sizes | options)
     torch.manual_seed(0)
     model = getattr(transformers, f"{name.removesuffix('Text')}ForCausalLM")(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
     return model
+
+
+def save_folder(model: Any, folder: Path, **options: Any) -> Path:
+    """A folder as transformers writes it, with the demo's vocabulary."""
+    model.save_pretrained(folder, **options)
+    shutil.copy(VOCABULARY, folder / "tokenizer.model")
+    return folder
+
+
+def find_difference(ours: Model, theirs: Any, n: int = 60) -> float:
+    """How far log-probabilities are from transformers', at most, over a text of random tokens."""
+    n_pieces = ours.decoder.embedding.shape[0]
+    ids = torch.randint(4, n_pieces, (1, n), generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        expected = theirs(input_ids=ids).logits.log_softmax(-1)
+        found = ours.decoder.logits(ours.decoder.hidden(ours.decoder.embed(ids))).log_softmax(-1)
+    return float((found - expected).abs().max())

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 
-from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.loading.architecture import Architecture
+from promptlight.salience.loading._source import Loaded
+from promptlight.salience.loading.architecture import Architecture, hash_architecture
 from promptlight.salience.loading.assemble import assemble_decoder
 from promptlight.salience.loading.families import Family
 from promptlight.salience.loading.gguf._architecture import read_architecture
@@ -21,7 +21,6 @@ from promptlight.salience.loading.gguf._header import Header, TensorPlace
 from promptlight.salience.loading.gguf._shards import hash_files, read_model_header
 from promptlight.salience.loading.gguf._tensors import TensorReader, check_tensors, describe_quantisation
 from promptlight.salience.loading.gguf._vocabulary import build_tokenizer
-from promptlight.salience.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,14 +33,19 @@ class GgufModel:
     places: Mapping[str, TensorPlace]
     quantised: str | None
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> tuple[Decoder, Tokenizer, str]:
-        """The decoder, the tokenizer and the SHA-256 of the files, which is computed while tensors are dequantised."""
+    def load(self, device: torch.device, dtype: torch.dtype) -> Loaded:
+        """Load it; the SHA-256 of the files is computed while tensors are dequantised."""
         tokenizer = build_tokenizer(self.header)
         with ThreadPoolExecutor(1) as pool:
             digest = pool.submit(hash_files, self.header.paths)
             reader = TensorReader(self.places, dtype)
             decoder = assemble_decoder(self.architecture, reader.read, device=device, dtype=dtype)
-            return decoder, tokenizer, digest.result()
+            return Loaded(
+                decoder=decoder,
+                tokenizer=tokenizer,
+                config_hash=hash_architecture(self.architecture),
+                file_sha256=digest.result(),
+            )
 
 
 def open_gguf(path: Path) -> GgufModel:

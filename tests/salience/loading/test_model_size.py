@@ -118,14 +118,14 @@ def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = make_hollow_preset(tmp_path / "large", TRANSFORMERS_2B)
-    monkeypatch.setattr("promptlight.salience.loading._devices.free_bytes", lambda _: 12 * GIB)
+    monkeypatch.setattr("promptlight.salience.loading._devices.free_bytes", lambda _: 11 * GIB)
     refused = promptlight("show", "--prompt", "x", "--model", folder, "--device", "cpu")
     assert refused.exit_code == 4
     (line,) = refused.stderr.splitlines()
     assert line.startswith(
         f"promptlight: {folder}: too large for CPU: its weights take 9.7 GiB in float32, loading them"
     )
-    assert "take bfloat16 (9.3 GiB)" in line
+    assert "loading them 2.2 GiB more, and 11.0 GiB are free; take bfloat16 (7.1 GiB)" in line
     assert line.endswith(" (--dtype, --device, --model)")
 
 

@@ -1,0 +1,40 @@
+"""What is known of a model before it is loaded, and what loading gives; the same for every format."""
+
+# pyright: standard
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.loading.model_size import Size
+from promptlight.salience.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """A loaded model; ``config_hash`` is of what it computes, apart from its weights, ``file_sha256`` of a
+    model that is one file."""
+
+    decoder: Decoder
+    tokenizer: Tokenizer
+    config_hash: str
+    file_sha256: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A model that can be loaded on a device in a dtype; ``size`` is None if its config does not say it.
+
+    ``quantised`` says how its files are. ``keeps_quantised``: while it loads, those weights are in memory beside the
+    expanded ones.
+    """
+
+    size: Size | None
+    context_length: int
+    load: Callable[[torch.device, torch.dtype], Loaded]
+    quantised: str | None = None
+    keeps_quantised: bool = False

@@ -1,0 +1,40 @@
+"""A folder of transformers as a model: what its config.json says, and then its decoder and its tokenizer."""
+
+# pyright: standard
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from promptlight.salience.loading._source import Loaded, Source
+from promptlight.salience.loading.architecture import hash_architecture
+from promptlight.salience.loading.assemble import assemble_decoder
+from promptlight.salience.loading.configs import VOCABULARIES
+from promptlight.salience.loading.families import Family
+from promptlight.salience.loading.model_size import measure_architecture
+from promptlight.salience.loading.transformers._config import read_architecture
+from promptlight.salience.loading.transformers._tensors import find_tensors
+from promptlight.salience.text.tokenizer import Tokenizer
+
+
+def open_transformers(name: str, config: Mapping[str, Any], family: Family, find_folder: Callable[[], Path]) -> Source:
+    """A model from its config.json; ``name`` is what the user calls it. Raises ModelError."""
+    architecture = read_architecture(config, name)
+
+    def load(device: torch.device, dtype: torch.dtype) -> Loaded:
+        folder = find_folder()
+        stored = find_tensors(folder, name, architecture, has_vision="vision_config" in config)
+        tokenizer = Tokenizer.from_file(folder / VOCABULARIES[1], family.turn_marks)
+        read = partial(stored.read, dtype=dtype)
+        return Loaded(
+            decoder=assemble_decoder(stored.architecture, read, device=device, dtype=dtype),
+            tokenizer=tokenizer,
+            config_hash=hash_architecture(stored.architecture),
+        )
+
+    return Source(size=measure_architecture(architecture), context_length=architecture.context_length, load=load)
