@@ -112,7 +112,7 @@ def list_tensors(family: str, model: Any) -> dict[str, np.ndarray]:
     tensors: dict[str, np.ndarray] = {}
     for name, parameter in model.named_parameters():
         values = parameter.detach().float().numpy()
-        found = names.get_name(name, try_suffixes=(".weight",))
+        found = "output.weight" if name == "lm_head.weight" else names.get_name(name, try_suffixes=(".weight",))
         assert found is not None, name
         tensors[found] = values + 1 if name.endswith("norm.weight") else values
     return tensors
