@@ -109,7 +109,7 @@ class Method(StrEnum):
 class Turn:
     """One turn of a chat: who speaks, and the half-open range of its message in ``Prompt.text``."""
 
-    role: str  # user or model
+    role: str  # user, model, or another role of the record
     start: int
     stop: int
 

@@ -80,7 +80,7 @@ def run(
         raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
     options = build_options(explaining, chance, max_new_tokens)
     work = Run(
-        reader=source.open(prompts, chat=chat, seed=chance.seed),
+        reader=source.open(prompts, chat=chat, explain=options.explain, seed=chance.seed),
         output=output,
         asked=Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every),
         chat=chat,

@@ -42,11 +42,12 @@ def segment(
     from promptlight.io.prompts.template import read_template
     from promptlight.salience.loading.vocabulary import load_tokenizer
     from promptlight.salience.text.spans import parse_cut
+    from promptlight.salience.types import Explain
 
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
-    reading = Reading(chat=chat, template=read_template(template) if template else None)
+    reading = Reading(chat=chat, template=read_template(template) if template else None, explain=Explain.TARGET)
     records = PromptReader(prompts or [], reading=reading) if prompt is None else [prompt_from_text(prompt, chat=chat)]
     if not print_spans(records, load_tokenizer(model), cut, patterns=patterns, compat=compat, as_json=as_json):
         raise typer.Exit(SOME_SET_ASIDE)

@@ -11,6 +11,7 @@ import typer
 
 from promptlight.cli.options.panels import INPUT
 from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP
+from promptlight.salience.types import Explain
 
 if TYPE_CHECKING:
     from promptlight.io.prompts.reader import PromptReader
@@ -46,7 +47,7 @@ class Input:
         bool, typer.Option("--strict", help="Stop at the first record that can't be used.", rich_help_panel=INPUT)
     ] = False
 
-    def open(self, sources: Sequence[str], *, chat: bool, seed: int) -> PromptReader:
+    def open(self, sources: Sequence[str], *, chat: bool, explain: Explain, seed: int) -> PromptReader:
         """A reader of these records; ``seed`` draws the sample."""
         from promptlight.io.prompts.reader import PromptReader, Selection
         from promptlight.io.prompts.records import Reading
@@ -59,6 +60,7 @@ class Input:
             id_field=self.id_field,
             template=read_template(self.template) if self.template else None,
             chat=chat,
+            explain=explain,
         )
         selection = Selection(
             ids=self.id or (),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from promptlight.salience.types import Completion, StopReason
+from promptlight.salience.text.chat import MARKS, is_continued
+from promptlight.salience.types import Completion, Role, StopReason
 
 
 @dataclass
@@ -14,15 +15,34 @@ class Notes:
 
     stops: bool
     n_cut_off: int = 0
+    n_continued: int = 0
+    n_spelt: int = 0
+    spelt: set[str] = field(default_factory=set[str])  # marks that were read as letters
 
     def see(self, completion: Completion) -> None:
         """Count what there is to say about a completion."""
         prompt = completion.prompt
         runs_on = not (self.stops or prompt.stop or prompt.turns)
+        read = {token.piece for token in completion.tokens if token.role is Role.PROMPT}
+        spelt = [mark for mark in MARKS if mark in prompt.text and mark not in read]
+        self.n_spelt += bool(spelt)
+        self.spelt.update(spelt)
+        self.n_continued += is_continued(prompt) and completion.stop_reason is not StopReason.GIVEN
         self.n_cut_off += runs_on and completion.stop_reason is StopReason.TOKEN_LIMIT
 
     def spell(self) -> Iterator[str]:
         """The notes, a line each."""
+        if self.n_spelt:
+            marks = ", ".join(mark for mark in MARKS if mark in self.spelt)
+            yield (
+                f"{_count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters: leave"
+                " out <bos>, which every prompt begins with, and give a chat as `messages` or with --chat"
+            )
+        if self.n_continued:
+            yield (
+                f"{_count(self.n_continued, 'chat')} ended with the model's message, which it continued:"
+                " --explain target explains that message instead"
+            )
         if self.n_cut_off:
             yield (
                 f"{_count(self.n_cut_off, 'completion')} reached --max-new-tokens. A base model goes on until then: end"

@@ -9,7 +9,15 @@ from pathlib import Path
 from promptlight.cli.options.changes import Changes
 from promptlight.cli.work.editor import edit_text
 from promptlight.salience.errors import InputError, UsageError
-from promptlight.salience.text.editing import Edit, apply_edits, find_edits, find_text, parse_replacement, said_in
+from promptlight.salience.text.editing import (
+    Edit,
+    apply_edits,
+    asked_in,
+    find_edits,
+    find_text,
+    parse_replacement,
+    said_in,
+)
 from promptlight.salience.text.printable import quote
 from promptlight.salience.types import Prompt
 
@@ -27,11 +35,11 @@ def change_prompt(prompt: Prompt, changes: Changes) -> Prompt:
         chosen = places if changes.replace_all else places[:1]
         _report_places(old, changed, places, chosen)
         changed = apply([Edit(start=place, stop=place + len(old), text=new) for place in chosen])
-    start, stop = said_in(changed)[-1]
     if changes.prepend:
+        start, _ = asked_in(changed)
         changed = apply([Edit(start=start, stop=start, text=_read_prefix(changes.prepend))])
-        start, stop = said_in(changed)[-1]
     if changes.edit:
+        start, stop = said_in(changed)[-1]
         said = changed.text[start:stop]
         changed = apply(find_edits(said, edit_text(said), start))
     if changed.text == prompt.text:

@@ -23,7 +23,7 @@ from promptlight.io.prompts.selection import matches
 from promptlight.io.prompts.sources import Source, copy_source, parse_source
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.text.chat import USER, Message, format_turns
-from promptlight.salience.types import Prompt, SetAside
+from promptlight.salience.types import Explain, Prompt, SetAside
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,13 +142,18 @@ class PromptReader:
 
 
 def read_prompts(
-    sources: str | Path | Sequence[str | Path], *, strict: bool = False, chat: bool = False
+    sources: str | Path | Sequence[str | Path],
+    *,
+    strict: bool = False,
+    chat: bool = False,
+    explain: Explain = Explain.RESPONSE,
 ) -> Iterator[Prompt | SetAside]:
     """Read prompts in one pass over a ``PromptReader``.
 
-    A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``.
+    A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``. ``explain`` is that of
+    the analysis: it says whether the model continues a chat's last message of its own, or that is the target.
     """
-    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat)))
+    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat, explain=explain)))
 
 
 def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:

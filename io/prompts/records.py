@@ -4,7 +4,7 @@ A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: object
 optionally ``id``, ``source`` (a label), ``target`` (its own completion), ``sections`` (named parts of the prompt, each
 by its text or its range of characters) and any other fields, which are kept; of these ``foil``, ``stop`` and
 ``max_new_tokens`` are options of this record. If a chat ends with the model's message,
-that message is its target.
+the model continues that; where targets are explained, it is the target.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from promptlight.io.prompts.jsonline import (
 from promptlight.io.prompts.rows import Row, to_record
 from promptlight.io.prompts.sources import Source
 from promptlight.io.prompts.template import Template
-from promptlight.salience.text.chat import MODEL, ROLES, USER, Message, format_turns
+from promptlight.salience.text.chat import MODEL, ROLES, SYSTEM, USER, Message, format_turns
 from promptlight.salience.text.sections import count_blanks, locate_section, order_sections
-from promptlight.salience.types import Prompt, Section, SetAside, SetAsideCode, Turn
+from promptlight.salience.types import Explain, Prompt, Section, SetAside, SetAsideCode, Turn
 
 _LIMIT = re.compile(r"0*[1-9][0-9]{0,8}(\.0+)?")
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
@@ -37,13 +37,15 @@ OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How to convert rows to prompts: the names of fields, a template, and whether plain prompts become chats."""
+    """How to convert rows to prompts: the names of fields, a template, whether plain prompts become chats, and what is
+    explained."""
 
     prompt_field: str = "prompt"
     target_field: str = "target"
     id_field: str = "id"
     template: Template | None = None  # makes the prompt from the record's fields
     chat: bool = False  # makes a plain prompt the user's turn of a chat
+    explain: Explain = Explain.RESPONSE  # a chat's last message, if the model's, is continued (RESPONSE) or the target
 
 
 Places = dict[str, tuple[str, int]]
@@ -126,9 +128,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
     _check_limit(record.get("max_new_tokens"))
     if "messages" in record:
         messages = _read_messages(record["messages"])
-        if messages[-1].role == MODEL:
-            if target is not None:
-                raise RecordError("expected one target, found `target` and a last message of the model's; keep one")
+        if messages[-1].role == MODEL and target is None and reading.explain is Explain.TARGET:
             target = messages.pop().text
     else:
         messages = [Message(USER, _require_prompt(record))]
@@ -181,15 +181,27 @@ def _read_message(value: Any, number: int) -> Message:
     if not isinstance(role, str) or role not in ROLES:
         found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
         raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
-    if isinstance(content, list):  # a list of parts, as in some APIs
-        parts = cast("list[Any]", content)
-        texts = [cast("dict[str, Any]", part).get("text") for part in parts if isinstance(part, dict)]
-        if len(texts) == len(parts) and all(isinstance(text, str) for text in texts):
-            content = "".join(map(str, texts))
+    for field in ("tool_calls", "function_call"):
+        if message.get(field):
+            raise RecordError(f"`{field}` of {place}: Gemma's format has none; write the call as text into `content`")
+    if isinstance(content, list):
+        texts = [_read_part(part, f"part {n} of {place}") for n, part in enumerate(cast("list[Any]", content), 1)]
+        content = "".join(texts if ROLES[role] == SYSTEM else map(str.strip, texts))
     if not isinstance(content, str) or not content.strip():
         found = "it empty" if isinstance(content, str) else kind_of(content)
         raise RecordError(f"expected `content` of {place} to be text, found {found}; fill it in")
     return Message(ROLES[role], content)
+
+
+def _read_part(value: Any, place: str) -> str:
+    """The text of one part of a message, as in ``{"type": "text", "text": ...}``; the type may be missing."""
+    part = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    if (kind := part.get("type", "text")) != "text":
+        raise RecordError(f"expected text alone in a chat, found {place} of the type {kind!r}; leave it out")
+    if not isinstance(text := part.get("text"), str):
+        found = kind_of(text if part else value)
+        raise RecordError(f'expected {place} to be {{"type": "text", "text": ...}}, found {found}')
+    return text
 
 
 def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -> tuple[Section, ...]:

@@ -42,7 +42,7 @@ TOKEN = pa.struct(
 )
 TURN = pa.struct(
     [
-        column("role", pa.string(), "who speaks: `user` or `model`"),
+        column("role", pa.string(), "who speaks: `user`, `model`, `tool`, or `system` after the start"),
         column("start", pa.int32(), "first character of the message in `prompt`, from 0"),
         column("stop", pa.int32(), "the character after the last one"),
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.text.chat import is_continued
 from promptlight.salience.text.pieces import Layout, align, lay_out
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Completion, Prompt, Role, StopReason, Token
@@ -23,7 +24,8 @@ class EncodedPrompt:
 def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
     """Token ids as the model reads them: <bos>, then the text, or a chat's turns between their marks.
 
-    Each turn is tokenised separately. The ids stay the same, because no piece spans a mark or a turn's line feed.
+    Each turn is tokenised separately. The ids are those of the whole text, because no piece spans a mark or, unless the
+    turn begins with line feeds, the line feed before it. A last turn that the model continues is not closed.
     """
     parts: list[tuple[bool, list[int]]] = [(True, [tokenizer.bos_id])]
     if not prompt.turns:
@@ -32,11 +34,15 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
         opening, closing = tokenizer.turn_marks
         place = 0
         for turn in prompt.turns:
-            name = tokenizer.encode(prompt.text[place : turn.start])
-            parts += [(True, [opening, *name]), (False, tokenizer.encode(prompt.text[turn.start : turn.stop]))]
+            start = turn.start - (prompt.text[turn.start : turn.start + 1] == "\n")  # a piece may hold both line feeds
+            name, said = prompt.text[place:start], prompt.text[start : turn.stop]
+            parts += [(True, [opening, *tokenizer.encode(name)]), (False, tokenizer.encode(said))]
             parts.append((True, [closing, *tokenizer.encode("\n")]))
             place = turn.stop + 1
-        parts.append((True, [opening, *tokenizer.encode(prompt.text[place:])]))
+        if is_continued(prompt):
+            parts.pop()
+        else:
+            parts.append((True, [opening, *tokenizer.encode(prompt.text[place:])]))
     return EncodedPrompt(
         ids=[id for _, ids in parts for id in ids], from_format=[from_format for from_format, ids in parts for _ in ids]
     )

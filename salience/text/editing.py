@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.chat import MODEL
 from promptlight.salience.types import Prompt, Section, Turn
 
 ARROW = "=>"
@@ -48,6 +49,12 @@ def find_text(prompt: Prompt, wanted: str) -> list[int]:
 def said_in(prompt: Prompt) -> list[tuple[int, int]]:
     """The ranges of a prompt that may be edited: all of it, or a chat's turns without the format around them."""
     return [(turn.start, turn.stop) for turn in prompt.turns] or [(0, len(prompt.text))]
+
+
+def asked_in(prompt: Prompt) -> tuple[int, int]:
+    """The range of what the model answers: all of a prompt, or a chat's last turn that is not the model's."""
+    asked = [(turn.start, turn.stop) for turn in prompt.turns if turn.role != MODEL]
+    return asked[-1] if asked else said_in(prompt)[-1]
 
 
 def find_edits(before: str, after: str, offset: int = 0) -> list[Edit]:

@@ -9,8 +9,7 @@ from typing import Any
 import sentencepiece
 
 from promptlight.salience.errors import ModelError
-
-TURN_MARKS = ("<start_of_turn>", "<end_of_turn>")  # of Gemma 1 to 3
+from promptlight.salience.text.chat import TURN_MARKS
 
 
 class Tokenizer:

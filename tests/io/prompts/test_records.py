@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from promptlight.io.prompts.reader import PromptReader, read_prompts
 from promptlight.io.prompts.records import OWN_FIELDS, Reading
 from promptlight.salience.errors import InputError
-from promptlight.salience.types import Prompt, SetAside, SetAsideCode
+from promptlight.salience.types import Explain, Prompt, SetAside, SetAsideCode
 from tests.support.prompt_files import GOOD, prompts_of, read_usable, save, summary, write
 
 
@@ -224,14 +224,42 @@ def read_messages(tmp_path: Path, **record: Any) -> Prompt | SetAside:
     return one
 
 
-def test_messages_are_a_chat_and_the_models_last_one_its_target(tmp_path: Path) -> None:
-    asked = {"role": "user", "content": [{"type": "text", "text": "Is it "}, {"type": "text", "text": "bread?"}]}
-    answered = {"role": "assistant", "content": " Yes. "}
-    one, two = (read_messages(tmp_path, messages=messages) for messages in ([asked], [asked, answered]))
+ASKED, ANSWERED = {"role": "user", "content": "Is it bread?"}, {"role": "assistant", "content": " Yes. "}
+
+
+def test_the_models_last_message_is_continued(tmp_path: Path) -> None:
+    one, two = (read_messages(tmp_path, messages=messages) for messages in ([ASKED], [ASKED, ANSWERED]))
     assert isinstance(one, Prompt)
     assert isinstance(two, Prompt)
-    assert one.text == two.text == "user\nIs it bread?\nmodel\n"
-    assert (one.given_completion, two.given_completion) == (None, " Yes. ")
+    assert (one.text, two.text) == ("user\nIs it bread?\nmodel\n", "user\nIs it bread?\nmodel\nYes.")
+    assert (one.given_completion, two.given_completion) == (None, None)
+
+
+def test_where_targets_are_explained_the_models_last_message_is_the_target_unless_there_is_one(tmp_path: Path) -> None:
+    both = {"messages": [ASKED, ANSWERED], "target": " It is."}
+    records = [{"messages": [ASKED, ANSWERED]}, both, {"messages": [ASKED]}]
+    path = write(tmp_path, "\n".join(map(json.dumps, records)).encode())
+    found = [one for one in read_prompts(path, explain=Explain.TARGET) if isinstance(one, Prompt)]
+    assert [one.given_completion for one in found] == [" Yes. ", " It is.", None]
+    assert [one.text.endswith("model\nYes.") for one in found] == [False, True, False]
+
+
+def parts(*texts: str) -> list[dict[str, str]]:
+    return [{"type": "text", "text": text} for text in texts]
+
+
+def test_the_parts_of_a_message_are_stripped_and_joined_as_in_gemma_3s_template(tmp_path: Path) -> None:
+    messages = [
+        {"role": "developer", "content": parts("Be ", "brief. ")},
+        {"role": "user", "content": [*parts("Is it "), {"text": "bread? "}]},
+    ]
+    one = read_messages(tmp_path, messages=messages)
+    assert isinstance(one, Prompt)
+    assert one.text == "user\nBe brief. \n\nIs itbread?\nmodel\n"
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "x"}}
+CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "x"}]}
 
 
 @pytest.mark.parametrize(
@@ -240,16 +268,19 @@ def test_messages_are_a_chat_and_the_models_last_one_its_target(tmp_path: Path) 
         ({"messages": []}, "expected `messages` to be an array of .*, found it empty"),
         ({"messages": "hi"}, "found text"),
         ({"messages": ["hi"]}, "`role` of message 1 to be user, .*, found text"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "found 'tool'"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "expected a message of the user's, found none"),
+        ({"messages": [{"role": "ipython", "content": "x"}]}, "found 'ipython'"),
         ({"messages": [{"role": ["user"], "content": "x"}]}, "found an array"),
         ({"messages": [{"role": "user", "content": " "}]}, "`content` of message 1 to be text, found it empty"),
-        ({"messages": [{"role": "user", "content": [{"image": "x"}]}]}, "found an array"),
-        ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, "turn at message 2"),
-        ({"messages": [{"role": "user", "content": "a"}], "prompt": "b"}, "found both; keep one"),
+        ({"messages": [{"role": "user", "content": []}]}, "`content` of message 1 to be text, found it empty"),
+        ({"messages": [{"role": "user", "content": [{"image": "x"}]}]}, "part 1 of message 1 to be .*, found null"),
+        ({"messages": [{"role": "user", "content": ["x"]}]}, "part 1 of message 1 to be .*, found text"),
         (
-            {"messages": [{"role": "user", "content": "a"}, {"role": "model", "content": "b"}], "target": "c"},
-            "expected one target",
+            {"messages": [ASKED, {"role": "user", "content": [*parts("What?"), IMAGE]}]},
+            "found part 2 of message 2 of the type 'image_url'; leave it out",
         ),
+        ({"messages": [ASKED, CALL]}, "`tool_calls` of message 2: Gemma's format has none; write the call as text"),
+        ({"messages": [ASKED], "prompt": "b"}, "found both; keep one"),
     ],
 )
 def test_messages_that_are_no_chat_are_set_aside(tmp_path: Path, record: dict[str, Any], says: str) -> None:

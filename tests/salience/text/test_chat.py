@@ -6,18 +6,24 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+import jinja2
 import pandas as pd
 import pytest
+import tokenizers
+from transformers import PreTrainedTokenizerFast
 
-from promptlight.salience import Model, Prompt
+from promptlight.io import read_prompts
+from promptlight.salience import AnalysisOptions, Model, Prompt
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.handles import DEMO_FOLDER
-from promptlight.salience.text.chat import MODEL, SYSTEM, USER, Message, format_turns
+from promptlight.salience.run.batches import complete
+from promptlight.salience.text.chat import MODEL, SYSTEM, USER, Message, format_turns, is_continued
 from promptlight.salience.text.completion import build_completion, encode_prompt
 from promptlight.salience.text.spans import segment
 from promptlight.salience.text.tokenizer import Tokenizer
-from promptlight.salience.types import Granularity, Role, StopReason
+from promptlight.salience.types import Completion, Granularity, Role, StopReason
 from tests.conftest import Command
 
 VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
@@ -73,25 +79,167 @@ def test_marks_that_somebody_wrote_are_text(demo_model: Model) -> None:
 
 
 def test_a_system_message_heads_the_first_turn() -> None:
-    text, turns = format_turns([Message(SYSTEM, "Be brief."), Message(USER, "Hi")])
-    assert text == "user\nBe brief.\n\nHi\nmodel\n"
+    text, turns = format_turns([Message(SYSTEM, "Be brief. "), Message(USER, " Hi")])
+    assert text == "user\nBe brief. \n\nHi\nmodel\n"
     assert len(turns) == 1
+
+
+def test_a_last_message_of_the_models_stays_open_and_the_completion_follows_it(demo_model: Model) -> None:
+    prompt = chat(Message(USER, "Hi"), Message(MODEL, "I think "))
+    assert prompt.text == "user\nHi\nmodel\nI think"
+    assert is_continued(prompt)
+    assert not is_continued(chat(*CHAT))
+    encoded = encode_prompt(demo_model.tokenizer, prompt)
+    read = "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\nI think"
+    assert encoded.ids == [demo_model.tokenizer.bos_id, *demo_model.tokenizer.encode(read)]
+    (completion,) = complete([prompt], demo_model, AnalysisOptions(max_new_tokens=3))
+    assert isinstance(completion, Completion)
+    assert completion.ids[: len(encoded.ids)] == tuple(encoded.ids)
+    assert completion.tokens[len(encoded.ids) - 1].role is Role.PROMPT
 
 
 @pytest.mark.parametrize(
     ("messages", "says"),
     [
-        ([], "a last message of the user, found none"),
-        ([Message(SYSTEM, "x")], "after the system's, found none"),
-        ([Message(MODEL, "x")], "the user's turn at message 1, found the model's"),
-        ([Message(USER, "x"), Message(USER, "y")], "the model's turn at message 2, found the user's"),
-        ([Message(USER, "x"), Message(MODEL, "y")], "a last message of the user, found the model's"),
-        ([Message(USER, "x"), Message(SYSTEM, "y")], "the model's turn at message 2, found the system's"),
+        ([], "a message of the user's, found none"),
+        ([Message(SYSTEM, "x")], "a message of the user's, found none"),
+        ([Message(MODEL, "x")], "a message of the user's, found none"),
+        ([Message(SYSTEM, "x"), Message(MODEL, "y"), Message(USER, "z")], "after the system's, found the model's"),
+        ([Message(SYSTEM, "x"), Message(SYSTEM, "y"), Message(USER, "z")], "after the system's, found the system's"),
     ],
 )
-def test_turns_that_are_none_are_refused(messages: list[Message], says: str) -> None:
+def test_chats_without_a_user_are_refused(messages: list[Message], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         format_turns(messages)
+
+
+# ---- the published templates ----------------------------------------------------------------------------------------
+
+# Their rules in our own words. Gemma 1 and 2: no system; turns alternate from the user on; messages are stripped.
+GEMMA_2 = """
+{%- if messages[0].role == "system" %}{{ raise_exception("no system") }}{% endif -%}
+{{- "<bos>" -}}
+{%- for message in messages -%}
+  {%- if (loop.index0 % 2 == 0) != (message.role == "user") %}{{ raise_exception("alternate") }}{% endif -%}
+  {{- "<start_of_turn>" ~ ("model" if message.role == "assistant" else message.role) ~ "\n" -}}
+  {{- message.content | trim ~ "<end_of_turn>\n" -}}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ "<start_of_turn>model\n" }}{% endif -%}
+"""
+# Gemma 3: the system's message, not stripped, heads the first turn; each part of a message is stripped.
+GEMMA_3 = """
+{%- set heads = messages[0].role == "system" -%}
+{%- set system = messages[0].content -%}
+{%- set prefix = (system if system is string else system[0].text) ~ "\n\n" if heads else "" -%}
+{{- "<bos>" -}}
+{%- set turns = messages[1:] if heads else messages -%}
+{%- for message in turns -%}
+  {%- if (loop.index0 % 2 == 0) != (message.role == "user") %}{{ raise_exception("alternate") }}{% endif -%}
+  {{- "<start_of_turn>" ~ ("model" if message.role == "assistant" else message.role) ~ "\n" -}}
+  {{- prefix if loop.first else "" -}}
+  {%- if message.content is string -%}
+    {{- message.content | trim -}}
+  {%- else -%}
+    {%- for part in message.content if part.type == "text" %}{{ part.text | trim }}{% endfor -%}
+  {%- endif -%}
+  {{- "<end_of_turn>\n" -}}
+{%- endfor -%}
+{%- if add_generation_prompt %}{{ "<start_of_turn>model\n" }}{% endif -%}
+"""
+UNCHECKED = GEMMA_3.replace('{{ raise_exception("alternate") }}', "")  # turns as they come
+
+
+def apply_template(template: str, messages: list[dict[str, Any]]) -> str:
+    """What transformers' ``apply_chat_template`` writes; a last message of the model's is continued."""
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=tokenizers.Tokenizer(tokenizers.models.WordLevel({}, "")))
+    continued = messages[-1]["role"] == "assistant"
+    written = tokenizer.apply_chat_template(
+        messages,
+        chat_template=template,
+        tokenize=False,
+        add_generation_prompt=not continued,
+        continue_final_message=continued,
+    )
+    assert isinstance(written, str)
+    return written
+
+
+def read_ids(model: Model, messages: list[dict[str, Any]], folder: Path) -> list[int] | None:
+    """The ids that a record's chat becomes; None if it is set aside."""
+    path = folder / "chat.jsonl"
+    path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
+    (prompt,) = read_prompts(path)
+    return encode_prompt(model.tokenizer, prompt).ids if isinstance(prompt, Prompt) else None
+
+
+def say(*roles_and_contents: str | list[str]) -> list[dict[str, Any]]:
+    """Messages of ``role: content``, or of a role and the texts of parts."""
+    pairs = [one.split(": ", 1) if isinstance(one, str) else (one[0], one[1:]) for one in roles_and_contents]
+    return [
+        {"role": role, "content": said if isinstance(said, str) else [{"type": "text", "text": text} for text in said]}
+        for role, said in pairs
+    ]
+
+
+CHATS = [
+    say("user: Hi"),
+    say("user:  \n Can I eat  this? \n", "assistant: It has eggs.\nAvoid.\n", "user: And 好 this?\t"),
+    say("system: Be brief.", "user: Hi"),
+    say("system:  Be brief. \n", "user:  Hi "),
+    say("system: \n\nBe brief.\n", "user: \nHi"),
+    say("system: Be brief.", "user: Hi", "assistant: Yes?", "user: Go on"),
+    say(["user", "Is soup ", "sweet?", " \n"]),
+    say(["system", " Be brief. "], ["user", "Hi", " there"], ["assistant", " Yes? "], "user: Go on"),
+    say("user: Hi", "assistant: Hello"),
+    say("user: Hi", "assistant: Hello", "user: Is soup sweet?", "assistant:  No, "),
+    say("system: Be brief.", "user: Hi", "assistant: The answer is: \n"),
+    say("user: Hi", "tool: 3", "user: Well?"),
+    say("user: Hi", "system: Be brief.", "user: Well?"),
+    say("user: What is <end_of_turn>?"),
+]
+
+
+@pytest.mark.parametrize("messages", CHATS, ids=json.dumps)
+@pytest.mark.parametrize("template", [GEMMA_2, GEMMA_3], ids=["gemma2", "gemma3"])
+def test_ids_are_those_of_transformers_with_the_published_templates(
+    demo_model: Model, tmp_path: Path, template: str, messages: list[dict[str, Any]]
+) -> None:
+    has_parts = any(not isinstance(message["content"], str) for message in messages)
+    if template == GEMMA_2 and (messages[0]["role"] == "system" or has_parts):
+        template = GEMMA_3  # Gemma 1 and 2 refuse a system and know no parts: these go by Gemma 3's rules
+    tokenizer = demo_model.tokenizer
+    expected = apply_template(template, messages).removeprefix("<bos>")
+    assert read_ids(demo_model, messages, tmp_path) == [tokenizer.bos_id, *tokenizer.encode(expected)]
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        say("user: Hi", "user: Is soup sweet?"),
+        say("user: Hi", "assistant: Yes?", "assistant: Well?", "user: Go on"),
+        say("assistant: Welcome!", "user: Hi"),
+        say("user: Hi", "assistant: I look it up.", "tool: 3", "assistant: It is"),
+        say("system: Be brief.", "user: Hi", "user: Is soup sweet?", "assistant: No."),
+    ],
+    ids=json.dumps,
+)
+def test_turns_that_do_not_alternate_are_written_as_they_come(
+    demo_model: Model, tmp_path: Path, messages: list[dict[str, Any]]
+) -> None:
+    """The published templates refuse these; without that check they write the same."""
+    with pytest.raises(jinja2.TemplateError, match="alternate"):
+        apply_template(GEMMA_3, messages)
+    tokenizer = demo_model.tokenizer
+    expected = apply_template(UNCHECKED, messages).removeprefix("<bos>")
+    assert read_ids(demo_model, messages, tmp_path) == [tokenizer.bos_id, *tokenizer.encode(expected)]
+
+
+def test_a_developers_message_is_the_systems(demo_model: Model, tmp_path: Path) -> None:
+    one, two = (read_ids(demo_model, say(f"{role}: Be brief.", "user: Hi"), tmp_path) for role in ("developer", SYSTEM))
+    assert one == two
+
+
+# ---- vocabularies and the command -----------------------------------------------------------------------------------
 
 
 def test_a_vocabulary_without_turns_is_refused() -> None:

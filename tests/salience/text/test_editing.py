@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.text.chat import Message, format_turns
-from promptlight.salience.text.editing import Edit, apply_edits, find_edits, find_text, parse_replacement, said_in
+from promptlight.salience.text.editing import (
+    Edit,
+    apply_edits,
+    asked_in,
+    find_edits,
+    find_text,
+    parse_replacement,
+    said_in,
+)
 from promptlight.salience.types import Prompt, Section
 
 LINES = st.lists(st.sampled_from(["a\n", "b\n", "\n", "c"]), max_size=6).map("".join)
@@ -83,3 +91,10 @@ def test_a_replacement_is_old_and_new() -> None:
     for wrong in ("no arrow", "=>nothing old", ""):
         with pytest.raises(UsageError, match="expected OLD=>NEW"):
             parse_replacement(wrong)
+
+
+def test_what_is_answered_is_the_last_turn_that_is_not_the_models() -> None:
+    text, turns = format_turns([Message("user", "Hi"), Message("model", "Yes")])
+    continued = Prompt(id="x", text=text, turns=turns)
+    assert asked_in(continued) == (turns[0].start, turns[0].stop)
+    assert asked_in(Prompt(id="x", text="Hi")) == (0, 2)
