@@ -61,13 +61,14 @@ class Trace:
     angles: dict[Rope, Angles]
 
 
-def trace_layers(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool) -> Trace:
+def trace_layers(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bool, exact: bool = True) -> Trace:
     """Run the layers over one sequence: unscaled embeddings [L, D].
 
-    In the last layer, everything after attention is computed at ``rows`` only. Computes in ``forward_dtype`` and saves
-    in the weights' dtype; only ``output`` stays in the dtype in which it was computed.
+    In the last layer, everything after attention is computed at ``rows`` only. Computes in ``forward_dtype`` if
+    ``exact`` and saves in the weights' dtype; only ``output`` stays in the dtype in which it was computed.
     """
-    narrow, wide = decoder.embedding.dtype, forward_dtype(decoder)
+    narrow = decoder.embedding.dtype
+    wide = forward_dtype(decoder) if exact else narrow
     angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device), wide)
     x = decoder.scale_embeddings(embeddings.to(wide))
     inputs, kept = [x.to(narrow)], []

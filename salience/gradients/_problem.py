@@ -48,23 +48,26 @@ class Problem:
         embeddings = self.decoder.embed(self.ids[:-1])
         return embeddings if self.shift is None else embeddings + self.shift  # in the dtype of the shift
 
-    def run(self, embeddings: Tensor, *, pulls: bool = True) -> Answer:
-        """Run the model at these embeddings [L, D]; ``pulls`` keeps activations for gradients if memory allows."""
-        target = self._run(embeddings, self.first, self.steps, pulls)
+    def run(self, embeddings: Tensor, *, pulls: bool = True, exact: bool = True) -> Answer:
+        """Run the model at these embeddings [L, D].
+
+        ``pulls``: with gradients, for which activations are kept if memory allows. ``exact``: in ``forward_dtype``.
+        """
+        target = self._run(embeddings, self.first, self.steps, pulls, exact)
         foil = None
         if self.contrast is not None and self.contrast.shared < len(self.contrast.ids):
             d, ids = self.contrast.shared, torch.tensor(self.contrast.ids, device=self.ids.device)
             steps = Steps(ids=ids[d:], objective=self.steps.objective, counted=(0, len(ids) - d))
             others = self.decoder.embed(ids[d:-1]).to(embeddings.dtype)
-            foil = self._run(torch.cat([embeddings[:d], others]), d, steps, pulls)
+            foil = self._run(torch.cat([embeddings[:d], others]), d, steps, pulls, exact)
         return Answer(problem=self, target=target, foil=foil)
 
-    def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool) -> Pass:
+    def _run(self, embeddings: Tensor, first: int, steps: Steps, pulls: bool, exact: bool) -> Pass:
         rows = torch.arange(first - 1, first - 1 + len(steps.ids), device=embeddings.device)
         keep = self.keep_activations
         if keep is None:
             keep = keeps_activations(self.decoder, len(embeddings))
-        trace = trace_layers(self.decoder, embeddings, rows, keep=keep and pulls)
+        trace = trace_layers(self.decoder, embeddings, rows, keep=keep and pulls, exact=exact)
         return Pass(decoder=self.decoder, trace=trace, steps=steps, pulls=pulls)
 
 

@@ -197,8 +197,12 @@ class _Work:
     def _integrate(self, x: Tensor) -> SalienceMap:
         problem, options = self.plain.problem, self.setting.options
         baseline = make_baseline(problem.decoder, x, self.special, options.ig_baseline)
-        probed = [problem.run(baseline + at * (x - baseline), pulls=False).read()[1] for at in place_probes()[:-1]]
-        values = np.array([*probed, self.values])
+
+        def read_at(place: float, *, exact: bool) -> list[float]:
+            return problem.run(baseline + place * (x - baseline), pulls=False, exact=exact).read()[1]
+
+        probed = [read_at(place, exact=False) for place in place_probes()[1:-1]]  # they only choose where to cut
+        values = np.array([read_at(0.0, exact=True), *probed, self.values])
         scores = integrate_gradients(self._score_at, x, baseline, cut_path(values, options.ig_steps))
         change = np.array([(values[-1] - values[0])[start:stop].sum() for start, stop in problem.units])
         errors = {

@@ -6,8 +6,9 @@ With x the embeddings, b a baseline and F the objective, source i's score is
 
  1. The baseline keeps the embeddings of special tokens (<bos> and a chat's format) and replaces all others with another
     vector, including the completion's own earlier tokens. A decoder only looks back, so one path serves all targets.
- 2. Probe the path with forwards alone, at ``N_PROBES`` places. A decoder's norms make the objectives change over a
-    logarithmic scale, often while the embeddings are still close to the baseline.
+ 2. Probe the path with forwards alone, at ``N_PROBES`` places. They only choose where to cut the path, so all but the
+    two ends run in the weights' dtype. A decoder's norms make the objectives change over a logarithmic scale, often
+    while the embeddings are still close to the baseline.
  3. Cut the path into n pieces of equal change, on average over the targets. The integral over a piece is its length
     times the gradient at its middle: one forward and the targets' backwards for each piece.
  4. Positive raises the objective. All scores of a target add up to F(x) - F(b) (*completeness*), except for the error

@@ -18,6 +18,7 @@ from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients import compute as gradients
 from promptlight.salience.gradients import smooth
+from promptlight.salience.gradients._problem import Problem
 from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
 from promptlight.salience.gradients.integrated import cut_path, make_baseline, place_probes
 from promptlight.salience.loading.keras import borrow_decoder
@@ -136,6 +137,31 @@ def test_integrated_gradients_add_up_to_the_change_and_say_by_how_much_they_miss
     assert (lines - missed[Granularity.LINE]).tolist() == pytest.approx(whole, rel=1e-4, abs=1e-4)
     assert np.abs(missed[Granularity.TOKEN]).max() < 0.2 * np.abs(changes).max()
     assert (found.scores[:, SPECIAL] == 0).all()  # nothing was put in their place
+
+
+def test_the_stated_gap_is_exact_in_float32_although_probes_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the path's two ends count for the gap; the probes between them may be rough."""
+    narrow = build_backbone("gemma2")
+    exactly: list[bool] = []
+    run = Problem.run
+
+    def watch(self: Problem, embeddings: Tensor, *, pulls: bool = True, exact: bool = True) -> Any:
+        if not pulls:
+            exactly.append(exact)
+        return run(self, embeddings, pulls=pulls, exact=exact)
+
+    monkeypatch.setattr(Problem, "run", watch)
+    options = MethodOptions(ig_steps=8, ig_baseline=Baseline.ZERO)
+    found = explain(narrow, Method.INTEGRATED_GRADIENTS, options=options)
+    ends = [
+        plain.log_probabilities(narrow, at).detach()
+        for at in (embeddings_of(narrow), baseline_of(narrow, Baseline.ZERO))
+    ]
+    changes = [(ends[0] - ends[1])[target - 1, IDS[target]].item() for target in range(P, T)]
+    assert found.scores is not None
+    sums = found.scores.sum(axis=1, dtype=np.float64)
+    assert (sums - found.completeness_error[Granularity.TOKEN]).tolist() == pytest.approx(changes, abs=2e-6)
+    assert sorted(exactly) == [False] * (len(place_probes()) - 2) + [True]
 
 
 def test_integrated_gradients_are_the_integral(backbone: Any) -> None:
