@@ -15,7 +15,7 @@ from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analy
 from promptlight.salience.decoder.chunks import plan_chunk
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.decoder.trace import target_bytes
+from promptlight.salience.decoder.trace import chunk_bytes
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.sampling import Sampling
@@ -99,7 +99,7 @@ def test_the_plan_holds_on_the_real_card(pair: tuple[Model, Model]) -> None:
     before = torch.cuda.memory_allocated()
     compute_salience(decoder, ids, 300, {}, chunk=chunk)
     taken = torch.cuda.max_memory_allocated() - before
-    planned = chunk * max(target_bytes(layer, len(ids), decoder) for layer in decoder.layers)
+    planned = chunk_bytes(decoder, len(ids), chunk)
     assert 0.1 * planned < taken < 2 * planned
 
 

@@ -29,14 +29,12 @@ from torch import Tensor
 
 from promptlight.salience.ablation.streams import Layout, Rows, drop_removed
 from promptlight.salience.decoder.attention import QUERY_BLOCK, Attend, Attention, attend_to
-from promptlight.salience.decoder.chunks import CPU_BYTES, GPU_CHUNK, naming_lack_of_memory, run_in_chunks
+from promptlight.salience.decoder.chunks import GPU_CHUNK, naming_lack_of_memory, run_in_chunks, take_budget
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
-from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.heads import Heads
-from promptlight.salience.decoder.layer import run_layer
+from promptlight.salience.decoder.layer import count_run_bytes, run_layer
 from promptlight.salience.decoder.objectives import objective_value
 from promptlight.salience.decoder.tensors import at_least_float32
-from promptlight.salience.decoder.trace import target_bytes
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 
@@ -92,16 +90,17 @@ def score_ablations(
 def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, free: int | None = None) -> int:
     """Ablations per forward: as many as fit in half of the free memory, at least one.
 
-    The estimate is that of a backward pass. A forward needs less, except for the logits of all rows at once, and for
-    the masks: a byte for each pair of entries, two if some layers have a window.
+    Each takes a layer's forward pass with a block of scores, the logits of all rows at once, and masks: a byte for each
+    pair of entries, two if some layers have a window.
     """
-    device = decoder.embedding.device
-    budget = (free_bytes(device) if free is None else free) // 2
-    on_gpu = device.type == "cuda"
-    each = max(target_bytes(layer, n_entries, decoder) for layer in decoder.layers)
-    each += n_rows * count_logits_bytes(decoder, decoder.itemsizes[1]) + 2 * n_entries**2
-    fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
-    return int(max(1, min(n_ablations, GPU_CHUNK if on_gpu else CPU_ROWS, fitting)))
+    narrow, wide = decoder.itemsizes
+    each = max(
+        count_run_bytes(layer, n_entries, narrow, wide) + layer.attention.block_size(n_entries) * 2 * (narrow + wide)
+        for layer in decoder.layers
+    )
+    each += n_rows * count_logits_bytes(decoder, wide) + 2 * n_entries**2
+    most = GPU_CHUNK if decoder.embedding.device.type == "cuda" else CPU_ROWS
+    return max(1, min(n_ablations, most, take_budget(decoder, free) // each))
 
 
 def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:

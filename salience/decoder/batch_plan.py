@@ -22,7 +22,7 @@ from promptlight.salience.decoder.layer import count_run_bytes, count_trace_byte
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.sampling import count_drawing_bytes
 from promptlight.salience.decoder.tensors import count_bytes
-from promptlight.salience.decoder.trace import activation_bytes, target_bytes
+from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 
 # In larger batches, tokens hardly get cheaper.
 CPU_BATCH, GPU_BATCH = 16, 64
@@ -91,8 +91,7 @@ def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: in
     kept = activation_bytes(decoder, n_positions)
     if not keeps_activations(decoder, n_positions, free):
         kept = max(count_trace_bytes(layer, n_positions, narrow, narrow) for layer in decoder.layers)
-    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
-    chunk = plan_chunk(decoder, n_positions, n_units, free) * each
+    chunk = chunk_bytes(decoder, n_positions, plan_chunk(decoder, n_positions, n_units, free))
     logits = plan_rows(decoder, n_units, free) * count_logits_bytes(decoder, wide)
     forward = max(count_trace_bytes(layer, n_positions, narrow, wide) for layer in decoder.layers)
     return inputs + kept + max(chunk, logits, forward)

@@ -1,6 +1,6 @@
 """Plan from the free memory how many targets go through the decoder together.
 
-Functions next to the code of each part count its bytes for a target; ``trace.target_bytes`` adds them up.
+Functions next to the code of each part count its bytes for a target; ``trace.chunk_bytes`` adds them up.
 
 A chunk takes at most half of the free memory, so that everything else fits too. If memory still runs out, the chunk is
 halved and the work continues where it stopped.
@@ -19,7 +19,7 @@ import torch
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.precision import forward_dtype
-from promptlight.salience.decoder.trace import activation_bytes, target_bytes
+from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
 Item = TypeVar("Item")
@@ -37,23 +37,24 @@ NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_stat
 
 def plan_chunk(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
     """Targets per backward pass: as many as fit in half of the free memory, at least one."""
-    each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
-    return _fit(decoder, each, n_units, CPU_CHUNK, free)
+    budget = take_budget(decoder, free)
+    most = min(n_units, GPU_CHUNK if decoder.embedding.device.type == "cuda" else CPU_CHUNK)
+    fitting = (n for n in range(most, 1, -1) if chunk_bytes(decoder, n_positions, n) <= budget)
+    return next(fitting, 1)
 
 
 def plan_rows(decoder: Decoder, n_rows: int, free: int | None = None) -> int:
     """Targets whose logits and gradients by logits are computed together, as many as fit in half of the free memory."""
     each = count_logits_bytes(decoder, forward_dtype(decoder).itemsize)
-    return _fit(decoder, each, n_rows, CPU_ROWS, free)
+    most = GPU_CHUNK if decoder.embedding.device.type == "cuda" else CPU_ROWS
+    return max(1, min(n_rows, most, take_budget(decoder, free) // each))
 
 
-def _fit(decoder: Decoder, each: int, n_units: int, cpu_most: int, free: int | None) -> int:
-    """How many units of ``each`` bytes fit in half of the free memory, at least one."""
+def take_budget(decoder: Decoder, free: int | None = None) -> int:
+    """Bytes for work on several units at once: half of the free memory, on a CPU at most ``CPU_BYTES``."""
     device = decoder.embedding.device
     budget = (free_bytes(device) if free is None else free) // 2
-    on_gpu = device.type == "cuda"
-    fitting = (budget if on_gpu else min(budget, CPU_BYTES)) // each
-    return int(max(1, min(n_units, GPU_CHUNK if on_gpu else cpu_most, fitting)))
+    return budget if device.type == "cuda" else min(budget, CPU_BYTES)
 
 
 def keeps_activations(decoder: Decoder, n_positions: int, free: int | None = None) -> bool:

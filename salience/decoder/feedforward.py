@@ -36,7 +36,7 @@ class FeedForward:
 
     @property
     def backward_size(self) -> float:
-        """Backward, for each target."""
+        """Backward, for each row of a block."""
         return 2.5 * self.gate.shape[1]
 
 
@@ -48,10 +48,10 @@ class FeedForwardOutput:
     by_up: Tensor | None = None  # [rows, F] gelu(gate)
     by_gate: Tensor | None = None  # [rows, F] up gelu'(gate)
 
-    def first(self, length: int) -> FeedForwardOutput:
-        """The same for the first rows alone."""
-        by_up, by_gate = (None if part is None else part[:length] for part in (self.by_up, self.by_gate))
-        return FeedForwardOutput(self.value[:length], by_up, by_gate)
+    def take(self, rows: slice) -> FeedForwardOutput:
+        """The same for some rows alone."""
+        by_up, by_gate = (None if part is None else part[rows] for part in (self.by_up, self.by_gate))
+        return FeedForwardOutput(self.value[rows], by_up, by_gate)
 
 
 def run_feed_forward(part: FeedForward, x: Tensor) -> FeedForwardOutput:

@@ -49,7 +49,12 @@ class HeadProjection:
 
     @property
     def backward_size(self) -> int:
-        """Backward, for each target, in the wide dtype."""
+        """Backward, for each target: gradients by the weighted values, queries, keys and values, (2N + 2K) H."""
+        return (2 * self.n_query_heads + 2 * self.n_key_value_heads) * self.head_dim
+
+    @property
+    def backward_row_size(self) -> int:
+        """Backward, for each row of a block, in the wide dtype."""
         return 3 * self.query_key_value.shape[1]
 
 
@@ -63,9 +68,9 @@ class Heads:
     key: Tensor  # [..., K, T, H] normalised, rotated
     value: Tensor  # [..., K, T, H]
 
-    def first(self, length: int) -> Heads:
-        """The same for the first positions alone."""
-        parts = {name: part[..., :length, :] for name, part in vars(self).items() if part is not None}
+    def take(self, rows: slice) -> Heads:
+        """The same for some positions alone."""
+        parts = {name: part[..., rows, :] for name, part in vars(self).items() if part is not None}
         return dataclasses.replace(self, **parts)
 
 

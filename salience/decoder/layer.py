@@ -15,7 +15,7 @@ Shapes: T positions (L of one sequence), D width, C targets.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -31,8 +31,11 @@ from promptlight.salience.decoder.feedforward import (
 )
 from promptlight.salience.decoder.heads import Heads, backward_heads, project_heads
 from promptlight.salience.decoder.norms import Norm, backward_optional_norm, optional_norm
-from promptlight.salience.decoder.rope import Angles, Rope
+from promptlight.salience.decoder.rope import Angles, Rope, take_angles
 from promptlight.salience.decoder.tensors import count_bytes, in_dtype
+
+# Rows, positions times targets, that go back together; a GPU needs many to be busy.
+CPU_ROW_BLOCK, GPU_ROW_BLOCK = 1024, 2**14
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +67,9 @@ class AfterAttention:
     fed: FeedForwardOutput
     output: Tensor
 
-    def first(self, length: int) -> AfterAttention:
-        """The same for the first rows alone."""
-        return AfterAttention(
-            self.projected[:length], self.middle[:length], self.fed.first(length), self.output[:length]
-        )
+    def take(self, rows: slice) -> AfterAttention:
+        """The same for some rows alone."""
+        return AfterAttention(self.projected[rows], self.middle[rows], self.fed.take(rows), self.output[rows])
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,8 @@ class Activations:
 
     def first(self, length: int) -> Activations:
         """The same for the first positions alone: nothing earlier depends on later ones."""
-        return Activations(self.x[:length], self.heads.first(length), self.after.first(length))
+        rows = slice(length)
+        return Activations(self.x[rows], self.heads.take(rows), self.after.take(rows))
 
 
 # ---- forward -------------------------------------------------------------------------------------------------------
@@ -130,9 +132,40 @@ def run_after_attention(layer: Layer, x: Tensor, projected: Tensor, save: torch.
 
 def backward_layer(layer: Layer, saved: Activations, angles: Angles, gradient: Tensor) -> Tensor:
     """Push the gradients of C targets by a layer's output to its input, [L, C, D] -> [L, C, D]."""
-    by_middle, by_attended = backward_after_attention(layer, saved.after, gradient)
+    by_middle, by_attended = torch.empty_like(gradient), None
+    for rows in _cut_rows(gradient):
+        by_middle[rows], part = backward_after_attention(layer, saved.after.take(rows), gradient[rows])
+        if by_attended is None:
+            by_attended = part.new_empty(*gradient.shape[:2], part.shape[2])
+        by_attended[rows] = part
+    assert by_attended is not None
     by_heads = backward_attention(layer.attention, saved.heads, by_attended)
-    return by_middle.add_(backward_heads(layer.attention.heads, saved.x, saved.heads, angles, *by_heads))
+    del by_attended
+    return add_backward_heads(layer, saved.x, saved.heads, angles, by_heads, by_middle)
+
+
+def add_backward_heads(
+    layer: Layer, x: Tensor, heads: Heads, angles: Angles, by_heads: tuple[Tensor, Tensor, Tensor], by_input: Tensor
+) -> Tensor:
+    """Add the gradient through the heads to that along the residual sum, in place: [L, C, D]."""
+    for rows in _cut_rows(by_input):
+        parts = (part[rows] for part in by_heads)
+        by_input[rows] += backward_heads(
+            layer.attention.heads, x[rows], heads.take(rows), take_angles(angles, rows), *parts
+        )
+    return by_input
+
+
+def _cut_rows(gradient: Tensor) -> Iterator[slice]:
+    """Blocks of positions, so that temporaries stay small and in the processor's cache."""
+    length, n_targets = gradient.shape[:2]
+    n_together = max(1, _row_block(on_gpu=gradient.device.type != "cpu") // n_targets)
+    for start in range(0, length, n_together):
+        yield slice(start, start + n_together)
+
+
+def _row_block(*, on_gpu: bool) -> int:
+    return GPU_ROW_BLOCK if on_gpu else CPU_ROW_BLOCK
 
 
 def backward_after_attention(layer: Layer, saved: AfterAttention, gradient: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,10 +211,11 @@ def count_saved_bytes(layer: Layer, length: int, narrow: int) -> int:
     return length * per_position * narrow
 
 
-def count_backward_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
-    """The backward pass of one target: 8 D w of residual stream for each position (the gradient, its branches and
-    temporaries of norms); the feed-forward network; heads; four blocks of scores."""
+def count_backward_bytes(layer: Layer, length: int, n_targets: int, narrow: int, wide: int, *, on_gpu: bool) -> int:
+    """The backward pass of C targets: 3 D w of residual stream and heads for each position, and four blocks of scores,
+    for each of them; and for each row of one block, the larger of 4 D w and 2.5 F b, and 3 D w and 3 (N + 2K) H w."""
     attention, width = layer.attention, layer.attention.output.shape[1]
-    residual = 8 * width * wide
-    per_position = residual + layer.feed_forward.backward_size * narrow + attention.heads.backward_size * wide
-    return int(length * per_position) + 4 * attention.block_size(length) * narrow
+    heads, feed_forward = attention.heads.backward_size, layer.feed_forward.backward_size
+    each = length * (3 * width * wide + heads * narrow) + 4 * attention.block_size(length) * narrow
+    row = max(4 * width * wide + feed_forward * narrow, 3 * width * wide + attention.heads.backward_row_size * wide)
+    return int(n_targets * each + min(n_targets * length, _row_block(on_gpu=on_gpu)) * row)

@@ -63,9 +63,9 @@ def _keep_frequencies(rope: Rope, yarn: Yarn) -> Tensor:
     return 1 - ((pairs - first) / (last - first or 0.001)).clamp(0, 1)
 
 
-def clip_angles(angles: Angles, length: int) -> Angles:
-    """The angles of the first ``length`` positions."""
-    return angles[0][:length], angles[1][:length]
+def take_angles(angles: Angles, rows: slice) -> Angles:
+    """The angles of some positions."""
+    return angles[0][rows], angles[1][rows]
 
 
 def rotate(x: Tensor, angles: Angles) -> Tensor:

@@ -29,10 +29,10 @@ from torch import Tensor
 
 from promptlight.salience.decoder.attention import Attention, attend_at, attend_causally, backward_attention_at
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.decoder.heads import Heads, backward_heads
+from promptlight.salience.decoder.heads import Heads
 from promptlight.salience.decoder.layer import (
     Activations,
-    Layer,
+    add_backward_heads,
     backward_after_attention,
     backward_layer,
     count_backward_bytes,
@@ -41,7 +41,7 @@ from promptlight.salience.decoder.layer import (
     run_layer,
 )
 from promptlight.salience.decoder.precision import forward_dtype
-from promptlight.salience.decoder.rope import Angles, Rope, clip_angles
+from promptlight.salience.decoder.rope import Angles, Rope, take_angles
 from promptlight.salience.decoder.tensors import in_dtype
 
 
@@ -97,15 +97,15 @@ def trace_layers(decoder: Decoder, embeddings: Tensor, rows: Tensor, *, keep: bo
 def backward_top_layer(decoder: Decoder, trace: Trace, targets: slice, gradient: Tensor) -> Tensor:
     """The gradient of C targets by the top layer's output rows [C, D] -> by that layer's input [L', C, D]."""
     layer, rows = decoder.layers[-1], trace.rows[targets]
-    seen = int(rows.max()) + 1
-    x, heads, angles = trace.inputs[-1][:seen], trace.top_heads.first(seen), clip_angles(trace.angles[layer.rope], seen)
+    seen = slice(int(rows.max()) + 1)
+    x, heads, angles = trace.inputs[-1][seen], trace.top_heads.take(seen), take_angles(trace.angles[layer.rope], seen)
     read = attend_at(layer.attention, heads, rows)
     after = run_after_attention(layer, x[rows], layer.attention.project(read.attended), save=x.dtype)
     by_middle, by_attended = backward_after_attention(layer, after, gradient)
     by_heads = backward_attention_at(layer.attention, heads, read, by_attended)
-    by_input = backward_heads(layer.attention.heads, x, heads, angles, *by_heads)
-    by_input[rows, torch.arange(len(rows), device=rows.device)] += by_middle
-    return by_input
+    by_input = by_middle.new_zeros(len(x), *by_middle.shape)
+    by_input[rows, torch.arange(len(rows), device=rows.device)] = by_middle
+    return add_backward_heads(layer, x, heads, angles, by_heads, by_input)
 
 
 def backward_lower_layers(decoder: Decoder, trace: Trace, gradient: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ def backward_lower_layers(decoder: Decoder, trace: Trace, gradient: Tensor) -> T
     seen = len(gradient)
     for number in reversed(range(len(decoder.layers) - 1)):
         layer = decoder.layers[number]
-        angles = clip_angles(trace.angles[layer.rope], seen)
+        angles = take_angles(trace.angles[layer.rope], slice(seen))
         if trace.kept:
             saved = trace.kept[number].first(seen)
         else:
@@ -129,6 +129,10 @@ def activation_bytes(decoder: Decoder, n_positions: int) -> int:
     return sum(count_saved_bytes(layer, n_positions, narrow) for layer in decoder.layers)
 
 
-def target_bytes(layer: Layer, n_positions: int, decoder: Decoder) -> int:
-    """Bytes of the backward pass of one target in this layer."""
-    return count_backward_bytes(layer, n_positions, *decoder.itemsizes)
+def chunk_bytes(decoder: Decoder, n_positions: int, n_targets: int) -> int:
+    """Bytes of the backward pass of a chunk of targets, in the layer that takes most."""
+    on_gpu = decoder.embedding.device.type != "cpu"
+    return max(
+        count_backward_bytes(layer, n_positions, n_targets, *decoder.itemsizes, on_gpu=on_gpu)
+        for layer in decoder.layers
+    )

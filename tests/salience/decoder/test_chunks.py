@@ -11,9 +11,10 @@ import torch
 
 from promptlight.salience.decoder.chunks import CPU_BYTES, CPU_CHUNK, CPU_ROWS, keeps_activations, plan_chunk, plan_rows
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
+from promptlight.salience.decoder.layer import CPU_ROW_BLOCK
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.decoder.trace import activation_bytes, target_bytes
+from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from tests.oracles.tiny import build_backbone, draw_ids
@@ -25,28 +26,27 @@ def decoder() -> Decoder:
     return convert_tensors(borrow_decoder(build_backbone("gemma2")), torch.Tensor.detach)
 
 
-def test_a_target_needs_what_the_formula_says(decoder: Decoder) -> None:
-    layer = decoder.layers[0]
+def test_a_chunk_needs_what_the_formula_says(decoder: Decoder) -> None:
     length, block = 1000, 128
-    by_position = 8 * 32 * 4 + 2.5 * 32 * 4 + 3 * (4 + 2 * 2) * 16 * 4
-    attention = 4 * 4 * block * (16 + block) * 4
-    assert layer.window == 16
-    assert target_bytes(layer, length, decoder) == length * by_position + attention
-    everywhere = replace(layer, attention=replace(layer.attention, window=None))
-    assert target_bytes(everywhere, length, decoder) - target_bytes(layer, length, decoder) == (
-        4 * 4 * block * (length - 16 - block) * 4
-    )
+    by_position = 3 * 32 * 4 + (2 * 4 + 2 * 2) * 16 * 4
+    attention = 4 * 4 * block * length * 4
+    row = max(4 * 32 * 4 + 2.5 * 32 * 4, 3 * 32 * 4 + 3 * (4 + 2 * 2) * 16 * 4)
+    assert {layer.window for layer in decoder.layers} == {16, None}
+    assert chunk_bytes(decoder, length, 1) == length * by_position + attention + length * row
+    assert chunk_bytes(decoder, length, 3) == 3 * (length * by_position + attention) + CPU_ROW_BLOCK * row
+    windowed = replace(decoder, layers=tuple(layer for layer in decoder.layers if layer.window))
+    spared = 4 * 4 * block * (length - 16 - block) * 4
+    assert chunk_bytes(decoder, length, 3) - chunk_bytes(windowed, length, 3) == 3 * spared
 
 
 @pytest.mark.parametrize(("n_fitting", "planned"), [(0, 1), (1, 1), (3, 3), (1000, CPU_CHUNK)])
 def test_as_many_targets_as_fit_into_half_of_what_is_free(decoder: Decoder, n_fitting: int, planned: int) -> None:
-    each = max(target_bytes(layer, 100, decoder) for layer in decoder.layers)
-    assert plan_chunk(decoder, 100, 64, free=2 * n_fitting * each) == planned
-    assert plan_chunk(decoder, 100, 2, free=2 * 1000 * each) == 2  # no more than there are
+    assert plan_chunk(decoder, 100, 64, free=2 * chunk_bytes(decoder, 100, n_fitting)) == planned
+    assert plan_chunk(decoder, 100, 2, free=10**15) == 2  # no more than there are
     for n_positions in (10_000, 20_000, 200_000):  # whatever is free, a CPU takes little
-        each = max(target_bytes(layer, n_positions, decoder) for layer in decoder.layers)
         planned = plan_chunk(decoder, n_positions, 64, free=10**15)
-        assert planned == max(1, min(CPU_CHUNK, CPU_BYTES // each))
+        assert planned == 1 or chunk_bytes(decoder, n_positions, planned) <= CPU_BYTES
+        assert planned == CPU_CHUNK or chunk_bytes(decoder, n_positions, planned + 1) > CPU_BYTES
 
 
 def test_logits_of_as_many_targets_as_fit_go_together(decoder: Decoder) -> None:
