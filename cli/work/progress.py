@@ -28,6 +28,11 @@ DEMO_NOTE = (
 )
 
 
+SLOW_NOTE = (
+    "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: take --dtype float32"
+)
+
+
 @dataclass
 class Tally:
     """Counts what happens to the records, and notifies watchers."""
@@ -129,6 +134,8 @@ def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "")
     console = Console(stderr=True)
     expanded = f" ({facts.quantised}, expanded)" if facts.quantised else ""
     print(f"{one_line(facts.name)} in {facts.dtype}{expanded} on {facts.device}", file=sys.stderr)
+    if is_slow_here(facts):
+        print(SLOW_NOTE, file=sys.stderr)
     if facts.preset == "demo":
         print(DEMO_NOTE, file=sys.stderr)
     if plan:
@@ -143,6 +150,15 @@ def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "")
         tally.watchers.append(Watcher())
         yield
     print(summarize(tally, output))
+
+
+def is_slow_here(facts: ModelFacts) -> bool:
+    """Whether the model's dtype is many times slower than float32 on this CPU."""
+    if facts.dtype != "bfloat16" or facts.device != "cpu":
+        return False
+    from promptlight.salience.decoder.processor import has_fast_bfloat16
+
+    return not has_fast_bfloat16()
 
 
 def summarize(tally: Tally, output: Path) -> str:

@@ -19,6 +19,7 @@ import torch
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.precision import forward_dtype
+from promptlight.salience.decoder.processor import has_fast_bfloat16
 from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
@@ -30,7 +31,7 @@ CPU_CHUNK, CPU_BYTES = 4, 200_000_000
 CPU_ROWS = 64
 GPU_CHUNK = 128
 
-WHAT_HELPS, WHAT_HELPS_BY = "shorten the prompt, take bfloat16 weights or more memory", ("dtype",)
+WHAT_HELPS_BY = ("dtype",)  # the parameters that change what memory a prompt takes
 # messages of torch on a CPU, on Apple's GPUs and for CUDA's own allocations, of C++, and of CUDA's matrix products
 NO_MEMORY = ("can't allocate memory", "out of memory", "bad_alloc", "cublas_status_alloc_failed")
 
@@ -79,7 +80,7 @@ def run_in_chunks(
                 raise
             if size == 1:
                 raise OutOfMemoryError(
-                    f"{OUT_OF_MEMORY} with a single {unit}: {WHAT_HELPS}", parameters=WHAT_HELPS_BY
+                    f"{OUT_OF_MEMORY} with a single {unit}: {say_what_helps()}", parameters=WHAT_HELPS_BY
                 ) from error
             size = max(1, size // 2)
             continue
@@ -119,7 +120,14 @@ def naming_lack_of_memory(what: str) -> Generator[None]:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {WHAT_HELPS}", parameters=WHAT_HELPS_BY) from error
+        raise OutOfMemoryError(f"{OUT_OF_MEMORY} in {what}: {say_what_helps()}", parameters=WHAT_HELPS_BY) from error
+
+
+def say_what_helps() -> str:
+    """What to do against a lack of memory: bfloat16 only where it isn't many times slower."""
+    if torch.cuda.is_available() or has_fast_bfloat16():
+        return "shorten the prompt, take bfloat16 weights or more memory"
+    return "shorten the prompt or take more memory"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

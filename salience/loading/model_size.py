@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from typing import Any, cast
 
+from promptlight.salience.decoder.processor import has_fast_bfloat16
 from promptlight.salience.loading.architecture import Architecture, count_parameters
 from promptlight.salience.loading.families import Family, find_size_names, find_sizes, is_of_keras
 
@@ -86,12 +87,12 @@ class Room:
     def list_ways(self, size: Size) -> Iterator[str]:
         """What to do instead for a model of that size, the easiest first."""
         half = self._bytes_to_load(size, 2)
-        if self.weight_bytes > 2 and half <= self.free:
+        if self.weight_bytes > 2 and half <= self.free and (not self.on_cpu or has_fast_bfloat16()):
             yield f"take bfloat16 ({half / GIB:.1f} GiB)"
         if self.free_on_cpu is not None:
             for dtype, weight_bytes in (("float32", 4), ("bfloat16", 2)):
                 needed = size.bytes_to_work(weight_bytes, on_cpu=True)
-                if needed <= self.free_on_cpu:
+                if needed <= self.free_on_cpu and (dtype == "float32" or has_fast_bfloat16()):
                     yield f"take the CPU in {dtype} ({needed / GIB:.1f} GiB, slower)"
                     break
         smaller = [name for name, one in MODELS.items() if self._has_room_for(one)]

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptlight.salience.decoder.batch_plan import Need, choose_batch_size, plan_batches
-from promptlight.salience.decoder.chunks import WHAT_HELPS, WHAT_HELPS_BY, run_in_halves
+from promptlight.salience.decoder.chunks import WHAT_HELPS_BY, run_in_halves, say_what_helps
 from promptlight.salience.decoder.generate import Generated, generate
 from promptlight.salience.decoder.sampling import choose_tokens
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLongError
@@ -139,7 +139,7 @@ def _complete_batch(
     for (number, encoded), new in run_in_halves(write, batch):
         prompt = prompts[number]
         if new is None:
-            reason = f"{OUT_OF_MEMORY} while its completion was generated: {WHAT_HELPS}"
+            reason = f"{OUT_OF_MEMORY} while its completion was generated: {say_what_helps()}"
             yield number, set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, WHAT_HELPS_BY)
         else:
             yield number, _build_generated(prompt, encoded, new, model, _list_stops(prompt, options))

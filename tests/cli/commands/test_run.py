@@ -374,3 +374,13 @@ def test_an_objective_is_stored_and_shown(promptlight: Command, tmp_path: Path) 
         assert ("of the " in promptlight("show", tmp_path / objective).stdout) == (objective != "logprob")
     firsts = [float(frame["grad_l2"].iloc[0][0].sum()) for frame in frames.values()]
     assert len({round(first, 6) for first in firsts}) == 3
+
+
+@pytest.mark.parametrize(("is_fast", "n_lines"), [(True, 0), (False, 1)])
+def test_bfloat16_on_a_cpu_that_is_slow_at_it_is_told_first(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_lines: int, *, is_fast: bool
+) -> None:
+    monkeypatch.setattr("promptlight.salience.decoder.processor.has_fast_bfloat16", lambda: is_fast)
+    options = (write_prompts(tmp_path, NAAN), "-o", tmp_path / "out", *SHORT, "--dtype", "bfloat16")
+    told = promptlight("run", *options).stderr.splitlines()
+    assert sum("slower than float32 on this CPU" in line for line in told) == n_lines

@@ -92,6 +92,13 @@ def make_hollow_preset(folder: Path, config: dict[str, Any]) -> Path:
     return folder
 
 
+@pytest.fixture
+def fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A CPU with units for bfloat16."""
+    monkeypatch.setattr("promptlight.salience.loading.model_size.has_fast_bfloat16", lambda: True)
+
+
+@pytest.mark.usefixtures("fast_bfloat16")
 def test_what_does_not_fit_is_told_what_would() -> None:
     small, large = MODELS["gemma2_instruct_2b_en"], MODELS["gemma2_instruct_9b_en"]
     gpu = Room(device="CUDA (T4)", dtype="bfloat16", weight_bytes=2, free=int(14.6 * GIB), free_on_cpu=100 * GIB)
@@ -114,6 +121,7 @@ def test_what_does_not_fit_is_told_what_would() -> None:
     assert "take 4.9 GiB in bfloat16, the int8 preset beside them 2.4 GiB, loading" in str(int8.refuse("x", small))
 
 
+@pytest.mark.usefixtures("fast_bfloat16")
 def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
