@@ -134,7 +134,7 @@ def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "")
     console = Console(stderr=True)
     expanded = f" ({facts.quantised}, expanded)" if facts.quantised else ""
     print(f"{one_line(facts.name)} in {facts.dtype}{expanded} on {facts.device}", file=sys.stderr)
-    if is_slow_here(facts):
+    if _is_slow_here(facts):
         print(SLOW_NOTE, file=sys.stderr)
     if facts.preset == "demo":
         print(DEMO_NOTE, file=sys.stderr)
@@ -152,7 +152,7 @@ def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "")
     print(summarize(tally, output))
 
 
-def is_slow_here(facts: ModelFacts) -> bool:
+def _is_slow_here(facts: ModelFacts) -> bool:
     """Whether the model's dtype is many times slower than float32 on this CPU."""
     if facts.dtype != "bfloat16" or facts.device != "cpu":
         return False
