@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.configs import CONFIG, VOCABULARIES, check_config
+from promptlight.salience.loading.configs import check_config
 from promptlight.salience.loading.families import FAMILIES, list_families
 from promptlight.salience.loading.handles import DEMO, Handle, check_folder
 from promptlight.salience.loading.hub_errors import explain_loading_error
 from promptlight.salience.loading.hubs import ADDRESSES, fetch_config, fetch_preset, fetch_vocabulary
-from promptlight.salience.loading.presets import check_link, check_preset
+from promptlight.salience.loading.presets import check_links, check_preset
 
 
 def find_config(handle: Handle) -> dict[str, Any]:
@@ -43,20 +43,15 @@ def find_folder(handle: Handle) -> Path:
 
 
 def find_vocabulary(handle: Handle) -> tuple[Path, dict[str, Any]]:
-    """A preset's vocabulary file and its config.json; for a folder, without torch and Keras."""
+    """The folder with a model's tokenizer, and its config.json; for a folder, without torch and Keras."""
     if not handle.is_folder:
         address = _find_address(handle)
         with explaining_errors(handle):
             return fetch_vocabulary(address, handle.preset)
     folder = Path(handle.preset)
     check_folder(folder)
-    check_link(folder, folder / CONFIG, handle.preset)
-    config = check_config(folder, handle.preset)
-    found = [path for name in VOCABULARIES if (path := folder / name).is_file()]
-    if not found:
-        raise ModelError(f"{folder}: expected {' or '.join(VOCABULARIES)} in it, found neither")
-    check_link(folder, found[0], handle.preset)
-    return found[0], config
+    check_links(folder, handle.preset)
+    return folder, check_config(folder, handle.preset)
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ name:any of these                  the same, shown under a name of your own
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
 
 PATH_STARTS = (".", "/", "~")
+ADAPTER = "adapter_config.json"
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".keras")  # .keras: layers with code
 GGUF_ENDING, GGUF_MAGIC = ".gguf", b"GGUF"
@@ -93,6 +95,8 @@ def check_folder(folder: Path) -> None:
             f"{folder} is a file, but no GGUF file; expected one, or the folder of a preset, such as {folder.parent}"
         )
     names = sorted(path.name for path in folder.iterdir())
+    if ADAPTER in names:
+        raise ModelError(_explain_adapter(folder), parameters=("model", "adapter"))
     weights = any(name.endswith((".weights.h5", ".safetensors")) for name in names)
     if "config.json" in names and weights:
         return
@@ -103,3 +107,13 @@ def check_folder(folder: Path) -> None:
     unread = [name for name in names if name.endswith(PICKLES)]
     advice = f"; {unread[0]} is not read, as it can hold code: save the model as safetensors" if unread else ""
     raise ModelError(f"{folder} is no preset: it has no {missing}; found {found}{advice}")
+
+
+def _explain_adapter(folder: Path) -> str:
+    """Say how a LoRA adapter is used."""
+    try:
+        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        base = None
+    named = f", {hide_secrets(base)}," if isinstance(base, str) and base else ""
+    return f"{folder} has {ADAPTER}, so it is an adapter: give its base{named} as the model, and it as the adapter"

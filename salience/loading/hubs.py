@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from promptlight.salience.loading._tokenizer_files import TOKENIZER_CONFIG, has_more_rows, needs_json
 from promptlight.salience.loading.configs import CONFIG, TOKENIZER, VOCABULARIES, check_config
 from promptlight.salience.loading.families import is_of_keras
 from promptlight.salience.loading.weight_files import (
@@ -39,8 +40,9 @@ def fetch_preset(address: str, name: str) -> Path:
     """
     fetch = _find_hub(address)
     folder = Path(fetch(CONFIG)).parent
-    of_keras = is_of_keras(check_config(folder, name))
-    fetch(VOCABULARIES[0 if of_keras else 1])
+    config = check_config(folder, name)
+    _fetch_tokenizer(fetch, folder, config, name)
+    of_keras = is_of_keras(config)
     if of_keras:
         fetch(TOKENIZER)
     single, index = (KERAS_WEIGHTS, KERAS_INDEX) if of_keras else (SAFETENSORS, SAFETENSORS_INDEX)
@@ -56,10 +58,25 @@ def fetch_config(address: str, name: str) -> dict[str, Any]:
 
 
 def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:
-    """Fetch a preset's vocabulary file and its config.json. Raises as ``fetch_preset`` does."""
+    """Fetch the files of a model's tokenizer: their folder, and its config.json. Raises as ``fetch_preset`` does."""
     fetch = _find_hub(address)
-    config = check_config(Path(fetch(CONFIG)).parent, name)
-    return Path(fetch(VOCABULARIES[0 if is_of_keras(config) else 1])), config
+    folder = Path(fetch(CONFIG)).parent
+    config = check_config(folder, name)
+    _fetch_tokenizer(fetch, folder, config, name)
+    return folder, config
+
+
+def _fetch_tokenizer(fetch: Fetch, folder: Path, config: dict[str, Any], name: str) -> None:
+    """Fetch what ``read_tokenizer`` will read; what is in the cache without ``tokenizer.model`` came without it."""
+    if is_of_keras(config):
+        fetch(VOCABULARIES[0])
+        return
+    only_json = (folder / TOKENIZER).is_file() and not (folder / VOCABULARIES[1]).is_file()
+    if only_json or not _is_there(fetch, VOCABULARIES[1]):
+        fetch(TOKENIZER)
+        return
+    if has_more_rows(folder, config) and _is_there(fetch, TOKENIZER_CONFIG) and needs_json(folder, name):
+        fetch(TOKENIZER)
 
 
 def _is_there(fetch: Fetch, file: str) -> bool:

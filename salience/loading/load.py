@@ -53,6 +53,11 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         loaded = source.load(place, precision)
     return_freed_memory()
     decoder = loaded.decoder
+    if len(loaded.tokenizer) > (n_rows := decoder.embedding.shape[0]):
+        raise ModelError(
+            f"{parsed.preset}: its tokenizer has {len(loaded.tokenizer)} tokens, and its embedding {n_rows} rows; take"
+            " both from the same model"
+        )
     facts = ModelFacts(
         name=parsed.name,
         preset=DEMO if parsed.preset == str(DEMO_FOLDER) else parsed.preset,

@@ -1,7 +1,7 @@
 """Check that a preset is only data, before Keras reads its files.
 
 The checks, in this order:
- 1. Links lead to files in the folder, or in the cache of the hub that it came from.
+ 1. Links lead to files in the folder, or in the cache of the hub that it came from; none is a pointer of git-lfs.
  2. config.json has a covered family and needs no code. It, tokenizer.json and task.json name only classes of covered
     families, because Keras creates an object of each class that they name.
  3. The lists of weight files name HDF5 or safetensors files in the folder, never pickles, which run code.
@@ -14,6 +14,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading._tokenizer_files import ADDED_TOKENS, TOKENIZER_CONFIG
 from promptlight.salience.loading.configs import (
     CONFIG,
     TASK,
@@ -33,10 +34,12 @@ from promptlight.salience.loading.weight_files import (
     read_index,
 )
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 def check_preset(folder: Path, name: str) -> None:
     """Raise ModelError for a preset that is not only data; ``name`` is the user's name for it."""
-    _check_links(folder, name)
+    check_links(folder, name)
     configs = {CONFIG: check_config(folder, name)}
     if is_of_keras(configs[CONFIG]):  # in transformers' format, these files mean something else
         configs |= {one: read_json(folder / one, name) for one in (TOKENIZER, TASK) if (folder / one).is_file()}
@@ -53,7 +56,23 @@ def check_preset(folder: Path, name: str) -> None:
         check_size(config, sum(path.stat().st_size for path in weights), f"{name}: {file}")
 
 
-def check_link(folder: Path, path: Path, name: str) -> None:
+def check_links(folder: Path, name: str) -> None:
+    """Raise ModelError if a file that is read links out of the folder, is no regular file, or is a git-lfs pointer."""
+    named = [CONFIG, TOKENIZER, TASK, KERAS_INDEX, SAFETENSORS_INDEX, *VOCABULARIES, TOKENIZER_CONFIG, ADDED_TOKENS]
+    for path in [*(folder / one for one in named), *find_weights(folder)]:
+        _check_link(folder, path, name)
+        if path.is_file() and _begins_with(path, _POINTER):
+            raise ModelError(
+                f"{name}: {path.relative_to(folder)} is a pointer of git-lfs, not the file: run `git lfs pull` there"
+            )
+
+
+def _begins_with(path: Path, start: bytes) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(start)) == start
+
+
+def _check_link(folder: Path, path: Path, name: str) -> None:
     """Raise ModelError if a file of the folder links out of it, or is no regular file."""
     try:
         root, target = folder.resolve(), path.resolve()
@@ -65,9 +84,3 @@ def check_link(folder: Path, path: Path, name: str) -> None:
         raise ModelError(f"{name}: {inside} is a link to {target}, out of the folder; put the file itself there")
     if path.exists() and not path.is_file():
         raise ModelError(f"{name}: {path.relative_to(folder)} is no file; expected one with data")
-
-
-def _check_links(folder: Path, name: str) -> None:
-    named = [folder / one for one in (CONFIG, TOKENIZER, TASK, KERAS_INDEX, SAFETENSORS_INDEX, *VOCABULARIES)]
-    for path in [*named, *find_weights(folder)]:
-        check_link(folder, path, name)

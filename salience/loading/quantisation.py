@@ -23,8 +23,8 @@ def find_quantisation(config: Mapping[str, Any], name: str) -> str | None:
     if found - {INT8}:
         how = ", ".join(sorted(found))
         raise ModelError(
-            f"{name}: quantised ({how}), which is not covered: expected full weights, or Keras's int8, as"
-            " model.quantize('int8') makes it"
+            f"{name}: quantised ({how}), which is not covered: expected full weights, such as those it was made"
+            " from, a GGUF file, or Keras's int8, as model.quantize('int8') makes it"
         )
     return INT8 if found else None
 
@@ -33,7 +33,9 @@ def find_quantisations(config: Mapping[str, Any]) -> set[str]:
     """How a preset's weights are quantised, from its config.json: Keras's modes (int8), or a method of transformers."""
     found: set[str] = set()
     for one in find_objects(config):
-        if (theirs := one.get("quantization_config")) is not None:
+        if (bits := _get(one.get("quantization"), "bits")) is not None:
+            found.add(f"MLX, {bits} bits")
+        elif (theirs := one.get("quantization_config")) is not None:
             found.add(str(_get(theirs, "quant_method") or "in a way of transformers' own"))
         mode = _get(one.get("config"), "mode")
         if mode and "DTypePolicy" in str(one.get("class_name")):

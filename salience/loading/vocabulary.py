@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from promptlight.salience.loading._preset_files import find_vocabulary
+from promptlight.salience.loading._tokenizer_files import read_tokenizer
 from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.gguf._shards import read_model_header
 from promptlight.salience.loading.gguf._vocabulary import build_tokenizer
@@ -17,5 +18,5 @@ def load_tokenizer(handle: str) -> Tokenizer:
     parsed = parse_handle(handle)
     if parsed.is_gguf:
         return build_tokenizer(read_model_header(Path(parsed.preset)))
-    path, config = find_vocabulary(parsed)
-    return Tokenizer.from_file(path, find_family(config, parsed.preset).turn_marks)
+    folder, config = find_vocabulary(parsed)
+    return read_tokenizer(folder, config, find_family(config, parsed.preset), parsed.preset)

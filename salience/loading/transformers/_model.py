@@ -12,14 +12,13 @@ from typing import Any
 import torch
 
 from promptlight.salience.loading._source import Loaded, Source
+from promptlight.salience.loading._tokenizer_files import read_tokenizer
 from promptlight.salience.loading.architecture import hash_architecture
 from promptlight.salience.loading.assemble import assemble_decoder
-from promptlight.salience.loading.configs import VOCABULARIES
 from promptlight.salience.loading.families import Family
 from promptlight.salience.loading.model_size import measure_architecture
 from promptlight.salience.loading.transformers._config import read_architecture
 from promptlight.salience.loading.transformers._tensors import find_tensors
-from promptlight.salience.text.tokenizer import Tokenizer
 
 
 def open_transformers(name: str, config: Mapping[str, Any], family: Family, find_folder: Callable[[], Path]) -> Source:
@@ -29,7 +28,7 @@ def open_transformers(name: str, config: Mapping[str, Any], family: Family, find
     def load(device: torch.device, dtype: torch.dtype) -> Loaded:
         folder = find_folder()
         stored = find_tensors(folder, name, architecture, has_vision="vision_config" in config)
-        tokenizer = Tokenizer.from_file(folder / VOCABULARIES[1], family.turn_marks)
+        tokenizer = read_tokenizer(folder, config, family, name)
         read = partial(stored.read, dtype=dtype)
         return Loaded(
             decoder=assemble_decoder(stored.architecture, read, device=device, dtype=dtype),

@@ -18,11 +18,12 @@ from safetensors.torch import load_file, save_file
 from promptlight.salience.errors import ModelError
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.load import load_model
+from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Method
 from tests.support.presets import edit_json
-from tests.support.transformers_models import build_transformers_model, find_difference, save_folder
+from tests.support.transformers_models import VOCABULARY, build_transformers_model, find_difference, save_folder
 
-SIZE = 300
+SIZE = len(Tokenizer.from_file(VOCABULARY))
 FAMILIES = ("gemma", "gemma2", "gemma3")
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 32}
 LINEAR = {"rope_type": "linear", "factor": 8.0}
