@@ -1,33 +1,55 @@
-"""Make text safe to show: characters that a terminal or browser would act on become visible symbols."""
+"""Make text safe to show: characters that a terminal or browser acts on, or doesn't draw, become visible symbols."""
 
 from __future__ import annotations
 
 import json
+import re
 
 CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if code != 0x0A}
-INVISIBLE_ORDERS = (
+INVISIBLE = (
     *range(0x80, 0xA0),  # C1 controls: in some terminals they start an escape sequence
-    *range(0x202A, 0x202F),  # bidirectional overrides
-    *range(0x2066, 0x206A),
+    0xAD,  # soft hyphen
+    0x034F,
+    0x061C,  # bidirectional mark, as are 200E and 200F
+    *(0x115F, 0x1160, 0x3164, 0xFFA0),  # Hangul fillers
+    *(0x17B4, 0x17B5),
+    *range(0x180B, 0x1810),
+    0x200B,  # zero-width space
+    *(0x200E, 0x200F),
+    *range(0x2028, 0x202F),  # line and paragraph separator, bidirectional overrides
+    *range(0x2060, 0x2070),  # word joiner, invisible operators, bidirectional isolates
     *range(0xD800, 0xE000),  # surrogates, as from file names in another encoding: UTF-8 can't encode them
+    0xFEFF,  # byte order mark
+    *range(0xFFF0, 0xFFFC),
+    *range(0x1BCA0, 0x1BCA4),
+    *range(0x1D173, 0x1D17B),
+    *range(0xE0000, 0xE0100),  # tags
 )
-_ESCAPES = {code: f"\\u{code:04x}" for code in (0x7F, *INVISIBLE_ORDERS)}
-_TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE_ORDERS}
+_JOINING = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"  # they change how their neighbours are drawn
+_ONLY_JOINING = re.compile(rf"\s*[{_JOINING}][\s{_JOINING}]*")
+_ESCAPES = {code: f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(chr(code))[1:-1] for code in (0x7F, *INVISIBLE)}
+_TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE}
 
 
 def printable(text: str) -> str:
-    """Replace control characters (except line feeds), terminal escapes and bidirectional overrides with symbols."""
+    """Replace control characters (except line feeds), terminal escapes and invisible characters with symbols.
+
+    Joiners and variation selectors stay: emoji, Persian and Hindi need them.
+    """
     return text.translate(_TABLE)
 
 
 def printable_json(value: object, indent: int | None = 1) -> str:
-    """Dump a value as JSON with control characters escaped, so that a terminal does not act on them."""
+    """Dump a value as JSON with control and invisible characters escaped, so that a terminal does not act on them."""
     return json.dumps(value, ensure_ascii=False, indent=indent).translate(_ESCAPES)
 
 
 def one_line(text: str) -> str:
-    """Keep a message on one line, whatever it quotes: line feeds become arrows."""
-    return printable(text).replace("\n", "\u21b5")
+    """Keep a message on one line, whatever it quotes: line feeds become arrows, and joiners alone become symbols."""
+    shown = printable(text)
+    if _ONLY_JOINING.fullmatch(shown):
+        shown = re.sub(f"[{_JOINING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", shown)
+    return shown.replace("\n", "\u21b5")
 
 
 def quote(text: str, width: int) -> str:
