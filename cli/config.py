@@ -33,7 +33,7 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
         return {}
     path = path or Path(FILE)
     try:
-        written = tomllib.loads(path.read_text(encoding="utf-8"))
+        written = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError(f"{path}: could not be read ({error}); expected TOML") from error
     values: dict[str, dict[str, Any]] = {name: {} for name in commands}

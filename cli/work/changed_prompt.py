@@ -60,7 +60,7 @@ def _report_places(old: str, prompt: Prompt, places: Sequence[int], chosen: Sequ
 def _read_prefix(path: Path) -> str:
     """A file's text followed by a blank line. Raises InputError if there is none."""
     try:
-        text = path.read_text(encoding="utf-8").strip("\n")
+        text = path.read_text(encoding="utf-8-sig").strip("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(str(path), None, f"could not be read ({error}); expected a text file in UTF-8") from error
     if not text.strip():

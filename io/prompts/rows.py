@@ -37,7 +37,7 @@ def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
             case _:
                 with _open(source, path) as file:
                     for number, line in _read_lines(file):
-                        yield number, line.rstrip()
+                        yield number, _cut_end(line) if source.format is Format.TEXT else line.rstrip()
     except OSError as error:
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
 
@@ -67,6 +67,11 @@ def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         yield number, line.removeprefix(BOM) if number == 1 else line
         while len(line) == most and not line.endswith(b"\n"):
             line = file.readline(most)
+
+
+def _cut_end(line: bytes) -> bytes:
+    """A line of text without its line end; nothing of a blank one."""
+    return line.removesuffix(b"\n").removesuffix(b"\r") if line.strip() else b""
 
 
 def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:

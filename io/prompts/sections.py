@@ -14,7 +14,7 @@ WHAT_IS_EXPECTED = "expected lines such as  example = '^Suggestion.*'"
 def read_section_patterns(path: str | Path) -> dict[str, str]:
     """Name -> pattern, in the file's order. Raises InputError if there are none, or for an invalid pattern."""
     try:
-        read = tomllib.loads(Path(path).read_text("utf-8"))
+        read = tomllib.loads(Path(path).read_text("utf-8-sig"))
     except OSError as error:
         raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, found no readable file ({error.strerror})") from error
     except ValueError as error:  # not TOML, or not UTF-8

@@ -55,7 +55,7 @@ class Template:
 def read_template(path: str | Path) -> Template:
     """Read a template from a file, without one final line feed. Raises InputError."""
     try:
-        text = Path(path).read_text("utf-8")
+        text = Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = f"found no readable file ({error.strerror if isinstance(error, OSError) else 'not UTF-8'})"
         raise InputError(str(path), None, f"{WHAT_IS_EXPECTED}, {reason}") from error

@@ -31,6 +31,11 @@ def test_options_come_from_the_file_and_the_command_line_comes_first(promptlight
     assert read_settings(here / "two")["max_new_tokens"] == 3
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(promptlight: Command, here: Path) -> None:
+    (here / "promptlight.toml").write_text('by = "no cut"\n', encoding="utf-8-sig")
+    assert "no cut" in promptlight("segment", "prompts.jsonl").stderr
+
+
 def test_a_key_may_be_an_options_old_name(promptlight: Command, here: Path) -> None:
     write(here, 'device = "cpu"\n[run]\nsamples = 16\nmethod = ["shap"]\nmax-new-tokens = 2\n')
     done = promptlight("run", "prompts.jsonl", "-o", "out", "--sources", "word")

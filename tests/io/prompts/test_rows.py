@@ -50,6 +50,15 @@ def test_a_prompt_a_line(tmp_path: Path) -> None:
     assert "expected UTF-8, found 0xE9" in third.reason
 
 
+def test_only_the_line_end_of_a_text_line_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "p.txt"
+    path.write_bytes(b"The soup is \nThe cake is\t\r\n \t\r\n\x0cweird\x0b\r\r\nlast ")
+    reader = PromptReader(path)
+    texts = [one.text for one in reader if isinstance(one, Prompt)]
+    assert texts == ["The soup is ", "The cake is\t", "\x0cweird\x0b\r", "last "]
+    assert reader.n_blank == 1
+
+
 def test_a_csv_row_is_named_by_its_first_line(tmp_path: Path) -> None:
     path = tmp_path / "p.csv"
     path.write_text('prompt,n\n"one\ntwo",1\nthree\nfour,2,3\n,5\n', encoding="utf-8")

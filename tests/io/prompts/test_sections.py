@@ -12,8 +12,9 @@ from promptlight.salience.errors import InputError
 
 def test_patterns_come_in_the_files_order(tmp_path: Path) -> None:
     path = tmp_path / "sections.toml"
-    path.write_text("question = '^Q: .*'\nanswer = '^A: .*'\n", encoding="utf-8")
-    assert list(read_section_patterns(path).items()) == [("question", "^Q: .*"), ("answer", "^A: .*")]
+    for encoding in ("utf-8", "utf-8-sig"):  # with a byte order mark, as some editors write
+        path.write_text("question = '^Q: .*'\nanswer = '^A: .*'\n", encoding=encoding)
+        assert list(read_section_patterns(path).items()) == [("question", "^Q: .*"), ("answer", "^A: .*")]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,12 @@ def test_what_is_no_template_is_refused(tmp_path: Path, text: str) -> None:
     assert caught.value.path == str(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_template(tmp_path: Path) -> None:
+    path = tmp_path / "t.txt"
+    path.write_bytes(b"\xef\xbb\xbfDish: {dish}\r\nAnalysis:")
+    assert read_template(path).fill({"dish": "Naan"}) == "Dish: Naan\nAnalysis:"
+
+
 def test_an_unreadable_template_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no readable file"):
         read_template(tmp_path / "absent.txt")
