@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from promptlight.salience.text.chat import MARKS, is_continued
-from promptlight.salience.types import Completion, Role, StopReason
+from promptlight.salience.types import Completion, StopReason
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Notes:
         """Count what there is to say about a completion."""
         prompt = completion.prompt
         runs_on = not (self.stops or prompt.stop or prompt.turns)
-        read = {token.piece for token in completion.tokens if token.role is Role.PROMPT}
+        read = {token.piece for token in completion.tokens if token.stop > token.start}
         spelt = [mark for mark in MARKS if mark in prompt.text and mark not in read]
         self.n_spelt += bool(spelt)
         self.spelt.update(spelt)
@@ -35,8 +35,8 @@ class Notes:
         if self.n_spelt:
             marks = ", ".join(mark for mark in MARKS if mark in self.spelt)
             yield (
-                f"{_count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters: leave"
-                " out <bos>, which every prompt begins with, and give a chat as `messages` or with --chat"
+                f"{_count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters. If marks"
+                " are meant, give the chat as `messages` or with --chat"
             )
         if self.n_continued:
             yield (

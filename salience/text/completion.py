@@ -25,11 +25,12 @@ def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
     """Token ids as the model reads them: <bos>, then the text, or a chat's turns between their marks.
 
     Each turn is tokenised separately. The ids are those of the whole text, because no piece spans a mark or, unless the
-    turn begins with line feeds, the line feed before it. A last turn that the model continues is not closed.
+    turn begins with line feeds, the line feed before it. A last turn that the model continues is not closed. A <bos>
+    that somebody wrote at the start is the one that is put there.
     """
     parts: list[tuple[bool, list[int]]] = [(True, [tokenizer.bos_id])]
     if not prompt.turns:
-        parts.append((False, tokenizer.encode(prompt.text)))
+        parts.append((False, tokenizer.encode(prompt.text.removeprefix(_written_bos(tokenizer, prompt)))))
     else:
         opening, closing = tokenizer.turn_marks
         place = 0
@@ -66,6 +67,8 @@ def build_completion(
         from_format and tokenizer.is_special(id)
         for id, from_format in zip(encoded.ids, encoded.from_format, strict=True)
     ]
+    if _written_bos(tokenizer, prompt):
+        prompt_marks[0] = False  # this <bos> has text
     target_marks = [tokenizer.is_special(id) for id in target_ids]
     prompt_pieces, target_pieces = tokenizer.pieces(encoded.ids), tokenizer.pieces(list(target_ids))
     try:
@@ -89,6 +92,12 @@ def build_completion(
         stop_reason=stop_reason,
         stop_text=stop_text,
     )
+
+
+def _written_bos(tokenizer: Tokenizer, prompt: Prompt) -> str:
+    """The <bos> that a prompt begins with as text, or nothing; in a chat it is the message's text."""
+    (bos,) = tokenizer.pieces([tokenizer.bos_id])
+    return bos if not prompt.turns and prompt.text.startswith(bos) else ""
 
 
 def _drop_marks(text: str, marks: Sequence[str]) -> str:

@@ -28,9 +28,9 @@ def read_notes(
 
 def test_marks_that_the_model_reads_as_letters_are_noted_once(promptlight: Command, tmp_path: Path) -> None:
     read = "<start_of_turn>user\nHi<end_of_turn>\n<start_of_turn>model\n"  # as marks: nothing to say
-    prompts = ({"prompt": text} for text in (read, f"<bos>{read}", "<bos>Hi", "Hi"))
+    prompts = ({"prompt": text} for text in (read, f"<bos>{read}", "Hi <bos>", "Hi <eos><eos>", "Hi"))
     (note,) = read_notes(promptlight, tmp_path, *prompts)
-    assert note.startswith("note: 2 prompts with <bos> in the text, which the model reads as letters: leave out <bos>")
+    assert note.startswith("note: 2 prompts with <bos>, <eos> in the text, which the model reads as letters. ")
 
 
 @pytest.mark.parametrize(("explain", "n_notes"), [("response", 1), ("target", 0)])

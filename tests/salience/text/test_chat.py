@@ -78,6 +78,18 @@ def test_marks_that_somebody_wrote_are_text(demo_model: Model) -> None:
     assert completion.text[written[0].start : written[0].stop] == "<end_of_turn>"
 
 
+@pytest.mark.parametrize("text", ["<bos>Hi", f"<bos>{READ}", "<bos>", "<bos><bos>a", "<bos> a\n"])
+def test_a_bos_that_somebody_wrote_at_the_start_is_the_one_that_is_put_there(demo_model: Model, text: str) -> None:
+    tokenizer, prompt = demo_model.tokenizer, Prompt(id="x", text=text)
+    encoded = encode_prompt(tokenizer, prompt)
+    assert encoded.ids == [tokenizer.bos_id, *tokenizer.encode(text.removeprefix("<bos>"))]
+    completion = build_completion(tokenizer, prompt, encoded, [], StopReason.GIVEN)
+    first = completion.tokens[0]
+    assert (first.start, first.stop, first.role) == (0, len("<bos>"), Role.SPECIAL)
+    assert "".join(completion.text[token.start : token.stop] for token in completion.tokens) == text
+    assert segment(completion, Granularity.WORD).ranges()[0] == (0, 1)
+
+
 def test_a_system_message_heads_the_first_turn() -> None:
     text, turns = format_turns([Message(SYSTEM, "Be brief. "), Message(USER, " Hi")])
     assert text == "user\nBe brief. \n\nHi\nmodel\n"
