@@ -1,6 +1,6 @@
 """Benchmarks: python -m tests.benchmarks [NAME ...] [--quick] [--threads N] [--rounds N] [--device D] [--json FILE].
 
-Each benchmark builds its own random models; nothing is downloaded. See docs/benchmarks.md.
+All but ``real`` build their own random models; nothing is downloaded. See docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from promptlight.salience.loading.environment import block_tensorflow
 
-NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup")
+NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup", "real")
 ON_GPU = ("salience", "generation")
 
 
