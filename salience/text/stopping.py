@@ -6,7 +6,8 @@
     kept        ▁eggs     .
 
 A token that the stop text begins in is dropped whole, because tokens are never made anew from text: with the stop text
-``Rec``, a token ``▁Rec`` takes its blank along. Every token that is kept is one that the model wrote.
+``Rec``, a token ``▁Rec`` takes its blank along. Every token that is kept is one that the model wrote. A mark such as
+``<start_of_turn>`` has no text; a stop text that is its name ends a completion there.
 """
 
 from __future__ import annotations
@@ -32,14 +33,14 @@ class StopWatch:
         """Add the next token; returns whether a stop text is complete."""
         if not self._stops:
             return False
-        text = self._tail + self._decode(id)
+        (piece,), is_special = self._tokenizer.pieces([id]), self._tokenizer.is_special(id)
+        text = self._tail + self._decode(piece, is_special)
         self._tail = text[max(0, len(text) - self._longest + 1) :]
-        return any(stop in text for stop in self._stops)
+        return any(stop in text for stop in self._stops) or (is_special and piece in self._stops)
 
-    def _decode(self, id: int) -> str:
+    def _decode(self, piece: str, is_special: bool) -> str:
         """The characters that a token completes."""
-        (piece,) = self._tokenizer.pieces([id])
-        if self._tokenizer.is_special(id):
+        if is_special:
             return self._bytes.decode(b"", True)
         if is_byte_piece(piece):
             return self._bytes.decode(bytes([int(piece[3:5], 16)]))
@@ -51,9 +52,16 @@ def cut_at_stop(tokenizer: Tokenizer, ids: Sequence[int], stops: Sequence[str]) 
 
     Of stop texts that begin at the same place, the one that is listed first counts.
     """
-    layout = lay_out(tokenizer.pieces(list(ids)), [tokenizer.is_special(id) for id in ids])
-    found = [(place, number) for number, stop in enumerate(stops) if (place := layout.text.find(stop)) >= 0]
+    pieces, special = tokenizer.pieces(list(ids)), [tokenizer.is_special(id) for id in ids]
+    layout = lay_out(pieces, special)
+    marks = {piece: place for place, piece in reversed(list(enumerate(pieces))) if special[place]}
+    found: list[tuple[int, int, int]] = []
+    for number, stop in enumerate(stops):
+        if (start := layout.text.find(stop)) >= 0:
+            found.append((sum(end <= start for _, end in layout.ranges), start, number))
+        if stop in marks:
+            found.append((marks[stop], layout.ranges[marks[stop]][0], number))
     if not found:
         return None
-    place, number = min(found)
-    return sum(stop <= place for _, stop in layout.ranges), stops[number]
+    n_kept, _, number = min(found)
+    return n_kept, stops[number]

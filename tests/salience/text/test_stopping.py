@@ -49,6 +49,9 @@ BYTES = ("<0xF0>", "<0x9F>", "<0x8D>", "<0x95>")  # 🍕
         (("a", *BYTES, "b"), ("🍕b",), 6, 1),
         (("<0xF0>", "<0x9F>", "b"), ("b",), 3, 2),  # bytes that make no character
         (("a", "<start_of_turn>", "b"), ("ab",), 3, 0),  # a mark has no text
+        (("a", "<start_of_turn>", "b"), ("<start_of_turn>",), 2, 1),  # but a name
+        (("a", "<", "e", "o", "s", ">"), ("<eos>",), 6, 1),  # the same as text
+        (("a", "<eos>"), ("b", "<eos>"), 2, 1),
         (("a", "b"), ("x",), None, None),
         (("a", "b"), (), None, None),
     ],
