@@ -20,7 +20,7 @@ from promptlight.cli.options.shared import (
     TargetByOption,
     WhereOption,
 )
-from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Pooling, SpanTable
 
@@ -42,6 +42,7 @@ def export(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
+    from promptlight.cli.views.quantised import describe_quantised
     from promptlight.io.tables.tidy import write_tidy_table
     from promptlight.salience.text.spans import parse_cut
 
@@ -57,4 +58,6 @@ def export(
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {one_line(str(output))}")
+    if note := describe_quantised(find_quantised(results)):
+        print(note)
     chosen.raise_damage()

@@ -26,7 +26,7 @@ from promptlight.cli.options.shared import (
 )
 from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import LiveModel
-from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
@@ -65,6 +65,7 @@ def show(
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
     from promptlight.cli.views.heatmap import view_explanation
+    from promptlight.cli.views.quantised import describe_quantised
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.salience.explain.explanation import explain_target
 
@@ -75,7 +76,7 @@ def show(
     if results is not None:
         if compat:
             raise UsageError("--compat is fixed when results are made: use it with `promptlight run`")
-        analysis = find_stored(results, id=id, row=row)
+        analysis, quantised = find_stored(results, id=id, row=row), find_quantised(results)
     else:
         options = AnalysisOptions(
             max_new_tokens=max_new_tokens,
@@ -86,6 +87,9 @@ def show(
         )
         live = LiveModel(model=model, device=device, dtype=dtype, options=options)
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=chat))
+        quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
-    drawing.draw(view_explanation(explanation, matrix=matrix, n_top=top, trust=trust, title="promptlight show"))
+    note = describe_quantised(quantised)
+    title = "promptlight show"
+    drawing.draw(view_explanation(explanation, matrix=matrix, n_top=top, trust=trust, quantised=note, title=title))

@@ -25,7 +25,7 @@ class Check:
     @property
     def is_optional(self) -> bool:
         """Whether promptlight works without it."""
-        return self.topic.endswith("login") or self.topic == "device"
+        return self.topic.endswith("login") or self.topic in ("device", "GGUF files")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,7 @@ From top to bottom: the question, the text with line numbers, the legend, the li
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain
 
@@ -41,43 +41,48 @@ from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pool
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 
 
-def view_explanation(explanation: Explanation, *, matrix: bool, n_top: int, trust: str, title: str) -> View:
-    """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation."""
+def view_explanation(
+    explanation: Explanation, *, matrix: bool, n_top: int, trust: str, quantised: str, title: str
+) -> View:
+    """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation, ``quantised`` says that
+    the model is. Both are empty if there is nothing to say."""
     render = render_matrix_view if matrix else render_heatmap
     return View(
-        paint=lambda console, look: render(explanation, console, look, n_top=n_top, trust=trust),
-        describe=lambda: describe_explanation(explanation, n_top) | {"trust": trust or None},
+        paint=lambda console, look: render(explanation, console, look, n_top=n_top, remarks=(quantised, trust)),
+        describe=lambda: (
+            describe_explanation(explanation, n_top) | {"trust": trust or None, "quantised": quantised or None}
+        ),
         signed=explanation.salience.method.is_signed,
         title=title,
     )
 
 
 def render_heatmap(
-    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
+    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
 ) -> RenderableType:
     """Everything that ``show`` prints about one prompt."""
     picture = render_page(render_text(explanation, look), console, look)
-    return _render_view(explanation, console, look, picture, n_top, trust)
+    return _render_view(explanation, console, look, picture, n_top, remarks)
 
 
 def render_matrix_view(
-    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, trust: str = ""
+    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
 ) -> RenderableType:
     """The same with a row of blocks per target instead of the text."""
     if look.color_system not in ("256", "truecolor"):  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
-    return _render_view(explanation, console, look, picture, n_top, trust)
+    return _render_view(explanation, console, look, picture, n_top, remarks)
 
 
 def _render_view(
-    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, trust: str = ""
+    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, remarks: Sequence[str]
 ) -> RenderableType:
     """A picture of an explanation, with the question above it and help to read it below."""
     blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
-        blocks.append(line for note in describe_scores(explanation, trust) for line in wrap(note, console))
+        blocks.append(line for note in describe_scores(explanation, remarks) for line in wrap(note, console))
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
@@ -122,8 +127,8 @@ def _describe_scale(look: Look) -> str:
     return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
 
 
-def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]:
-    """Explain the two columns of numbers, and say how far to trust them."""
+def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> Iterator[Text]:
+    """Explain the two columns of numbers, and add the remarks that aren't empty."""
     salience = explanation.salience
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
@@ -140,5 +145,4 @@ def describe_scores(explanation: Explanation, trust: str = "") -> Iterator[Text]
             f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
         )
     yield from map(Text, describe_sum(explanation))
-    if trust:
-        yield Text(one_line(trust))
+    yield from (Text(one_line(remark)) for remark in remarks if remark)

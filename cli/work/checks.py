@@ -5,6 +5,7 @@ Secrets are never shown: a check only says whether there is a login.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -19,6 +20,8 @@ from rich.console import Console
 from promptlight.cli.views.doctor import Check, Fit, describe_checks, render_checks
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import check_config
+from promptlight.salience.loading.gguf.listing import describe_file
+from promptlight.salience.loading.handles import parse_handle
 from promptlight.salience.loading.model_size import GIB, MODELS
 
 NEEDED = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "kagglehub", "sentencepiece", "pyarrow", "pandas")
@@ -54,6 +57,7 @@ def _check_all(machine: Machine) -> Iterator[Check]:
     yield check_device(machine)
     yield _check_kaggle()
     yield _check_hugging_face()
+    yield _check_gguf()
     yield _check_cache()
 
 
@@ -111,9 +115,19 @@ def _check_hugging_face() -> Check:
     return Check(topic="Hugging Face login", found="present" if there else "none", fix=fix)
 
 
+def _check_gguf() -> Check:
+    """Whether GGUF files can be loaded."""
+    try:
+        return Check(topic="GGUF files", found=f"readable, with gguf {version('gguf')}")
+    except PackageNotFoundError:
+        return Check(
+            topic="GGUF files", found="not readable", fix="only needed for those: pip install 'promptlight[gguf]'"
+        )
+
+
 def _check_cache() -> Check:
     """The models that are already on disk."""
-    names = [*_find_kaggle_models(), *_find_hugging_face_models()]
+    names = [*_find_kaggle_models(), *_find_hugging_face_models(), *_find_gguf_files()]
     return Check(topic="models on disk", found=", ".join(["demo", *sorted(names)]))
 
 
@@ -133,6 +147,23 @@ def _find_hugging_face_models() -> Iterator[str]:
     for folder in Path(HF_HUB_CACHE).glob("models--*"):
         if any(map(_is_covered, folder.glob("snapshots/*/config.json"))):
             yield f"hf://{folder.name.removeprefix('models--').replace('--', '/')}"
+
+
+def _find_gguf_files() -> Iterator[str]:
+    """GGUF files of covered families, with their quantisation, where Ollama, llama.cpp and Hugging Face keep theirs."""
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    ollama = Path(os.environ.get("OLLAMA_MODELS") or Path.home() / ".ollama" / "models")
+    llama = Path(os.environ.get("LLAMA_CACHE") or Path.home() / ".cache" / "llama.cpp")
+    paths = [
+        *ollama.glob("blobs/sha256-*"),
+        *llama.glob("*.gguf"),
+        *Path(HF_HUB_CACHE).glob("models--*/snapshots/*/*.gguf"),
+    ]
+    handles = [parse_handle(str(path)) for path in paths]  # of Ollama's files, only models begin as GGUF files do
+    for file in {handle.preset for handle in handles if handle.is_gguf}:  # any shard is the model
+        with contextlib.suppress(ModelError):
+            yield describe_file(Path(file))
 
 
 def _is_covered(path: Path) -> bool:

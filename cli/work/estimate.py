@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import RunEstimate, describe_estimate, spell_all, spell_line
+from promptlight.cli.views.quantised import describe_facts, describe_model
 from promptlight.io.files import measure_free_space
 from promptlight.salience.types import Granularity
 
@@ -50,7 +51,9 @@ def try_run(survey: Survey, asked: Asked, workers: Workers, output: Path, *, as_
     """The full estimate from a trial of a few prompts, as text or JSON; ``output`` is not changed."""
     estimate = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors, tried=True))
     free = measure_free_space(output)
-    return json.dumps(describe_estimate(estimate, free), indent=1) if as_json else spell_all(estimate, free)
+    if as_json:
+        return json.dumps({"model": describe_facts(workers.facts)} | describe_estimate(estimate, free), indent=1)
+    return f"{'model':<8} {describe_model(workers.facts)}\n{spell_all(estimate, free)}"
 
 
 def _estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> RunEstimate:

@@ -73,10 +73,13 @@ def _load_own_model(settings: Mapping[str, Any], model: str | None, device: Devi
         if model:
             raise
         raise ModelError(f"{error}; it made these results: give its present place with --model") from error
-    if loaded.facts.config_hash != settings["config_hash"]:
+    other = "one of another shape" if loaded.facts.config_hash != settings["config_hash"] else ""
+    if not other and loaded.facts.file_sha256 != settings.get("file_sha256"):
+        other = "another file"
+    if other:
         raise ModelError(
-            f"{loaded.facts.name}: expected the model that made these results, {settings['model']}, found one of"
-            " another shape: name that one with --model"
+            f"{loaded.facts.name}: expected the model that made these results, {settings['model']}, found {other}: name"
+            " that one with --model"
         )
     return loaded
 

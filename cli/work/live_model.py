@@ -35,6 +35,11 @@ class LiveModel:
                 raise UsageError(reason, parameters=result.parameters)
         return [result for result in results if isinstance(result, Analysis)]
 
+    @property
+    def quantised(self) -> str | None:
+        """How the model is quantised, as ``ModelFacts`` says it; loads it."""
+        return self._loaded.facts.quantised
+
     @cached_property
     def _loaded(self) -> Model:
         from promptlight.salience.loading.load import load_model

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
 from promptlight.cli.failures import name_options
+from promptlight.cli.views.quantised import describe_model
 from promptlight.salience.errors import at_place
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Prompt, SetAside
@@ -132,8 +133,7 @@ class BarWatcher(Watcher):
 def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "") -> Generator[None]:
     """Show the plan and then progress on stderr while the block runs, and a summary on stdout after it."""
     console = Console(stderr=True)
-    expanded = f" ({facts.quantised}, expanded)" if facts.quantised else ""
-    print(f"{one_line(facts.name)} in {facts.dtype}{expanded} on {facts.device}", file=sys.stderr)
+    print(describe_model(facts), file=sys.stderr)
     if _is_slow_here(facts):
         print(SLOW_NOTE, file=sys.stderr)
     if facts.preset == "demo":

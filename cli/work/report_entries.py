@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.views.quantised import describe_quantised
+from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.types import Method
 
@@ -19,6 +20,7 @@ def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Ite
 
     for chosen in folders:
         trust = StoredTrust(chosen.folder)
+        quantised = describe_quantised(find_quantised(chosen.folder))
         for analysis in chosen:
             id = analysis.completion.prompt.id
             yield ReportEntry(
@@ -26,4 +28,5 @@ def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Ite
                 name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
                 trust=trust.describe,
                 method=method,
+                quantised=quantised,
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +20,16 @@ def find_stored(results: Path, *, id: str | None = None, row: int | None = None)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     return result
+
+
+def find_quantised(results: Path) -> str | None:
+    """How the model that made a folder's results is quantised; None if it is not."""
+    from promptlight.io.results.shards import read_metadata, require_shards
+
+    for shard in require_shards(results):
+        with contextlib.suppress(OutputError):  # a damaged shard; all have the same settings
+            return read_metadata(shard)["settings"].get("quantised")
+    return None
 
 
 class SectionNames:

@@ -8,8 +8,9 @@ from typing import Any
 
 from rich.console import Console
 
+from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.summary import render_summary
-from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.io.tables.tidy import TableFormat, check_output, write_summary
 from promptlight.salience.explain.summary import GroupQuestion, GroupSummary, summarize_shares
 from promptlight.salience.text.printable import one_line, printable_json
@@ -34,6 +35,8 @@ def summarize_results(
     else:
         console = Console(highlight=False)
         console.print(render_summary(summary, question, console.width, n_top=n_top))
+        if note := describe_quantised(find_quantised(chosen.folder)):
+            console.print(note, markup=False)
     if output:
         n_rows = write_summary(output, map(_to_row, summary.groups), format=format, overwrite=overwrite)
         if not as_json:

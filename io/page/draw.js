@@ -101,6 +101,7 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
     element("p", { class: "facts" }, `probability ${target.probability.toPrecision(3)}; ${data.stopped}`),
     element("p", { class: "facts" }, mapOf(data).words),
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
+  if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
   if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, mapOf(data).trust));
 }
 

@@ -43,12 +43,16 @@ Trust = Callable[[Analysis, Method], str]  # a line about what an evaluation fou
 
 @dataclass(frozen=True, kw_only=True)
 class ReportEntry:
-    """One prompt for the page: its name there, and the method to show first (None: the first that was run)."""
+    """One prompt for the page: its name there, and the method to show first (None: the first that was run).
+
+    ``quantised`` says that the model is; it is empty otherwise.
+    """
 
     analysis: Analysis
     name: str
     trust: Trust = lambda *_: ""
     method: Method | None = None
+    quantised: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +104,7 @@ def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:
     given = completion.stop_reason is StopReason.GIVEN
     return {
         "given": given,
+        "quantised": printable(entry.quantised),
         "stopped": "given in the record" if given else f"stopped: {printable(completion.ending)}",
         "texts": [printable(span.text) for span in cuts[Granularity.TOKEN].spans],
         "words": split_words(printable(completion.completion_text)),

@@ -94,7 +94,8 @@ class Fields:
             return None
         if isinstance(value, bool) or not isinstance(value, int | float) or not (0 <= value < math.inf):
             raise self.refused(keys[0], "expected a number")
-        return float(value) or None
+        narrow = np.float32(value)
+        return (float(str(narrow)) if narrow == value else float(value)) or None  # 1e-6, not 9.999999974752427e-07
 
     def refused(self, key: str, reason: str) -> ModelError:
         """An error about a field."""

@@ -14,9 +14,7 @@ import torch
 from promptlight.salience.loading._source import Loaded
 from promptlight.salience.loading.architecture import Architecture, hash_architecture
 from promptlight.salience.loading.assemble import assemble_decoder
-from promptlight.salience.loading.families import Family
 from promptlight.salience.loading.gguf._architecture import read_architecture
-from promptlight.salience.loading.gguf._family import find_gguf_family
 from promptlight.salience.loading.gguf._header import Header, TensorPlace
 from promptlight.salience.loading.gguf._shards import hash_files, read_model_header
 from promptlight.salience.loading.gguf._tensors import TensorReader, check_tensors, describe_quantisation
@@ -25,10 +23,9 @@ from promptlight.salience.loading.gguf._vocabulary import build_tokenizer
 
 @dataclass(frozen=True, kw_only=True)
 class GgufModel:
-    """A GGUF file whose header is read and checked; ``quantised`` says how, such as ``Q4_K_M (Q4_K, Q6_K)``."""
+    """A GGUF file whose header is read and checked; ``quantised`` says how, such as ``Q4_K_M: Q4_K, Q6_K``."""
 
     header: Header
-    family: Family
     architecture: Architecture
     places: Mapping[str, TensorPlace]
     quantised: str | None
@@ -51,7 +48,7 @@ class GgufModel:
 def open_gguf(path: Path) -> GgufModel:
     """Read and check the header of a GGUF file, or of all shards if it is one. Raises ModelError."""
     header = read_model_header(path)
-    family, architecture = find_gguf_family(header), read_architecture(header)
+    architecture = read_architecture(header)
     places = check_tensors(header, architecture)
     quantised = describe_quantisation(header, places)
-    return GgufModel(header=header, family=family, architecture=architecture, places=places, quantised=quantised)
+    return GgufModel(header=header, architecture=architecture, places=places, quantised=quantised)

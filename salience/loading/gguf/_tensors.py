@@ -113,7 +113,7 @@ def _name_in_file(canonical: str) -> str:
 
 
 def describe_quantisation(header: Header, places: Mapping[str, TensorPlace]) -> str | None:
-    """How a file is quantised, such as ``Q4_K_M (Q4_K, Q6_K)``, from its matrices; None if it is not."""
+    """How a file is quantised, such as ``Q4_K_M: Q4_K, Q6_K``, from its matrices; None if it is not."""
     gguf = _import_gguf()
     counts = Counter(gguf.GGMLQuantizationType(place.type).name for place in places.values() if len(place.shape) > 1)
     types = sorted(set(counts) - set(FULL_TYPES))
@@ -124,7 +124,7 @@ def describe_quantisation(header: Header, places: Mapping[str, TensorPlace]) -> 
         name = gguf.LlamaFileType(header.fields[FILE_TYPE]).name.removeprefix("MOSTLY_")
     except (KeyError, ValueError, TypeError):
         return found
-    return found if name == found else f"{name} ({found})"
+    return found if name == found else f"{name}: {found}"
 
 
 def _check_data(name: str, place: TensorPlace) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
+from gguf import GGMLQuantizationType
 
 from promptlight.cli.work import checks
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from tests.conftest import Command, unbind_logs
+from tests.support.gguf_files import write_gguf
+from tests.support.transformers_models import build_transformers_model
 
 SECRET = "planted-secret-0123456789"
 
@@ -21,6 +25,8 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_API_TOKEN", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("OLLAMA_MODELS", raising=False)
+    monkeypatch.delenv("LLAMA_CACHE", raising=False)
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / ".kaggle"))
     monkeypatch.setenv("KAGGLEHUB_CACHE", str(tmp_path / "kagglehub"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -85,3 +91,27 @@ def test_what_stops_promptlight_gives_exit_code_one(promptlight: Command, monkey
     missing = promptlight("doctor")
     assert missing.exit_code == 1
     assert "no-such-package is missing" in missing.stdout
+
+
+def test_gguf_files_on_disk_are_listed_with_their_quantisation(promptlight: Command, home: Path) -> None:
+    blobs = home / ".ollama" / "models" / "blobs"
+    blobs.mkdir(parents=True)
+    model = build_transformers_model("gemma", 1536, hidden_size=64, intermediate_size=64)
+    write_gguf(blobs / "sha256-0a", model, kind=GGMLQuantizationType.Q8_0)
+    (blobs / "sha256-0b").write_text("a template")
+    (blobs / "sha256-0c").write_bytes(b"GGUF, but damaged")
+    found = json.loads(promptlight("doctor", "--json").stdout)["checks"]
+    assert find(found, "models on disk")["found"] == f"demo, {blobs}/sha256-0a (Q8_0)"
+    assert str(find(found, "GGUF files")["found"]).startswith("readable, with gguf ")
+
+
+def test_without_the_package_gguf_it_says_how_to_get_it(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_version(name: str) -> str:
+        if name == "gguf":
+            raise PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(checks, "version", find_version)
+    shown = promptlight("doctor", "--json")
+    assert shown.exit_code == 0
+    assert "promptlight[gguf]" in str(find(json.loads(shown.stdout)["checks"], "GGUF files")["fix"])
