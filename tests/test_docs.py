@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import cache
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.support.generated import BLOCKS, DOCS, generate
 from tests.support.pictures import PICTURES, VIEWS, draw_view, make_results, read_picture
+from tests.support.real import STORY_RUN
 
 ROOT = DOCS.parent
 FOLDERS = ("cli", "salience", "io", "tests", "docs", "examples")
@@ -106,3 +108,11 @@ def test_the_command_before_a_picture_is_the_one_that_draws_it(name: str) -> Non
     folders = {"RESULTS": "results/", "SHAP": "results-shap/"}
     parts = [folders.get(part, f'"{part}"' if " " in part else part) for part in VIEWS[name]]
     assert shown[-1] == " ".join(["promptlight", *parts]).replace(" --width 120", "")
+
+
+def test_make_real_runs_the_story_that_the_tests_run() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    options = re.search(r"^REAL_RUN := (.*)$", makefile, re.MULTILINE)
+    assert options
+    assert shlex.split(options[1]) == STORY_RUN[2:]
+    assert f"DEMO_PROMPTS := {STORY_RUN[1]}" in makefile

@@ -157,3 +157,11 @@ def test_broken_file_gives_each_reason() -> None:
         ("good-2", 10),
     ]
     assert reader.n_blank == 1
+
+
+def test_the_prompts_for_a_real_model_say_where_their_answers_end() -> None:
+    real = read_usable("real.jsonl")
+    assert len(real) == 25
+    assert all(prompt.stop for prompt in real.values())
+    kinds = Counter(prompt.label for prompt in real.values())
+    assert kinds == {"few-shot": 7, "sum with steps": 4, "headline": 4, "instruction": 5, "Chinese": 5}

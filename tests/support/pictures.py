@@ -13,6 +13,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.support.paths import ROOT
+from tests.support.real import STORY_RUN, find_real_gemma, run_real
 
 PICTURES = ROOT / "docs" / "pictures"
 WORDS = ("--target-by", "word", "--target", "You have to try it")
@@ -39,6 +40,7 @@ RUNS = {  # results folder of a view -> the command that makes it, before -o
     "RESULTS": ("run", "examples/prompts.jsonl"),
     "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
 }
+REAL_VIEW = ("show", "REAL", "--id", "dish-mistake", "--by", "line", *RECOMMENDATION)  # of `make real`
 REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
 
 
@@ -49,6 +51,8 @@ def main() -> None:
         results = {name: make_results(name, Path(folder)) for name in RUNS}
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
+        if find_real_gemma():
+            draw_real(Path(folder) / "real", PICTURES / "real.svg")
         draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
         draw_report(results["RESULTS"], PICTURES / "report.png")
 
@@ -63,6 +67,12 @@ def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
     """Draw one terminal view."""
     arguments = [results.get(part, part) for part in VIEWS[name]]
     promptlight(*arguments, "--svg", path, "--overwrite")
+
+
+def draw_real(folder: Path, path: Path) -> None:
+    """Draw the tutorial's mistake as the real Gemma made it."""
+    run_real(*STORY_RUN, "-o", folder)
+    promptlight(*(folder if part == "REAL" else part for part in REAL_VIEW), "--svg", path, "--overwrite")
 
 
 def draw_explorer(results: Path, path: Path) -> None:

