@@ -26,10 +26,11 @@ def spell_line(estimate: RunEstimate, free_on_disk: int) -> str:
     work = estimate.work
     about = "about " * (work.n_sampled < work.n_to_do)
     tokens = f"{about}{work.n_prompt_tokens:,} tokens, {work.new_tokens.spell()} to write"
-    memory, free = work.memory.peak, work.memory.free + work.memory.weights
-    line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory)} of memory"
+    memory = work.memory
+    line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory.peak)} of memory"
     line += f"{_spell_share(work)} and {spell_bytes(estimate.disk.most)} on disk"
-    line += f"; only {spell_bytes(free)} of memory are available" if memory > free else ""
+    available = memory.weights + memory.process + memory.free
+    line += f"; only {spell_bytes(available)} of memory are available" if memory.working > memory.free else ""
     return line + (f"; only {spell_bytes(free_on_disk)} of disk are free" if estimate.disk.most > free_on_disk else "")
 
 
@@ -49,14 +50,22 @@ def spell_all(estimate: RunEstimate, free_on_disk: int) -> str:
         ),
         (
             "memory",
-            f"at most {spell_bytes(memory.peak)}{_spell_share(work)}: weights {spell_bytes(memory.weights)}, and"
+            f"at most {spell_bytes(memory.peak)}{_spell_share(work)}: {_spell_process(work)}, and"
             f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
-            f" {spell_bytes(memory.free)} are free beside the weights",
+            f" {spell_bytes(memory.free)} more are free",
         ),
         ("disk", f"{estimate.disk.spell(spell_bytes)}; {spell_bytes(free_on_disk)} are free"),
         ("time", _spell_time(work)),
     ]
     return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *_list_grounds(work)])
+
+
+def _spell_process(work: Estimate) -> str:
+    """What is taken all the time, and what loading took if that was more than working will."""
+    memory = work.memory
+    parts = f"weights {spell_bytes(memory.weights)}"
+    parts += f", libraries {spell_bytes(memory.process)}" if memory.process else ""
+    return parts + (f" ({spell_bytes(memory.loading)} to load them)" if memory.peak == memory.loading else "")
 
 
 def _spell_time(work: Estimate) -> str:

@@ -17,7 +17,7 @@ import torch
 from promptlight.salience.decoder._cache import count_cache_bytes
 from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk, plan_rows
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
-from promptlight.salience.decoder.free_memory import free_bytes
+from promptlight.salience.decoder.free_memory import free_bytes, resident_bytes
 from promptlight.salience.decoder.layer import count_run_bytes, count_trace_bytes
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.sampling import count_drawing_bytes
@@ -38,17 +38,25 @@ class Need:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """The peak memory of a run in bytes: weights at all times, plus generating or explaining, never both."""
+    """The memory of a run in bytes: weights and the rest of the process at all times, plus generating or explaining,
+    never both. On a GPU, that of the device."""
 
     weights: int
+    process: int  # beside the weights: libraries, the tokenizer
+    loading: int  # the most that the process held while it loaded the model
     generating: int
     explaining: int
-    free: int  # beside the weights
+    free: int  # beside the weights and the process
+
+    @property
+    def working(self) -> int:
+        """What is taken while the run works, beside the weights and the process."""
+        return max(self.generating, self.explaining)
 
     @property
     def peak(self) -> int:
         """The most bytes in use at once."""
-        return self.weights + max(self.generating, self.explaining)
+        return max(self.loading, self.weights + self.process + self.working)
 
 
 def choose_batch_size(device: torch.device | str, asked: int | None = None) -> int:
@@ -100,7 +108,8 @@ def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: in
 def plan_memory(
     decoder: Decoder, completed: Sequence[Need], explained: Sequence[Need], most: int, free: int | None = None
 ) -> MemoryPlan:
-    """The peak memory of a run that completes and explains these prompts: the largest batch, and the longest text."""
+    """The memory of a run that completes and explains these prompts in this process, which has loaded the model: the
+    largest batch, and the longest text."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     generating = explaining = 0
     for batch in plan_batches(decoder, completed, most, free):
@@ -110,4 +119,13 @@ def plan_memory(
     if explained:
         longest = max(explained, key=lambda need: need.n_prompt + need.n_new)
         explaining = explanation_bytes(decoder, longest.n_prompt + longest.n_new - 1, longest.n_new, free)
-    return MemoryPlan(weights=count_bytes(decoder), generating=generating, explaining=explaining, free=free)
+    weights = count_bytes(decoder)
+    resident, most = resident_bytes() if decoder.embedding.device.type == "cpu" else (weights, 0)
+    return MemoryPlan(
+        weights=weights,
+        process=max(0, resident - weights),
+        loading=most,
+        generating=generating,
+        explaining=explaining,
+        free=free,
+    )

@@ -1,4 +1,4 @@
-"""Measure the free memory of a device, and return freed memory to the system."""
+"""Measure the free memory of a device and that of this process, and return freed memory to the system."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from pathlib import Path
 
 import psutil
 import torch
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 
 def free_bytes(device: torch.device) -> int:
@@ -31,6 +36,15 @@ def container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
         return [max(0, limit - used + int(counts["inactive_file"]))]
     except (OSError, ValueError, KeyError):
         return []
+
+
+def resident_bytes() -> tuple[int, int]:
+    """Memory that this process holds now, and the most that it has held so far."""
+    now = psutil.Process().memory_info()
+    if resource is None:
+        return now.rss, max(now.rss, getattr(now, "peak_wset", 0))
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, in kB elsewhere
+    return now.rss, max(now.rss, most if sys.platform == "darwin" else most * 1024)
 
 
 def return_freed_memory() -> None:

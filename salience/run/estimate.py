@@ -50,11 +50,12 @@ def estimate_work(
     sampled: Sampled, model: Model, options: AnalysisOptions, batch_size: int | None, n_actors: int, *, tried: bool
 ) -> Estimate:
     """Estimate a run before it starts; with ``tried``, a few prompts are run to measure time."""
-    speed = try_out(sampled, model, options, batch_size) if tried else None
     most = choose_batch_size(model.device, batch_size)
     n_at_work = max(1, min(n_actors, -(-sampled.n_prompts // most)))  # each works on one batch at a time
     needs = [text.need for text in sampled.texts]
     to_write = [text.need for text in sampled.texts if not text.is_given]
+    memory = plan_memory(model.decoder, to_write, needs, most)  # first: a trial leaves memory in use
+    speed = try_out(sampled, model, options, batch_size) if tried else None
     return Estimate(
         n_to_do=sampled.n_prompts,
         n_too_long=round(sampled.n_too_long * sampled.share),
@@ -63,7 +64,7 @@ def estimate_work(
         n_prompt_tokens=round(sum(need.n_prompt for need in needs) * sampled.share),
         longest=max((need.n_prompt for need in needs), default=0),
         new_tokens=range_over_fill(speed, lambda fill: _count_new(sampled, fill)),
-        memory=plan_memory(model.decoder, to_write, needs, most),
+        memory=memory,
         seconds=speed
         and range_over_fill(speed, lambda fill: estimate_seconds(sampled, speed, options, fill) / n_at_work),
         speed=speed,

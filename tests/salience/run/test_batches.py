@@ -25,6 +25,7 @@ from promptlight.salience.decoder.batch_plan import (
 )
 from promptlight.salience.decoder.chunks import run_in_halves
 from promptlight.salience.decoder.decoder import Decoder
+from promptlight.salience.decoder.free_memory import resident_bytes
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import InputError
@@ -117,14 +118,19 @@ def test_the_most_that_go_together_are_the_devices_or_as_asked() -> None:
     assert choose_batch_size(torch.device("cuda"), 3) == 3
 
 
-def test_a_runs_peak_is_weights_and_the_larger_of_both_works(decoder: Decoder) -> None:
+def test_a_runs_peak_is_the_process_and_the_larger_of_both_works(decoder: Decoder) -> None:
     needs = [Need(40, 8), Need(300, 8)]
     plan = plan_memory(decoder, needs, needs, 1, free=10**12)
     assert plan.weights == count_bytes(decoder)
     assert plan.generating == generation_bytes(decoder, 1, 300, 308)
     assert plan.explaining == explanation_bytes(decoder, 307, 8, 10**12)
-    assert plan.peak == plan.weights + max(plan.generating, plan.explaining)
-    assert plan_memory(decoder, [], [], 1).peak == plan.weights
+    resident, most = resident_bytes()
+    assert plan.weights + plan.process == pytest.approx(resident, rel=0.2)
+    assert plan.loading == pytest.approx(most, rel=0.2)
+    small = replace(plan, process=1000, loading=0)
+    assert small.peak == plan.weights + 1000 + max(plan.generating, plan.explaining)
+    assert replace(plan, loading=10**12).peak == 10**12  # loading took more than the run will
+    assert plan_memory(decoder, [], [], 1).working == 0
 
 
 # ---- windows -----------------------------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
 import signal
 import subprocess
@@ -289,6 +291,20 @@ def test_figures_are_spelt_for_people() -> None:
 
 
 # ---- killed, and short of memory, as processes of their own ------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the peak memory of one child process")
+def test_a_runs_memory_is_foretold_with_its_libraries(tmp_path: Path) -> None:
+    arguments = ("run", str(EXAMPLES / "prompts.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2", "--device", "cpu")
+    with (tmp_path / "told").open("w") as told:
+        child = subprocess.Popen([sys.executable, "-m", "promptlight", *arguments], stdout=told, stderr=told)
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    found = re.search(r"at most (\d+) MB of memory", (tmp_path / "told").read_text())
+    assert found
+    taken = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    assert 0.8 < int(found[1]) * 1e6 / taken < 1.25
 
 
 def test_kill_in_the_midst_of_a_window_leaves_no_gap_and_nothing_twice(promptlight: Command, tmp_path: Path) -> None:
