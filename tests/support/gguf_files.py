@@ -34,13 +34,15 @@ def write_gguf(
     fields: Mapping[str, Any] | None = None,
     tensors: Mapping[str, np.ndarray | None] | None = None,
     tokens: Mapping[str, Any] | None = None,
+    raw: Mapping[str, tuple[np.ndarray, GGMLQuantizationType]] | None = None,
     n_tensors_a_shard: int = 0,
 ) -> Path:
     """Write a transformers model, its matrices in the type ``kind``, with the demo model's vocabulary.
 
     ``fields`` (of the architecture), ``tensors`` and ``tokens`` (fields of the tokenizer) replace what is there, or
-    remove it if None. Gives the path.
+    remove it if None; ``raw`` tensors are rows of bytes of a type. Gives the path.
     """
+    given = raw or {}
     family = str(model.config.model_type).removesuffix("_text")
     writer = gguf.GGUFWriter(path, family, split_max_tensors=n_tensors_a_shard)
     writer.add_file_type(gguf.LlamaFileType[FILE_TYPES.get(kind.name, f"MOSTLY_{kind.name}")])
@@ -49,7 +51,9 @@ def write_gguf(
     for key, value in {**describe_vocabulary(), **(tokens or {})}.items():
         add_field(writer, f"tokenizer.ggml.{key}", value)
     for name, values in {**list_tensors(family, model), **(tensors or {})}.items():
-        if values is not None:
+        if name in given:
+            writer.add_tensor(name, given[name][0], raw_dtype=given[name][1])
+        elif values is not None:
             add_tensor(writer, name, values, kind)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()

@@ -7,11 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gguf
 import numpy as np
 import pytest
 import torch
 from gguf import GGMLQuantizationType
 
+from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from tests.support.gguf_files import FAMILIES, set_weights, write_gguf
@@ -62,6 +64,36 @@ def test_quantised_weights_are_those_that_gguf_reads(family: str, kind: str, sho
     path = write_gguf(tmp_path / "tiny.gguf", theirs, kind=GGMLQuantizationType[kind])
     set_weights(theirs, family, path)
     assert assert_equal_logits(theirs, path).facts.quantised == shown
+
+
+def can_dequantise(kind: GGMLQuantizationType) -> bool:
+    try:
+        gguf.dequantize(np.zeros((1, gguf.GGML_QUANT_SIZES[kind][1]), np.uint8), kind)
+    except NotImplementedError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", [*filter(can_dequantise, GGMLQuantizationType)], ids=lambda kind: kind.name)
+def test_every_type_that_gguf_dequantises_gives_its_numbers(kind: GGMLQuantizationType, tmp_path: Path) -> None:
+    """In a matrix that is longer than one block of dequantising."""
+    model = build_transformers_model("gemma", N_PIECES, hidden_size=256, num_hidden_layers=1)
+    per_block, n_bytes = gguf.GGML_QUANT_SIZES[kind]
+    raw = np.random.default_rng(0).integers(0, 256, (N_PIECES, 256 // per_block * n_bytes), np.uint8)
+    raw &= 0x3B  # no float16 of these bytes is infinite or no number
+    path = write_gguf(tmp_path / "tiny.gguf", model, raw={"token_embd.weight": (raw, kind)})
+    expected = gguf.dequantize(raw, kind)
+    assert expected.size > 2**18
+    assert np.array_equal(load_model(str(path)).decoder.embedding.numpy(), expected)
+
+
+def test_memory_is_checked_before_a_tensor_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_gguf(tmp_path / "tiny.gguf", build_transformers_model("gemma3", N_PIECES))
+    monkeypatch.setattr("promptlight.salience.loading._devices.free_bytes", lambda _: 300_000)
+    monkeypatch.setattr(gguf, "dequantize", lambda *_: pytest.fail("a tensor was read"))
+    monkeypatch.setattr("promptlight.salience.loading.gguf._tensors._check_data", lambda *_: None)
+    with pytest.raises(ModelError, match=r"tiny\.gguf: too large for CPU: its weights take 0\.0 GiB in float32"):
+        load_model(str(path), device="cpu")
 
 
 # ---- what a header does not say ------------------------------------------------------------------------------------
