@@ -84,6 +84,8 @@ def read_architecture(header: Header) -> Architecture:
     n_keys = fields.size("attention.head_count_kv", n_heads)
     width, head_dim = fields.size("embedding_length"), _find_head_dim(fields, n_keys)
     rows = header.tensors["token_embd.weight"].shape[0] if "token_embd.weight" in header.tensors else 0
+    if rows != fields.size("vocab_size", rows):
+        raise fields.refused("vocab_size", f"the embedding has {rows} rows")
     return Architecture(
         vocabulary_size=rows,
         width=width,

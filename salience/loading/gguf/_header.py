@@ -94,6 +94,8 @@ def _parse(path: Path, data: mmap.mmap, size: int) -> tuple[dict[str, Value], di
     alignment = fields.get(ALIGNMENT, 32)
     if not isinstance(alignment, int) or alignment < 1 or alignment & (alignment - 1):
         raise cursor.damaged(f"{ALIGNMENT} is no power of two")
+    if shifted := [name for name, (_, _, offset) in tensors.items() if offset % alignment]:
+        raise cursor.damaged(f"{shifted[0]} does not start at a multiple of {alignment}")
     start = math.ceil(cursor.offset / alignment) * alignment
     return fields, {
         name: TensorPlace(name=name, shape=shape, type=kind, path=path, start=start + offset, file_size=size)

@@ -100,7 +100,7 @@ def check_tensors(header: Header, architecture: Architecture) -> dict[str, Tenso
         if place.shape != shapes[canonical]:
             expected, found = list(shapes[canonical]), list(place.shape)
             raise ModelError(f"{header.name}: {place.name} has the shape {found}; its header says {expected}")
-        _check_data(header.name, place)
+    _check_places(header.name, places)
     return places
 
 
@@ -127,8 +127,18 @@ def describe_quantisation(header: Header, places: Mapping[str, TensorPlace]) -> 
     return found if name == found else f"{name}: {found}"
 
 
-def _check_data(name: str, place: TensorPlace) -> None:
-    """Refuse a tensor whose numbers can't be had."""
+def _check_places(name: str, places: Mapping[str, TensorPlace]) -> None:
+    """Refuse tensors whose numbers can't be had, or that lie one over the other."""
+    before: TensorPlace | None = None
+    stop = 0
+    for place in sorted(places.values(), key=lambda one: (one.path, one.start)):
+        if before is not None and before.path == place.path and place.start < stop:
+            raise ModelError(f"{place.path}: damaged: {place.name} begins within {before.name}; fetch it again")
+        before, stop = place, _find_stop(name, place)
+
+
+def _find_stop(name: str, place: TensorPlace) -> int:
+    """The byte after a tensor. Raises ModelError if it can't be dequantised, or ends beyond the file."""
     gguf = _import_gguf()
     try:
         kind = gguf.GGMLQuantizationType(place.type)
@@ -146,6 +156,7 @@ def _check_data(name: str, place: TensorPlace) -> None:
     if stop > place.file_size:
         found = f"{place.name} ends at byte {stop}, and the file has {place.file_size}"
         raise ModelError(f"{place.path}: cut off: {found}; fetch it again")
+    return stop
 
 
 def _dequantise(place: TensorPlace) -> Any:

@@ -94,6 +94,16 @@ def test_other_versions_and_byte_orders_are_refused(whole: bytes, tmp_path: Path
     assert "no GGUF file" in refuse(path)
 
 
+def test_tensors_that_lie_elsewhere_than_they_did_are_refused(whole: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "moved.gguf"
+    name = b"blk.1.ffn_up.weight"
+    place = whole.index(name) + len(name) + 4 + 16 + 4  # after two dimensions and the type
+    offset = int.from_bytes(whole[place : place + 8], "little")
+    for moved, message in ((offset - 32, "begins within"), (offset + 1, "does not start at a multiple of 32")):
+        path.write_bytes(whole[:place] + moved.to_bytes(8, "little") + whole[place + 8 :])
+        assert message in refuse(path)
+
+
 def test_numbers_that_are_not_finite_are_refused(gemma3: Any, tmp_path: Path) -> None:
     values = np.full((96, 48), np.nan, np.float32)
     path = write_gguf(tmp_path / "nan.gguf", gemma3, tensors={"blk.1.ffn_up.weight": values})
@@ -117,6 +127,7 @@ FIELDS: list[tuple[dict[str, Any], str]] = [
     ({"pooling_type": 1}, "gemma3.pooling_type is 1; a model for embeddings"),
     ({"expert_count": 8}, "gemma3.expert_count is 8; a mixture of experts"),
     ({"attention.sliding_window_pattern": [True]}, "sliding_window_pattern is .*; expected yes or no for 2 layers"),
+    ({"vocab_size": 1535}, "gemma3.vocab_size is 1535; the embedding has 1536 rows"),
     ({"logit_scale": 0.5}, "gemma3.logit_scale is 0.5; which promptlight does not know"),
 ]
 

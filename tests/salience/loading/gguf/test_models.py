@@ -91,7 +91,7 @@ def test_memory_is_checked_before_a_tensor_is_read(tmp_path: Path, monkeypatch: 
     path = write_gguf(tmp_path / "tiny.gguf", build_transformers_model("gemma3", N_PIECES))
     monkeypatch.setattr("promptlight.salience.loading._devices.free_bytes", lambda _: 300_000)
     monkeypatch.setattr(gguf, "dequantize", lambda *_: pytest.fail("a tensor was read"))
-    monkeypatch.setattr("promptlight.salience.loading.gguf._tensors._check_data", lambda *_: None)
+    monkeypatch.setattr("promptlight.salience.loading.gguf._tensors._check_places", lambda *_: None)
     with pytest.raises(ModelError, match=r"tiny\.gguf: too large for CPU: its weights take 0\.0 GiB in float32"):
         load_model(str(path), device="cpu")
 
