@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,24 @@ def read_preset(folder: Path, device: torch.device, dtype: torch.dtype | None) -
 
     chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
     # not cpu:0, which torch treats as another device: each weight would be copied, and int8 ones refused
-    with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")):
+    with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")), _drawing_no_weights():
         causal_lm = keras_nlp.models.CausalLM.from_preset(str(folder), **chosen, preprocessor=None)
         tokenizer = keras_nlp.models.Tokenizer.from_preset(str(folder))
     return causal_lm.backbone, tokenizer.proto
+
+
+@contextlib.contextmanager
+def _drawing_no_weights() -> Generator[None]:
+    """Let Keras start from zeros instead of random weights, which it would draw only to overwrite them."""
+    import keras
+
+    scaling = keras.initializers.VarianceScaling
+    draw = scaling.__call__
+    scaling.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype=dtype)
+    try:
+        yield
+    finally:
+        scaling.__call__ = draw
 
 
 def hash_config(backbone: Any) -> str:

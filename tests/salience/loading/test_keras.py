@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
@@ -36,3 +38,18 @@ def test_once_a_model_is_loaded_no_weight_is_there_twice(tiny_preset: Path) -> N
     model = load_model(str(tiny_preset), device="cpu")
     held = sum(size for address, size in find_storages().items() if address not in before)
     assert held == count_bytes(model.decoder)
+
+
+def test_no_random_weights_are_drawn_to_be_overwritten(tiny_preset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from keras import initializers
+    from keras.src.backend import random
+
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("drawn")
+
+    for name in ("normal", "uniform", "truncated_normal"):
+        monkeypatch.setattr(random, name, never)
+    assert load_model(str(tiny_preset), device="cpu").decoder.embedding.std() > 0
+    monkeypatch.undo()
+    drawn: Any = initializers.GlorotUniform()((3, 3))
+    assert drawn.std() > 0  # others still get theirs
