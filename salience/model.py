@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
@@ -18,7 +19,10 @@ PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentence
 
 def _find_versions() -> dict[str, str]:
     """Versions of Python, and of all packages that can change results."""
-    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+    with contextlib.suppress(PackageNotFoundError):  # an extra
+        versions["gguf"] = version("gguf")
+    return versions
 
 
 @dataclass(frozen=True, kw_only=True)

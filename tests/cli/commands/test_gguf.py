@@ -8,6 +8,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from gguf import GGMLQuantizationType
 
 from promptlight.io.results.reader import find_result, read_settings
+from promptlight.io.results.shards import read_metadata, require_shards
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.types import Analysis, Method
 from tests.conftest import Command
@@ -113,6 +115,7 @@ def test_results_record_the_file(
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     settings = read_settings(results)
     assert (settings["model"], settings["quantised"], settings["file_sha256"]) == (str(file), "Q8_0", digest)
+    assert read_metadata(require_shards(results)[0])["versions"]["gguf"] == version("gguf")
     said = run(promptlight, prompts, tmp_path / "other", file).stderr
     assert f"{file} in float32 (Q8_0, expanded) on cpu, sha256 {digest[:12]}" in said
     tried = run(promptlight, prompts, tmp_path / "third", file, "--dry-run", "--json").stdout
