@@ -44,6 +44,8 @@ class ModelFacts:
     n_bytes: int
     quantised: str | None = None
     file_sha256: str | None = None
+    adapter: str | None = None
+    adapter_sha256: str | None = None
     versions: Mapping[str, str] = field(default_factory=_find_versions)
 
 

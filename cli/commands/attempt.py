@@ -13,6 +13,7 @@ from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.shared import (
+    AdapterOption,
     ChatOption,
     Device,
     DeviceOption,
@@ -62,6 +63,7 @@ def attempt(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    adapter: AdapterOption = None,
     device: DeviceOption = Device.AUTO,
     dtype: Annotated[
         Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}auto).", rich_help_panel=MODEL)
@@ -89,6 +91,7 @@ def attempt(
     live = build_live_model(
         read_settings(results) if results else {},
         model=model,
+        adapter=adapter,
         device=device,
         dtype=dtype,
         max_new_tokens=max_new_tokens,

@@ -11,7 +11,7 @@ import typer
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import Device, DeviceOption, Dtype, ResultsArgument, StoredStopOption
+from promptlight.cli.options.shared import AdapterOption, Device, DeviceOption, Dtype, ResultsArgument, StoredStopOption
 from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
@@ -35,6 +35,7 @@ def explore(
             rich_help_panel=MODEL,
         ),
     ] = None,
+    adapter: AdapterOption = None,
     device: DeviceOption = Device.AUTO,
     dtype: Annotated[
         Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}).", rich_help_panel=MODEL)
@@ -64,6 +65,7 @@ def explore(
     live = build_live_model(
         read_settings(results),
         model=model,
+        adapter=adapter,
         device=device,
         dtype=dtype,
         max_new_tokens=max_new_tokens,

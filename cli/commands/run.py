@@ -16,6 +16,7 @@ from promptlight.cli.options.scaling import Scaling
 from promptlight.cli.options.shared import (
     MAX_NEW_TOKENS_HELP,
     MODEL_HELP,
+    AdapterOption,
     ChatOption,
     Device,
     DeviceOption,
@@ -48,6 +49,7 @@ def run(
     ] = False,
     *,
     source: Input,
+    adapter: AdapterOption = None,
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     chance: Chance,
@@ -84,7 +86,7 @@ def run(
         output=output,
         asked=Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every),
         chat=chat,
-        opening=open_workers(scaling, options, model=model, device=device, dtype=dtype),
+        opening=open_workers(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype),
     )
     if dry_run:
         print(work.estimate(as_json=as_json))

@@ -12,6 +12,7 @@ from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import (
+    AdapterOption,
     ChatOption,
     CompatOption,
     Device,
@@ -53,6 +54,7 @@ def show(
     top: TopOption = 8,
     drawing: Drawing,
     model: ModelOption = "demo",
+    adapter: AdapterOption = None,
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
     max_new_tokens: MaxNewTokensOption = AnalysisOptions.max_new_tokens,
@@ -85,7 +87,7 @@ def show(
             objective=choose_objective(Objective.LOGPROB, compat),
             compat=compat,
         )
-        live = LiveModel(model=model, device=device, dtype=dtype, options=options)
+        live = LiveModel(model=model, adapter=adapter, device=device, dtype=dtype, options=options)
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=chat))
         quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)

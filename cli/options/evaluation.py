@@ -9,7 +9,15 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.panels import BENCHMARK, MODEL
-from promptlight.cli.options.shared import Device, DeviceOption, Dtype, DtypeOption, FormatOption, OverwriteOption
+from promptlight.cli.options.shared import (
+    AdapterOption,
+    Device,
+    DeviceOption,
+    Dtype,
+    DtypeOption,
+    FormatOption,
+    OverwriteOption,
+)
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import Benchmark, Method
 
@@ -45,6 +53,7 @@ class Measuring:
             rich_help_panel=MODEL,
         ),
     ] = None
+    adapter: AdapterOption = None
     device: DeviceOption = Device.AUTO
     dtype: DtypeOption = Dtype.AUTO
 

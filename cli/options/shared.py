@@ -48,6 +48,10 @@ MODEL_HELP = (
 )
 MAX_NEW_TOKENS_HELP = "Most tokens that a completion may have."
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=MODEL)]
+ADAPTER_HELP = "LoRA adapter to merge into the model: a folder that PEFT wrote, or a .lora.h5 of Keras"
+AdapterOption = Annotated[
+    str | None, typer.Option("--adapter", metavar="FOLDER", help=f"{ADAPTER_HELP}.", rich_help_panel=MODEL)
+]
 DeviceOption = Annotated[
     Device, typer.Option(help="Where the model runs; auto takes CUDA if it is there.", rich_help_panel=MODEL)
 ]

@@ -38,17 +38,17 @@ class Workers:
 
 @contextlib.contextmanager
 def open_workers(
-    scaling: Scaling, options: AnalysisOptions, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, *, model: str, adapter: str | None, device: str, dtype: str
 ) -> Generator[Workers]:
     """Start the requested engine and load the model. Raises UsageError if it needs Ray and Ray is not installed."""
     if scaling.engine is RunEngine.RAY:
-        with _open_actors(scaling, options, model=model, device=device, dtype=dtype) as workers:
+        with _open_actors(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype) as workers:
             yield workers
         return
     from promptlight.salience.loading.load import load_model
     from promptlight.salience.run.pipeline import analyze
 
-    loaded = load_model(model, device=device, dtype=dtype)
+    loaded = load_model(model, adapter=adapter, device=device, dtype=dtype)
     yield Workers(
         facts=loaded.facts,
         n_actors=1,
@@ -59,7 +59,7 @@ def open_workers(
 
 @contextlib.contextmanager
 def _open_actors(
-    scaling: Scaling, options: AnalysisOptions, *, model: str, device: str, dtype: str
+    scaling: Scaling, options: AnalysisOptions, *, model: str, adapter: str | None, device: str, dtype: str
 ) -> Generator[Workers]:
     try:
         from promptlight.salience.run.cluster.cluster import ClusterOptions, open_cluster
@@ -68,7 +68,7 @@ def _open_actors(
             raise
         raise UsageError("--engine ray: expected Ray, found none; pip install 'promptlight[ray]'") from error
     wanted = ClusterOptions(address=scaling.ray_address, actors=scaling.actors, gpus_per_actor=scaling.gpus_per_actor)
-    opening = open_cluster(model, device=device, dtype=dtype, options=wanted)
+    opening = open_cluster(model, adapter=adapter, device=device, dtype=dtype, options=wanted)
     with contextlib.ExitStack() as until_closed, contextlib.ExitStack() as opened:
         with _hearing_ray(until_closed):
             cluster = opened.enter_context(opening)

@@ -14,7 +14,7 @@ from rich.console import Console
 from promptlight.cli.failures import name_options
 from promptlight.cli.options.evaluation import Measuring, Output
 from promptlight.cli.options.question import AskingLines
-from promptlight.cli.options.shared import Device, Dtype
+from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import describe_findings, render_findings
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.evaluations import evaluation_schema, store_evaluation
@@ -46,7 +46,7 @@ def evaluate_results(
         seed=seed,
         method_options=MethodOptions.from_settings(settings),
     )
-    loaded = _load_own_model(settings, measuring.model, measuring.device, measuring.dtype)
+    loaded = _load_own_model(settings, measuring)
     described, found = describe_settings(question, options, loaded, asking.sections), Findings()
     try:
         _evaluate_all(chosen, loaded, question, options, found)
@@ -64,15 +64,21 @@ def evaluate_results(
         print(*notes, sep="\n")
 
 
-def _load_own_model(settings: Mapping[str, Any], model: str | None, device: Device, dtype: Dtype) -> Model:
+def _load_own_model(settings: Mapping[str, Any], measuring: Measuring) -> Model:
     """Load the model that made the results. Raises ModelError if it is missing or is another one."""
-    precision = settings["dtype"] if dtype is Dtype.AUTO else dtype
+    model, adapter = measuring.model, measuring.adapter or settings.get("adapter")
+    precision = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype
     try:
-        loaded = load_model(model or settings["model"], device=device, dtype=precision)
+        loaded = load_model(model or settings["model"], adapter=adapter, device=measuring.device, dtype=precision)
     except ModelError as error:
         if model:
             raise
         raise ModelError(f"{error}; it made these results: give its present place with --model") from error
+    if loaded.facts.adapter_sha256 != settings.get("adapter_sha256"):
+        raise ModelError(
+            f"{loaded.facts.adapter or loaded.facts.name}: expected the adapter that these results were made with,"
+            f" {settings.get('adapter', 'none')}, found another one: name that one with --adapter"
+        )
     other = "one of another shape" if loaded.facts.config_hash != settings["config_hash"] else ""
     if not other and loaded.facts.file_sha256 != settings.get("file_sha256"):
         other = "another file"

@@ -20,6 +20,7 @@ class LiveModel:
     """Completes and explains prompts; the model is loaded for the first one and kept."""
 
     model: str = "demo"
+    adapter: str | None = None
     device: str = "auto"
     dtype: str = "auto"
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
@@ -44,13 +45,14 @@ class LiveModel:
     def _loaded(self) -> Model:
         from promptlight.salience.loading.load import load_model
 
-        return load_model(self.model, device=self.device, dtype=self.dtype)
+        return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype)
 
 
 def build_live_model(
     settings: Mapping[str, Any],
     *,
     model: str | None,
+    adapter: str | None = None,
     device: str,
     dtype: str | None,
     max_new_tokens: int | None,
@@ -70,6 +72,7 @@ def build_live_model(
     changes = {name: value for name, value in chosen.items() if value is not None}
     return LiveModel(
         model=model or settings.get("model", "demo"),
+        adapter=adapter or (None if model else settings.get("adapter")),
         device=device,
         dtype=dtype or settings.get("dtype", "auto"),
         options=replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE, **changes),

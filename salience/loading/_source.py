@@ -17,12 +17,13 @@ from promptlight.salience.text.tokenizer import Tokenizer
 @dataclass(frozen=True, kw_only=True)
 class Loaded:
     """A loaded model; ``config_hash`` is of what it computes, apart from its weights, ``file_sha256`` of a
-    model that is one file."""
+    model that is one file, ``adapter_sha256`` of an adapter that is one."""
 
     decoder: Decoder
     tokenizer: Tokenizer
     config_hash: str
     file_sha256: str | None = None
+    adapter_sha256: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from promptlight.salience.decoder.norms import Norm
 from promptlight.salience.decoder.rope import Rope
 from promptlight.salience.decoder.tensors import in_dtype
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.weight_files import check_h5
 
 
 def import_keras_nlp() -> Any:
@@ -70,6 +71,36 @@ def _drawing_no_weights() -> Generator[None]:
         yield
     finally:
         scaling.__call__ = draw
+
+
+def load_lora(backbone: Any, file: Path) -> str:
+    """Load a ``.lora.h5``, as ``save_lora_weights`` writes it, into a backbone: the file's SHA-256. Raises ModelError.
+
+    Its kernels then include the adapter. Keras enables LoRA on its usual layers and skips what the file has of others.
+    """
+    import h5py
+
+    if not file.is_file():
+        raise ModelError(f"{file}: no such file; expected an adapter that Keras wrote", parameters=("adapter",))
+    check_h5(file, str(file))
+    try:
+        with h5py.File(file, "r") as stored:
+            lora: Any = stored["lora"]
+            there = {str(name) for name in lora if str(name).isdecimal()}
+        backbone.load_lora_weights(str(file))
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise ModelError(
+            f"{file}: is no adapter for {type(backbone).__name__} of this shape ({reason})", parameters=("adapter",)
+        ) from error
+    used = {str(number) for number in backbone._lora_enabled_layers}
+    if there != used:
+        raise ModelError(
+            f"{file}: changes layers {sorted(there ^ used, key=int)[:4]}, other than those that Keras enables for this"
+            " model; expected an adapter of the same model with Keras's usual layers",
+            parameters=("adapter",),
+        )
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def hash_config(backbone: Any) -> str:
@@ -168,5 +199,5 @@ def _borrow_norm(owner: Any, name: str, epsilon: float) -> Norm | None:
 
 
 def _tensor(variable: Any) -> Tensor:
-    """The torch tensor inside a Keras variable (not a copy)."""
-    return variable.value
+    """The torch tensor inside a Keras variable (not a copy); a kernel with an adapter is a tensor already."""
+    return variable if isinstance(variable, Tensor) else variable.value

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from promptlight.salience.loading._preset_files import find_folder
 from promptlight.salience.loading._source import Loaded, Source
 from promptlight.salience.loading.families import Family
 from promptlight.salience.loading.handles import DEMO_FOLDER, Handle
-from promptlight.salience.loading.keras import borrow_decoder, hash_config, import_keras_nlp, read_preset
+from promptlight.salience.loading.keras import borrow_decoder, hash_config, import_keras_nlp, load_lora, read_preset
 from promptlight.salience.loading.model_size import measure_model
 from promptlight.salience.loading.quantisation import find_quantisation
 from promptlight.salience.text.tokenizer import Tokenizer
@@ -23,17 +24,21 @@ from promptlight.salience.text.tokenizer import Tokenizer
 DEMO_CONTEXT_LENGTH = 512  # the bundled model was trained on shorter texts than its family
 
 
-def open_keras_preset(handle: Handle, config: Mapping[str, Any], family: Family) -> Source:
-    """A preset from its config.json; imports Keras. Raises ModelError."""
+def open_keras_preset(handle: Handle, config: Mapping[str, Any], family: Family, adapter: str | None = None) -> Source:
+    """A preset from its config.json, perhaps with the ``.lora.h5`` of an adapter; imports Keras. Raises ModelError."""
     quantised = find_quantisation(config, handle.preset)
     import_keras_nlp()  # before free memory is measured, as this uses some
 
     def load(device: torch.device, dtype: torch.dtype) -> Loaded:
         backbone, vocabulary = read_preset(find_folder(handle), device, None if quantised else dtype)
+        digest = None if adapter is None else load_lora(backbone, Path(adapter).expanduser())
         # frozen: no weight needs a gradient, which halves the work of a backward pass
         decoder = convert_tensors(borrow_decoder(backbone, dtype if quantised else None), Tensor.detach)
         return Loaded(
-            decoder=decoder, tokenizer=Tokenizer(vocabulary, family.turn_marks), config_hash=hash_config(backbone)
+            decoder=decoder,
+            tokenizer=Tokenizer(vocabulary, family.turn_marks),
+            config_hash=hash_config(backbone),
+            adapter_sha256=digest,
         )
 
     return Source(

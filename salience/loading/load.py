@@ -19,6 +19,7 @@ from promptlight.salience.decoder.chunks import is_out_of_memory
 from promptlight.salience.decoder.free_memory import return_freed_memory
 from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading._adapter import KERAS_ENDING, merge_adapter, read_adapter
 from promptlight.salience.loading._devices import choose_device, choose_dtype, measure_room
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder
 from promptlight.salience.loading._source import Source
@@ -35,22 +36,27 @@ from promptlight.salience.model import Model, ModelFacts
 WHAT_FITS = ("dtype", "device", "model")  # parameters that decide whether a model fits
 
 
-def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto") -> Model:
+def load_model(handle: str = DEMO, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> Model:
     """Load a model for analysis; ``handles.py`` lists what ``handle`` may be.
 
-    ``device``: auto, cpu, cuda or mps; auto takes CUDA if there is one. ``dtype``: auto, float32, bfloat16 or float64;
-    auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights exceed the
-    free memory.
+    ``adapter``: the folder of a LoRA adapter that PEFT wrote, or a ``.lora.h5`` for a Keras preset; it is merged into
+    the weights. ``device``: auto, cpu, cuda or mps; auto takes CUDA if there is one. ``dtype``: auto, float32, bfloat16
+    or float64; auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights
+    exceed the free memory.
     """
     parsed = parse_handle(handle)
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
-    source = _open(parsed)
+    of_keras = adapter is not None and adapter.endswith(KERAS_ENDING)
+    lora = None if adapter is None or of_keras else read_adapter(adapter)
+    source = _open(parsed, adapter if of_keras else None)
     room, size = measure_room(place, precision, quantised=source.keeps_quantised), source.size
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal, parameters=WHAT_FITS)
     with _freezing_other_objects(), explaining_errors(parsed), _explaining_memory(parsed, room, size):
         loaded = source.load(place, precision)
+        if lora is not None:
+            merge_adapter(loaded.decoder, lora, parsed.preset)
     return_freed_memory()
     decoder = loaded.decoder
     if len(loaded.tokenizer) > (n_rows := decoder.embedding.shape[0]):
@@ -68,20 +74,28 @@ def load_model(handle: str = DEMO, *, device: str = "auto", dtype: str = "auto")
         n_bytes=count_bytes(decoder) + (size or Size(0, decoder.embedding.numel())).loading_bytes,
         quantised=source.quantised,
         file_sha256=loaded.file_sha256,
+        adapter=adapter,
+        adapter_sha256=lora.sha256 if lora is not None else loaded.adapter_sha256,
     )
     return Model(decoder=decoder, tokenizer=loaded.tokenizer, facts=facts)
 
 
-def _open(handle: Handle) -> Source:
+def _open(handle: Handle, keras_adapter: str | None) -> Source:
     """What the model is, from its config.json or its header."""
-    if handle.is_gguf:
+    config = None if handle.is_gguf else find_config(handle)
+    family = None if config is None else find_family(config, handle.preset)
+    if config is not None and family is not None and is_of_keras(config):
+        return open_keras_preset(handle, config, family, keras_adapter)
+    if keras_adapter is not None:
+        raise ModelError(
+            f"{keras_adapter} is an adapter of Keras, and {handle.preset} no Keras preset; expected the preset that it"
+            " was made for",
+            parameters=("adapter", "model"),
+        )
+    if config is None or family is None:
         file = open_gguf(Path(handle.preset))
         size, length = Size(count_parameters(file.architecture), 0), file.architecture.context_length
         return Source(size=size, context_length=length, load=file.load, quantised=file.quantised)
-    config = find_config(handle)
-    family = find_family(config, handle.preset)
-    if is_of_keras(config):
-        return open_keras_preset(handle, config, family)
     find_quantisation(config, handle.preset)
     return open_transformers(handle.preset, config, family, partial(find_folder, handle))
 

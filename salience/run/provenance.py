@@ -18,6 +18,7 @@ def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool
         **options.describe(),
         **({"quantised": facts.quantised} if facts.quantised else {}),
         **({"file_sha256": facts.file_sha256} if facts.file_sha256 else {}),
+        **({"adapter": facts.adapter, "adapter_sha256": facts.adapter_sha256} if facts.adapter else {}),
     }
 
 

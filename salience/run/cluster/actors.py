@@ -38,6 +38,7 @@ class Loading:
     """The arguments for ``load_model`` in any process."""
 
     handle: str
+    adapter: str | None
     device: str
     dtype: str
 
@@ -101,7 +102,7 @@ def _load_here(loading: Loading, n_threads: int) -> Model:
     """Load the model in a worker's process, after the same preparation as in the command's process."""
     block_tensorflow()
     torch.set_num_threads(n_threads)
-    return load_model(loading.handle, device=loading.device, dtype=loading.dtype)
+    return load_model(loading.handle, adapter=loading.adapter, device=loading.device, dtype=loading.dtype)
 
 
 def start_ledger() -> Any:

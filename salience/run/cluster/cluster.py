@@ -117,7 +117,12 @@ class Cluster:
 
 @contextlib.contextmanager
 def open_cluster(
-    handle: str, *, device: str = "auto", dtype: str = "auto", options: ClusterOptions | None = None
+    handle: str,
+    *,
+    adapter: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    options: ClusterOptions | None = None,
 ) -> Generator[Cluster]:
     """Connect to the cluster, or make one of this machine, and plan the actors.
 
@@ -131,13 +136,17 @@ def open_cluster(
         is_elsewhere = (named.is_folder or named.is_gguf) and named.preset != str(DEMO_FOLDER)
         place = "cuda" if n_gpus else "cpu" if device == "auto" else device
         loading = Loading(
-            handle=str(Path(named.preset).absolute()) if is_elsewhere else handle, device=place, dtype=dtype
+            handle=str(Path(named.preset).absolute()) if is_elsewhere else handle,
+            adapter=None if adapter is None else str(Path(adapter).expanduser().absolute()),
+            device=place,
+            dtype=dtype,
         )
         scout = send_scout(loading, n_gpus)
         try:
             loaded = _ask(scout, _get_facts, 1)
             pool = plan_pool(nodes, n_gpus, loaded.n_bytes, options.actors, can_grow=not is_ours)
             facts = replace(loaded, name=named.name, preset=named.preset) if is_elsewhere else loaded
+            facts = replace(facts, adapter=adapter)
             yield Cluster(facts=facts, pool=pool, loading=loading, loaded=loaded, scout=scout)
         finally:
             ray.kill(scout)
