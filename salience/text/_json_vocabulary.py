@@ -22,8 +22,9 @@ class JsonVocabulary:
         """``marks`` are control pieces of the family. Raises ModelError."""
         control = {*_CONTROL, *marks}
         self._tokenizer: Any = _build(text)
-        if any(token.special != (token.content in control) for token in self._added()):
+        if any(token.special and token.content not in control for token in self._added()):
             self._tokenizer = _build(_mark_special(text, control))
+        self._tokenizer.add_special_tokens([token.content for token in self._added() if token.content in control])
         self._tokenizer.encode_special_tokens = True  # as text
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from promptlight.salience.decoder.free_memory import return_freed_memory
 from promptlight.salience.loading._source import Loaded, Source
 from promptlight.salience.loading._tokenizer_files import read_tokenizer
 from promptlight.salience.loading.architecture import hash_architecture
@@ -29,6 +30,7 @@ def open_transformers(name: str, config: Mapping[str, Any], family: Family, find
         folder = find_folder()
         stored = find_tensors(folder, name, architecture, has_vision="vision_config" in config)
         tokenizer = read_tokenizer(folder, config, family, name)
+        return_freed_memory()  # of a parsed tokenizer.json
         read = partial(stored.read, dtype=dtype)
         return Loaded(
             decoder=assemble_decoder(stored.architecture, read, device=device, dtype=dtype),

@@ -1,8 +1,11 @@
 """The decoder runs the weights of the Keras model where they lie, and nothing else of that model stays."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import gc
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +13,12 @@ import pytest
 import torch
 
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
+from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras_presets import KNOWN_KEYS
 from promptlight.salience.loading.load import load_model
-from tests.oracles.tiny import build_backbone
+from tests.oracles.tiny import FAMILIES, build_backbone
+from tests.support.presets import edit_json
 
 
 def test_weights_are_borrowed_not_copied() -> None:
@@ -24,6 +30,19 @@ def test_weights_are_borrowed_not_copied() -> None:
     assert layer.feed_forward.gate.data_ptr() == block.gating_ffw.kernel.value.data_ptr()
     assert layer.feed_forward.down.data_ptr() == block.ffw_linear.kernel.value.data_ptr()
     assert layer.attention.output.data_ptr() == block.attention.output_dense.kernel.value.data_ptr()
+
+
+@pytest.mark.parametrize("key", ["never_heard_of", "rope_max_wavelength", "attention_bias"])
+def test_a_key_that_keras_would_drop_is_refused_by_its_name(tiny_preset: Path, tmp_path: Path, key: str) -> None:
+    folder = Path(shutil.copytree(tiny_preset, tmp_path / "preset"))
+    edit_json(folder / "config.json", lambda config: config["config"].update({key: 500.0}))
+    with pytest.raises(ModelError, match=rf"config\.json has the key {key} "):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_key_that_keras_writes_is_known(family: str) -> None:
+    assert build_backbone(family).get_config().keys() <= KNOWN_KEYS
 
 
 def find_storages() -> dict[int, int]:
