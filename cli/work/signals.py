@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from promptlight.cli.work.progress import Tally, Watcher
-from promptlight.salience.errors import StoppedError
+from promptlight.salience.errors import OutputError, StoppedError
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
 
@@ -31,6 +31,7 @@ class Reminder(Watcher):
 def ending_in_order(tally: Tally) -> Generator[None]:
     """Leave the block with KeyboardInterrupt on either signal, and raise StoppedError after its cleanup.
 
+    After a signal, other errors are its consequences and end in StoppedError too, except OutputError: results are lost.
     A second signal also ends the cleanup. Python drops exceptions of some callbacks, and a library may catch them: then
     the next record that is counted ends the block, and Python says nothing of the dropped one. Ignored signals stay
     ignored, as a shell sets them for background jobs. Outside the main thread, the only one that receives signals,
@@ -57,9 +58,10 @@ def ending_in_order(tally: Tally) -> Generator[None]:
         for number in watched:
             signal.signal(number, stop)
         yield
-    except (KeyboardInterrupt, SystemError) as error:
-        if isinstance(error, SystemError) and not received:
-            raise  # a fault of its own; else h5py has turned the interruption in its callback into one
+    except (KeyboardInterrupt, Exception) as error:
+        # h5py turns an interruption of its callback into a SystemError, and Ray a call that is cut short into others
+        if isinstance(error, OutputError) or not (received or isinstance(error, KeyboardInterrupt)):
+            raise
         raise StoppedError(received[0] if received else signal.SIGINT, _describe_stop(received, tally)) from error
     finally:
         for number, handler in watched.items():

@@ -370,23 +370,26 @@ def test_an_interruption_in_a_callback_that_python_drops_leaves_no_traceback(
     assert "ValueError: a fault of its own" in complained  # what is no stop is still said
 
 
-def test_an_interruption_that_a_library_turns_into_a_system_error_is_one() -> None:
-    """As h5py does with one that comes while it calls back."""
+@pytest.mark.parametrize("other", [SystemError, RuntimeError])
+def test_an_interruption_that_a_library_turns_into_another_error_is_one(other: type[Exception]) -> None:
+    """As h5py does with one that comes while it calls back, and Ray within a call."""
 
-    def read_weights(*, interrupted: bool) -> None:
+    def read_weights(*, interrupted: bool, raised: Exception) -> None:
         with ending_in_order(Tally(total=9)):
             try:
                 if interrupted:
                     os.kill(os.getpid(), signal.SIGTERM)
                     time.sleep(PATIENCE)
             except KeyboardInterrupt as error:
-                raise SystemError("returned a result with an exception set") from error
-            raise SystemError("a fault of its own")
+                raise raised from error
+            raise other("a fault of its own")
 
     with pytest.raises(StoppedError, match="by SIGTERM after 0 of 9 prompts"):
-        read_weights(interrupted=True)
-    with pytest.raises(SystemError, match="a fault of its own"):
-        read_weights(interrupted=False)
+        read_weights(interrupted=True, raised=other("returned a result with an exception set"))
+    with pytest.raises(OutputError, match="the disk is full"):
+        read_weights(interrupted=True, raised=OutputError("the disk is full"))
+    with pytest.raises(other, match="a fault of its own"):
+        read_weights(interrupted=False, raised=other("unused"))
 
 
 # ---- a clock that jumps ---------------------------------------------------------------------------------------------

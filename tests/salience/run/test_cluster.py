@@ -361,7 +361,7 @@ def test_a_stopped_run_writes_what_has_arrived_and_says_so_and_nothing_else(
         printed, said = run.communicate(timeout=PATIENCE)
     name = "Ctrl-C" if number == signal.SIGINT else "SIGTERM"
     stored = ids_of(out)
-    assert (run.returncode, printed) == (128 + number, "")
+    assert (run.returncode, printed) == (128 + number, ""), said
     ends = [
         f"promptlight: stopped by {name} after {n_counted} of 200 prompts, what was computed is kept;"
         " run the same command again to go on"
