@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,7 +107,8 @@ def test_the_same_seed_draws_the_same(demo_model: Model, analysis: Analysis, eva
     assert again == evaluated
     other = evaluate_analysis(analysis, demo_model, LINES, replace(FEW, seed=1, n_noisy=0))
     assert other.rows[0].random != evaluated.rows[0].random
-    assert other.rows[0].order == evaluated.rows[0].order
+    found, expected = astuple(other.rows[0].order), astuple(evaluated.rows[0].order)
+    assert found == pytest.approx(expected, rel=1e-6)  # other texts went through the model together
     assert other.rows[0].noise_correlation is None
 
 

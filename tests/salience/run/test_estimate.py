@@ -213,8 +213,8 @@ def test_a_dry_run_says_what_it_takes_and_writes_nothing(promptlight: Command, t
     path = write_prompts(tmp_path / "prompts.jsonl", "Onion soup", "Naan", "eggs " * 600)
     done = promptlight("run", path, "-o", tmp_path / "out", "--dry-run", *SHORT)
     assert (done.exit_code, done.stderr) == (0, "")
-    names = [line.split(" ")[0] for line in done.stdout.splitlines()[:5]]
-    assert names == ["prompts", "tokens", "memory", "disk", "time"]
+    names = [line.split(" ")[0] for line in done.stdout.splitlines()[:6]]
+    assert names == ["model", "prompts", "tokens", "memory", "disk", "time"]
     assert "3 to do, 1 of them too long for the model" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["prompts.jsonl"]
 
@@ -241,7 +241,7 @@ def test_a_dry_run_counts_what_a_folder_holds_and_leaves_it_alone(promptlight: C
     before = state_of(out)
     done = promptlight("run", BROKEN, "-o", out, "--dry-run", *SHORT)
     assert done.exit_code == 0
-    line = done.stdout.splitlines()[0]
+    line = done.stdout.splitlines()[1]
     assert line == "prompts  1 to do, 1 done before, 2 set aside before, 5 that can't be used"
     assert state_of(out) == before
     refused = promptlight("run", BROKEN, "-o", out, "--dry-run", "--max-new-tokens", 7, "--device", "cpu")
