@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import resource
 import sys
 from pathlib import Path
 
 import psutil
 import torch
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
 
 
 def free_bytes(device: torch.device) -> int:
@@ -40,11 +36,17 @@ def container_bytes(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
 
 def resident_bytes() -> tuple[int, int]:
     """Memory that this process holds now, and the most that it has held so far."""
-    now = psutil.Process().memory_info()
-    if resource is None:
-        return now.rss, max(now.rss, getattr(now, "peak_wset", 0))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS, in kB elsewhere
-    return now.rss, max(now.rss, most if sys.platform == "darwin" else most * 1024)
+    now = psutil.Process().memory_info().rss
+    return now, max(now, _peak_bytes())
+
+
+def _peak_bytes(status: Path = Path("/proc/self/status")) -> int:
+    """Linux's own count, as ``ru_maxrss`` begins there with the peak of the process that started this one."""
+    try:
+        lines = status.read_text(encoding="ascii").splitlines()
+        return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    except (OSError, StopIteration):  # macOS counts bytes, and this process alone
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def return_freed_memory() -> None:

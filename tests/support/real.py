@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -127,12 +126,11 @@ def run_real(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 def measure_run(*arguments: object) -> tuple[int, int]:
     """The memory in bytes that a run foretells, and its peak, as the system sees it."""
+    from tests.support.processes import run_measured  # which needs conftest, which needs this module
+
     foretold = json.loads(run_real(*arguments, "--dry-run", "--json").stdout)["memory"]["peak"]
-    process = subprocess.Popen(_command(arguments), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return foretold, 1024 * usage.ru_maxrss  # in kilobytes on Linux
+    _, used = run_measured(_command(arguments), cwd=ROOT)
+    return foretold, used
 
 
 def _command(arguments: Sequence[object]) -> list[str]:

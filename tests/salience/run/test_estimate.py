@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
@@ -16,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from promptlight.cli.views.estimate import count, spell_bytes, spell_seconds
@@ -37,6 +37,7 @@ from promptlight.salience.types import SetAside, SetAsideCode
 from tests.benchmarks.sizes import cut_prompts
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
+from tests.support.processes import run_measured
 
 SHORT = ("--max-new-tokens", 6, "--device", "cpu")
 EVERYTHING = tuple(Granularity)
@@ -293,18 +294,24 @@ def test_figures_are_spelt_for_people() -> None:
 # ---- killed, and short of memory, as processes of their own ------------------------------------------------------
 
 
-@pytest.mark.skipif(not hasattr(os, "wait4"), reason="needs the peak memory of one child process")
 def test_a_runs_memory_is_foretold_with_its_libraries(tmp_path: Path) -> None:
+    """However much the process held that started it."""
     arguments = ("run", str(EXAMPLES / "prompts.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2", "--device", "cpu")
-    with (tmp_path / "told").open("w") as told:
-        child = subprocess.Popen([sys.executable, "-m", "promptlight", *arguments], stdout=told, stderr=told)
-        _, status, usage = os.wait4(child.pid, 0)
-        child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0
-    found = re.search(r"at most (\d+) MB of memory", (tmp_path / "told").read_text())
-    assert found
-    taken = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    assert 0.8 < int(found[1]) * 1e6 / taken < 1.25
+    held = np.ones(1_000_000_000, dtype=np.uint8)  # more than the run takes
+    said, taken = run_measured([sys.executable, "-m", "promptlight", *arguments])
+    found = re.search(r"at most (\d+) MB of memory", said)
+    assert found, said
+    assert 0.8 < int(found[1]) * 1e6 / taken < 1.25, said
+    alone = subprocess.run(
+        [sys.executable, "-m", "promptlight", *arguments[:-4], "--limit", "4", "--device", "cpu"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert held.all()
+    again = re.search(r"at most (\d+) MB of memory", alone.stderr)
+    assert again, alone.stderr
+    assert int(again[1]) == pytest.approx(int(found[1]), rel=0.1)
 
 
 def test_kill_in_the_midst_of_a_window_leaves_no_gap_and_nothing_twice(promptlight: Command, tmp_path: Path) -> None:
