@@ -24,10 +24,12 @@ from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import is_one_of, read_json
 from promptlight.salience.loading.handles import ADAPTER
 
 WEIGHTS = "adapter_model.safetensors"
 KERAS_ENDING = ".lora.h5"
+_PARAMETERS = ("adapter",)  # what an error is about
 _RUN = frozenset(["r", "lora_alpha", "use_rslora", "alpha_pattern", "rank_pattern", "base_model_name_or_path"])
 _FIXED: Mapping[str, tuple[object, ...]] = {  # with other values, it would be another method
     "peft_type": ("LORA",),
@@ -107,23 +109,18 @@ def merge_adapter(decoder: Decoder, adapter: Adapter, name: str) -> None:
 
 
 def _read_config(file: Path, path: str) -> dict[str, Any]:
-    try:
-        config = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise _refuse(f"{path}: could not be loaded ({ADAPTER}: {error})") from error
-    if not isinstance(config, dict):
-        raise _refuse(f"{path}: could not be loaded ({ADAPTER}: expected a JSON object)")
-    for key, value in cast("dict[str, Any]", config).items():
+    config = read_json(file, path, _PARAMETERS)
+    for key, value in config.items():
         shown = json.dumps(value)[:80]
         if key in _FIXED:
-            if not any(value == one and isinstance(value, bool) <= isinstance(one, bool) for one in _FIXED[key]):
+            if not is_one_of(value, _FIXED[key]):
                 raise _refuse(
                     f"{path}: {ADAPTER} has {key} {shown}, which is not covered; merge the adapter into its base with"
                     " PEFT's merge_and_unload, and give the result as the model"
                 )
         elif key not in _RUN and key not in _HARMLESS:
             raise _refuse(f"{path}: {ADAPTER} has the key {key} ({shown}), which promptlight does not know")
-    return cast("dict[str, Any]", config)
+    return config
 
 
 def _pair(config: Mapping[str, Any], tensors: Mapping[str, Tensor], path: str) -> tuple[Change, ...]:
@@ -193,4 +190,4 @@ def _find_matrix(decoder: Decoder, change: Change, adapter: Adapter, name: str) 
 
 
 def _refuse(reason: str) -> ModelError:
-    return ModelError(reason, parameters=("adapter",))
+    return ModelError(reason, parameters=_PARAMETERS)

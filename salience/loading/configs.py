@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -40,15 +40,20 @@ def check_config(folder: Path, name: str) -> dict[str, Any]:
     return config
 
 
-def read_json(path: Path, name: str) -> dict[str, Any]:
-    """Read an object from a JSON file of a preset. Raises ModelError."""
+def read_json(path: Path, name: str, parameters: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read an object from a JSON file of a preset, or of what ``parameters`` name. Raises ModelError."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{name}: could not be loaded ({path.name}: {error})") from error
+        raise ModelError(f"{name}: could not be loaded ({path.name}: {error})", parameters=parameters) from error
     if not isinstance(value, dict):
-        raise ModelError(f"{name}: could not be loaded ({path.name}: expected a JSON object)")
+        raise ModelError(f"{name}: could not be loaded ({path.name}: expected a JSON object)", parameters=parameters)
     return cast("dict[str, Any]", value)
+
+
+def is_one_of(value: object, allowed: Iterable[object]) -> bool:
+    """Whether a JSON value is one of these; true is not 1, and false not 0."""
+    return any(value == one and isinstance(value, bool) <= isinstance(one, bool) for one in allowed)
 
 
 def check_classes(value: object, place: str) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.configs import is_one_of
 
 TANH_GELU = ("gelu_pytorch_tanh", "gelu_new")
 FULL, SLIDING = "full_attention", "sliding_attention"
@@ -99,6 +100,6 @@ def check_keys(config: Mapping[str, Any], model_type: str, place: str) -> None:
 
 
 def _check_value(key: str, value: object, allowed: Values, place: str) -> None:
-    if not any(value == one and isinstance(value, bool) <= isinstance(one, bool) for one in allowed):
+    if not is_one_of(value, allowed):
         expected = " or ".join(json.dumps(one) for one in allowed)
         raise ModelError(f"{place} has {key} {json.dumps(value)[:80]}, which is not covered; expected {expected}")
