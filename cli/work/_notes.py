@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from promptlight.cli.views.estimate import count
 from promptlight.salience.text.chat import MARKS, is_continued
 from promptlight.salience.types import Completion, StopReason
 
@@ -35,20 +36,16 @@ class Notes:
         if self.n_spelt:
             marks = ", ".join(mark for mark in MARKS if mark in self.spelt)
             yield (
-                f"{_count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters. If marks"
+                f"{count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters. If marks"
                 " are meant, give the chat as `messages` or with --chat"
             )
         if self.n_continued:
             yield (
-                f"{_count(self.n_continued, 'chat')} ended with the model's message, which it continued:"
+                f"{count(self.n_continued, 'chat')} ended with the model's message, which it continued:"
                 " --explain target explains that message instead"
             )
         if self.n_cut_off:
             yield (
-                f"{_count(self.n_cut_off, 'completion')} reached --max-new-tokens. A base model goes on until then: end"
+                f"{count(self.n_cut_off, 'completion')} reached --max-new-tokens. A base model goes on until then: end"
                 " its completions before a text with --stop TEXT, such as --stop '\\n\\n'"
             )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'s' * (number > 1)}"

@@ -40,10 +40,10 @@ def resident_bytes() -> tuple[int, int]:
     return now, max(now, _peak_bytes())
 
 
-def _peak_bytes(status: Path = Path("/proc/self/status")) -> int:
+def _peak_bytes() -> int:
     """Linux's own count, as ``ru_maxrss`` begins there with the peak of the process that started this one."""
     try:
-        lines = status.read_text(encoding="ascii").splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
     except (OSError, StopIteration):  # macOS counts bytes, and this process alone
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
