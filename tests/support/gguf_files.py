@@ -112,13 +112,22 @@ def describe_vocabulary() -> dict[str, Any]:
 
 def list_tensors(family: str, model: Any) -> dict[str, np.ndarray]:
     """The weights under llama.cpp's names; norms with the 1 added."""
-    names = gguf.get_tensor_name_map(ARCHITECTURES[family], model.config.num_hidden_layers)
+    found = name_tensors(family, model)
     tensors: dict[str, np.ndarray] = {}
     for name, parameter in model.named_parameters():
         values = parameter.detach().float().numpy()
+        tensors[found[name]] = values + 1 if name.endswith("norm.weight") else values
+    return tensors
+
+
+def name_tensors(family: str, model: Any) -> dict[str, str]:
+    """llama.cpp's name for each weight of a transformers model; a tied head is no weight of its own."""
+    names = gguf.get_tensor_name_map(ARCHITECTURES[family], model.config.num_hidden_layers)
+    tensors: dict[str, str] = {}
+    for name, _ in model.named_parameters():
         found = "output.weight" if name == "lm_head.weight" else names.get_name(name, try_suffixes=(".weight",))
         assert found is not None, name
-        tensors[found] = values + 1 if name.endswith("norm.weight") else values
+        tensors[name] = found
     return tensors
 
 

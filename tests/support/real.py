@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -32,23 +31,6 @@ STORY_RUN = [
     *(part for id in STORY_IDS for part in ("--id", id)),
     *("--stop", r"\n\n", "--max-new-tokens", "40"),
 ]
-
-# Names of a GGUF file's tensors -> transformers'.
-LAYER_NAMES = {
-    "attn_norm": "input_layernorm",
-    "attn_q": "self_attn.q_proj",
-    "attn_k": "self_attn.k_proj",
-    "attn_v": "self_attn.v_proj",
-    "attn_output": "self_attn.o_proj",
-    "attn_q_norm": "self_attn.q_norm",
-    "attn_k_norm": "self_attn.k_norm",
-    "post_attention_norm": "post_attention_layernorm",
-    "ffn_norm": "pre_feedforward_layernorm",
-    "ffn_gate": "mlp.gate_proj",
-    "ffn_up": "mlp.up_proj",
-    "ffn_down": "mlp.down_proj",
-    "post_ffw_norm": "post_feedforward_layernorm",
-}
 
 
 def find_real_gemma() -> Path | None:
@@ -90,9 +72,9 @@ def build_transformers_model(dtype: Any) -> Any:
     config = transformers.Gemma3TextConfig(**sizes)
     with no_init_weights():
         model = transformers.Gemma3ForCausalLM(config).eval()
-    missing, unexpected = model.load_state_dict(read_weights(), strict=False)
-    assert (list(missing), list(unexpected)) == (["lm_head.weight"], [])  # tied
     model.tie_weights()
+    missing, unexpected = model.load_state_dict(read_weights(model), strict=False)
+    assert (list(missing), list(unexpected)) == (["lm_head.weight"], [])  # tied
     model.to(dtype)
     for parameter in model.parameters():
         parameter.requires_grad_(False)
@@ -100,23 +82,21 @@ def build_transformers_model(dtype: Any) -> Any:
     return model
 
 
-def read_weights() -> dict[str, Any]:
+def read_weights(model: Any) -> dict[str, Any]:
     """The dequantised weights, by transformers' names; GGUF files hold a norm's scale with the 1 in it."""
     import gguf
     import torch
 
+    from tests.support.gguf_files import name_tensors  # which imports gguf, an extra
+
+    stored = {tensor.name: tensor for tensor in gguf.GGUFReader(require_real_gemma()).tensors}
+    names = name_tensors("gemma3", model)
+    assert set(names.values()) == stored.keys()
     weights: dict[str, Any] = {}
-    for stored in gguf.GGUFReader(require_real_gemma()).tensors:
-        weight = torch.from_numpy(gguf.dequantize(stored.data, stored.tensor_type).copy())
-        weights[translate_name(stored.name)] = weight - 1 if "norm" in stored.name else weight
+    for name, theirs in names.items():
+        weight = torch.from_numpy(gguf.dequantize(stored[theirs].data, stored[theirs].tensor_type).copy())
+        weights[name] = weight - 1 if name.endswith("norm.weight") else weight
     return weights
-
-
-def translate_name(name: str) -> str:
-    """A tensor's name in transformers."""
-    if found := re.fullmatch(r"blk\.(\d+)\.(\w+)\.weight", name):
-        return f"model.layers.{found[1]}.{LAYER_NAMES[found[2]]}.weight"
-    return {"token_embd.weight": "model.embed_tokens.weight", "output_norm.weight": "model.norm.weight"}[name]
 
 
 def run_real(*arguments: object) -> subprocess.CompletedProcess[str]:
