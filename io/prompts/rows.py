@@ -9,6 +9,7 @@ import io
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -76,20 +77,33 @@ def _cut_end(line: bytes) -> bytes:
 
 def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Rows by the header's names; a cell may contain line feeds."""
-    csv.field_size_limit(LONGEST_LINE)  # the module's own is 131,072
     mark = "\t" if source.format is Format.TSV else ","
     table = csv.DictReader(_decode_lines(source, file), restkey=BEYOND, delimiter=mark, strict=True)
     try:
-        names = table.fieldnames or []
+        with _fields_up_to(LONGEST_LINE):
+            names = table.fieldnames or []
         if len(set(names)) < len(names):
             raise InputError(source.path, 1, "expected each column once in the header; rename one")
-        before = table.reader.line_num
-        for row in table:
-            yield before + 1, row
+        while True:
             before = table.reader.line_num
+            with _fields_up_to(LONGEST_LINE):
+                row = next(table, None)
+            if row is None:
+                return
+            yield before + 1, row
     except csv.Error as error:
         reason = f"expected CSV with a header, found it broken: {error}; fix it there"
         raise InputError(source.path, table.reader.line_num, reason) from error
+
+
+@contextmanager
+def _fields_up_to(most: int) -> Iterator[None]:
+    """The limit is the csv module's own, for the whole process: it is given back before anyone else reads."""
+    before = csv.field_size_limit(most)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
 
 
 def _decode_lines(source: Source, file: BinaryIO) -> Iterator[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import gzip
 import json
@@ -139,6 +140,18 @@ def test_a_cell_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.Monk
     path.write_text('prompt\n"' + "x" * 30 + "\n" + "x" * 30 + '"\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"found it broken: field larger than field limit \(40\)"):
         list(read_prompts(path))
+
+
+def test_reading_a_table_leaves_the_limit_of_the_csv_module_alone(tmp_path: Path) -> None:
+    """It holds for the whole process: what installed packages declare is read with it, too."""
+    before = csv.field_size_limit()
+    path = tmp_path / "p.csv"
+    path.write_text("prompt\none\ntwo\n", encoding="utf-8")
+    assert [csv.field_size_limit() for _ in read_prompts(path)] == [before, before]
+    path.write_text('prompt\none\n"two\n', encoding="utf-8")
+    with pytest.raises(InputError, match="found it broken"):
+        list(read_prompts(path))
+    assert csv.field_size_limit() == before
 
 
 def test_a_small_file_that_unpacks_to_much_takes_no_more_memory_than_a_few_lines(tmp_path: Path) -> None:
