@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,6 +17,7 @@ from promptlight.cli.options.shared import (
     Device,
     DeviceOption,
     Dtype,
+    ResultsOrPromptArgument,
     ShownMethodOption,
     StoredStopOption,
     TopOption,
@@ -25,6 +25,7 @@ from promptlight.cli.options.shared import (
 from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
 AS_STORED = "default: the folder's own, for a --prompt "
@@ -39,9 +40,7 @@ MaxNewTokensOption = Annotated[
 
 @with_groups
 def attempt(
-    results: Annotated[
-        Path | None, typer.Argument(help="A results folder that `promptlight run` made; or pass --prompt.")
-    ] = None,
+    results: ResultsOrPromptArgument = None,
     id: Annotated[
         str | None, typer.Option("--id", help="Id of the stored prompt to change (default: the first).")
     ] = None,
@@ -82,8 +81,10 @@ def attempt(
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.io.results.reader import read_settings
 
-    if (results is None) == (prompt is None):
-        raise UsageError("expected either a results folder or --prompt TEXT, found both or neither")
+    if results is not None and prompt is not None:
+        raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
+    if prompt is None:
+        results = find_folder(results, instead="--prompt TEXT")
     questions, names = asking.questions((method, method)), SectionNames(asking.sections)
     drawing.check()
     original = find_stored(results, id=id).completion.prompt if results else prompt_from_text(prompt or "", chat=chat)

@@ -12,12 +12,13 @@ from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.shared import ResultsArgument, StoredMethodOption, TopOption
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.types import Method
 
 
 @with_groups
 def compare(
-    results: ResultsArgument,
+    results: ResultsArgument = None,
     other: Annotated[
         Path | None,
         typer.Argument(help="A second results folder, of another model or other settings (default: the same one)."),
@@ -46,4 +47,4 @@ def compare(
 
     questions, names = asking.questions((method, other_method or method)), SectionNames(asking.sections)
     drawing.check()
-    drawing.draw(view_compared((results, other), (id, other_id), questions, names, n_top=top))
+    drawing.draw(view_compared((find_folder(results), other), (id, other_id), questions, names, n_top=top))

@@ -10,16 +10,15 @@ import typer
 from promptlight.cli.options.evaluation import BenchmarkOptions, Measuring, Output
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingLines
-from promptlight.cli.options.shared import IdsOption, WhereOption
+from promptlight.cli.options.shared import RESULTS_HELP, IdsOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
 
 @with_groups
 def evaluate(
-    results: Annotated[
-        Path | None, typer.Argument(help="A results folder that `promptlight run` made; or pass --benchmark.")
-    ] = None,
+    results: Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).")] = None,
     *,
     asking: AskingLines,
     id: IdsOption = None,
@@ -34,9 +33,9 @@ def evaluate(
     show and report then give them in a line. With --benchmark, methods are tested on prompts of the demo model where
     edits have shown which line the answer depends on.
     """
-    if (results is None) == (benchmark.benchmark is None):
-        raise UsageError("expected either a results folder or --benchmark NAME: try `promptlight evaluate results/`")
-    if results is None:
+    if results is not None and benchmark.benchmark is not None:
+        raise UsageError("expected either a results folder or --benchmark NAME, found both: leave one out")
+    if benchmark.benchmark is not None:
         from promptlight.cli.work.benchmark import run_benchmark
 
         model = measuring.model or "demo"
@@ -44,6 +43,7 @@ def evaluate(
         return
     from promptlight.cli.work.evaluating import evaluate_results
 
-    chosen = ChosenResults(results, ids=id, where=where, sections=asking.sections)
-    evaluate_results(results, chosen, asking, measuring, output, each=bool(id))
+    folder = find_folder(results, instead="--benchmark NAME")
+    chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections)
+    evaluate_results(folder, chosen, asking, measuring, output, each=bool(id))
     chosen.raise_damage()

@@ -15,6 +15,7 @@ from promptlight.cli.options.shared import AdapterOption, Device, DeviceOption, 
 from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
 AS_STORED = "default: the folder's own"
@@ -22,7 +23,7 @@ AS_STORED = "default: the folder's own"
 
 @with_groups
 def explore(
-    results: ResultsArgument,
+    results: ResultsArgument = None,
     id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to open (default: the first).")] = None,
     *,
     asking: Asking,
@@ -59,11 +60,12 @@ def explore(
     from promptlight.cli.explorer.library import Library
     from promptlight.io.results.reader import read_settings
 
-    library = Library(results)
+    folder = find_folder(results)
+    library = Library(folder)
     if id is not None and all(one.id != id for one in library.listed):
-        raise UsageError(f"{results}: no result with id {id!r}; leave --id out to see all")
+        raise UsageError(f"{folder}: no result with id {id!r}; leave --id out to see all")
     live = build_live_model(
-        read_settings(results),
+        read_settings(folder),
         model=model,
         adapter=adapter,
         device=device,

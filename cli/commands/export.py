@@ -21,12 +21,14 @@ from promptlight.cli.options.shared import (
     WhereOption,
 )
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Pooling, SpanTable
 
 
 def export(
-    results: ResultsArgument,
+    results: ResultsArgument = None,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet, .csv, .jsonl or .arrow.")],
     by: ByOption = "word",
     target_by: TargetByOption = None,
@@ -47,7 +49,8 @@ def export(
     from promptlight.salience.text.spans import parse_cut
 
     sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    folder = find_folder(results)
+    chosen = ChosenResults(folder, ids=id, where=where, sections=sections)
 
     def tables() -> Iterator[tuple[Analysis, SpanTable]]:
         from promptlight.salience.explain.span_scores import build_span_table, choose_targets
@@ -58,6 +61,6 @@ def export(
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
     print(f"{n_rows:,} rows in {one_line(str(output))}")
-    if note := describe_quantised(find_quantised(results)):
+    if note := describe_quantised(find_quantised(folder)):
         print(note)
     chosen.raise_damage()

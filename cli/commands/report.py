@@ -9,14 +9,19 @@ import typer
 
 from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsOption, StoredMethodOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.text.printable import one_line
 
 
 def report(
     results: Annotated[
-        list[Path],
-        typer.Argument(help="Results folders; several, of other models or settings, are put on one page to compare."),
-    ],
+        list[Path] | None,
+        typer.Argument(
+            help="Results folders (default: results/, if there is one); several, of other models or settings, are put"
+            " on one page to compare."
+        ),
+    ] = None,
+    *,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Why did the model write that?",
     sections: SectionsOption = None,
@@ -35,7 +40,9 @@ def report(
     from promptlight.io.page.write import write_report
 
     check_free(output, overwrite=overwrite)
-    folders = [ChosenResults(path, ids=id, where=where, sections=sections) for path in results]
+    folders = [
+        ChosenResults(path, ids=id, where=where, sections=sections) for path in map(find_folder, results or [None])
+    ]
     n_prompts = write_report(output, list_entries(folders, method), title=title, ramps=list_ramps())
     print(
         f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,6 +20,7 @@ from promptlight.cli.options.shared import (
     DtypeOption,
     MaxNewTokensOption,
     ModelOption,
+    ResultsOrPromptArgument,
     ShownMethodOption,
     StopOption,
     TopOption,
@@ -29,6 +29,7 @@ from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.types import Method, Objective
@@ -36,7 +37,7 @@ from promptlight.salience.types import Method, Objective
 
 @with_groups
 def show(
-    results: Annotated[Path | None, typer.Argument(help="A results folder that `promptlight run` made.")] = None,
+    results: ResultsOrPromptArgument = None,
     id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to show.")] = None,
     row: Annotated[
         int | None,
@@ -71,8 +72,10 @@ def show(
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.salience.explain.explanation import explain_target
 
-    if (results is None) == (prompt is None):
-        raise UsageError("expected either a results folder or --prompt TEXT: try `promptlight show results/`")
+    if results is not None and prompt is not None:
+        raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
+    if prompt is None:
+        results = find_folder(results, instead="--prompt TEXT")
     question, names = asking.question(method), SectionNames(asking.sections)  # before a model is loaded
     drawing.check()
     if results is not None:

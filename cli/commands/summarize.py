@@ -20,11 +20,12 @@ from promptlight.cli.options.shared import (
     WhereOption,
 )
 from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.results.folders import find_folder
 from promptlight.salience.explain.summary import Grouping, GroupQuestion
 
 
 def summarize(
-    results: ResultsArgument,
+    results: ResultsArgument = None,
     by: ByOption = "line",
     group: Annotated[
         Grouping, typer.Option(help="Which sources count as one: those with the same text, line, section or role.")
@@ -57,5 +58,5 @@ def summarize(
         target_by=parse_cut(target_by) if target_by else None,
         method=method,
     )
-    chosen = ChosenResults(results, ids=id, where=where, sections=sections)
+    chosen = ChosenResults(find_folder(results), ids=id, where=where, sections=sections)
     summarize_results(chosen, question, n_top=top, as_json=as_json, output=output, format=format, overwrite=overwrite)

@@ -32,7 +32,9 @@ class Dtype(StrEnum):
 
 # Where prompts and results come from
 
-ResultsArgument = Annotated[Path, typer.Argument(help="A results folder that `promptlight run` made.")]
+RESULTS_HELP = "A results folder that `promptlight run` made (default: results/, if there is one"
+ResultsArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP}).")]
+ResultsOrPromptArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --prompt).")]
 WHERE_HELP = "Take only records with this value in this field; repeatable."
 WhereOption = Annotated[list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help=WHERE_HELP)]
 ID_HELP = "Take only the record with this id; repeatable."

@@ -199,7 +199,7 @@ def test_a_text_can_be_changed_in_an_editor(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "either a results folder or --prompt"),
+        (("results", "--prompt", "Say one."), "either a results folder or --prompt"),
         (("--prompt", "Say one."), "expected a change, found none"),
         (("--prompt", "Say one.", "--replace", "two=>three"), "expected 'two' in the prompt prompt, found it nowhere"),
         (("--prompt", "Say one.", "--replace", "one"), "expected OLD=>NEW"),

@@ -293,7 +293,6 @@ def test_a_benchmark_is_a_table_or_json_and_needs_no_results(promptlight: Comman
     chosen = [rate for rate in found["rates"] if (rate["objective"], rate["pooling"]) == ("logprob", "sum")]
     assert [rate["scope"] for rate in chosen] == ["candidates", "prompt", "all"]
     assert all(rate["n"] == 4 for rate in chosen)
-    for wrong in (("evaluate",), ("evaluate", "somewhere", "--benchmark", "hops")):
-        refused = promptlight(*wrong)
-        assert refused.exit_code == 2
-        assert "either a results folder or --benchmark" in refused.stderr
+    refused = promptlight("evaluate", "somewhere", "--benchmark", "hops")
+    assert refused.exit_code == 2
+    assert "either a results folder or --benchmark" in refused.stderr

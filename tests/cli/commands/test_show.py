@@ -306,8 +306,7 @@ def test_what_cannot_be_shown_is_said_on_stderr(
         assert shown.stderr.count("\n") == 1
 
 
-def test_neither_folder_nor_prompt_or_no_folder_there(promptlight: Command, tmp_path: Path) -> None:
-    assert promptlight("show").exit_code == 2
+def test_an_empty_prompt_or_no_folder_there(promptlight: Command, tmp_path: Path) -> None:
     assert promptlight("show", "--prompt", " ").exit_code == 2
     missing = promptlight("show", tmp_path / "nowhere")
     assert missing.exit_code == 5
