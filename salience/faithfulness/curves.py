@@ -43,6 +43,12 @@ class OrderFigures:
     drop_3: float | None
     drop_5: float | None
 
+    def drop(self, size: int) -> float:
+        """The drop at this size, of those in ``TOP_K``, where there are enough spans for it."""
+        value = {1: self.drop_1, 3: self.drop_3, 5: self.drop_5}[size]
+        assert value is not None
+        return value
+
 
 @dataclass(frozen=True, kw_only=True)
 class Faithfulness:

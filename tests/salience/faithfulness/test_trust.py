@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptlight.cli.views.trust import describe_trust, name_target
+from promptlight.cli.views.trust import describe_trust, name_rival, name_target
 from promptlight.salience.faithfulness.curves import OrderFigures
 from promptlight.salience.faithfulness.summaries import PromptEvaluation, summarize_methods
 
@@ -43,8 +43,9 @@ ROW = PromptEvaluation(
 
 def test_the_best_case() -> None:
     assert describe_trust(ROW) == (
-        "taking away the 3 strongest lines lowers the log-probability by 5.2; 3 lines at random by 0.84. "
-        "The order beats 19 of 20 random orders. With a little noise it hardly changes (rank correlation 0.98)."
+        "taking away the 3 strongest lines lowers the log-probability by 5.2; the 3 nearest lines by 2.0, "
+        "3 lines at random by 0.84. The order beats 19 of 20 random orders. "
+        "With a little noise the order hardly changes (rank correlation 0.98)."
     )
 
 
@@ -69,11 +70,11 @@ def test_chance_is_told_by_the_rank_among_random_orders(n_random: int, n_beaten:
 @pytest.mark.parametrize(
     ("correlation", "says"),
     [
-        (0.9, "With a little noise it hardly changes (rank correlation 0.90)."),
-        (0.89, "With a little noise it changes in part (rank correlation 0.89)."),
-        (0.7, "With a little noise it changes in part (rank correlation 0.70)."),
-        (0.69, "With a little noise it changes a lot (rank correlation 0.69)."),
-        (-0.2, "With a little noise it changes a lot (rank correlation -0.20)."),
+        (0.9, "With a little noise the order hardly changes (rank correlation 0.90)."),
+        (0.89, "With a little noise the order changes in part (rank correlation 0.89)."),
+        (0.7, "With a little noise the order changes in part (rank correlation 0.70)."),
+        (0.69, "With a little noise the order changes a lot (rank correlation 0.69)."),
+        (-0.2, "With a little noise the order changes a lot (rank correlation -0.20)."),
         (None, "random orders."),
     ],
 )
@@ -82,28 +83,95 @@ def test_noise(correlation: float | None, says: str) -> None:
 
 
 def test_a_drop_that_is_none_is_called_a_rise() -> None:
-    said = describe_trust(replace(ROW, order=figures(-20, -0.25), random=figures(-10, 1.26)))
+    behind = replace(ROW, nearest=figures(-15, -3), last_line=figures(-15, -3))
+    said = describe_trust(replace(behind, order=figures(-20, -0.25), random=figures(-10, 1.26)))
     assert said.startswith(
         "taking away the 3 strongest lines raises the log-probability by 0.25; 3 lines at random lower it by 1.3. "
     )
-    said = describe_trust(replace(ROW, order=figures(-20, -2), random=figures(-10, -1)))
+    said = describe_trust(replace(behind, order=figures(-20, -2), random=figures(-10, -1)))
     assert "raises the log-probability by 2.0; 3 lines at random by 1.0." in said
+    said = describe_trust(replace(ROW, n_sources=2, order=figures(-20, -2)))
+    assert said.startswith(
+        "taking away the strongest line raises the log-probability by 2.0; the nearest line lowers it by 2.0, a line at"
+        " random lowers it by 0.84. "
+    )
 
 
 def test_of_few_sources_the_strongest_is_taken_and_chance_can_not_be_told() -> None:
     few = replace(ROW, n_sources=3, order=figures(-20, 4, drop_3=9.0), random=figures(-10, -2, drop_3=9.0))
+    few = replace(few, nearest=figures(-15, -3, drop_3=9.0), last_line=figures(-15, -3, drop_3=9.0))
     assert describe_trust(few) == (
         "taking away the strongest line lowers the log-probability by 4.0; a line at random raises it by 2.0. "
         "The order beats 19 of 20 random orders, but 3 lines are too few to tell an order from chance. "
-        "With a little noise it hardly changes (rank correlation 0.98)."
+        "With a little noise the order hardly changes (rank correlation 0.98)."
     )
     assert "the 3 strongest" in describe_trust(replace(ROW, n_sources=4))
 
 
-def test_a_simple_rule_that_does_as_well_is_named() -> None:
-    rule = "Simply the nearest words first would do as well."
-    assert rule in describe_trust(replace(ROW, by="word", nearest=figures(-20, 1)))
-    assert rule not in describe_trust(replace(ROW, by="word", nearest=figures(-19.9, 1)))
+def test_a_simple_rule_that_does_better_is_quoted_for_the_same_figure_and_named() -> None:
+    """A real case: random orders lose by far, and the nearest lines win by what is quoted and by their first line."""
+    real = replace(
+        ROW,
+        n_sources=29,
+        order=figures(-76.1, 22.2, drop_1=6.3),
+        random=figures(-55.9, 4.6, drop_1=1.4),
+        nearest=figures(-58.8, 22.9, drop_1=22.7),
+        last_line=figures(-50, 20.0, drop_1=3.0),
+        n_beaten=20,
+    )
+    assert describe_trust(real) == (
+        "taking away the 3 strongest lines lowers the log-probability by 22.2; the 3 nearest lines by 22.9, "
+        "3 lines at random by 4.6. The strongest line alone lowers it by 6.3; the nearest line by 22.7,"
+        " a line at random by 1.4. The order beats 20 of 20 random orders. Simply the 3 nearest lines would do better. "
+        "With a little noise the order hardly changes (rank correlation 0.98)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("nearest", "last_line", "says"),
+    [
+        (figures(-19.9, 5), figures(-14, 1), ""),
+        (figures(-20, 5.2), figures(-14, 1), " Simply the nearest words first would do as well."),
+        (figures(-20.1, 5.3), figures(-14, 1), " Simply the nearest words first would do better."),
+        (figures(-19, 5.3), figures(-14, 1), " Simply the 3 nearest words would do better."),
+        (figures(-20, 1), figures(-14, 1), " Over the whole order, simply the nearest words first would do as well."),
+        (
+            figures(-21, 5.2),
+            figures(-14, 1),
+            " Simply the 3 nearest words would do as well."
+            " Over the whole order, simply the nearest words first would do better.",
+        ),
+        (figures(-15, 2), figures(-21, 6), " Simply the prompt's last line first would do better."),
+        (figures(-15, 2), figures(-14, 6), " Simply 3 words, the prompt's last line first, would do better."),
+    ],
+)
+def test_a_simple_rule_that_does_as_well_or_better_is_said(
+    nearest: OrderFigures, last_line: OrderFigures, says: str
+) -> None:
+    said = describe_trust(replace(ROW, by="word", nearest=nearest, last_line=last_line))
+    assert f"of 20 random orders.{says} With a little" in said
+
+
+def test_of_few_sources_a_rule_that_does_as_well_is_nothing_to_say_but_a_better_one_is() -> None:
+    few = replace(ROW, n_sources=2, nearest=figures(-20, 5.2), last_line=figures(-20, 5.2))
+    assert "would do" not in describe_trust(few)
+    assert "Simply the nearest line would do better." in describe_trust(replace(few, nearest=figures(-19, 6)))
+
+
+def test_rivals_are_named() -> None:
+    names = [
+        name_rival(rival, unit, k) for rival in ("nearest", "last_line") for unit in ("line", "word") for k in (1, 3)
+    ]
+    assert names == [
+        "the nearest line",
+        "the 3 nearest lines",
+        "the nearest word",
+        "the 3 nearest words",
+        "the prompt's last line",
+        "the prompt's last line and the first 2",
+        "the last word of the prompt's last line",
+        "3 words, the prompt's last line first,",
+    ]
 
 
 def test_where_sources_hardly_matter_it_is_said() -> None:
