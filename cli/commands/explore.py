@@ -54,16 +54,15 @@ def explore(
     Everything is read from the folder; only a changed prompt needs a model. Press ? for all keys.
     """
     question, names = asking.question(), SectionNames(asking.sections)
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
     from promptlight.io.results.reader import read_settings
 
     folder = find_folder(results)
     library = Library(folder)
-    if id is not None and all(one.id != id for one in library.listed):
-        raise UsageError(f"{folder}: no result with id {id!r}; leave --id out to see all")
+    library.check_target(id, question, names)
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     live = build_live_model(
         read_settings(folder),
         model=model,

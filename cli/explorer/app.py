@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.console import Console, RenderableType
@@ -21,7 +22,7 @@ from promptlight.cli.views.comparison import render_comparison
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.results.listing import Listed
-from promptlight.salience.errors import PromptlightError
+from promptlight.salience.errors import PromptlightError, UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, SetAside
@@ -74,10 +75,7 @@ class Explorer(Asking):
 
     def on_mount(self) -> None:
         """Open the requested prompt, or else the first that can be shown."""
-        listed = self.library.listed
-        usable = (one for one in listed if one.reason is None)
-        wanted = (one for one in listed if one.id == self._first_id)
-        self.open_listed(next(wanted, None) or next(usable, listed[0]))
+        self.open_listed(self.library.find_first(self._first_id))
         for problem in self.library.problems:
             self.notify(one_line(problem), severity="warning", markup=False)
 
@@ -96,13 +94,13 @@ class Explorer(Asking):
         return self.names.give(result)
 
     def open_listed(self, listed: Listed) -> None:
-        """Show a prompt with its whole completion explained."""
+        """Show a prompt at the target that was asked about, or with its whole completion explained."""
         self.scene = None
         self.view.forget()
         analysis = self.load(listed)
         if analysis is not None:
             try:
-                self.show(open_scene(analysis, self.question))
+                self.show(self._open(analysis))
             except PromptlightError as error:  # the completion is empty
                 self.view.show_message(f"{listed.id}: {error}\n\n{analysis.completion.text}")
         self.prompts.list.mark_open(listed.id)
@@ -110,6 +108,16 @@ class Explorer(Asking):
             self.notify(f"{one_line(listed.id)} is in memory only: it is not stored", markup=False)
         self.view.page.scroll_home(animate=False)
         self.action_text()
+
+    def _open(self, analysis: Analysis) -> Scene:
+        """The prompt's scene; if it lacks the target that was asked about, a message says so."""
+        try:
+            return open_scene(analysis, self.question)
+        except UsageError:
+            scene = open_scene(analysis, replace(self.question, target=None))
+        id = one_line(analysis.completion.prompt.id)
+        self.notify(f"{id} has no target {one_line(self.question.target or '')!r}", markup=False)
+        return scene
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
         """Open the chosen prompt."""

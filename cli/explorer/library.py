@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from promptlight.cli.explorer.scene import open_scene
+from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
 from promptlight.io.results.reader import read_result
-from promptlight.salience.errors import OutputError
+from promptlight.salience.errors import OutputError, UsageError
+from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Analysis, SetAside
 
 
@@ -23,6 +26,25 @@ class Library:
         if not self.listed:
             raise OutputError("; ".join(self.problems))
         self._made: list[Analysis] = []
+
+    def find_first(self, id: str | None) -> Listed:
+        """The prompt with an id, or else the first that can be shown. Raises UsageError for an unknown id."""
+        if id is None:
+            return next((one for one in self.listed if one.reason is None), self.listed[0])
+        found = next((one for one in self.listed if one.id == id), None)
+        if found is None:
+            raise UsageError(f"{self.folder}: no result with id {id!r}; leave --id out to see all")
+        return found
+
+    def check_target(self, id: str | None, question: Question, names: SectionNames) -> None:
+        """Raise UsageError if the prompt to open first is not there, or has no such target."""
+        listed = self.find_first(id)
+        result = self.load(listed)
+        if question.target is not None and isinstance(result, Analysis):
+            try:
+                open_scene(names.give(result), question)
+            except UsageError as error:
+                raise UsageError(f"{listed.id}: {error}") from error
 
     def load(self, listed: Listed) -> Analysis | SetAside:
         """Load a prompt's result. Raises OutputError if it can no longer be read."""

@@ -127,7 +127,10 @@ class Scene:
 
 
 def open_scene(analysis: Analysis, question: Question) -> Scene:
-    """Open an analysis with its whole completion chosen, cut as requested if possible. Raises UsageError if empty."""
+    """Open an analysis at the question's target, or with its whole completion chosen; cut as asked, if possible.
+
+    Raises UsageError if there is no such target, or if the completion is empty.
+    """
     by = question.by if question.by in _list_source_cuts(analysis, question.by) else Granularity.WORD
     salience = analysis.map_by(question.method)
     scene = Scene(
@@ -139,7 +142,10 @@ def open_scene(analysis: Analysis, question: Question) -> Scene:
         anchor=0,
         cursor=0,
     )
-    return scene.choose_all()
+    if question.target is None:
+        return scene.choose_all()
+    chosen = find_targets(analysis, replace(scene.question, target=question.target))
+    return scene.choose(scene.targets.index(chosen[0])).extend_to(scene.targets.index(chosen[-1]))
 
 
 def carry_target(scene: Scene, analysis: Analysis) -> Scene:

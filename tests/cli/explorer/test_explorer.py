@@ -62,12 +62,13 @@ def explore(
     size: tuple[int, int] = (120, 40),
     by: str = "word",
     target_by: str | None = None,
+    target: str | None = None,
     colours: str | None = "truecolor",
     **options: Any,
 ) -> Explorer:
     """Open a folder, do what ``steps`` says, and close it."""
     live = LiveModel(device="cpu", dtype="float32", options=AnalysisOptions(max_new_tokens=16))
-    question = Asking(by=by, target_by=target_by).question()
+    question = Asking(by=by, target_by=target_by, target=target).question()
     app = Explorer(Library(folder), question=question, live=live, color_system=colours, **options)
 
     async def run() -> None:
@@ -315,6 +316,31 @@ def test_targets_can_be_told_apart_within_one_source(demo_results: Path) -> None
         assert chosen_text(app).strip() == "eggs"
 
     explore(demo_results, steps, by="line", target_by="word")
+
+
+def test_every_prompt_opens_at_the_target_that_was_asked_about(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        expected = find_result(demo_results, id="dish-mistake")
+        assert isinstance(expected, Analysis)
+        question = Question(by=Granularity.WORD, target_by=Granularity.LINE, target="Recommendation")
+        assert app.scene is not None
+        assert chosen_text(app) == explain_target(expected, question).target_text
+        assert "Why did the model write “Recommendation: " in look_at(app)
+        await pilot.press("left", "n")  # a move doesn't change what was asked
+        await pilot.pause()
+        assert app.scene.analysis.completion.prompt.id == "dish-fixed"
+        assert chosen_text(app).startswith("Recommendation: ")
+
+    explore(demo_results, steps, target_by="line", target="Recommendation")
+
+
+def test_a_prompt_without_the_target_opens_with_its_whole_completion(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert app.scene is not None
+        assert app.scene.takes_all
+        assert [note.message for note in app._notifications] == ["long-word has no target 'Recommendation'"]
+
+    explore(demo_results, steps, target="Recommendation", id="long-word")
 
 
 # How it is cut and drawn
@@ -710,6 +736,10 @@ def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:
     ("arguments", "exit_code", "says"),
     [
         (("--by", "letter"), 2, "letter"),
+        (("--target", "no such text"), 2, "dish-mistake: target 'no such text': expected text"),
+        (("--target", "9", "--target-by", "line"), 2, "dish-mistake: target 9: expected a span from 1 to 2"),
+        (("--target", "no such text", "--id", "dish-fixed"), 2, "dish-fixed: target 'no such text'"),
+        (("--target", "Recommendation"), 2, "expected a terminal to draw on"),
         ((), 2, "expected a terminal to draw on"),
     ],
 )
