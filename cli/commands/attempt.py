@@ -9,33 +9,18 @@ import typer
 from promptlight.cli.options.changes import Changes
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
-from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import AskingTwo
+from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import (
-    AdapterOption,
     ChatOption,
-    Device,
-    DeviceOption,
-    Dtype,
     ResultsOrPromptArgument,
     ShownMethodOption,
-    StoredStopOption,
     TopOption,
 )
-from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
-
-AS_STORED = "default: the folder's own, for a --prompt "
-
-MaxNewTokensOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}64).", rich_help_panel=MODEL
-    ),
-]
 
 
 @with_groups
@@ -53,22 +38,7 @@ def attempt(
     method: ShownMethodOption = None,
     top: TopOption = 8,
     drawing: Drawing,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help=f"Model to run, named as for `promptlight run` ({AS_STORED}demo).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    adapter: AdapterOption = None,
-    device: DeviceOption = Device.AUTO,
-    dtype: Annotated[
-        Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}auto).", rich_help_panel=MODEL)
-    ] = None,
-    max_new_tokens: MaxNewTokensOption = None,
-    stop: StoredStopOption = None,
+    rerun: Rerun,
     chat: ChatOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
@@ -89,15 +59,6 @@ def attempt(
     drawing.check()
     original = find_stored(results, id=id).completion.prompt if results else prompt_from_text(prompt or "", chat=chat)
     changed = change_prompt(original, changes)
-    live = build_live_model(
-        read_settings(results) if results else {},
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        max_new_tokens=max_new_tokens,
-        stop=read_stops(stop),
-        method=method,
-    )
+    live = build_live_model(read_settings(results) if results else {}, rerun, method)
     before, after = live.explain(original, changed)
     drawing.draw(view_comparison(*explain_both((before, after), questions, names), n_top=top, title="promptlight try"))

@@ -9,16 +9,13 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.groups import with_groups
-from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import AdapterOption, Device, DeviceOption, Dtype, ResultsArgument, StoredStopOption
-from promptlight.cli.options.stopping import read_stops
+from promptlight.cli.options.rerun import Rerun
+from promptlight.cli.options.shared import ResultsArgument
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
-
-AS_STORED = "default: the folder's own"
 
 
 @with_groups
@@ -27,27 +24,7 @@ def explore(
     id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to open (default: the first).")] = None,
     *,
     asking: Asking,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            "-m",
-            help=f"Model to run changed prompts, named as for `promptlight run` ({AS_STORED}).",
-            rich_help_panel=MODEL,
-        ),
-    ] = None,
-    adapter: AdapterOption = None,
-    device: DeviceOption = Device.AUTO,
-    dtype: Annotated[
-        Dtype | None, typer.Option(help=f"Precision of the model's weights ({AS_STORED}).", rich_help_panel=MODEL)
-    ] = None,
-    max_new_tokens: Annotated[
-        int | None,
-        typer.Option(
-            min=1, metavar="N", help=f"Most tokens that a completion may have ({AS_STORED}).", rich_help_panel=MODEL
-        ),
-    ] = None,
-    stop: StoredStopOption = None,
+    rerun: Rerun,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
@@ -63,15 +40,7 @@ def explore(
     library.check_target(id, question, names)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
-    live = build_live_model(
-        read_settings(folder),
-        model=model,
-        adapter=adapter,
-        device=device,
-        dtype=dtype,
-        max_new_tokens=max_new_tokens,
-        stop=read_stops(stop),
-    )
+    live = build_live_model(read_settings(folder), rerun)
     app = Explorer(library, question=question, live=live, names=names, id=id)
     app.run()
     if app.running:

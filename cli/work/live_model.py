@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from promptlight.cli.options.rerun import Rerun
+from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.types import Analysis, Explain, Method, Prompt, SetAside
+from promptlight.salience.types import Analysis, Completion, Explain, Method, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.salience.model import Model
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,12 +33,13 @@ class LiveModel:
         """Complete and explain prompts. Raises UsageError for the first that can't be used."""
         from promptlight.salience.run.pipeline import analyze
 
-        results = list(analyze(prompts, self._loaded, self.options))
-        for result in results:
-            if isinstance(result, SetAside):
-                reason = f"{result.id} was set aside, there is nothing to show: {result.reason}"
-                raise UsageError(reason, parameters=result.parameters)
-        return [result for result in results if isinstance(result, Analysis)]
+        return _require(analyze(prompts, self._loaded, self.options))
+
+    def complete(self, *prompts: Prompt) -> list[Completion]:
+        """Complete prompts without explaining them. Raises UsageError for the first that can't be used."""
+        from promptlight.salience.run.batches import complete
+
+        return _require(complete(prompts, self._loaded, self.options))
 
     @property
     def quantised(self) -> str | None:
@@ -48,32 +53,33 @@ class LiveModel:
         return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype)
 
 
-def build_live_model(
-    settings: Mapping[str, Any],
-    *,
-    model: str | None,
-    adapter: str | None = None,
-    device: str,
-    dtype: str | None,
-    max_new_tokens: int | None,
-    stop: tuple[str, ...] = (),
-    method: Method | None = None,
-) -> LiveModel:
+def _require(results: Iterable[Result | SetAside]) -> list[Result]:
+    """All results. Raises UsageError for the first that was set aside."""
+    found: list[Result] = []
+    for result in results:
+        if isinstance(result, SetAside):
+            reason = f"{result.id} was set aside, there is nothing to show: {result.reason}"
+            raise UsageError(reason, parameters=result.parameters)
+        found.append(result)
+    return found
+
+
+def build_live_model(settings: Mapping[str, Any], rerun: Rerun, method: Method | None = None) -> LiveModel:
     """A model that explains as the run with these settings did; missing settings have the defaults of ``run``.
 
-    The other arguments override stored settings unless they are None or empty. The model always generates the
-    completion, because a changed prompt changes that. Raises UsageError if the settings contradict each other.
+    What ``rerun`` and ``method`` say overrides the settings. The model always generates the completion, because a
+    changed prompt changes that. Raises UsageError if the settings contradict each other.
     """
     chosen: dict[str, Any] = {
-        "max_new_tokens": max_new_tokens,
-        "stop": stop or None,
+        "max_new_tokens": rerun.max_new_tokens,
+        "stop": read_stops(rerun.stop) or None,
         "methods": method and (method,),
     }
     changes = {name: value for name, value in chosen.items() if value is not None}
     return LiveModel(
-        model=model or settings.get("model", "demo"),
-        adapter=adapter or (None if model else settings.get("adapter")),
-        device=device,
-        dtype=dtype or settings.get("dtype", "auto"),
+        model=rerun.model or settings.get("model", "demo"),
+        adapter=rerun.adapter or (None if rerun.model else settings.get("adapter")),
+        device=rerun.device,
+        dtype=rerun.dtype or settings.get("dtype", "auto"),
         options=replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE, **changes),
     )

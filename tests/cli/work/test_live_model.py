@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from promptlight.cli.options.rerun import Rerun
+from promptlight.cli.options.shared import Device, Dtype
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
@@ -71,25 +73,21 @@ def test_what_is_chosen_anew_takes_the_place_of_what_is_stored() -> None:
     settings = {"model": "here", "dtype": "bfloat16", **stored.describe()}
     live = build_live_model(
         settings,
-        model="there",
-        device="cpu",
-        dtype="float32",
-        max_new_tokens=3,
-        stop=("b",),
-        method=Method.SMOOTHGRAD,
+        Rerun(model="there", device=Device.CPU, dtype=Dtype.FLOAT32, max_new_tokens=3, stop=["b"]),
+        Method.SMOOTHGRAD,
     )
     assert (live.model, live.device, live.dtype) == ("there", "cpu", "float32")
     assert live.options == replace(stored, methods=(Method.SMOOTHGRAD,), max_new_tokens=3, stop=("b",))
-    kept = build_live_model(settings, model=None, device="auto", dtype=None, max_new_tokens=None)
+    kept = build_live_model(settings, Rerun())
     assert (kept.model, kept.dtype, kept.options) == ("here", "bfloat16", stored)
 
 
 def test_a_text_is_explained_as_run_does_by_default() -> None:
-    live = build_live_model({}, model=None, device="auto", dtype=None, max_new_tokens=None)
+    live = build_live_model({}, Rerun())
     assert (live.model, live.dtype, live.options) == ("demo", "auto", AnalysisOptions())
 
 
 def test_a_choice_that_does_not_go_with_the_rest_is_refused() -> None:
     settings = AnalysisOptions(foil="auto").describe()
     with pytest.raises(UsageError, match="no foil for occlusion"):
-        build_live_model(settings, model=None, device="cpu", dtype=None, max_new_tokens=None, method=Method.OCCLUSION)
+        build_live_model(settings, Rerun(), Method.OCCLUSION)
