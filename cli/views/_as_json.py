@@ -19,6 +19,7 @@ def describe_explanation(explanation: Explanation, n_top: int | None = None) -> 
         "completion": analysis.completion.completion_text,
         "target": explanation.target_text,
         "probability": explanation.target_probability,
+        "probability_per_token": explanation.probability_per_token,
         "method": salience.method.value,
         "objective": salience.objective.value,
         "by": str(explanation.by),

@@ -98,7 +98,14 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     foil = name_foil(explanation.analysis, explanation.targets)
     yield Text.assemble(question, (shown, look.target or ""), f"{foil}?")
     origin = "given in the record" if given else f"stopped: {one_line(completion.ending)}"
-    yield Text(f"probability {explanation.target_probability:.3g}; {origin}")
+    yield Text(f"probability {spell_probability(explanation)}; {origin}")
+
+
+def spell_probability(explanation: Explanation) -> str:
+    """The target's probability in three digits, of several tokens the mean a token; never rounded up to 1."""
+    probability = explanation.probability_per_token
+    shown = "over 0.999" if 0.9995 <= probability < 1 else f"{probability:.3g}"
+    return f"{shown}{' a token' * (explanation.n_target_tokens > 1)}"
 
 
 def _is_finer(cut: Cut, other: Granularity) -> bool:

@@ -34,7 +34,8 @@ function textOf(data, { start, stop }) { return data.texts.slice(start, stop).jo
 
 function targetsOf(data) {
   const described = mapOf(data).scores[state.targetBy] ? data.targets[state.targetBy] : []; // another prompt may have none
-  return described.map(([start, stop, probability, foil], number) => ({ number, start, stop, probability, foil }));
+  return described.map(
+    ([start, stop, probability, nTokens, foil], number) => ({ number, start, stop, probability, nTokens, foil }));
 }
 
 function numbersOf(data, target) { // a target's row and its scales: the row's largest, then largest and total by cut
@@ -98,11 +99,16 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
   place.append(
     element("p", { class: "asked" }, `Why ${data.given ? "would" : "did"} the model write `, markTarget(data, target),
       target.foil ? ` rather than “${shorten(target.foil, 60)}”` : "", "?"),
-    element("p", { class: "facts" }, `probability ${target.probability.toPrecision(3)}; ${data.stopped}`),
+    element("p", { class: "facts" }, `probability ${spellProbability(target)}; ${data.stopped}`),
     element("p", { class: "facts" }, mapOf(data).words),
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
   if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
   if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, mapOf(data).trust));
+}
+
+function spellProbability({ probability, nTokens }) { // of several tokens it is the mean; never rounded up to 1
+  const shown = probability >= 0.9995 && probability < 1 ? "over 0.999" : Number(probability.toPrecision(3));
+  return `${shown}${nTokens > 1 ? " a token" : ""}`;
 }
 
 function markTarget(data, target) { return element("mark", {}, shorten(textOf(data, target), 80)); }

@@ -20,7 +20,7 @@ import numpy as np
 
 from promptlight.io.page.encoding import encode_floats, encode_rows
 from promptlight.salience.explain.comparison import split_words
-from promptlight.salience.explain.explanation import find_probability
+from promptlight.salience.explain.explanation import find_probability_per_token, list_log_probs
 from promptlight.salience.explain.span_scores import find_foil_text, find_segmentation, pool_earlier, read_rows
 from promptlight.salience.text.printable import printable
 from promptlight.salience.text.spans import describe_spans
@@ -161,11 +161,12 @@ def _describe_cut(cut: CutText) -> dict[str, Any]:
 
 
 def _describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
-    """For each target its units, its probability and, with a foil, the text that it is contrasted with."""
+    """For each target its units, its probability per token, the number of these tokens, and with a foil its text."""
     for span in cut.targets:
-        probability = float(f"{find_probability(analysis.completion, [span]):.6g}")
+        probability = float(f"{find_probability_per_token(analysis.completion, [span]):.6g}")
+        n_tokens = len(list_log_probs(analysis.completion, [span]))
         foil = printable("".join(find_foil_text(analysis, [span])))
-        yield [cut.bounds[span.number], cut.bounds[span.number + 1], probability, *([foil] if foil else [])]
+        yield [cut.bounds[span.number], cut.bounds[span.number + 1], probability, n_tokens, *([foil] if foil else [])]
 
 
 # ---- the numbers ----------------------------------------------------------------------------------------------------

@@ -98,6 +98,16 @@ class Explanation:
         """The model's probability of the whole target given all before it: the product over its tokens."""
         return find_probability(self.analysis.completion, self.targets)
 
+    @property
+    def probability_per_token(self) -> float:
+        """The geometric mean of the probabilities of the target's tokens."""
+        return find_probability_per_token(self.analysis.completion, self.targets)
+
+    @property
+    def n_target_tokens(self) -> int:
+        """The number of tokens with a probability that the target has."""
+        return len(list_log_probs(self.analysis.completion, self.targets))
+
     def strongest(self, n_top: int) -> list[Span]:
         """The ``n_top`` sources with the largest absolute scores, the largest first; zero scores are left out."""
         order = np.argsort(-np.abs(self.levels), kind="stable")[:n_top]
@@ -106,8 +116,22 @@ class Explanation:
 
 def find_probability(completion: Completion, targets: Sequence[Span]) -> float:
     """The model's probability of these spans, each token given all before it: the product over their tokens."""
-    places = (at for span in targets for at in range(span.start, span.stop))
-    return math.exp(sum(completion.tokens[at].log_prob or 0.0 for at in places))
+    return math.exp(sum(list_log_probs(completion, targets)))
+
+
+def find_probability_per_token(completion: Completion, targets: Sequence[Span]) -> float:
+    """The geometric mean of the probabilities of these spans' tokens; 1 if they have none.
+
+    A product over forty tokens is tiny however sure the model was of each; this doesn't depend on their number.
+    """
+    log_probs = list_log_probs(completion, targets)
+    return math.exp(sum(log_probs) / max(1, len(log_probs)))
+
+
+def list_log_probs(completion: Completion, targets: Sequence[Span]) -> list[float]:
+    """The log-probabilities of these spans' tokens, in nats; without tokens that have none, as those of a prompt."""
+    found = (completion.tokens[at].log_prob for span in targets for at in range(span.start, span.stop))
+    return [log_prob for log_prob in found if log_prob is not None]
 
 
 def cut_targets(analysis: Analysis, question: Question) -> Segmentation:

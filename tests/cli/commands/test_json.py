@@ -30,6 +30,7 @@ def test_show(promptlight: Command, demo_results: Path) -> None:
     explanation = explain_target(analysis, Question(by=Granularity.LINE, target="Recommendation"))
     assert found["target"] == explanation.target_text
     assert found["probability"] == pytest.approx(explanation.target_probability)
+    assert found["probability_per_token"] == pytest.approx(explanation.probability_per_token)
     assert [source["text"] for source in found["sources"]] == [span.text for span in explanation.strongest(5)]
     shares = [float(explanation.shares[span.number]) for span in explanation.strongest(5)]
     assert [source["share"] for source in found["sources"]] == pytest.approx(shares)

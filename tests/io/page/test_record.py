@@ -73,8 +73,9 @@ def check_numbers(analysis: Analysis, record: dict[str, Any], target_by: Granula
         for place, by in enumerate(record["cuts"]):
             question = Question(by=Granularity(by), target=str(number + 1), target_by=target_by)
             expected = explain_target(analysis, question)
-            start, stop, probability, *_ = record["targets"][target_by][number]
-            assert probability == pytest.approx(expected.target_probability, rel=1e-5)
+            start, stop, probability, n_tokens, *_ = record["targets"][target_by][number]
+            assert probability == pytest.approx(expected.probability_per_token, rel=1e-5)
+            assert n_tokens == expected.n_target_tokens
             assert "".join(record["texts"][start:stop]) == printable(expected.target_text)
             row, scales = read_row(record, target_by, number)
             largest, total = scales[1 + 2 * place : 3 + 2 * place]
@@ -118,8 +119,8 @@ def test_a_target_names_its_foil_and_the_first_method_is_the_one_asked_for() -> 
     foil = Foil(request="x", tokens=("▁no", None, "!"))
     analysis = replace(make_analysis(completion), maps=maps, foil=foil)
     record = describe(analysis, Method.GRAD_DOT_INPUT)
-    assert [target[3:] for target in record["targets"]["token"]] == [["▁no"], [], ["!"]]
-    assert [target[3:] for target in record["targets"]["line"]] == [["▁no!"]]
+    assert [target[4:] for target in record["targets"]["token"]] == [["▁no"], [], ["!"]]
+    assert [target[4:] for target in record["targets"]["line"]] == [["▁no!"]]
     assert [one["name"] for one in record["methods"]] == ["grad_dot_input", "grad_l2"]
     with pytest.raises(UsageError):
         describe(analysis, Method.LIME)
