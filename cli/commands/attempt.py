@@ -8,6 +8,7 @@ import typer
 
 from promptlight.cli.options.changes import Changes
 from promptlight.cli.options.drawing import Drawing
+from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.rerun import Rerun
@@ -25,6 +26,7 @@ from promptlight.salience.errors import UsageError
 
 @with_groups
 def attempt(
+    context: typer.Context,
     results: ResultsOrPromptArgument = None,
     id: Annotated[
         str | None, typer.Option("--id", help="Id of the stored prompt to change (default: the first).")
@@ -55,6 +57,11 @@ def attempt(
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
     if prompt is None:
         results = find_folder(results, instead="--prompt TEXT")
+        refuse_given(context, ["chat"], "on a stored prompt: it is for a --prompt, or for `promptlight run`")
+    else:
+        refuse_given(context, ["id"], "on a --prompt: leave it out")
+    if not changes.replace:
+        refuse_given(context, ["replace_all"], "without --replace 'OLD=>NEW'")
     questions, names = asking.questions((method, method)), SectionNames(asking.sections)
     drawing.check()
     original = find_stored(results, id=id).completion.prompt if results else prompt_from_text(prompt or "", chat=chat)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.evaluation import BenchmarkOptions, Measuring, Output
+from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingLines
 from promptlight.cli.options.shared import RESULTS_HELP, IdsOption, WhereOption
@@ -15,9 +16,12 @@ from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
+OF_BOTH = {"json", "seed", "model", "device"}  # what results and benchmarks take
+
 
 @with_groups
 def evaluate(
+    context: typer.Context,
     results: Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).")] = None,
     *,
     asking: AskingLines,
@@ -35,7 +39,11 @@ def evaluate(
     """
     if results is not None and benchmark.benchmark is not None:
         raise UsageError("expected either a results folder or --benchmark NAME, found both: leave one out")
+    if output.output is None:
+        refuse_given(context, ["format", "overwrite"], "without --output FILE")
     if benchmark.benchmark is not None:
+        of_results = {*names_of(AskingLines), *names_of(Measuring), *names_of(Output), "id", "where"}
+        refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
         from promptlight.cli.work.benchmark import run_benchmark
 
         model = measuring.model or "demo"
@@ -43,6 +51,7 @@ def evaluate(
         return
     from promptlight.cli.work.evaluating import evaluate_results
 
+    refuse_given(context, names_of(BenchmarkOptions), "on stored results: it is for a --benchmark")
     folder = find_folder(results, instead="--benchmark NAME")
     chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections)
     evaluate_results(folder, chosen, asking, measuring, output, each=bool(id))

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.failures import SOME_SET_ASIDE
+from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.shared import (
     ByOption,
     ChatOption,
@@ -19,6 +20,7 @@ from promptlight.salience.errors import UsageError
 
 
 def segment(
+    context: typer.Context,
     prompts: Annotated[
         list[str] | None, typer.Argument(help="Prompt files and addresses, as for `promptlight run`.")
     ] = None,
@@ -46,6 +48,8 @@ def segment(
 
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
+    if prompt is not None:
+        refuse_given(context, ["template"], "on a --prompt: it is for records")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     reading = Reading(chat=chat, template=read_template(template) if template else None, explain=Explain.TARGET)
     records = PromptReader(prompts or [], reading=reading) if prompt is None else [prompt_from_text(prompt, chat=chat)]

@@ -6,37 +6,22 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.analysis import choose_objective
+from promptlight.cli.options.completing import Completing
 from promptlight.cli.options.drawing import Drawing
+from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import (
-    AdapterOption,
-    ChatOption,
-    CompatOption,
-    Device,
-    DeviceOption,
-    Dtype,
-    DtypeOption,
-    MaxNewTokensOption,
-    ModelOption,
-    ResultsOrPromptArgument,
-    ShownMethodOption,
-    StopOption,
-    TopOption,
-)
-from promptlight.cli.options.stopping import read_stops
+from promptlight.cli.options.shared import ResultsOrPromptArgument, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.types import Method, Objective
 
 
 @with_groups
 def show(
+    context: typer.Context,
     results: ResultsOrPromptArgument = None,
     id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to show.")] = None,
     row: Annotated[
@@ -54,14 +39,7 @@ def show(
     ] = False,
     top: TopOption = 8,
     drawing: Drawing,
-    model: ModelOption = "demo",
-    adapter: AdapterOption = None,
-    device: DeviceOption = Device.AUTO,
-    dtype: DtypeOption = Dtype.AUTO,
-    max_new_tokens: MaxNewTokensOption = AnalysisOptions.max_new_tokens,
-    stop: StopOption = None,
-    chat: ChatOption = False,
-    compat: CompatOption = None,
+    completing: Completing,
 ) -> None:
     """Show why a completion was written: its prompt, shaded by how much each piece mattered.
 
@@ -76,22 +54,22 @@ def show(
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
     if prompt is None:
         results = find_folder(results, instead="--prompt TEXT")
+        refuse_given(context, names_of(Completing), "on stored results: it is for a --prompt, or for `promptlight run`")
+    else:
+        refuse_given(context, ("id", "row"), "on a --prompt: leave it out")
     question, names = asking.question(method), SectionNames(asking.sections)  # before a model is loaded
     drawing.check()
     if results is not None:
-        if compat:
-            raise UsageError("--compat is fixed when results are made: use it with `promptlight run`")
         analysis, quantised = find_stored(results, id=id, row=row), find_quantised(results)
     else:
-        options = AnalysisOptions(
-            max_new_tokens=max_new_tokens,
-            stop=read_stops(stop),
-            methods=(method or Method.GRAD_L2,),
-            objective=choose_objective(Objective.LOGPROB, compat),
-            compat=compat,
+        live = LiveModel(
+            model=completing.model,
+            adapter=completing.adapter,
+            device=completing.device,
+            dtype=completing.dtype,
+            options=completing.options(method),
         )
-        live = LiveModel(model=model, adapter=adapter, device=device, dtype=dtype, options=options)
-        (analysis,) = live.explain(prompt_from_text(prompt or "", chat=chat))
+        (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat))
         quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)

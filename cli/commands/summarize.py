@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.shared import (
     ByOption,
     FormatOption,
@@ -25,6 +26,7 @@ from promptlight.salience.explain.summary import Grouping, GroupQuestion
 
 
 def summarize(
+    context: typer.Context,
     results: ResultsArgument = None,
     by: ByOption = "line",
     group: Annotated[
@@ -51,6 +53,8 @@ def summarize(
     from promptlight.cli.work.summarizing import summarize_results
     from promptlight.salience.text.spans import parse_cut
 
+    if output is None:
+        refuse_given(context, ["format", "overwrite"], "without --output FILE")
     question = GroupQuestion(
         by=parse_cut(by),
         group=group,

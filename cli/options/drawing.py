@@ -12,6 +12,7 @@ from promptlight.cli.options.panels import DRAWING
 from promptlight.cli.options.shared import JsonOption, OverwriteOption
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Marking, Spacing, Taste
 from promptlight.io.files import check_free
+from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
@@ -63,7 +64,9 @@ class Drawing:
     json: JsonOption = False
 
     def check(self) -> None:
-        """Raise OutputError if a file exists already, before anything is computed for it."""
+        """Raise UsageError for --json with a file, OutputError if the file exists: before anything is computed."""
+        if self.json and (self.svg or self.html):
+            raise UsageError("expected --json or a file to draw into, found both: leave one out")
         for path in filter(None, (self.svg, self.html)):
             check_free(path, overwrite=self.overwrite)
 
