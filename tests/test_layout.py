@@ -28,7 +28,7 @@ from tests.support.source_code import (
 
 HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, from the ground up
     "salience": (
-        ("lazy", "errors", "statistics", "demo"),
+        ("lazy", "errors", "statistics", "progress", "demo"),
         ("types",),
         ("text",),
         ("options", "explain"),

@@ -36,6 +36,7 @@ from promptlight.salience.decoder.layer import count_run_bytes, run_layer
 from promptlight.salience.decoder.objectives import objective_value
 from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.options.methods import AblationKind
+from promptlight.salience.progress import Counted, ignore
 from promptlight.salience.types import PAD_ID, Objective
 
 CPU_ROWS = 8  # a CPU gains nothing from more
@@ -53,12 +54,13 @@ def score_ablations(
     ablate: AblationKind,
     objective: Objective = Objective.LOGPROB,
     batch: int | None = None,
+    counted: Counted = ignore,
 ) -> NDArray[np.float64]:
     """The summed objective of each target under each ablation: [n, targets], in nats (logits for LOGIT and MARGIN).
 
     ``removable`` [S, T] gives the tokens of each span, ``kept`` [n, S] the spans that an ablation keeps. The text's
     first token must be in no span: something has to predict the next one. ``batch`` overrides the planned number of
-    ablations per forward; it only changes rounding.
+    ablations per forward; it only changes rounding. ``counted`` is told how many are scored.
     """
     device = decoder.embedding.device
     removed = ~kept @ removable  # [n, T]
@@ -82,8 +84,10 @@ def score_ablations(
         return scores.double().cpu().numpy().reshape(stop - start, -1) @ layout.members.T
 
     size = batch or plan_batch(decoder, len(layout.tokens), len(layout.rows), len(kept))
+    counted(0, len(kept))
     for start, result in run_in_chunks(work, len(kept), size, "ablation"):
         values[order[start : start + len(result)]] = result
+        counted(start + len(result), len(kept))
     return values
 
 

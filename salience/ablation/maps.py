@@ -14,6 +14,7 @@ import numpy as np
 from promptlight.salience.ablation.scores import compute_ablation_scores, spread_over_tokens
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.progress import Counted, ignore
 from promptlight.salience.text.spans import segment
 from promptlight.salience.types import (
     Completion,
@@ -35,11 +36,12 @@ def explain_by_ablation(
     options: MethodOptions,
     *,
     unit: Granularity = Granularity.TOKEN,
+    counted: Counted = ignore,
 ) -> SalienceMap:
     """Compute the map of one ablation method. Raises TooFewAblationsError.
 
     With a ``unit`` other than TOKEN, only spans of that granularity are targets. A target never includes the text's
-    first token, which nothing predicts.
+    first token, which nothing predicts. ``counted`` is told the ablations that are scored.
     """
     targets = _list_target_ranges(completion, segmentations, unit)
     sources = segmentations.get(options.sources) or segment(completion, options.sources)
@@ -47,7 +49,8 @@ def explain_by_ablation(
     n_tokens = len(completion.tokens)
     scores = errors = np.zeros((0, n_tokens), dtype=np.float32)
     if ranges:
-        result = compute_ablation_scores(decoder, completion, sources, ranges, method, options.for_ablation(objective))
+        how = options.for_ablation(objective)
+        result = compute_ablation_scores(decoder, completion, sources, ranges, method, how, counted=counted)
         scores = spread_over_tokens(result.scores, sources, n_tokens)
         drawn = result.standard_errors if result.standard_errors is not None else np.zeros_like(result.scores)
         errors = spread_over_tokens(drawn, sources, n_tokens)

@@ -32,6 +32,7 @@ from promptlight.salience.ablation.streams import lay_out_streams
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import ABLATION_METHODS, AblationOptions, ShapleySampling
+from promptlight.salience.progress import Counted, Counter, ignore
 from promptlight.salience.statistics import BoolArray, WideArray
 from promptlight.salience.types import Completion, FloatArray, Method, Role, Segmentation
 
@@ -61,12 +62,14 @@ def compute_ablation_scores(
     options: AblationOptions | None = None,
     *,
     batch: int | None = None,
+    counted: Counted = ignore,
 ) -> AblationResult:
     """Score every source span for every target, a range of tokens; one forward per ablation serves all targets.
 
     ``batch`` overrides the planned number of ablations per batch; it changes speed and memory. Random draws depend on
     the seed and the prompt's id alone. Raises UsageError if the method is not an ablation method, if a target is empty,
     starts the text or exceeds it, or if there are too few ablations.
+    ``counted`` is told how many are scored, of at most how many.
     """
     options = options or AblationOptions()
     if method not in ABLATION_METHODS:
@@ -76,6 +79,8 @@ def compute_ablation_scores(
     earlier = np.array(sources.bounds[1:]) <= np.array([start for start, _ in targets])[:, None]  # [targets, S]
     players = np.flatnonzero(removable.any(axis=1) & earlier.any(axis=0))
     layout = lay_out_streams(sources.bounds, targets, decoder.embedding.device)
+
+    counter = Counter(_count_ablations(method, options, len(players)), counted)
 
     def value_of(kept: BoolArray) -> WideArray:
         values = score_ablations(
@@ -87,13 +92,23 @@ def compute_ablation_scores(
             ablate=options.ablate,
             objective=options.objective,
             batch=batch,
+            counted=counter.part(),
         )
         return log_odds(values) if options.log_odds else values
 
     lengths = np.array([stop - start for start, stop in targets], dtype=np.float64)
     stream = start_stream(options.seed, completion.prompt.id)
     estimate = _estimate(Game(value_of, earlier[:, players]), method, options, lengths, stream)
+    counter.finish()
     return _spread_players(estimate, players, len(sources))
+
+
+def _count_ablations(method: Method, options: AblationOptions, n_players: int) -> int:
+    """The most ablations that a method scores, with all spans and with none."""
+    if n_players == 0:
+        return 1
+    drawn = n_players if method is Method.OCCLUSION else options.ablations
+    return min(drawn + 2, 2**n_players)
 
 
 def find_removable(completion: Completion, sources: Segmentation) -> BoolArray:

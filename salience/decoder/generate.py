@@ -18,6 +18,7 @@ from promptlight.salience.decoder._cache import KeyValueCache
 from promptlight.salience.decoder.attention import visible_keys
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.layer import run_layer
+from promptlight.salience.progress import Counted, ignore
 from promptlight.salience.types import StopReason
 
 ChooseToken = Callable[[Tensor, list[int]], Tensor]
@@ -50,9 +51,11 @@ def generate(
     stops: dict[int, StopReason],
     choose: ChooseToken = choose_greedily,
     is_stopped: IsStopped | None = None,
+    counted: Counted = ignore,
 ) -> list[Generated]:
     """Continue each prompt (token ids, at least one) until a token of ``stops``, a stop text, the limit or the end of
-    context. ``max_new_tokens`` is one limit for all prompts, or one for each."""
+    context. ``max_new_tokens`` is one limit for all prompts, or one for each. After each step, ``counted`` is
+    told the tokens of all rows, and how many they may get at most: fewer when a row stops early."""
     asked = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     limits = [min(most, context_length - len(prompt)) for most, prompt in zip(asked, prompts, strict=True)]
     written: list[list[int]] = [[] for _ in prompts]
@@ -60,8 +63,8 @@ def generate(
         StopReason.CONTEXT_FULL if limit < most else StopReason.TOKEN_LIMIT
         for limit, most in zip(limits, asked, strict=True)
     ]  # unless something stops it first
-    stopped: set[int] = set()
     rows = [row for row, limit in enumerate(limits) if limit > 0]
+    counted(0, sum(limits[row] for row in rows))
     if rows:
         cache, logits = _prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
         for _ in range(max(limits)):
@@ -69,12 +72,11 @@ def generate(
             for row, token in zip(rows, chosen.tolist(), strict=True):
                 written[row].append(token)
                 if token in stops:
-                    reasons[row] = stops[token]
-                    stopped.add(row)
+                    reasons[row], limits[row] = stops[token], len(written[row])
                 elif is_stopped and is_stopped(row, token):
-                    reasons[row] = StopReason.STOP_TEXT
-                    stopped.add(row)
-            kept = [place for place, row in enumerate(rows) if row not in stopped and len(written[row]) < limits[row]]
+                    reasons[row], limits[row] = StopReason.STOP_TEXT, len(written[row])
+            counted(sum(map(len, written)), sum(limit for limit in limits if limit > 0))
+            kept = [place for place, row in enumerate(rows) if len(written[row]) < limits[row]]
             if not kept:
                 break
             if len(kept) < len(rows):

@@ -22,7 +22,7 @@ many targets fit in memory together.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,6 +40,7 @@ from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
 from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.progress import Counted, Counter, ignore
 from promptlight.salience.text.contrast import Contrast
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 
@@ -98,6 +99,7 @@ def compute_salience(
     unit: Granularity = Granularity.TOKEN,
     chunk: int | None = None,
     keep_activations: bool | None = None,
+    counted: Counted = ignore,
 ) -> SalienceResult:
     """Scores of every earlier token for every target, and for every target span of each segmentation.
 
@@ -106,12 +108,14 @@ def compute_salience(
     token, which nothing predicts. A ``unit`` other than TOKEN runs one backward per target span of that granularity
     instead of one per token, and gives only the scores of those spans. ``chunk`` overrides the planned number of
     backwards per pass, ``keep_activations`` whether they find the forward's activations or compute them again. Raises
-    OutOfMemoryError if a single backward does not fit.
+    OutOfMemoryError if a single backward does not fit. ``counted`` is told the backwards that are done: one for each
+    unit at each of the embeddings.
     """
     setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
     sequence = torch.tensor(ids, device=decoder.embedding.device)
     special = setting.special or [place == 0 for place in range(len(ids))]
+    counter = Counter(len(units) * _count_rounds(methods, setting.options), counted)
     problem = Problem(
         decoder=decoder,
         ids=sequence,
@@ -129,13 +133,25 @@ def compute_salience(
     if setting.runner_up:
         plain = plain.with_runner_ups()
     log_probs, values = plain.read()
-    work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values))
+    work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values), counter=counter)
     rivals = plain.problem.steps.rivals
     return SalienceResult(
         log_probs=log_probs[n_prompt_tokens - first :],
         maps=work.explain(methods),
         runner_ups=None if rivals is None else rivals[n_prompt_tokens - first :].tolist(),
     )
+
+
+def _count_rounds(methods: Sequence[Method], options: MethodOptions) -> int:
+    """At how many embeddings these methods together go back from each unit; 0 without a gradient method."""
+    rounds = {
+        Method.GRAD_L2: 0,
+        Method.GRAD_DOT_INPUT: 0,
+        Method.INTEGRATED_GRADIENTS: options.ig_steps,
+        Method.SMOOTHGRAD: options.smoothgrad_samples,
+    }
+    asked = [rounds[method] for method in methods if method in rounds]
+    return sum(asked) + (0 in asked)  # the text's own, once for both
 
 
 def _plan_units(
@@ -178,6 +194,7 @@ class _Work:
     special: Sequence[bool]
     setting: Setting
     values: np.ndarray
+    counter: Counter
 
     def explain(self, methods: Sequence[Method]) -> dict[Method, SalienceMap]:
         """A map for each method, in the requested order."""
@@ -228,7 +245,14 @@ class _Work:
         return scores
 
     def _reduce(self, answer: Answer, reductions: Sequence[Reduction]) -> list[Scores]:
-        return reduce_spans(answer.pull(), self.wanted, len(answer.problem.ids), reductions)
+        return reduce_spans(self._count(answer.pull()), self.wanted, len(answer.problem.ids), reductions)
+
+    def _count(self, chunks: Iterator[tuple[int, Tensor]]) -> Iterator[tuple[int, Tensor]]:
+        """Pass the chunks on; count each one's units when its scores are done."""
+        for start, gradient in chunks:
+            yield start, gradient
+            self.counter.add(gradient.shape[1])
+            del gradient  # before the next chunk makes its own
 
     def _build_map(self, method: Method, scores: Scores, **errors: Any) -> SalienceMap:
         narrow = _narrow(scores)

@@ -22,6 +22,7 @@ from promptlight.salience.decoder.sampling import choose_tokens
 from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLongError
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.progress import OnStep, Phase, Step, Unit, ignore
 from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
 from promptlight.salience.text.stopping import StopWatch, cut_at_stop
 from promptlight.salience.types import Completion, Explain, Prompt, SetAside, SetAsideCode, StopReason
@@ -65,8 +66,9 @@ def complete_in_order(
     batch_size: int | None = None,
     *,
     at_most: int | None = None,
+    on_step: OnStep = ignore,
 ) -> Iterator[Completion | SetAside]:
-    """``complete`` for a window, yielding the results one by one in input order."""
+    """``complete`` for a window, yielding the results one by one in input order; ``on_step`` is told each step."""
     limits = [min(limit_tokens(prompt, options), at_most or sys.maxsize) for prompt in prompts]
     results: dict[int, Completion | SetAside] = {}
     waiting: list[Numbered] = []
@@ -81,7 +83,7 @@ def complete_in_order(
     batch_of = {waiting[place][0]: [waiting[one] for one in sorted(batch)] for batch in batches for place in batch}
     for number in range(len(prompts)):
         if number not in results:
-            results.update(_complete_batch(batch_of[number], prompts, limits, model, options))
+            results.update(_complete_batch(batch_of[number], prompts, limits, model, options, on_step))
         yield results.pop(number)
 
 
@@ -121,10 +123,12 @@ def _complete_batch(
     limits: Sequence[int],
     model: Model,
     options: AnalysisOptions,
+    on_step: OnStep,
 ) -> Iterator[tuple[int, Completion | SetAside]]:
     """Generate for some of the window's prompts together, or for as many at a time as fit in memory."""
 
     def write(rows: Sequence[Numbered]) -> list[Generated]:
+        ids = tuple(prompts[number].id for number, _ in rows)
         watches = [StopWatch(model.tokenizer, _list_stops(prompts[number], options)) for number, _ in rows]
         return generate(
             model.decoder,
@@ -132,8 +136,11 @@ def _complete_batch(
             max_new_tokens=[limits[number] for number, _ in rows],
             context_length=model.facts.context_length,
             stops=model.stops,
-            choose=choose_tokens(options.sampling, [prompts[number].id for number, _ in rows]),
+            choose=choose_tokens(options.sampling, ids),
             is_stopped=lambda row, token: watches[row].sees(token),
+            counted=lambda done, total: on_step(
+                Step(phase=Phase.WRITING, done=done, total=total, unit=Unit.TOKENS, ids=ids)
+            ),
         )
 
     for (number, encoded), new in run_in_halves(write, batch):

@@ -1,15 +1,9 @@
 """Estimate a run before it starts: its tokens, and the time that they take on this machine.
 
- 1. Tokenise all prompts or a sample (``_measure_text``).
- 2. Complete a few of them, short and long, together, and explain some of those (``try_out``): as many prompts and new
-    tokens as a few seconds allow.
- 3. Scale the measured times to all prompts: generation by new tokens, explanation by ``count_passes``, which counts how
-    many tokens each method sends through the layers, forward or backward, for a text of T tokens:
-
-    gradients    T (2 + backwards) for each set of embeddings: one, ig_steps (plus 64 T), or smoothgrad_samples
-    ablation     T for each ablation
-
-Both are rough: they only scale a measured time from some texts to similar ones.
+1. Tokenise all prompts or a sample (``_measure_text``).
+2. Complete a few of them, short and long, together, and explain some of those (``try_out``): as many prompts and new
+   tokens as a few seconds allow.
+3. Scale the measured times to all prompts: generation by new tokens, explanation by token passes (``workload.py``).
 """
 
 from __future__ import annotations
@@ -20,14 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from promptlight.salience.decoder.batch_plan import Need, choose_batch_size
-from promptlight.salience.gradients.integrated import N_PROBES
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.run.batches import complete, count_needed, limit_tokens, take_prompt
 from promptlight.salience.run.pipeline import explain_or_set_aside
+from promptlight.salience.run.workload import count_passes
 from promptlight.salience.text.completion import EncodedPrompt, build_completion
 from promptlight.salience.text.spans import segment
-from promptlight.salience.types import Analysis, Completion, Granularity, Method, Prompt, SetAside, StopReason
+from promptlight.salience.types import Analysis, Completion, Granularity, Prompt, SetAside, StopReason
 
 FEW_TOKENS = 8  # new tokens of the first attempt, for slow machines
 SECONDS = 5.0  # rough limit for each of the two parts of try_out
@@ -123,24 +117,6 @@ def _count_spans_per_token(texts: Sequence[Text], options: AnalysisOptions) -> d
         for name in Granularity
         if name is not Granularity.TOKEN
     } | {Granularity.TOKEN: 1.0}
-
-
-def count_passes(
-    n_prompt: int, n_new: float, spans_per_token: Mapping[Granularity, float], how: AnalysisOptions
-) -> float:
-    """Count the token passes through the layers that an explanation takes; see the module's docstring."""
-    n_backwards = max(1.0, n_new * spans_per_token.get(how.targets, 1.0))
-    of = how.method_options
-    n_lines = max(1.0, (n_prompt + n_new) * spans_per_token.get(of.sources, 1.0))
-    embeddings = {Method.INTEGRATED_GRADIENTS: of.ig_steps, Method.SMOOTHGRAD: of.smoothgrad_samples}
-    passes = 0.0
-    for method in how.methods:
-        if method.takes_spans:
-            passes += n_lines if method is Method.OCCLUSION else of.ablations
-        else:
-            passes += embeddings.get(method, 1) * (2 + n_backwards)
-            passes += N_PROBES * (method is Method.INTEGRATED_GRADIENTS)
-    return (n_prompt + n_new) * passes
 
 
 def try_out(sampled: Sampled, model: Model, options: AnalysisOptions, batch_size: int | None) -> Speed | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from promptlight.salience.ablation.maps import explain_by_ablation
 from promptlight.salience.decoder.batch_plan import choose_batch_size
@@ -12,7 +12,9 @@ from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, co
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.options.methods import ABLATION_METHODS
+from promptlight.salience.progress import OnStep, ignore
 from promptlight.salience.run.batches import WINDOW, complete_in_order, read_windows, set_aside
+from promptlight.salience.run.workload import Parts
 from promptlight.salience.text.completion import with_log_probs
 from promptlight.salience.text.contrast import AUTO
 from promptlight.salience.text.foils import describe_foil, find_contrast
@@ -25,35 +27,45 @@ from promptlight.salience.types import (
     Prompt,
     Role,
     SalienceMap,
+    Segmentation,
     SetAside,
     SetAsideCode,
 )
 
 
 def analyze(
-    prompts: Iterable[Prompt], model: Model, options: AnalysisOptions | None = None, *, batch_size: int | None = None
+    prompts: Iterable[Prompt],
+    model: Model,
+    options: AnalysisOptions | None = None,
+    *,
+    batch_size: int | None = None,
+    on_step: OnStep = ignore,
 ) -> Iterator[Analysis | SetAside]:
     """Explain each prompt, in order; a prompt that does not fit the model or the memory is set aside with the reason.
 
     ``batch_size`` limits how many prompts are generated together (None: as many as are worth it). It changes speed and
-    memory, not results.
+    memory, not results. ``on_step`` is told each step: tokens that are written, targets that are explained.
     """
     options = options or AnalysisOptions()
     for window in read_windows(prompts, WINDOW * choose_batch_size(model.device, batch_size)):
-        completions = complete_in_order(window, model, options, batch_size)
+        completions = complete_in_order(window, model, options, batch_size, on_step=on_step)
         for prompt, completion in zip(window, completions, strict=True):
-            yield explain_or_set_aside(prompt, completion, model, options)
+            yield explain_or_set_aside(prompt, completion, model, options, on_step)
 
 
 def explain_or_set_aside(
-    prompt: Prompt, completion: Completion | SetAside, model: Model, options: AnalysisOptions
+    prompt: Prompt,
+    completion: Completion | SetAside,
+    model: Model,
+    options: AnalysisOptions,
+    on_step: OnStep = ignore,
 ) -> Analysis | SetAside:
     """``explain`` a completion; if memory runs out, try once more with as little memory as possible."""
     if isinstance(completion, SetAside):
         return completion
     for thrifty in (False, True):
         try:
-            return explain(completion, model, options, thrifty=thrifty)
+            return explain(completion, model, options, thrifty=thrifty, on_step=on_step)
         except OutOfMemoryError as error:
             reason, parameters = str(error), error.parameters  # drop the error itself: its frames hold tensors
         except FoilError as error:
@@ -63,7 +75,14 @@ def explain_or_set_aside(
     return set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, parameters)
 
 
-def explain(completion: Completion, model: Model, options: AnalysisOptions, *, thrifty: bool = False) -> Analysis:
+def explain(
+    completion: Completion,
+    model: Model,
+    options: AnalysisOptions,
+    *,
+    thrifty: bool = False,
+    on_step: OnStep = ignore,
+) -> Analysis:
     """Cut one completion into spans and compute its salience. Raises FoilError if its foil can't be used."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.stored}
     request = completion.prompt.foil or options.foil
@@ -83,6 +102,7 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         runner_up=request == AUTO,
         name=completion.prompt.id,
     )
+    parts = _plan_parts(completion, cuts, options, on_step)
     result = compute_salience(
         model.decoder,
         completion.ids,
@@ -93,13 +113,14 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         unit=options.targets,
         chunk=1 if thrifty else None,
         keep_activations=False if thrifty else None,
+        counted=parts.count(by_gradient) if by_gradient else ignore,
     )
     maps = dict(result.maps)
     for method in options.methods:
         if method in ABLATION_METHODS:
-            objective, how = options.objective, options.method_options
+            objective, how, counted = options.objective, options.method_options, parts.count([method])
             maps[method] = explain_by_ablation(
-                model.decoder, completion, cuts, method, objective, how, unit=options.targets
+                model.decoder, completion, cuts, method, objective, how, unit=options.targets, counted=counted
             )
     return Analysis(
         completion=with_log_probs(completion, result.log_probs),
@@ -108,6 +129,16 @@ def explain(completion: Completion, model: Model, options: AnalysisOptions, *, t
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )
+
+
+def _plan_parts(
+    completion: Completion, cuts: Mapping[Granularity, Segmentation], options: AnalysisOptions, on_step: OnStep
+) -> Parts:
+    """The parts of an explanation, to count how much of it is done."""
+    first, unit, sources = completion.n_prompt_tokens, options.targets, options.method_options.sources
+    n_units = completion.n_targets if unit is Granularity.TOKEN else len(cuts[unit].spans_from(first))
+    n_lines = len(cuts[sources] if sources in cuts else segment(completion, sources))
+    return Parts(completion, options, n_units, n_lines, on_step)
 
 
 def _drop_unstored(found: SalienceMap, stored: Sequence[Granularity]) -> SalienceMap:

@@ -30,9 +30,10 @@ from promptlight.salience.errors import OUT_OF_MEMORY
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.run import dry_run
 from promptlight.salience.run.batches import complete
-from promptlight.salience.run.dry_run import Sampled, Speed, count_passes, estimate_seconds, measure_texts, try_out
+from promptlight.salience.run.dry_run import Sampled, Speed, estimate_seconds, measure_texts, try_out
 from promptlight.salience.run.estimate import Range
 from promptlight.salience.run.provenance import describe_settings
+from promptlight.salience.run.workload import count_passes
 from promptlight.salience.types import SetAside, SetAsideCode
 from tests.benchmarks.sizes import cut_prompts
 from tests.conftest import Command
