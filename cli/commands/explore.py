@@ -11,9 +11,10 @@ import typer
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.rerun import Rerun
-from promptlight.cli.options.shared import ResultsArgument
+from promptlight.cli.options.shared import ColoursOption, ResultsArgument
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.page.colours import Colours
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
@@ -25,6 +26,7 @@ def explore(
     *,
     asking: Asking,
     rerun: Rerun,
+    colours: ColoursOption = Colours.SAFE,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
@@ -41,7 +43,7 @@ def explore(
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     live = build_live_model(read_settings(folder), rerun)
-    app = Explorer(library, question=question, live=live, names=names, id=id)
+    app = Explorer(library, question=question, live=live, names=names, id=id, colours=colours)
     app.run()
     if app.running:
         # a model can't be stopped within a step, and a thread in torch would crash the interpreter's shutdown

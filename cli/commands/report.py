@@ -7,8 +7,16 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsOption, StoredMethodOption, WhereOption
+from promptlight.cli.options.shared import (
+    ColoursOption,
+    IdsOption,
+    OverwriteOption,
+    SectionsOption,
+    StoredMethodOption,
+    WhereOption,
+)
 from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.page.colours import Colours
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.text.printable import one_line
 
@@ -28,6 +36,7 @@ def report(
     method: StoredMethodOption = None,
     where: WhereOption = None,
     id: IdsOption = None,
+    colours: ColoursOption = Colours.SAFE,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write one self-contained HTML page, for colleagues who have no terminal.
@@ -43,7 +52,8 @@ def report(
     folders = [
         ChosenResults(path, ids=id, where=where, sections=sections) for path in map(find_folder, results or [None])
     ]
-    n_prompts = write_report(output, list_entries(folders, method), title=title, ramps=list_ramps())
+    entries = list_entries(folders, method)
+    n_prompts = write_report(output, entries, title=title, ramps=list_ramps(), colours=colours)
     print(
         f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"
     )

@@ -13,13 +13,13 @@ from textual.binding import Binding, BindingType
 from promptlight.cli.explorer._view import View
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
-from promptlight.cli.views.look import Marking, Spacing, Taste
-from promptlight.cli.views.palette import Look
+from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
+from promptlight.cli.views.palette import FEW_COLOURS, Look
+from promptlight.io.page.colours import Colours
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Cut
 
 INTENSITIES = 10  # steps from lowest to highest
-FEW_COLOURS = ("standard", "windows", None)
 
 
 class Asking(App[None]):
@@ -45,17 +45,19 @@ class Asking(App[None]):
         Binding("s", "spacing", "switch between dense and airy lines"),
     ]
 
-    def __init__(self, *, question: Question, color_system: str | None = "auto") -> None:
+    def __init__(
+        self, *, question: Question, colours: Colours = Colours.SAFE, color_system: str | None = "auto"
+    ) -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # empty means unset, but Textual takes it as set
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         found = None if self.no_color else self.console.color_system
         self.color_system = found if color_system == "auto" else color_system
-        if self.color_system in FEW_COLOURS:
+        if self.color_system in (*FEW_COLOURS, None):
             self.theme = "ansi-dark"  # the terminal's own colours, as `show` uses them
         self.question = question
         self._own = question.by  # the user's pattern is one more cut to choose from
-        self.taste = Taste()
+        self.taste = Taste(paper=Paper.DARK, colours=colours)  # as Textual's own ground is
         self.view = View(id="view")
         self.scene: Scene | None = None
 

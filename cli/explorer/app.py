@@ -21,6 +21,7 @@ from promptlight.cli.explorer.screens import Picker, Window, render_help
 from promptlight.cli.views.comparison import render_comparison
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.page.colours import Colours
 from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError, UsageError
 from promptlight.salience.explain.explanation import Question
@@ -56,9 +57,10 @@ class Explorer(Asking):
         live: LiveModel,
         names: SectionNames | None = None,
         id: str | None = None,
+        colours: Colours = Colours.SAFE,
         color_system: str | None = "auto",
     ) -> None:
-        super().__init__(question=question, color_system=color_system)
+        super().__init__(question=question, colours=colours, color_system=color_system)
         self.library, self.live = library, live
         self.names = names or SectionNames(None)
         self.prompts = Prompts(library, id="prompts")
@@ -218,8 +220,9 @@ class Explorer(Asking):
 
     def action_help(self) -> None:
         """Show all keys and how to read the colours."""
+        hues = self.look.hues
         keys = [(name_key(binding.key), binding.description) for binding in list_bindings()]
-        self.push_screen(Window("promptlight explore", lambda console: render_help(keys), self.color_system))
+        self.push_screen(Window("promptlight explore", lambda console: render_help(keys, hues), self.color_system))
 
 
 def list_bindings() -> list[Binding]:

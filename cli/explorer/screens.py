@@ -25,16 +25,16 @@ BOLD = "bold"
 
 MEANING = {
     "What the colours mean": (
-        "The target is amber: the part of the completion that you ask about. The darker another piece, the more a "
-        "small change of it would move the target's probability, relative to the strongest piece. White: little or "
-        "nothing. With a signed method, teal raised the target and pink lowered it. Dim text is the chat's own format, "
-        "or comes after the target and can't matter for it."
+        "The target is amber: the part of the completion that you ask about. The stronger another piece's colour, the "
+        "more a small change of it would move the target's probability, relative to the strongest piece. No colour: "
+        "little or nothing. With a signed method, {0} raised the target and {1} lowered it. Dim text is the chat's own "
+        "format, or comes after the target and can't matter for it."
     ),
     "What they do not mean": (
-        "A dark piece is no proof of a cause: change it (e) and see whether the answer changes. Without a sign, dark "
-        "says how much, not in which direction. Each target has its own scale: compare shares between two targets, "
-        "not shades. Longer pieces add up more tokens, so a line is often stronger than a word. Faint is not nothing: "
-        "+ makes it stronger."
+        "A strong colour is no proof of a cause: change the piece (e) and see whether the answer changes. Without a "
+        "sign, it says how much, not in which direction. Each target has its own scale: compare shares between two "
+        "targets, not shades. Longer pieces add up more tokens, so a line is often stronger than a word. Faint is not "
+        "nothing: + makes it stronger."
     ),
 }
 
@@ -108,12 +108,12 @@ class Picker(ModalScreen[Listed | None]):
         self.dismiss(None)
 
 
-def render_help(keys: Sequence[tuple[str, str]]) -> RenderableType:
-    """Render all keys and how to read the colours."""
+def render_help(keys: Sequence[tuple[str, str]], hues: tuple[str, str]) -> RenderableType:
+    """Render all keys and how to read the colours; ``hues`` name what raised the target, and what lowered it."""
     table = Table.grid(padding=(0, 2))
     for key, meaning in keys:
         table.add_row(Text(key, BOLD), Text(meaning))
     text = Text()
     for title, meaning in MEANING.items():
-        text.append(f"\n{title}\n", BOLD).append(f"{meaning}\n")
+        text.append(f"\n{title}\n", BOLD).append(f"{meaning.format(*hues)}\n")
     return Group(table, text)

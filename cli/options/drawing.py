@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import DRAWING
-from promptlight.cli.options.shared import JsonOption, OverwriteOption
-from promptlight.cli.views.look import NEUTRAL_INTENSITY, Marking, Spacing, Taste
+from promptlight.cli.options.shared import ColoursOption, JsonOption, OverwriteOption
+from promptlight.cli.views.look import NEUTRAL_INTENSITY, Marking, Paper, Spacing, Taste
 from promptlight.io.files import check_free
+from promptlight.io.page.colours import Colours
 from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,6 +43,15 @@ class Drawing:
     spacing: Annotated[
         Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
     ] = Spacing.DENSE
+    paper: Annotated[
+        Paper,
+        typer.Option(
+            "--paper",
+            help="The ground to draw for; auto asks the terminal, and takes light in files.",
+            rich_help_panel=DRAWING,
+        ),
+    ] = Paper.AUTO
+    colours: ColoursOption = Colours.SAFE
     width: Annotated[
         int | None,
         typer.Option(
@@ -74,7 +84,13 @@ class Drawing:
         """Draw it on the terminal, into files, or as JSON."""
         from promptlight.cli.views.output import draw_into_files, draw_on_terminal, print_json
 
-        taste = Taste(intensity=self.intensity, marking=self.marking, spacing=self.spacing)
+        taste = Taste(
+            intensity=self.intensity,
+            marking=self.marking,
+            spacing=self.spacing,
+            paper=self.paper,
+            colours=self.colours,
+        )
         if self.json:
             print_json(view)
         elif self.svg or self.html:

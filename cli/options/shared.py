@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.panels import EXPLANATION, MODEL, TEXT
+from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
+from promptlight.io.page.colours import Colours
 from promptlight.io.tables.tidy import TableFormat
 from promptlight.salience.types import Compat, Method, Pooling
 
@@ -100,6 +101,11 @@ TopOption = Annotated[int, typer.Option(min=0, help="Number of strongest sources
 
 # Where output goes
 
+COLOURS_HELP = (
+    "Hues of what raised the target and what lowered it: blue and orange, which red-green-blind readers can tell "
+    "apart, or LIT's teal and pink."
+)
+ColoursOption = Annotated[Colours, typer.Option("--colours", help=COLOURS_HELP, rich_help_panel=DRAWING)]
 FormatOption = Annotated[
     TableFormat | None, typer.Option("--format", "-f", help="Format of the file (default: by the end of its name).")
 ]

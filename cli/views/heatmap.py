@@ -31,7 +31,7 @@ from promptlight.cli.views._remarks import describe_sum, name_foil
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
-from promptlight.cli.views.palette import SMALLEST_MARK, Look
+from promptlight.cli.views.palette import MANY_COLOURS, SMALLEST_MARK, Look
 from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explain.explanation import Explanation
@@ -69,7 +69,7 @@ def render_matrix_view(
     explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
 ) -> RenderableType:
     """The same with a row of blocks per target instead of the text."""
-    if look.color_system not in ("256", "truecolor"):  # too few colours to paint with
+    if look.color_system not in MANY_COLOURS:  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
     return _render_view(explanation, console, look, picture, n_top, remarks)

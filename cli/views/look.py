@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from promptlight.io.page.colours import Colours
+
 NEUTRAL_INTENSITY = 0.4  # LIT's default: a level is shown as it is
 
 
@@ -13,6 +15,14 @@ class Marking(StrEnum):
 
     HIGHLIGHT = "highlight"
     UNDERLINE = "underline"
+
+
+class Paper(StrEnum):
+    """The ground that colours are made for. AUTO asks the terminal; files are light."""
+
+    AUTO = "auto"
+    LIGHT = "light"
+    DARK = "dark"
 
 
 class Spacing(StrEnum):
@@ -28,6 +38,8 @@ class Taste:
 
     intensity: float = NEUTRAL_INTENSITY
     marking: Marking = Marking.HIGHLIGHT
+    paper: Paper = Paper.AUTO
+    colours: Colours = Colours.SAFE
     spacing: Spacing = Spacing.DENSE
 
 

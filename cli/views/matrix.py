@@ -19,7 +19,7 @@ from rich.style import Style
 from rich.text import Text
 
 from promptlight.cli.views.look import Marking
-from promptlight.cli.views.palette import Look, paint
+from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import ASIDE
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import build_span_table
@@ -94,7 +94,7 @@ def _render_cells(
         if group[0].stop > target.start:
             yield LATER + " " * (cells - 1), ASIDE
         elif look.color_system and look.taste.marking is Marking.HIGHLIGHT:
-            yield " " * cells, paint(look.strengthen(level), look.color_system, signed=look.signed)
+            yield " " * cells, look.paint(look.strengthen(level)) or ""
         else:
             bar, ink = look.bar(level)
             yield bar * cells, ink or ""

@@ -6,19 +6,26 @@ import io
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console, RenderableType
-from rich.terminal_theme import DEFAULT_TERMINAL_THEME
+from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
 
-from promptlight.cli.views.look import Taste
-from promptlight.cli.views.palette import Look
+from promptlight.cli.views.look import Paper, Taste
+from promptlight.cli.views.palette import MANY_COLOURS, Look
+from promptlight.cli.views.paper import find_paper
 from promptlight.io.files import writing
 from promptlight.salience.text.printable import one_line, printable_json
 
 FILE_WIDTH = 100  # cells
+ON_DARK = TerminalTheme(  # the default theme's colours, but for ground and ink
+    (0x16, 0x13, 0x1F),
+    (0xEF, 0xEC, 0xF7),
+    [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8)],
+    [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8, 16)],
+)
 FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG loads its font from a server
 
 
@@ -38,15 +45,17 @@ def print_json(view: View) -> None:
 
 
 def draw_on_terminal(view: View, taste: Taste, width: int | None = None) -> None:
-    """Print the view; ``width`` in cells, None for the terminal's own."""
+    """Print the view; ``width`` in cells, None for the terminal's own. If the paper is AUTO, the terminal is asked."""
     # Rich would keep bold and dim, and leave out the raised numbers
     colours = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(highlight=False, color_system=colours, width=width)
+    if taste.paper is Paper.AUTO and console.color_system in MANY_COLOURS:
+        taste = replace(taste, paper=find_paper())
     console.print(_paint(view, console, taste))
 
 
 def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:
-    """Draw the whole view in memory first, so that an error in it does not touch a file."""
+    """Draw the whole view in memory first, so that an error in it does not touch a file. AUTO paper is light."""
     console = Console(
         file=io.StringIO(),
         record=True,
@@ -56,11 +65,12 @@ def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: 
         highlight=False,
     )
     console.print(_paint(view, console, taste))
+    theme = ON_DARK if taste.paper is Paper.DARK else DEFAULT_TERMINAL_THEME
     if svg:
-        picture = console.export_svg(title=view.title, clear=False, theme=DEFAULT_TERMINAL_THEME)
+        picture = console.export_svg(title=view.title, clear=False, theme=theme)
         _write(svg, FONT_FACES.sub("", picture))
     if html:
-        _write(html, console.export_html(clear=False, inline_styles=True, theme=DEFAULT_TERMINAL_THEME))
+        _write(html, console.export_html(clear=False, inline_styles=True, theme=theme))
 
 
 def _paint(view: View, console: Console, taste: Taste) -> RenderableType:

@@ -1,11 +1,12 @@
 """Turn a level of salience, -1 to 1, into the style of a piece of text in this terminal.
 
-With many colours, the whole text is painted like a page, white where nothing matters and deep violet where it matters
-most, so that it reads the same on dark and light terminals. Signed scores go from white to teal if a source raised the
-target, and to pink if it lowered it. Both scales are LIT's, interpolated in CIELAB as in LIT: equal steps look equally
-far apart. The target is amber, which is easy to tell from the others. Every theme has its own 16 colours, so there only
-magenta (or cyan for sources that raise the target), bold, underline and reverse are used: they stand out on any
-background. Without colours, a small raised number after a piece gives its percentage of the strongest one.
+With many colours, the whole text is painted, like a page. On light paper it goes from white, where nothing matters, to
+deep violet; on dark paper from nearly black to bright violet: the stronger the colour, the more the piece matters.
+Signed scores are blue if a source raised the target and orange if it lowered it, or LIT's teal and pink. All ramps are
+interpolated in CIELAB, as LIT's are: equal steps look equally far apart. The target is amber, which is easy to tell
+from the others. Every theme has its own 16 colours, so there only three of them, bold, underline and reverse are used:
+they stand out on any background. Without colours, a small raised number after a piece gives its percentage of the
+strongest one.
 
 *Intensity*, 0 to 1, is LIT's: a level is raised to the power 0.4 / intensity, so a higher one makes faint pieces easier
 to see.
@@ -22,13 +23,34 @@ from rich.color import Color
 from rich.color_triplet import ColorTriplet
 from rich.style import Style
 
-from promptlight.cli.views.look import DEFAULT, NEUTRAL_INTENSITY, Marking, Taste
-from promptlight.io.page.colours import PINK, TEAL, VIOLET, interpolate, luminance
+from promptlight.cli.views.look import DEFAULT, NEUTRAL_INTENSITY, Marking, Paper, Taste
+from promptlight.io.page.colours import RAMPS, SIGNED, interpolate, luminance, name_hue
 
-# chosen by hand: the nearest of the 256 colours drift to other hues along the scale
-VIOLET_256 = (231, 189, 147, 141, 135, 99, 56, 55, 54)
-TEAL_256 = (231, 195, 152, 116, 80, 44, 37, 30, 23)
-PINK_256 = (231, 225, 218, 211, 204, 168, 162, 125, 89)
+# chosen by hand: the nearest of the 256 colours drift to other hues, or can't be told apart without red or green
+CODES = {
+    "light": {
+        "violet": (231, 189, 147, 141, 99, 98, 56, 55, 54),
+        "blue": (231, 189, 111, 74, 33, 32, 26, 25, 17),
+        "orange": (231, 224, 217, 210, 173, 167, 130, 88, 52),
+        "teal": (231, 195, 152, 116, 80, 44, 37, 30, 23),
+        "pink": (231, 225, 218, 211, 204, 168, 162, 125, 89),
+    },
+    "dark": {
+        "violet": (233, 53, 54, 55, 98, 99, 105, 147, 189),
+        "blue": (233, 17, 24, 25, 26, 32, 33, 111, 153),
+        "orange": (233, 52, 88, 124, 130, 167, 209, 216, 223),
+        "teal": (233, 236, 23, 30, 37, 73, 80, 152, 195),
+        "pink": (233, 235, 53, 89, 125, 168, 211, 218, 224),
+    },
+}
+OF_16 = {
+    "violet": "magenta",
+    "blue": "cyan",
+    "orange": "red",
+    "teal": "cyan",
+    "pink": "magenta",
+}  # blue is hard to read
+FEW_COLOURS, MANY_COLOURS = ("standard", "windows"), ("256", "truecolor")  # of Rich's colour systems
 STANDARD = ("default", "{0}", "bold {0}", "bold underline {0}", "bold reverse {0}")
 BLACK, WHITE = "color(16)", "color(231)"  # themes don't change these
 EQUAL_CONTRAST = 0.179  # the luminance with equal contrast to black and white, by WCAG's formula
@@ -48,20 +70,36 @@ class Look:
     taste: Taste = DEFAULT
 
     @property
+    def paper(self) -> Paper:
+        """The paper that is drawn on: light unless the taste says dark."""
+        return Paper.DARK if self.taste.paper is Paper.DARK else Paper.LIGHT
+
+    @property
+    def hues(self) -> tuple[str, str]:
+        """The names of the hues of what raised the target, and of what lowered it."""
+        raised, lowered = SIGNED[self.taste.colours]
+        return (OF_16[raised], OF_16[lowered]) if self.color_system in FEW_COLOURS else (raised, lowered)
+
+    @property
     def target(self) -> Style | None:
         """The style of the target."""
         if self.color_system is None:
             return None
-        return Style.parse(TARGET["standard" if self.color_system == "windows" else self.color_system])
+        return Style.parse(TARGET["standard" if self.color_system in FEW_COLOURS else self.color_system])
 
     def shade(self, level: float) -> Style | None:
         """The style of a source at a level; with bars, the style only carries the level for ``bar``."""
         if self.taste.marking is Marking.UNDERLINE:
             return Style(meta={LEVEL: level})
+        return self.paint(self.strengthen(level))
+
+    def paint(self, level: float) -> Style | None:
+        """The style of a level to which the intensity is applied already; None without colours."""
         if not self.color_system:
             return None
+        hue = name_hue(level, signed=self.signed, colours=self.taste.colours)
         # a thousand shades are too fine to tell apart, and rounding makes the cache effective
-        return paint(round(self.strengthen(level), 3), self.color_system, signed=self.signed)
+        return paint(round(abs(level), 3), self.color_system, hue, self.paper)
 
     def mark(self, level: float) -> str:
         """The mark after a piece if there are no colours: its level as a raised percentage, nothing if faint."""
@@ -77,7 +115,7 @@ class Look:
             return " ", None
         if level < 0 and not self.color_system:
             return FADING_BARS[step(strength, len(FADING_BARS))], None
-        style = self.color_system and paint(math.copysign(0.5, level), self.color_system, signed=self.signed)
+        style = self.paint(math.copysign(0.5, level))
         ink = Style(color=style.bgcolor or style.color) if style else None
         return BARS[step(strength, len(BARS))], ink
 
@@ -93,17 +131,16 @@ class Look:
 
 
 @lru_cache(maxsize=8192)
-def paint(level: float, color_system: str, *, signed: bool = False) -> Style:
-    """The style of a level, -1 to 1, for one of Rich's colour systems."""
-    size = min(abs(level), 1.0)
-    stops, codes = (PINK, PINK_256) if level < 0 else (TEAL, TEAL_256) if signed else (VIOLET, VIOLET_256)
-    if color_system in ("standard", "windows"):
-        hue = "cyan" if stops is TEAL else "magenta"
-        return Style.parse(STANDARD[step(size, len(STANDARD))].format(hue))
+def paint(level: float, color_system: str, hue: str, paper: Paper) -> Style:
+    """The style of a level, 0 to 1, for one of Rich's colour systems."""
+    size = min(level, 1.0)
+    if color_system in FEW_COLOURS:
+        return Style.parse(STANDARD[step(size, len(STANDARD))].format(OF_16[hue]))
     if color_system == "256":
+        codes = CODES[paper][hue]
         background = Color.from_ansi(codes[step(size, len(codes))])
     else:
-        background = Color.from_triplet(ColorTriplet(*interpolate(stops, size)))
+        background = Color.from_triplet(ColorTriplet(*interpolate(RAMPS[paper][hue], size)))
     ink = BLACK if luminance(*background.get_truecolor()) > EQUAL_CONTRAST else WHITE
     return Style(color=ink, bgcolor=background, bold=size > 0.5)  # bold too, for readers who see hues badly
 

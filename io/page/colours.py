@@ -1,31 +1,56 @@
-"""Colour ramps with even steps in CIELAB, where equal steps look equally far apart."""
+"""Colour ramps with even steps in CIELAB, where equal steps look equally far apart.
+
+Scores without a sign are violet. Signed ones have two hues: blue for what raised the target and orange for what lowered
+it, which red-green-blind readers can tell apart, or LIT's teal and pink, which they can't.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
 
 RGB = tuple[int, int, int]
 
-VIOLET = ("#ffffff", "#cdc5ff", "#9b86ef", "#7647ea", "#270086")
-TEAL = ("#ffffff", "#bee6e4", "#68bebc", "#0a8484", "#004a4c")
-PINK = ("#ffffff", "#ffcde0", "#f080ac", "#c42870", "#6e003a")
-ON_DARK = {  # the same for dark pages: low levels are dark, high ones bright
-    "violet": ("#16131f", "#392c6e", "#5e46be", "#9680f5", "#ded6ff"),
-    "teal": ("#16131f", "#0a4244", "#0a7474", "#46b0ac", "#bef0ec"),
-    "pink": ("#16131f", "#5c1238", "#a02460", "#ec70a4", "#ffd0e2"),
+
+class Colours(StrEnum):
+    """The two hues of signed scores."""
+
+    SAFE = "safe"
+    LIT = "lit"
+
+
+UNSIGNED = "violet"
+SIGNED = {Colours.SAFE: ("blue", "orange"), Colours.LIT: ("teal", "pink")}  # what raised the target, what lowered it
+RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {  # paper -> hue -> from nothing to the strongest
+    "light": {
+        "violet": ("#ffffff", "#cdc5ff", "#9b86ef", "#7647ea", "#270086"),
+        "blue": ("#ffffff", "#bcd8ff", "#6fa8f0", "#1f66c8", "#00286e"),
+        "orange": ("#ffffff", "#ffd0bc", "#ee8f6a", "#b64a18", "#5c1d00"),
+        "teal": ("#ffffff", "#bee6e4", "#68bebc", "#0a8484", "#004a4c"),
+        "pink": ("#ffffff", "#ffcde0", "#f080ac", "#c42870", "#6e003a"),
+    },
+    "dark": {  # low levels are dark, high ones bright
+        "violet": ("#16131f", "#392c6e", "#5e46be", "#9680f5", "#ded6ff"),
+        "blue": ("#16131f", "#0f3566", "#1c62b4", "#5ea2f5", "#b8d8ff"),
+        "orange": ("#16131f", "#58240f", "#9c421a", "#ee8458", "#ffc4a8"),
+        "teal": ("#16131f", "#0a4244", "#0a7474", "#46b0ac", "#bef0ec"),
+        "pink": ("#16131f", "#5c1238", "#a02460", "#ec70a4", "#ffd0e2"),
+    },
 }
 N_STEPS = 33  # of a ramp's lookup table
 
 
 def list_ramps() -> dict[str, dict[str, list[RGB]]]:
     """All ramps for light and for dark pages, in even steps."""
-    on_light = {"violet": VIOLET, "teal": TEAL, "pink": PINK}
     return {
-        paper: {
-            name: [interpolate(stops, at / (N_STEPS - 1)) for at in range(N_STEPS)] for name, stops in ramps.items()
-        }
-        for paper, ramps in (("light", on_light), ("dark", ON_DARK))
+        paper: {hue: [interpolate(stops, at / (N_STEPS - 1)) for at in range(N_STEPS)] for hue, stops in ramps.items()}
+        for paper, ramps in RAMPS.items()
     }
+
+
+def name_hue(level: float, *, signed: bool, colours: Colours) -> str:
+    """The hue of a level, -1 to 1."""
+    return SIGNED[colours][level < 0] if signed else UNSIGNED
 
 
 def interpolate(stops: Sequence[str], level: float) -> RGB:

@@ -3,7 +3,8 @@ const N_LISTED = 10;
 const MOST_ALIGNED = 4000; // parts; more take a browser too long
 const NEUTRAL_INTENSITY = 0.4; // LIT's: a level is shown as it is
 const FULL_SCALE = 32767;
-const RAMPS = JSON.parse($("ramps").textContent); // even steps, from nothing to the most
+// ramps: by paper and hue in even steps, from nothing to the most; signed: the hues of what raised and what lowered the target
+const { ramps: RAMPS, signed: SIGNED, unsigned: UNSIGNED } = JSON.parse($("palette").textContent);
 
 function $(id) { return document.getElementById(id); }
 
@@ -67,8 +68,8 @@ function sourcesOf(data, target) { // every span of the text with its score, its
 // ---- colours ---------------------------------------------------------------------------------------------------------
 
 function colour(level, signed) {
-  const ramps = RAMPS[dark.matches ? "dark" : "light"];
-  const ramp = !signed ? ramps.violet : level < 0 ? ramps.pink : ramps.teal;
+  const hue = signed ? SIGNED[state.colours][Number(level < 0)] : UNSIGNED;
+  const ramp = RAMPS[dark.matches ? "dark" : "light"][hue];
   const strength = Math.min(1, Math.pow(Math.abs(level), NEUTRAL_INTENSITY / Number($("intensity").value)));
   return ramp[Math.round(strength * (ramp.length - 1))];
 }
@@ -100,7 +101,7 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
     element("p", { class: "asked" }, `Why ${data.given ? "would" : "did"} the model write `, markTarget(data, target),
       target.foil ? ` rather than “${shorten(target.foil, 60)}”` : "", "?"),
     element("p", { class: "facts" }, `probability ${spellProbability(target)}; ${data.stopped}`),
-    element("p", { class: "facts" }, mapOf(data).words),
+    element("p", { class: "facts" }, describeMethod(mapOf(data))),
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
   if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
   if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, mapOf(data).trust));
@@ -109,6 +110,11 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
 function spellProbability({ probability, nTokens }) { // of several tokens it is the mean; never rounded up to 1
   const shown = probability >= 0.9995 && probability < 1 ? "over 0.999" : Number(probability.toPrecision(3));
   return `${shown}${nTokens > 1 ? " a token" : ""}`;
+}
+
+function describeMethod({ words, signed }) {
+  const [raised, lowered] = SIGNED[state.colours];
+  return `${words}: ${signed ? `${raised} raised it, ${lowered} lowered it` : "how strongly, not in which direction"}`;
 }
 
 function markTarget(data, target) { return element("mark", {}, shorten(textOf(data, target), 80)); }

@@ -3,7 +3,7 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const nodes = [...document.querySelectorAll("script.record")];
 const heads = nodes.map(({ dataset: { id, label, start } }) => ({ id, label, start }));
 const records = nodes.map(() => null); // each is read when it is first shown
-const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", target: -1, target2: -1 }; // target2 -1: follows
+const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", colours: "", target: -1, target2: -1 }; // target2 -1: follows
 
 function record(number) {
   records[number] ??= JSON.parse(nodes[number].textContent);
@@ -18,6 +18,7 @@ function show() {
   fill($("source-by"), data.offered, state.sourceBy);
   state.targetBy = $("target-by").value;
   state.sourceBy = $("source-by").value;
+  $("colours").parentElement.hidden = !mapOf(data).signed;
   const targets = targetsOf(data);
   const target = targets[state.target] ?? targets[0];
   const parts = { id: data.id, target: (target?.number ?? 0) + 1, explain: state.targetBy, shade: state.sourceBy };
@@ -29,6 +30,7 @@ function show() {
     if (Number(button.dataset.number) === state.id) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   if (data.methods.length > 1) parts.method = state.method;
+  if (mapOf(data).signed) parts.colours = state.colours;
   history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
 }
 
@@ -84,6 +86,8 @@ function readAddress() {
   state.targetBy = parts.get("explain") ?? "";
   state.sourceBy = parts.get("shade") ?? "";
   $("with").value = state.with;
+  if (Object.hasOwn(SIGNED, parts.get("colours") ?? "")) $("colours").value = parts.get("colours");
+  state.colours = $("colours").value;
 }
 
 $("with").append(element("option", { value: -1 }, "nothing"), ...heads.map((head, number) => element("option", { value: number }, head.id)));
@@ -91,6 +95,7 @@ $("with").addEventListener("change", (event) => change({ with: Number(event.targ
 $("target-by").addEventListener("change", (event) => change({ targetBy: event.target.value, target: -1, target2: -1 }));
 $("method").addEventListener("change", (event) => change({ method: event.target.value }));
 $("source-by").addEventListener("change", (event) => change({ sourceBy: event.target.value }));
+$("colours").addEventListener("change", (event) => change({ colours: event.target.value }));
 $("intensity").addEventListener("input", show);
 $("search").addEventListener("input", listPrompts);
 dark.addEventListener("change", show);

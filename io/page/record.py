@@ -175,12 +175,11 @@ def _describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
 def _describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
     """A method's name, a description in plain words, and its numbers for each cut of targets that it has."""
     title, is_signed = METHOD_NAMES[salience.method], salience.method.is_signed
-    sign = "teal raised it, pink lowered it" if is_signed else "how strongly, not in which direction"
-    whole = f"; found by removing whole {salience.sources}s" if salience.sources else ""
+    whole = f", found by removing whole {salience.sources}s" if salience.sources else ""
     return {
         "name": salience.method.value,
         "title": title,
-        "words": f"{title} of the {salience.objective}: {sign}{whole}",
+        "words": f"{title} of the {salience.objective}{whole}",
         "signed": is_signed,
         "scores": {name: _describe_scores(analysis, salience, cuts, name) for name in _list_target_cuts(salience)},
     }

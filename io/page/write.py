@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.io.files import writing
+from promptlight.io.page.colours import SIGNED, UNSIGNED, Colours
 from promptlight.io.page.record import ReportEntry, to_record
 from promptlight.salience.text.printable import printable
 
@@ -24,11 +25,13 @@ SUBTITLE = "Which parts of each prompt mattered for what the model wrote."
 Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
-def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramps: Ramps) -> int:
+def write_report(
+    path: Path, entries: Iterable[ReportEntry], *, title: str, ramps: Ramps, colours: Colours = Colours.SAFE
+) -> int:
     """Write the page, one prompt in memory at a time; returns the number of prompts.
 
-    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages: "violet" without a sign, "teal" for
-    sources that raise the target, "pink" for those that lower it. The file appears complete or not at all. Raises
+    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages, by hue. ``colours`` are the hues of signed
+    scores that the page opens with; readers can choose others. The file appears complete or not at all. Raises
     OutputError if it can't be written.
     """
     import jinja2
@@ -54,7 +57,9 @@ def write_report(path: Path, entries: Iterable[ReportEntry], *, title: str, ramp
         "style": Markup((PAGE / "page.css").read_text("utf-8")),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the only one to run
-        "ramps": Markup(json.dumps(ramps)),
+        "palette": Markup(json.dumps({"ramps": ramps, "signed": SIGNED, "unsigned": UNSIGNED})),
+        "hues": SIGNED,
+        "colours": colours,
     }
     with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(template.generate(values | {"records": records()}))

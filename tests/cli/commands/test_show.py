@@ -20,7 +20,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from promptlight.cli.views.heatmap import render_heatmap, render_matrix_view
-from promptlight.cli.views.look import DEFAULT, Marking, Spacing, Taste
+from promptlight.cli.views.look import DEFAULT, Marking, Paper, Spacing, Taste
 from promptlight.cli.views.matrix import plan_columns, render_matrix, strongest_of
 from promptlight.cli.views.palette import Look, paint
 from promptlight.cli.views.strongest import keep_end
@@ -275,7 +275,7 @@ def test_what_follows_the_target_is_dim(analyses: dict[str, Analysis]) -> None:
 
 def test_sixteen_colours_are_used_as_every_theme_can_show_them(analyses: dict[str, Analysis]) -> None:
     """No bright colours, which some themes make grey: styles, black on yellow, magenta, the theme's own."""
-    assert len({str(paint(step / 4, "standard")) for step in range(5)}) == 5
+    assert len({str(paint(step / 4, "standard", "violet", Paper.LIGHT)) for step in range(5)}) == 5
     drawn = "".join(draw(build(analyses["dish-fixed"], by, None), "standard") for by in Granularity)
     codes = {code for escape in ESCAPE.findall(drawn) for code in re.findall(r"\d+", escape)}
     assert codes <= {"0", "1", "2", "4", "7", "30", "35", "39", "43"}
@@ -412,6 +412,18 @@ def test_a_drawing_goes_into_files(promptlight: Command, demo_results: Path, tmp
     assert (refused.exit_code, refused.stdout) == (5, "")
     assert "picture.svg: exists already; choose another file, or allow overwriting (--overwrite)" in refused.stderr
     assert promptlight(*arguments, "--overwrite").exit_code == 0
+
+
+def test_a_drawing_is_for_light_paper_unless_dark_is_asked_for(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    svg, html = tmp_path / "picture.svg", tmp_path / "picture.html"
+    strongest = {"auto": "#270086", "light": "#270086", "dark": "#ded6ff"}
+    for paper, colour in strongest.items():
+        promptlight("show", demo_results, "--svg", svg, "--html", html, "--paper", paper, "--overwrite")
+        for text in (svg.read_text("utf-8"), html.read_text("utf-8")):
+            assert {one for one in strongest.values() if one in text} == {colour}
+            assert ("#16131f" in text) == (paper == "dark")  # the ground
 
 
 def test_markup_in_a_prompt_is_text_in_files_too(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:

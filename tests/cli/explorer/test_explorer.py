@@ -25,7 +25,7 @@ from promptlight.cli.explorer.prompts import Prompts
 from promptlight.cli.explorer.scene import carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window
 from promptlight.cli.options.question import Asking
-from promptlight.cli.views.look import Marking, Spacing
+from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import render_page, render_text
 from promptlight.cli.work.live_model import LiveModel
@@ -252,7 +252,7 @@ def test_the_text_is_what_show_draws(demo_results: Path) -> None:
         assert isinstance(analysis, Analysis)
         explanation = explain_target(analysis, Question(by=Granularity.WORD, target="1"))
         console = app.view.page.console("truecolor")
-        look = Look(color_system="truecolor")
+        look = Look(color_system="truecolor", taste=Taste(paper=Paper.DARK))  # as the app's own ground is
         expected = list(render_page(render_text(explanation, look), console, look))
         assert read_page(app.view.page) == "\n".join(line.plain.rstrip() for line in expected)
         drawn = [[(one.text, one.style) for one in line.render(console)] for line in app.view.page.lines]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from promptlight.cli.views.heatmap import spell_probability
-from promptlight.io.page.colours import list_ramps
+from promptlight.io.page.colours import Colours, list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.salience import Analysis
@@ -219,6 +219,7 @@ def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Brows
     page.goto(f"{page.url.partition('#')[0]}#explain=word&shade=word&target=1")
     assert page.locator("#method option").all_inner_texts() == ["Grad L2 Norm", "Grad · Input"]
     assert "how strongly, not in which direction" in page.locator("#view").inner_text()
+    assert not page.locator("#colours").is_visible()  # there is only one hue
     assert "rather than" in page.locator("#view .asked").inner_text()
 
     def hues() -> set[bool]:  # whether red or green is the larger part, of all but pale pieces
@@ -228,13 +229,29 @@ def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Brows
 
     assert hues() == {True}  # violet
     page.select_option("#method", "grad_dot_input")
+    assert hues() == {True, False}  # orange and blue
+    assert "blue raised it, orange lowered it" in page.locator("#view").inner_text()
+    assert "method=grad_dot_input" in page.url
+    page.select_option("#colours", "lit")
     assert hues() == {True, False}  # pink and teal
     assert "teal raised it, pink lowered it" in page.locator("#view").inner_text()
-    assert "method=grad_dot_input" in page.url
+    assert "colours=lit" in page.url
     address, rows = page.url, rows_of(page, "#view table")
     page.goto("about:blank")
     page.goto(address)
     assert rows_of(page, "#view table") == rows
+    page.close()
+
+
+def test_a_page_opens_with_the_colours_asked_for(browser: Browser, tmp_path: Path) -> None:
+    analysis = make_analysis(build_completion(["<bos>", "▁a", "▁b"], ["▁so"]), method=Method.GRAD_DOT_INPUT)
+    path, entry = tmp_path / "page.html", ReportEntry(analysis=analysis, name="1")
+    write_report(path, [entry], title="Why?", ramps=list_ramps(), colours=Colours.LIT)
+    page = browser.new_page()
+    for address, raised in (("", "teal"), ("#colours=safe", "blue"), ("#colours=toString", "teal")):
+        page.goto("about:blank")
+        page.goto(path.as_uri() + address)
+        assert f"{raised} raised it" in page.locator("#view").inner_text()
     page.close()
 
 

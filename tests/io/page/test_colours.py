@@ -6,24 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from promptlight.io.page.colours import ON_DARK, PINK, TEAL, VIOLET, interpolate
+from promptlight.io.page.colours import RAMPS, SIGNED, Colours, interpolate, list_ramps
+from tests.oracles.colours import VISIONS, distance, parse, to_lab
 
-RGB = tuple[int, int, int]
-
-
-def parse(code: str) -> RGB:
-    red, green, blue = (int(code[at : at + 2], 16) for at in (1, 3, 5))
-    return red, green, blue
-
-
-def to_lab(colour: RGB) -> tuple[float, float, float]:
-    """CIELAB by CIE 15:2004, with the white of D65 and sRGB as in IEC 61966-2-1."""
-    r, g, b = (x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4 for x in (part / 255 for part in colour))
-    x = (0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047
-    y = 0.2126729 * r + 0.7151522 * g + 0.0721750 * b
-    z = (0.0193339 * r + 0.1191920 * g + 0.9503041 * b) / 1.08883
-    f_x, f_y, f_z = (t ** (1 / 3) if t > (6 / 29) ** 3 else t / (3 * (6 / 29) ** 2) + 4 / 29 for t in (x, y, z))
-    return 116 * f_y - 16, 500 * (f_x - f_y), 200 * (f_y - f_z)
+RAISED_FROM_LOWERED = 25  # CIE76, at least, at equal strength: seen at a glance, and from one line to another
+STEP = 15  # CIE76, at least, between the quarters of a legend
+HUES = [(paper, hue) for paper, ramps in RAMPS.items() for hue in ramps]
+READERS = [name for name in VISIONS if name != "normal"]
 
 
 # From tables of sRGB's primaries (Lindbloom's calculator, D65), to two digits
@@ -42,20 +31,61 @@ def test_known_colours_are_where_they_are_known_to_be(code: str, lab: tuple[floa
     assert to_lab(parse(code)) == pytest.approx(lab, abs=0.02)
 
 
-@pytest.mark.parametrize("stops", [VIOLET, TEAL, PINK])
-def test_a_ramp_meets_its_stops_and_never_gets_lighter(stops: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("paper", "hue"), HUES)
+def test_a_ramp_meets_its_stops_and_leaves_its_paper_step_by_step(paper: str, hue: str) -> None:
+    stops = RAMPS[paper][hue]
     for at, code in enumerate(stops):
         assert interpolate(stops, at / 4) == pytest.approx(parse(code), abs=1)
-    lightness = [to_lab(interpolate(stops, step / 100))[0] for step in range(101)]
-    assert all(after <= before + 0.5 for before, after in pairwise(lightness))  # a screen's colours are whole numbers
-    assert lightness[0] - lightness[-1] > 70
+    away = -1 if paper == "light" else 1
+    lightness = [away * to_lab(interpolate(stops, step / 100))[0] for step in range(101)]
+    assert all(after >= before - 0.5 for before, after in pairwise(lightness))  # a screen's colours are whole numbers
+    assert lightness[-1] - lightness[0] > 70
 
 
-@pytest.mark.parametrize("stops", [VIOLET, TEAL, PINK, *ON_DARK.values()])
-def test_steps_of_a_ramp_lie_on_straight_lines_between_its_stops(stops: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("paper", "hue"), HUES)
+def test_steps_of_a_ramp_lie_on_straight_lines_between_its_stops(paper: str, hue: str) -> None:
+    stops = RAMPS[paper][hue]
     for percent in range(101):
         left = min(percent // 25, 3)
         part = percent / 25 - left
         ends = zip(*(to_lab(parse(stops[at])) for at in (left, left + 1)), strict=True)
         expected = [start + (stop - start) * part for start, stop in ends]
         assert to_lab(interpolate(stops, percent / 100)) == pytest.approx(expected, abs=1.2), percent
+
+
+# ---- readers who see red and green badly: of every twelve men about one ---------------------------------------------
+
+
+def find_least(paper: str, colours: Colours, reader: str) -> float:
+    """The least distance of what raised and what lowered the target at equal strength, from a quarter on."""
+    raised, lowered = (RAMPS[paper][hue] for hue in SIGNED[colours])
+    levels = [percent / 100 for percent in range(25, 101)]
+    return min(distance(interpolate(raised, level), interpolate(lowered, level), reader) for level in levels)
+
+
+@pytest.mark.parametrize("paper", RAMPS)
+@pytest.mark.parametrize("reader", VISIONS)
+def test_what_raised_and_what_lowered_the_target_look_different_to_everyone(paper: str, reader: str) -> None:
+    assert find_least(paper, Colours.SAFE, reader) >= RAISED_FROM_LOWERED
+
+
+@pytest.mark.parametrize("paper", RAMPS)
+@pytest.mark.parametrize("reader", READERS)
+def test_lits_hues_are_not_for_everyone(paper: str, reader: str) -> None:
+    """That is why they aren't the default."""
+    assert find_least(paper, Colours.LIT, reader) < 10
+
+
+@pytest.mark.parametrize(("paper", "hue"), [(paper, hue) for paper, hue in HUES if hue not in SIGNED[Colours.LIT]])
+@pytest.mark.parametrize("reader", VISIONS)
+def test_everyone_can_tell_the_steps_of_a_ramp(paper: str, hue: str, reader: str) -> None:
+    quarters = [interpolate(RAMPS[paper][hue], at / 4) for at in range(5)]
+    assert min(distance(one, other, reader) for one, other in pairwise(quarters)) >= STEP
+
+
+def test_the_page_gets_every_ramp_in_even_steps() -> None:
+    ramps = list_ramps()
+    assert {paper: set(hues) for paper, hues in ramps.items()} == {paper: set(RAMPS[paper]) for paper in RAMPS}
+    for paper, hue in HUES:
+        colours = ramps[paper][hue]
+        assert colours[len(colours) // 2] == pytest.approx(parse(RAMPS[paper][hue][2]), abs=1)
