@@ -60,7 +60,8 @@ def interpolate(stops: Sequence[str], level: float) -> RGB:
     place = level * (len(stops) - 1)
     left = min(int(place), len(stops) - 2)
     ends = zip(*(rgb_to_lab(Color.parse(stops[at])) for at in (left, left + 1)), strict=True)
-    return lab_to_rgb(Lab(*(start + (stop - start) * (place - left) for start, stop in ends))).rgb
+    colour = lab_to_rgb(Lab(*(start + (stop - start) * (place - left) for start, stop in ends)))
+    return colour.clamped.rgb  # straight lines in CIELAB may leave the colours that screens have
 
 
 def luminance(red: float, green: float, blue: float) -> float:

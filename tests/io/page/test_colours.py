@@ -43,6 +43,12 @@ def test_a_ramp_meets_its_stops_and_leaves_its_paper_step_by_step(paper: str, hu
 
 
 @pytest.mark.parametrize(("paper", "hue"), HUES)
+def test_a_screen_has_every_colour_of_a_ramp(paper: str, hue: str) -> None:
+    colours = [interpolate(RAMPS[paper][hue], step / 1000) for step in range(1001)]
+    assert {part for colour in colours for part in colour} <= set(range(256))
+
+
+@pytest.mark.parametrize(("paper", "hue"), HUES)
 def test_steps_of_a_ramp_lie_on_straight_lines_between_its_stops(paper: str, hue: str) -> None:
     stops = RAMPS[paper][hue]
     for percent in range(101):
