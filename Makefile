@@ -30,11 +30,11 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help setup demo real check format test coverage test-all test-real test-wheel audit bench fuzz gpu docs pictures clean
+.PHONY: help setup demo real check format test coverage test-all test-real tutorial-results test-wheel audit bench fuzz gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.dev .typing/promptlight ## make .venv with promptlight and the development tools
 
@@ -63,6 +63,12 @@ coverage: setup ## the quick tests, and which lines they run
 
 test-all: check ## check, and the slow tests too
 	@$(PYTEST) -m "not gpu and not network and not real"
+
+test-real: setup $(VENV)/.real ## the tests on the real Gemma 3 270M that `make real` fetches
+	@$(BIN)/python -m pytest -q -m real
+
+tutorial-results: setup $(VENV)/.real ## make the bundled results gemma-tutorial anew, on the real Gemma
+	@$(BIN)/python -m tests.support.bundled
 
 test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.13 picks
 	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py

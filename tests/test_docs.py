@@ -15,7 +15,15 @@ from tests.support.real import STORY_RUN
 
 ROOT = DOCS.parent
 FOLDERS = ("cli", "salience", "io", "tests", "docs", "examples")
-MORE_PAGES = ("README", "CONTRIBUTING", "CHANGELOG", "SECURITY", "examples/README", "salience/demo/README")
+MORE_PAGES = (
+    "README",
+    "CONTRIBUTING",
+    "CHANGELOG",
+    "SECURITY",
+    "examples/README",
+    "salience/demo/README",
+    "io/results/gemma_tutorial/README",
+)
 PAGES = sorted([*DOCS.glob("*.md"), *(ROOT / f"{name}.md" for name in MORE_PAGES)])
 
 

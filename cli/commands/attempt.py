@@ -19,7 +19,7 @@ from promptlight.cli.options.shared import (
     TopOption,
 )
 from promptlight.cli.work.live_model import build_live_model
-from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.cli.work.stored_results import SectionNames, find_stored, say_where_model_is
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
@@ -66,6 +66,7 @@ def attempt(
     drawing.check()
     original = find_stored(results, id=id).completion.prompt if results else prompt_from_text(prompt or "", chat=chat)
     changed = change_prompt(original, changes)
-    live = build_live_model(read_settings(results) if results else {}, rerun, method)
+    stored, if_missing = (read_settings(results), say_where_model_is(results)) if results else ({}, "")
+    live = build_live_model(stored, rerun, method, if_missing=if_missing)
     before, after = live.explain(original, changed)
     drawing.draw(view_comparison(*explain_both((before, after), questions, names), n_top=top, title="promptlight try"))

@@ -47,4 +47,6 @@ def compare(
 
     questions, names = asking.questions((method, other_method or method)), SectionNames(asking.sections)
     drawing.check()
-    drawing.draw(view_compared((find_folder(results), other), (id, other_id), questions, names, n_top=top))
+    drawing.draw(
+        view_compared((find_folder(results), other and find_folder(other)), (id, other_id), questions, names, n_top=top)
+    )

@@ -13,7 +13,7 @@ from promptlight.cli.options.question import Asking
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import ColoursOption, ResultsArgument
 from promptlight.cli.work.live_model import build_live_model
-from promptlight.cli.work.stored_results import SectionNames
+from promptlight.cli.work.stored_results import SectionNames, say_where_model_is
 from promptlight.io.page.colours import Colours
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
@@ -42,7 +42,7 @@ def explore(
     library.check_target(id, question, names)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
-    live = build_live_model(read_settings(folder), rerun)
+    live = build_live_model(read_settings(folder), rerun, if_missing=say_where_model_is(folder))
     app = Explorer(library, question=question, live=live, names=names, id=id, colours=colours)
     app.run()
     if app.running:

@@ -16,8 +16,9 @@ from promptlight.cli.options.evaluation import Measuring, Output
 from promptlight.cli.options.question import AskingLines
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import describe_findings, render_findings
-from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
 from promptlight.io.results.evaluations import evaluation_schema, store_evaluation
+from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.tables.tidy import check_output, write_rows
 from promptlight.salience.errors import ModelError, UsageError
@@ -46,7 +47,7 @@ def evaluate_results(
         seed=seed,
         method_options=MethodOptions.from_settings(settings),
     )
-    loaded = _load_own_model(settings, measuring)
+    loaded = _load_own_model(settings, measuring, say_where_model_is(results))
     described, found = describe_settings(question, options, loaded, asking.sections), Findings()
     try:
         _evaluate_all(chosen, loaded, question, options, found)
@@ -64,7 +65,7 @@ def evaluate_results(
         print(*notes, sep="\n")
 
 
-def _load_own_model(settings: Mapping[str, Any], measuring: Measuring) -> Model:
+def _load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missing: str) -> Model:
     """Load the model that made the results. Raises ModelError if it is missing or is another one."""
     model, adapter = measuring.model, measuring.adapter or settings.get("adapter")
     precision = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype
@@ -73,7 +74,7 @@ def _load_own_model(settings: Mapping[str, Any], measuring: Measuring) -> Model:
     except ModelError as error:
         if model:
             raise
-        raise ModelError(f"{error}; it made these results: give its present place with --model") from error
+        raise ModelError(f"{error}; {if_missing}") from error
     if loaded.facts.adapter_sha256 != settings.get("adapter_sha256"):
         raise ModelError(
             f"{loaded.facts.adapter or loaded.facts.name}: expected the adapter that these results were made with,"
@@ -108,9 +109,14 @@ def _evaluate_all(
 
 
 def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], output: Output) -> list[str]:
-    """Store the measurements with the results, and in a file if requested; says where."""
+    """Store the measurements with the results, and in a file if requested; says where.
+
+    Nothing is stored with results that come with the package.
+    """
     rows = [row.to_row() for row in found.rows]
-    notes = [f"kept in {store_evaluation(results, rows, described)}; show and report say it"]
+    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
+    if not is_bundled(results):
+        notes = [f"kept in {store_evaluation(results, rows, described)}; show and report say it"]
     if path := output.output:
         n_rows = write_rows(path, evaluation_schema(), rows, format=output.format, overwrite=output.overwrite)
         notes.append(f"{n_rows:,} rows in {path}")

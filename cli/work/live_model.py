@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.stopping import read_stops
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.types import Analysis, Completion, Explain, Method, Prompt, SetAside
 
@@ -28,6 +28,7 @@ class LiveModel:
     device: str = "auto"
     dtype: str = "auto"
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
+    if_missing: str = ""  # what to do if the model can't be loaded
 
     def explain(self, *prompts: Prompt) -> list[Analysis]:
         """Complete and explain prompts. Raises UsageError for the first that can't be used."""
@@ -50,7 +51,12 @@ class LiveModel:
     def _loaded(self) -> Model:
         from promptlight.salience.loading.load import load_model
 
-        return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype)
+        try:
+            return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype)
+        except ModelError as error:
+            if not self.if_missing or "dtype" in error.parameters:  # which would make it fit
+                raise
+            raise ModelError(f"{error}; {self.if_missing}", parameters=error.parameters) from error
 
 
 def _require(results: Iterable[Result | SetAside]) -> list[Result]:
@@ -64,7 +70,9 @@ def _require(results: Iterable[Result | SetAside]) -> list[Result]:
     return found
 
 
-def build_live_model(settings: Mapping[str, Any], rerun: Rerun, method: Method | None = None) -> LiveModel:
+def build_live_model(
+    settings: Mapping[str, Any], rerun: Rerun, method: Method | None = None, *, if_missing: str = ""
+) -> LiveModel:
     """A model that explains as the run with these settings did; missing settings have the defaults of ``run``.
 
     What ``rerun`` and ``method`` say overrides the settings. The model always generates the completion, because a
@@ -82,4 +90,5 @@ def build_live_model(settings: Mapping[str, Any], rerun: Rerun, method: Method |
         device=rerun.device,
         dtype=rerun.dtype or settings.get("dtype", "auto"),
         options=replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE, **changes),
+        if_missing="" if rerun.model else if_missing,
     )

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptlight.io.results.folders import is_bundled
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis, Cut, Granularity, SetAside
 
@@ -30,6 +31,12 @@ def find_quantised(results: Path) -> str | None:
         with contextlib.suppress(OutputError):  # a damaged shard; all have the same settings
             return read_metadata(shard)["settings"].get("quantised")
     return None
+
+
+def say_where_model_is(results: Path) -> str:
+    """What to do if the model that made a folder's results is not where it was."""
+    fetch = " (`make real` in promptlight's checkout fetches it)" if is_bundled(results) else ""
+    return f"it made these results: give its present place with --model{fetch}"
 
 
 class SectionNames:

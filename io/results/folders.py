@@ -1,4 +1,4 @@
-"""Which results folder is meant: the one that is named, or else ``results``."""
+"""Which results folder is meant: the one that is named, one that comes with the package, or else ``results``."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ from pathlib import Path
 from promptlight.salience.errors import UsageError
 
 DEFAULT = Path("results")  # as README and the tutorial name it
+BUNDLED = {"gemma-tutorial": Path(__file__).parent / "gemma_tutorial"}
+"""Name -> folder in the package; its README says which model made the results."""
 
 
 def find_folder(named: Path | None, *, instead: str = "") -> Path:
-    """The results folder that a user means; what is in it is checked when it is read.
+    """The results folder that a user means: a path that exists, then a bundled name; it is checked when it is read.
 
     Raises UsageError if none is named and there is no ``results`` here; ``instead`` says what else would do.
     """
     if named is not None:
-        return named
+        return named if named.exists() else BUNDLED.get(str(named), named)
     if DEFAULT.is_dir():
         return DEFAULT
     ways = f"name one{f', or give {instead}' if instead else ''}"
     raise UsageError(
-        f"expected a results folder, found none named and no {DEFAULT}/ here: {ways}; `promptlight run` makes one"
+        f"expected a results folder, found none named and no {DEFAULT}/ here: {ways}; `promptlight run` makes one, and"
+        f" {name_bundled()}"
     )
+
+
+def is_bundled(folder: Path) -> bool:
+    """Whether a folder is part of the package, where nothing is written."""
+    return folder in BUNDLED.values()
+
+
+def name_bundled() -> str:
+    """Say which results come with the package."""
+    return f"{', '.join(BUNDLED)} comes with promptlight"

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.results._upgrade import upgrade_row, upgrade_settings
+from promptlight.io.results.folders import name_bundled
 from promptlight.io.results.schema import READABLE, SCHEMA_VERSION, build_schema, read_kind
 from promptlight.salience.errors import OutputError
 
@@ -38,7 +39,9 @@ def require_shards(folder: Path) -> list[Path]:
     try:
         shards = find_shards(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise OutputError(f"{folder}: no such results folder; make one with `promptlight run`") from error
+        raise OutputError(
+            f"{folder}: no such results folder; `promptlight run` makes one, and {name_bundled()}"
+        ) from error
     except OSError as error:
         raise OutputError(f"{folder}: can't be read ({error.strerror})") from error
     if not shards:

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from promptlight.io import read_prompts, read_results
+from promptlight.io.results.folders import BUNDLED
 from promptlight.salience import Analysis, AnalysisOptions, Granularity, Method, Model, Prompt, load_model
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.explain.explanation import Question, explain_target
@@ -229,6 +231,20 @@ def test_the_picture_is_what_the_command_draws(story_folder: Path, tmp_path: Pat
     arguments = [str(story_folder) if part == "REAL" else part for part in REAL_VIEW]
     draw(*arguments, "--svg", tmp_path / "new.svg")
     assert read_picture(tmp_path / "new.svg") == read_picture(PICTURES / "real.svg"), "run make pictures"
+
+
+def test_the_bundled_results_are_those_of_a_new_run(story: dict[str, Analysis]) -> None:
+    bundled = [result for result in read_results(BUNDLED["gemma-tutorial"]) if isinstance(result, Analysis)]
+    assert [one.completion.prompt.id for one in bundled] == list(story)
+    for kept in bundled:
+        new = story[kept.completion.prompt.id]
+        assert [token.id for token in kept.completion.tokens] == [token.id for token in new.completion.tokens]
+        assert kept.maps.keys() == new.maps.keys()
+        for method, ours in kept.maps.items():
+            theirs = new.maps[method].scores
+            assert ours.scores is not None
+            assert theirs is not None
+            np.testing.assert_allclose(ours.scores, theirs, rtol=1e-4, atol=1e-4)
 
 
 def list_strongest(analysis: Analysis) -> list[tuple[str, float]]:
