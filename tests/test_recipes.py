@@ -55,5 +55,5 @@ def test_a_recipe_prints_the_lines_that_mattered_most(lines: Path, recipe: Path)
 def test_a_recipe_says_how_its_table_is_made() -> None:
     for recipe in RECIPES:
         command, run = recipe.read_text(encoding="utf-8").split('"""')[1].strip().splitlines()[-2:]
-        assert command == "promptlight export results/ -o lines.parquet --by line"
+        assert command == "promptlight export results/ -o lines.parquet"
         assert run == f"python examples/recipes/{recipe.name} lines.parquet"

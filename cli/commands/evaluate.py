@@ -10,7 +10,7 @@ import typer
 from promptlight.cli.options.evaluation import BenchmarkOptions, Measuring, Output
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
-from promptlight.cli.options.question import AskingLines
+from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import RESULTS_HELP, IdsOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
@@ -24,7 +24,7 @@ def evaluate(
     context: typer.Context,
     results: Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).")] = None,
     *,
-    asking: AskingLines,
+    asking: Asking,
     id: IdsOption = None,
     where: WhereOption = None,
     measuring: Measuring,
@@ -42,7 +42,7 @@ def evaluate(
     if output.output is None:
         refuse_given(context, ["format", "overwrite"], "without --output FILE")
     if benchmark.benchmark is not None:
-        of_results = {*names_of(AskingLines), *names_of(Measuring), *names_of(Output), "id", "where"}
+        of_results = {*names_of(Asking), *names_of(Measuring), *names_of(Output), "id", "where"}
         refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
         from promptlight.cli.work.benchmark import run_benchmark
 

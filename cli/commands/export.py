@@ -30,7 +30,7 @@ def export(
     results: ResultsArgument = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet, .csv, .jsonl or .arrow.")],
-    by: ByOption = "word",
+    by: ByOption = "line",
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
     sections: SectionsOption = None,
@@ -56,7 +56,7 @@ def export(
         from promptlight.salience.explain.span_scores import build_span_table, choose_targets
 
         for analysis in chosen:
-            wanted = targets or choose_targets(analysis.map_by(method), sources)
+            wanted = targets or choose_targets(analysis.map_by(method))
             yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool, method=method)
 
     n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)

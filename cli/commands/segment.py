@@ -25,7 +25,7 @@ def segment(
         list[str] | None, typer.Argument(help="Prompt files and addresses, as for `promptlight run`.")
     ] = None,
     prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to cut, instead of a file.")] = None,
-    by: ByOption = "word",
+    by: ByOption = "line",
     sections: SectionsOption = None,
     compat: CompatOption = None,
     model: ModelOption = "demo",

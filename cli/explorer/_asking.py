@@ -17,7 +17,7 @@ from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import FEW_COLOURS, Look
 from promptlight.io.page.colours import Colours
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.types import Cut
+from promptlight.salience.types import Cut, Granularity
 
 INTENSITIES = 10  # steps from lowest to highest
 
@@ -127,7 +127,7 @@ class Asking(App[None]):
 
     @property
     def _own_target(self) -> Cut:
-        return self.question.target_by or self._own
+        return self.question.target_by or Granularity.LINE
 
     def action_pool(self) -> None:
         """Switch to the next pooling of a source's tokens."""

@@ -131,12 +131,12 @@ def open_scene(analysis: Analysis, question: Question) -> Scene:
 
     Raises UsageError if there is no such target, or if the completion is empty.
     """
-    by = question.by if question.by in _list_source_cuts(analysis, question.by) else Granularity.WORD
+    by = question.by if question.by in _list_source_cuts(analysis, question.by) else Granularity.LINE
     salience = analysis.map_by(question.method)
     scene = Scene(
         analysis=analysis,
         by=by,
-        target_by=choose_targets(salience, question.target_by or by),
+        target_by=choose_targets(salience, question.target_by or Granularity.LINE),
         pooling=question.pooling,
         method=salience.method,
         anchor=0,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class Asking:
     """How to cut and pool the sources, and what the target is."""
 
-    by: ByOption = "word"
+    by: ByOption = "line"
     target: Annotated[
         str | None,
         typer.Option(
@@ -41,14 +41,7 @@ class Asking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingLines(Asking):
-    """The same, but by lines by default."""
-
-    by: ByOption = "line"
-
-
-@dataclass(frozen=True, kw_only=True)
-class AskingTwo(AskingLines):
+class AskingTwo(Asking):
     """The same for two prompts, which may have different targets."""
 
     other_target: Annotated[

@@ -92,7 +92,7 @@ SectionsOption = Annotated[
 HOW_TO_CUT = "token, word, sentence, line, paragraph, section, or regex:PATTERN, which starts a span at every match"
 ByOption = Annotated[str, typer.Option("--by", metavar="CUT", help=f"How sources are cut: {HOW_TO_CUT}.")]
 TargetByOption = Annotated[
-    str | None, typer.Option("--target-by", metavar="CUT", help="How targets are cut (default: as the sources).")
+    str | None, typer.Option("--target-by", metavar="CUT", help="How targets are cut (default: by line).")
 ]
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one score; only sum is exact.")

@@ -36,8 +36,10 @@ from promptlight.cli.views.strongest import plural, render_strongest
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, quote
-from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, StopReason
+from promptlight.salience.text.spans import describe_spans
+from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, Role, StopReason
 
+MOST_LISTED, LISTED_WIDTH = 8, 40  # targets, and characters of each
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 
 
@@ -80,6 +82,8 @@ def _render_view(
 ) -> RenderableType:
     """A picture of an explanation, with the question above it and help to read it below."""
     blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
+    if targets := _list_targets(explanation):
+        blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
         blocks.append(line for note in describe_scores(explanation, remarks) for line in wrap(note, console))
@@ -106,6 +110,17 @@ def spell_probability(explanation: Explanation) -> str:
     probability = explanation.probability_per_token
     shown = "over 0.999" if 0.9995 <= probability < 1 else f"{probability:.3g}"
     return f"{shown}{' a token' * (explanation.n_target_tokens > 1)}"
+
+
+def _list_targets(explanation: Explanation) -> Text | None:
+    """The number of each target, if all of several are explained at once: what to ask about next."""
+    spans = describe_spans(explanation.analysis.completion, explanation.target_cut)
+    targets = [span for span in spans if span.role is Role.COMPLETION]
+    if len(targets) == 1 or len(explanation.targets) < len(targets):
+        return None
+    listed = [f"{number} “{quote(span.text, LISTED_WIDTH)}”" for number, span in enumerate(targets[:MOST_LISTED], 1)]
+    more = ", …" if len(targets) > MOST_LISTED else ""
+    return Text.assemble(("--target asks about one: ", ASIDE), ", ".join(listed), more)
 
 
 def _is_finer(cut: Cut, other: Granularity) -> bool:

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.options.evaluation import Measuring, Output
-from promptlight.cli.options.question import AskingLines
+from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import describe_findings, render_findings
 from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
@@ -33,7 +33,7 @@ from promptlight.salience.types import Analysis
 
 
 def evaluate_results(
-    results: Path, chosen: ChosenResults, asking: AskingLines, measuring: Measuring, output: Output, *, each: bool
+    results: Path, chosen: ChosenResults, asking: Asking, measuring: Measuring, output: Output, *, each: bool
 ) -> None:
     """Measure every prompt, and print and store the findings."""
     question, seed = asking.question(), measuring.seed

@@ -1,6 +1,6 @@
 """Which line of the prompt mattered most for the recommendation, over all prompts? In DuckDB's SQL.
 
-promptlight export results/ -o lines.parquet --by line
+promptlight export results/ -o lines.parquet
 python examples/recipes/duckdb_top_lines.py lines.parquet
 """
 

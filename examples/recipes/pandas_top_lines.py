@@ -1,6 +1,6 @@
 """Which line of the prompt mattered most for the recommendation, over all prompts? In pandas.
 
-promptlight export results/ -o lines.parquet --by line
+promptlight export results/ -o lines.parquet
 python examples/recipes/pandas_top_lines.py lines.parquet
 """
 

@@ -1,6 +1,6 @@
 """Which line of the prompt mattered most for the recommendation, over all prompts? In Polars, without reading it all.
 
-promptlight export results/ -o lines.parquet --by line
+promptlight export results/ -o lines.parquet
 python examples/recipes/polars_top_lines.py lines.parquet
 """
 

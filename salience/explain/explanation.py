@@ -43,11 +43,11 @@ from promptlight.salience.types import (
 class Question:
     """A question about a prompt.
 
-    ``target`` None is the whole completion, ``target_by`` None is the same as ``by``, ``method`` None is the first
-    method that was run.
+    ``target`` None is the whole completion, ``target_by`` None is by line, or as finely as there are scores for, and
+    ``method`` None is the first method that was run.
     """
 
-    by: Cut = Granularity.WORD
+    by: Cut = Granularity.LINE
     target: str | None = None
     target_by: Cut | None = None
     pooling: Pooling = Pooling.SUM
@@ -137,7 +137,7 @@ def list_log_probs(completion: Completion, targets: Sequence[Span]) -> list[floa
 def cut_targets(analysis: Analysis, question: Question) -> Segmentation:
     """Cut the completion into possible targets: as asked, or as finely as there are scores for."""
     salience = analysis.map_by(question.method)
-    return find_segmentation(analysis, question.target_by or choose_targets(salience, question.by))
+    return find_segmentation(analysis, question.target_by or choose_targets(salience))
 
 
 def find_targets(analysis: Analysis, question: Question, target_cut: Segmentation | None = None) -> list[Span]:

@@ -65,7 +65,7 @@ def pool_earlier(
     return np.where(stops <= starts[:, None], pool_sources(rows, source_cut, pooling), np.float32(0))
 
 
-def choose_targets(salience: SalienceMap, wanted: Cut) -> Cut:
+def choose_targets(salience: SalienceMap, wanted: Cut = Granularity.LINE) -> Cut:
     """``wanted`` if the map has scores for such targets, else the finest granularity that it has scores for."""
     if salience.scores is not None or (isinstance(wanted, Granularity) and wanted in salience.span_scores):
         return wanted

@@ -20,7 +20,7 @@ WORDS = ("--target-by", "word", "--target", "You have to try it")
 RECOMMENDATION = ("--target", "Recommendation")
 VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
     "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
-    "lines": ("show", "RESULTS", "--id", "dish-mistake", "--by", "line", *WORDS),
+    "lines": ("show", "RESULTS", "--id", "dish-mistake", *WORDS),
     "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),
     "matrix": ("show", "RESULTS", "--id", "dish-mistake", "--matrix", "--by", "word", "--target-by", "word"),
     "compare": (
@@ -34,13 +34,13 @@ VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
         "--width",
         "120",
     ),
-    "shap": ("show", "SHAP", "--by", "line", *RECOMMENDATION),
+    "shap": ("show", "SHAP", *RECOMMENDATION),
 }
 RUNS = {  # results folder of a view -> the command that makes it, before -o
     "RESULTS": ("run", "examples/prompts.jsonl"),
     "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
 }
-REAL_VIEW = ("show", "REAL", "--id", "dish-mistake", "--by", "line", *RECOMMENDATION)  # of `make real`
+REAL_VIEW = ("show", "REAL", "--id", "dish-mistake", *RECOMMENDATION)  # of `make real`
 REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
 
 

@@ -25,6 +25,9 @@ READERS: dict[str, Any] = {
 }
 
 
+BY_LINE = ("--by", "line", "--target-by", "line")
+
+
 @pytest.fixture(scope="module")
 def analyses(demo_results: Path) -> dict[str, Analysis]:
     return {one.completion.prompt.id: one for one in read_results(demo_results) if isinstance(one, Analysis)}
@@ -35,7 +38,7 @@ def test_a_row_is_a_target_span_and_an_earlier_source_span(
     promptlight: Command, demo_results: Path, tmp_path: Path, analyses: dict[str, Analysis], by: Granularity
 ) -> None:
     path = tmp_path / "spans.parquet"
-    done = promptlight("export", demo_results, "-o", path, "--by", by)
+    done = promptlight("export", demo_results, "-o", path, "--by", by, "--target-by", by)
     frame = pd.read_parquet(path)
     assert (done.exit_code, done.stdout, done.stderr) == (0, f"{len(frame):,} rows in {path}\n", "")
     assert list(frame.columns) == tidy_schema().names
@@ -63,11 +66,11 @@ def test_every_format_holds_the_same_texts_and_numbers(
         assert other[column].tolist() == pytest.approx(parquet[column].tolist(), rel=1e-6)
 
 
-def test_words_are_the_default_and_a_format_can_be_named(
+def test_lines_are_the_default_and_a_format_can_be_named(
     promptlight: Command, demo_results: Path, tmp_path: Path
 ) -> None:
     named, plain = tmp_path / "spans.txt", tmp_path / "spans.csv"
-    assert promptlight("export", demo_results, "-o", named, "--format", "csv", "--by", "word").exit_code == 0
+    assert promptlight("export", demo_results, "-o", named, "--format", "csv", *BY_LINE).exit_code == 0
     assert promptlight("export", demo_results, "-o", plain).exit_code == 0
     assert named.read_bytes() == plain.read_bytes()
 

@@ -168,15 +168,40 @@ def test_a_terminal_gets_colours_and_no_color_gets_what_a_pipe_gets(
     assert plain == piped
 
 
-def test_by_default_all_of_the_first_row_is_explained_by_words(promptlight: Command, demo_results: Path) -> None:
+def test_by_default_all_of_the_first_row_is_explained_by_lines(promptlight: Command, demo_results: Path) -> None:
     shown = promptlight("show", demo_results)
-    spelt = promptlight("show", demo_results, "--row", 0, "--by", "word", "--top", 8)
+    spelt = promptlight("show", demo_results, "--row", 0, "--by", "line", "--target-by", "line", "--top", 8)
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert shown.stdout == spelt.stdout
     first = find_result(demo_results, row=0)
     assert isinstance(first, Analysis)
     assert first.completion.prompt.id in shown.stdout
     assert f"»{first.completion.completion_text.strip().split()[0]}" in squeeze(shown.stdout)
+
+
+def test_without_a_target_the_lines_of_the_completion_are_numbered(promptlight: Command, demo_results: Path) -> None:
+    asked = ("show", demo_results, "--id", "dish-mistake", "--width", 200)
+    says = "--target asks about one: "
+    says += "1 “it has cooked eggs in it, which you don…”, 2 “Recommendation: You have to try it.”"
+    whole = promptlight(*asked).stdout
+    assert [line.strip() for line in whole.splitlines() if "--target" in line] == [says]
+    for number, begins in enumerate(("it has cooked eggs", "Recommendation: "), 1):
+        one = promptlight(*asked, "--target", number).stdout
+        assert f"Why did the model write “{begins}" in one
+        assert "--target" not in one
+    assert promptlight("show", demo_results, "--id", "dish-mistake", "--json").stdout.count("--target") == 0
+
+
+def test_a_single_line_or_target_is_not_numbered_and_many_are_cut_off() -> None:
+    completion = make_completion(["<bos>", "▁Say"], ["▁one", "▁two"])
+    one_line = explain_target(make_analysis(completion), Question())
+    assert "--target" not in draw(one_line, None)
+    words = explain_target(make_analysis(completion), Question(target_by=Granularity.WORD))
+    assert "--target asks about one: 1 “one”, 2 “two”\n" in draw(words, None)
+    many = explain_target(
+        make_analysis(make_completion(["<bos>", "▁Say"], ["▁a"] * 9)), Question(target_by=Granularity.WORD)
+    )
+    assert "8 “a”, …\n" in draw(many, None)
 
 
 @pytest.mark.parametrize("by", CUTS)
@@ -237,7 +262,7 @@ def test_equal_lines_are_told_apart(analyses: dict[str, Analysis]) -> None:
 
 
 def test_no_sources_asked_for_no_heading_of_a_list(promptlight: Command, demo_results: Path) -> None:
-    shown = promptlight("show", demo_results, "--id", "dish-fixed", "--top", 0)
+    shown = promptlight("show", demo_results, "--id", "dish-fixed", "--top", 0, "--target", "1")
     assert (shown.exit_code, shown.stderr) == (0, "")
     assert shown.stdout.endswith("»target«\n")
     assert "share" not in shown.stdout
@@ -310,7 +335,7 @@ def test_an_empty_prompt_or_no_folder_there(promptlight: Command, tmp_path: Path
     assert promptlight("show", "--prompt", " ").exit_code == 2
     missing = promptlight("show", tmp_path / "nowhere")
     assert missing.exit_code == 5
-    assert "make one with `promptlight run" in missing.stderr
+    assert "`promptlight run` makes one" in missing.stderr
 
 
 def test_ids_in_an_error_cannot_command_the_terminal(promptlight: Command, tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def explore(
     *,
     size: tuple[int, int] = (120, 40),
     by: str = "word",
-    target_by: str | None = None,
+    target_by: str | None = "word",
     target: str | None = None,
     colours: str | None = "truecolor",
     **options: Any,
@@ -250,7 +250,7 @@ def test_the_text_is_what_show_draws(demo_results: Path) -> None:
         await pilot.press("right")
         analysis = find_result(demo_results)
         assert isinstance(analysis, Analysis)
-        explanation = explain_target(analysis, Question(by=Granularity.WORD, target="1"))
+        explanation = explain_target(analysis, Question(by=Granularity.WORD, target_by=Granularity.WORD, target="1"))
         console = app.view.page.console("truecolor")
         look = Look(color_system="truecolor", taste=Taste(paper=Paper.DARK))  # as the app's own ground is
         expected = list(render_page(render_text(explanation, look), console, look))
@@ -470,7 +470,7 @@ def test_a_target_is_carried_to_the_same_text_or_else_to_the_same_place() -> Non
     first, second = (
         make_analysis(make_completion(["▁a"], pieces)) for pieces in (["▁so", "▁try", "▁it"], ["▁so", "▁do", "▁try"])
     )
-    scene = open_scene(first, Question(by=Granularity.WORD))
+    scene = open_scene(first, Question(by=Granularity.WORD, target_by=Granularity.WORD))
     assert carry_target(scene, second).takes_all
     texts = [carry_target(scene.choose(number), second).explanation.target_text.strip() for number in range(3)]
     assert texts == ["so", "try", "try"]
@@ -714,7 +714,7 @@ def test_a_page_of_a_thousand_tokens_answers_every_key(tmp_path: Path) -> None:
         assert app.scene is not None
         assert app.scene.cursor == 7
 
-    explore(write_results(tmp_path / "out", make_analysis(completion)), steps, by="token")
+    explore(write_results(tmp_path / "out", make_analysis(completion)), steps, by="token", target_by="token")
 
 
 def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:

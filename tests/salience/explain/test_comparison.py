@@ -72,8 +72,9 @@ def test_huge_blocks_are_paired_in_time() -> None:
     ],
 )
 def test_a_target_finds_the_same_text_or_else_the_same_number(chosen: range, expected: range) -> None:
+    question = Question(target_by=Granularity.WORD)
     first, second = (
-        explain_target(make_analysis(make_completion(["▁a"], pieces)), Question(by=Granularity.WORD)).targets
+        explain_target(make_analysis(make_completion(["▁a"], pieces)), question).targets
         for pieces in (["▁so", "▁try", "▁it", "▁now"], ["▁so", "▁do", "▁try"])
     )
     assert find_partner_target(chosen, first, second) == expected

@@ -32,7 +32,7 @@ def test_of_several_tokens_it_is_the_geometric_mean() -> None:
 
 def test_of_one_token_it_is_its_probability_and_tokens_without_one_do_not_count() -> None:
     analysis = make_analysis(COMPLETION)
-    one = explain_target(analysis, Question(by=Granularity.WORD, target="2")).targets
+    one = explain_target(analysis, Question(target_by=Granularity.WORD, target="2")).targets
     assert find_probability(COMPLETION, one) == find_probability_per_token(COMPLETION, one) == math.exp(-0.375)
     unscored = replace(
         COMPLETION,
