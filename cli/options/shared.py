@@ -47,7 +47,8 @@ ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into G
 # The model
 
 MODEL_HELP = (
-    "Model: a preset (gemma2_instruct_2b_en), kaggle://..., hf://..., a folder, or demo, the small bundled one."
+    "Model: a preset (gemma2_instruct_2b_en), Hugging Face's OWNER/MODEL, kaggle://..., hf://..., a folder, a GGUF"
+    " file, or demo, the small bundled one."
 )
 MAX_NEW_TOKENS_HELP = "Most tokens that a completion may have."
 ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=MODEL)]

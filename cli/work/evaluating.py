@@ -25,6 +25,7 @@ from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.faithfulness.evaluation import NOISE, EvaluationOptions, evaluate_analysis
 from promptlight.salience.faithfulness.findings import Findings
+from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
@@ -70,7 +71,9 @@ def _load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missin
     model, adapter = measuring.model, measuring.adapter or settings.get("adapter")
     precision = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype
     try:
-        loaded = load_model(model or settings["model"], adapter=adapter, device=measuring.device, dtype=precision)
+        loaded = load_model(
+            model or spell_stored(settings["model"]), adapter=adapter, device=measuring.device, dtype=precision
+        )
     except ModelError as error:
         if model:
             raise

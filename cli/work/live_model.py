@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import ModelError, UsageError
+from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.types import Analysis, Completion, Explain, Method, Prompt, SetAside
 
@@ -85,7 +86,7 @@ def build_live_model(
     }
     changes = {name: value for name, value in chosen.items() if value is not None}
     return LiveModel(
-        model=rerun.model or settings.get("model", "demo"),
+        model=rerun.model or spell_stored(settings.get("model", "demo")),
         adapter=rerun.adapter or (None if rerun.model else settings.get("adapter")),
         device=rerun.device,
         dtype=rerun.dtype or settings.get("dtype", "auto"),

@@ -4,6 +4,7 @@ demo                               the small model inside the package
 gemma2_instruct_2b_en              a preset that keras-nlp knows
 kaggle://keras/gemma2/keras/...    a Kaggle model
 hf://google/gemma-2-2b-it          a Hugging Face model
+google/gemma-2-2b-it               the same, unless there is such a folder or file
 ./folder                           a local folder: a Keras preset, or what Hugging Face transformers wrote
 ./model.gguf                       a GGUF file, as llama.cpp and Ollama have them
 name:any of these                  the same, shown under a name of your own
@@ -28,6 +29,7 @@ ADAPTER = "adapter_config.json"
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".keras")  # .keras: layers with code
 GGUF_ENDING, GGUF_MAGIC = ".gguf", b"GGUF"
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # as Hugging Face's own tools take it
 _ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\w.-]*)?")
 
 
@@ -73,9 +75,16 @@ def parse_handle(text: str) -> Handle:
     folder = Path(preset).expanduser()
     if (in_place := replace(handle, preset=str(folder))).is_gguf:
         return replace(in_place, preset=str(find_first_shard(folder)))
+    if _HUB_NAME.fullmatch(preset) and not folder.exists():
+        return replace(handle, preset=f"hf://{preset}")
     if not handle.is_folder:
         return handle
     return replace(handle, preset=str(DEMO_FOLDER if folder.resolve() == DEMO_FOLDER.resolve() else folder))
+
+
+def spell_stored(model: str) -> str:
+    """A model as results name it, to load it again: they name Hugging Face's by ``hf://``, so ``a/b`` is a folder."""
+    return f"./{model}" if _HUB_NAME.fullmatch(model) else model
 
 
 def _begins_with_magic(path: Path) -> bool:

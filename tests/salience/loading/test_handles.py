@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.handles import DEMO_FOLDER, Handle, check_folder, parse_handle
+from promptlight.salience.loading.handles import DEMO_FOLDER, Handle, check_folder, parse_handle, spell_stored
 
 SECRET = "planted-5ecret-value"
 
@@ -33,6 +33,10 @@ SECRET = "planted-5ecret-value"
         ),
         ("mine:kaggle://keras/gemma2/keras/v", "mine", "kaggle://keras/gemma2/keras/v", False),
         ("hf://google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", False),
+        ("google/gemma-2-2b-it", "google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", False),
+        ("mine:google/gemma-2-2b-it", "mine", "hf://google/gemma-2-2b-it", False),
+        ("google/gemma/x", "google/gemma/x", "google/gemma/x", False),
+        ("google/gemma.gguf", "google/gemma.gguf", "google/gemma.gguf", False),
     ],
 )
 def test_what_a_user_may_write(text: str, name: str, preset: str, is_folder: bool) -> None:
@@ -46,6 +50,24 @@ def test_a_folder_that_is_there_is_meant_even_without_a_dot(tmp_path: Path, monk
     assert not parse_handle("models/mine").is_folder
     (tmp_path / "models" / "mine").mkdir(parents=True)
     assert parse_handle("models/mine").is_folder
+
+
+@pytest.mark.parametrize("is_folder", [True, False])
+def test_what_lies_at_a_path_of_two_parts_is_meant_and_not_hugging_faces_model_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_folder: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "google" / "gemma"
+    there.parent.mkdir()
+    there.mkdir() if is_folder else there.touch()
+    assert parse_handle("google/gemma") == Handle("google/gemma", "google/gemma")
+
+
+def test_a_stored_folder_that_has_gone_is_not_looked_for_on_hugging_face() -> None:
+    assert parse_handle(spell_stored("models/mine")) == Handle("./models/mine", "models/mine")
+    assert parse_handle(spell_stored("models/mine")).is_folder
+    for kept in ("hf://google/gemma", "demo", "gemma2_2b_en", "/models/mine", "a/b/c", "kaggle://a/b/keras/c"):
+        assert spell_stored(kept) == kept
 
 
 @pytest.mark.parametrize(
