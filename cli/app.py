@@ -21,6 +21,7 @@ from promptlight.cli.commands.run import run
 from promptlight.cli.commands.segment import segment
 from promptlight.cli.commands.show import show
 from promptlight.cli.commands.summarize import summarize
+from promptlight.cli.commands.why import why
 from promptlight.cli.config import read_config
 from promptlight.cli.failures import name_options
 from promptlight.cli.renamed import rename_arguments
@@ -69,7 +70,7 @@ app = typer.Typer(
 for command in (run, show, explore, compare):
     app.command(cls=Command)(command)
 app.command("try", cls=Command)(attempt)  # `try` is a keyword of Python
-for command in (report, summarize, evaluate, export, segment, login, doctor):
+for command in (why, report, summarize, evaluate, export, segment, login, doctor):
     app.command(cls=Command)(command)
 
 

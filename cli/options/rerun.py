@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -42,3 +42,8 @@ class Rerun:
         ),
     ] = None
     stop: StoredStopOption = None
+
+    @property
+    def is_as_stored(self) -> bool:
+        """Whether the model writes as in the folder's run: nothing but the device is said."""
+        return replace(self, device=Device.AUTO) == Rerun()

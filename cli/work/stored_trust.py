@@ -1,8 +1,8 @@
-"""Read what a stored evaluation says about a prompt, for ``show`` and ``report``."""
+"""Read what a folder's evaluation and the kept answers of ``why`` say about a prompt, for ``show`` and ``report``."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,20 +11,25 @@ from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, Span
 
 if TYPE_CHECKING:
+    from promptlight.io.results.answers import Answer
     from promptlight.io.results.evaluations import StoredEvaluation
 
 
 class StoredTrust:
-    """The evaluation stored with a folder's results, if there is one; it is read once."""
+    """What was measured and tried about a folder's results; both files are read once."""
 
     def __init__(self, results: Path | None) -> None:
         self._results = results
 
     def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
-        """A line about one method's map: empty if nothing was measured, the reason if the file can't be read.
+        """A line about one method's map: empty if nothing was measured, the reason if a file can't be read.
 
-        It names the evaluated target if that differs from these targets.
+        It names the evaluated target if that differs from these targets; with targets, only answers about those count.
         """
+        answers = self._say_answers(analysis, method, "".join(span.text for span in targets))
+        return " ".join(filter(None, [self._describe_evaluation(analysis, method, targets), *answers]))
+
+    def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span]) -> str:
         from promptlight.cli.views.trust import describe_trust, name_target
         from promptlight.salience.faithfulness.summaries import PromptEvaluation
 
@@ -40,8 +45,25 @@ class StoredTrust:
         same = targets and (targets[0].start, targets[-1].stop) == (found.target_start, found.target_stop)
         return f"trust{'' if same else f', for {name_target(found)}'}: {describe_trust(found)}"
 
+    def _say_answers(self, analysis: Analysis, method: Method, target: str) -> Iterator[str]:
+        """The sentences that ``why`` found, about one target or, if that is empty, about all."""
+        from promptlight.io.results.answers import find_answers
+
+        try:
+            answers = find_answers(self._answers, analysis, method)
+        except OutputError as error:
+            yield f"tested: {error}"
+            return
+        yield from (f"tested: {one['sentence']}" for one in answers if target in ("", one["target"]))
+
     @cached_property
     def _stored(self) -> StoredEvaluation | None:
         from promptlight.io.results.evaluations import read_evaluation
 
         return read_evaluation(self._results) if self._results else None
+
+    @cached_property
+    def _answers(self) -> list[Answer]:
+        from promptlight.io.results.answers import read_answers
+
+        return read_answers(self._results) if self._results else []

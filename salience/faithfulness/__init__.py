@@ -1,4 +1,4 @@
-"""Measure how far scores can be trusted: remove sources from the text in the order of their scores, on the model.
+"""Measure how far scores can be trusted: remove sources from the text, and see what the model makes of the rest.
 
 Does not know: sentences about trust (the views have them), files.
 """

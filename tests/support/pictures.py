@@ -35,6 +35,7 @@ VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
         "120",
     ),
     "shap": ("show", "SHAP", *RECOMMENDATION),
+    "why": ("why", "RESULTS", "--id", "dish-fixed"),
 }
 RUNS = {  # results folder of a view -> the command that makes it, before -o
     "RESULTS": ("run", "examples/prompts.jsonl"),

@@ -1,0 +1,76 @@
+"""``promptlight why``: which part of the prompt made the model write that, tested by writing again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from promptlight.cli.options.drawing import Drawing
+from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.rerun import Rerun
+from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption
+from promptlight.cli.work.stored_results import SectionNames
+
+
+@with_groups
+def why(
+    named: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT|RESULTS]", help="The text of a prompt; with --id, a results folder (default: results/)."
+        ),
+    ] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Id of a stored prompt, instead of a text.")] = None,
+    *,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="What is asked about: a part of the completion by number, text or pattern (default: its last line).",
+        ),
+    ] = None,
+    target_by: Annotated[
+        str, typer.Option("--target-by", metavar="CUT", help="How the completion is cut into parts.")
+    ] = "line",
+    by: Annotated[
+        str | None,
+        typer.Option(
+            "--by",
+            metavar="CUT",
+            help=f"How the prompt is cut into parts: {HOW_TO_CUT} (default: line, or finer if there is only one).",
+        ),
+    ] = None,
+    sections: SectionsOption = None,
+    method: ShownMethodOption = None,
+    replace: Annotated[
+        str | None,
+        typer.Option(
+            "--replace",
+            metavar="[OLD=>]NEW",
+            help="Put this in the place of the strongest part, or of OLD in it, instead of taking it away.",
+        ),
+    ] = None,
+    top: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Number of strongest parts to take away, each alone.")
+    ] = 5,
+    drawing: Drawing,
+    rerun: Rerun,
+    chat: ChatOption = False,
+) -> None:
+    """Say why the model wrote something, and test that by writing again.
+
+    Finds the part of the prompt with the most salience for the model's last line, or for --target, takes it away, and
+    lets the model write again. The next strongest parts are tried, too, and a weak one for comparison. The answer is
+    kept in the results folder: show and report say it from then on.
+    """
+    from promptlight.cli.work.asking_why import ask_why, find_asked
+    from promptlight.salience.explain.explanation import Question
+    from promptlight.salience.text.spans import parse_cut
+
+    question = Question(target=target, target_by=parse_cut(target_by), method=method)
+    cut, names = parse_cut(by) if by else None, SectionNames(sections)
+    drawing.check()
+    asked, folder = find_asked(named, id, chat=chat)
+    drawing.draw(ask_why(asked, folder, question, names, rerun, by=cut, n_top=top, replacement=replace))
