@@ -15,6 +15,7 @@ from promptlight.cli.commands.doctor import doctor
 from promptlight.cli.commands.evaluate import evaluate
 from promptlight.cli.commands.explore import explore
 from promptlight.cli.commands.export import export
+from promptlight.cli.commands.listing import list_prompts
 from promptlight.cli.commands.login import login
 from promptlight.cli.commands.report import report
 from promptlight.cli.commands.run import run
@@ -69,6 +70,7 @@ app = typer.Typer(
 )
 for command in (run, show, explore, compare):
     app.command(cls=Command)(command)
+app.command("list", cls=Command)(list_prompts)  # `list` is a type of Python
 app.command("try", cls=Command)(attempt)  # `try` is a keyword of Python
 for command in (why, report, summarize, evaluate, export, segment, login, doctor):
     app.command(cls=Command)(command)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 N_LISTED = 8
+Item = TypeVar("Item")
 
 
 def parse_condition(text: str) -> tuple[str, str]:
@@ -21,18 +23,22 @@ def parse_condition(text: str) -> tuple[str, str]:
 
 def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str, str]]) -> bool:
     """Whether a prompt has one of the ids, if any are given, and every one of the values, compared as text."""
-    values = _values_of(prompt)
+    values = _values_of_prompt(prompt)
     return (not ids or prompt.id in ids) and all(values.get(name) == value for name, value in conditions)
 
 
-def _values_of(prompt: Prompt) -> dict[str, str]:
+def values_of(id: str, label: str | None, target: str | None, fields: Mapping[str, Any]) -> dict[str, str]:
     """The fields that a condition can name, with values as text or JSON; null fields are left out."""
-    own = {"id": prompt.id, "source": prompt.label, "target": prompt.given_completion}
-    fields = {name: value for name, value in {**prompt.fields, **own}.items() if value is not None}
+    there = {**fields, "id": id, "source": label, "target": target}
     return {
         name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in fields.items()
+        for name, value in there.items()
+        if value is not None
     }
+
+
+def _values_of_prompt(prompt: Prompt) -> dict[str, str]:
+    return values_of(prompt.id, prompt.label, prompt.given_completion, prompt.fields)
 
 
 def select_results(
@@ -42,22 +48,38 @@ def select_results(
 
     Raises UsageError after the last result if there was a condition and nothing matched; it lists the values found.
     """
+    notes: list[str] = []
+
+    def explained() -> Iterator[tuple[Analysis, dict[str, str]]]:
+        for result in results:
+            if isinstance(result, Analysis):
+                yield result, _values_of_prompt(result.completion.prompt)
+            elif result.id in ids:
+                notes.append(f"{result.id} was set aside: {result.reason}")
+
+    return select_by_values(explained(), ids, conditions, notes)
+
+
+def select_by_values(
+    items: Iterable[tuple[Item, Mapping[str, str]]],
+    ids: Collection[str],
+    conditions: Sequence[tuple[str, str]],
+    notes: Sequence[str] = (),
+) -> Iterator[Item]:
+    """The items whose values (``values_of``) match.
+
+    Raises UsageError after the last item if there was a condition and nothing matched; it gives the notes, and lists
+    the values found.
+    """
     there: dict[str, dict[str, None]] = {"id": {}} if ids else {}  # name -> its first values
     there |= {name: {} for name, _ in conditions}
     names: dict[str, None] = {}
-    notes: list[str] = []
     n_found = 0
-    for result in results:
-        if isinstance(result, SetAside):
-            if result.id in ids:
-                notes.append(f"{result.id} was set aside: {result.reason}")
-            continue
-        prompt = result.completion.prompt
-        if matches(prompt, ids, conditions):
+    for item, values in items:
+        if (not ids or values["id"] in ids) and all(values.get(name) == value for name, value in conditions):
             n_found += 1
-            yield result
+            yield item
         elif not n_found:
-            values = _values_of(prompt)
             names |= dict.fromkeys(values)
             for name in there:
                 if name in values and len(there[name]) <= N_LISTED:

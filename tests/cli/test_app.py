@@ -27,6 +27,7 @@ def test_the_commands_are_these() -> None:
         "show",
         "explore",
         "compare",
+        "list",
         "try",
         "why",
         "report",

@@ -44,10 +44,10 @@ def test_a_key_may_be_an_options_old_name(promptlight: Command, here: Path) -> N
 
 
 def test_a_file_can_be_named_and_is_checked_as_options_are(promptlight: Command, here: Path) -> None:
-    other = write(here, '[show]\nby = "line"\ntop = 1\n', "mine.toml")
+    other = write(here, '[show]\nby = "token"\ntop = 1\n', "mine.toml")
     promptlight("run", "prompts.jsonl", "-o", "out", "--device", "cpu", "--max-new-tokens", 4)
     named = promptlight("--config", other, "show", "out")
-    assert named.stdout == promptlight("show", "out", "--by", "line", "--top", 1).stdout
+    assert named.stdout == promptlight("show", "out", "--by", "token", "--top", 1).stdout
     assert named.stdout != promptlight("show", "out").stdout
     write(here, "[show]\ntop = -1\n", "mine.toml")
     assert promptlight("--config", other, "show", "out").exit_code == 2

@@ -1,0 +1,66 @@
+"""List a results folder: read an outline of each result, and print it as soon as it is there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from promptlight.cli.views.listing import Listing, describe_outline
+from promptlight.cli.views.quantised import describe_quantised
+from promptlight.cli.work.stored_results import find_quantised
+from promptlight.io.prompts.selection import parse_condition, select_by_values, values_of
+from promptlight.io.results.evaluations import read_evaluation
+from promptlight.io.results.overview import Outline, choose_method, list_ids, outline_results
+from promptlight.salience.errors import OutputError
+from promptlight.salience.text.printable import printable_json
+from promptlight.salience.types import Method
+
+
+def list_folder(folder: Path, *, where: Sequence[str], method: Method | None, limit: int | None, as_json: bool) -> None:
+    """Print a line for each prompt, or one JSON object. Raises OutputError at the end if shards are damaged."""
+    conditions = [parse_condition(condition) for condition in where]
+    chosen, trust, problems = choose_method(folder, method), StoredFigures(folder), list[str]()
+    found = islice(_select(outline_results(folder, chosen, problems), conditions), limit)
+    if as_json:
+        prompts = [describe_outline(one, trust.find(one, chosen)) for one in found]
+        print(printable_json({"method": chosen.value, "prompts": prompts}))
+    else:
+        console = Console(highlight=False)
+        listing = Listing(list_ids(folder), console.width, has_trust=trust.there)
+        console.print(listing.heading)
+        for one in found:
+            for row in listing.render(one, trust.find(one, chosen)):
+                console.print(row)
+        for line in listing.render_end(chosen, describe_quantised(find_quantised(folder))):
+            console.print(line)
+    if problems:
+        raise OutputError(f"{'; '.join(problems)}; all other results were read")
+
+
+def _select(outlines: Iterator[Outline], conditions: Sequence[tuple[str, str]]) -> Iterator[Outline]:
+    """The results that match all conditions, those that were set aside too, as far as their fields are known."""
+    if not conditions:
+        return outlines
+    pairs = ((one, values_of(one.id, one.label, one.target, json.loads(one.fields))) for one in outlines)
+    return select_by_values(pairs, (), conditions)
+
+
+class StoredFigures:
+    """How many random orders a method's order beats, as an evaluation that is stored with the results says."""
+
+    def __init__(self, folder: Path) -> None:
+        self._evaluation = read_evaluation(folder)
+
+    @property
+    def there(self) -> bool:
+        """Whether there is an evaluation."""
+        return self._evaluation is not None
+
+    def find(self, one: Outline, method: Method) -> Mapping[str, Any] | None:
+        """The evaluation's row for a prompt; None if it was not measured."""
+        return self._evaluation and self._evaluation.find(one.id, method, one.fingerprint)
