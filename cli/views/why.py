@@ -122,9 +122,9 @@ def _say_change(outcome: Outcome, width: int | None) -> str:
 
 
 def _say_answer(outcome: Outcome, width: int | None) -> str:
-    if outcome.answer is not None:
-        return f"it writes {_quote(outcome.answer, width)}" if outcome.answer else "it writes nothing there"
-    return f"it writes nothing there, but {_quote(outcome.completion, width)}"
+    if outcome.answer is None and outcome.completion.strip():
+        return f"it writes only {_quote(outcome.completion, width)}"
+    return f"it writes {_quote(outcome.answer, width)}" if outcome.answer else "it writes nothing"
 
 
 def _name(outcome: Outcome, found: Regeneration, width: int | None) -> str:

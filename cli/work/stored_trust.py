@@ -24,7 +24,8 @@ class StoredTrust:
     def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
         """A line about one method's map: empty if nothing was measured, the reason if a file can't be read.
 
-        It names the evaluated target if that differs from these targets; with targets, only answers about those count.
+        It names the evaluated target if that differs from these targets. Answers about parts of the targets count, and
+        without targets all.
         """
         answers = self._say_answers(analysis, method, "".join(span.text for span in targets))
         return " ".join(filter(None, [self._describe_evaluation(analysis, method, targets), *answers]))
@@ -46,7 +47,7 @@ class StoredTrust:
         return f"trust{'' if same else f', for {name_target(found)}'}: {describe_trust(found)}"
 
     def _say_answers(self, analysis: Analysis, method: Method, target: str) -> Iterator[str]:
-        """The sentences that ``why`` found, about one target or, if that is empty, about all."""
+        """The sentences that ``why`` found about a target or parts of it; if it is empty, about all."""
         from promptlight.io.results.answers import find_answers
 
         try:
@@ -54,7 +55,7 @@ class StoredTrust:
         except OutputError as error:
             yield f"tested: {error}"
             return
-        yield from (f"tested: {one['sentence']}" for one in answers if target in ("", one["target"]))
+        yield from (f"tested: {one['sentence']}" for one in answers if not target or one["target"] in target)
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 from promptlight.io.prompts.reader import read_prompts
+from promptlight.io.results.answers import find_answers, read_answers
 from promptlight.io.results.folders import BUNDLED, find_folder, is_bundled
 from promptlight.io.results.reader import read_results, read_settings
 from promptlight.io.results.shards import read_metadata, require_shards
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
-from promptlight.salience.types import Analysis, Granularity, Prompt
+from promptlight.salience.types import Analysis, Granularity, Method, Prompt
 from tests.support.bundled import MODEL_FILE
 from tests.support.paths import EXAMPLES
 from tests.support.real import SHA256, STORY_IDS
@@ -69,6 +70,17 @@ def test_with_that_line_fixed_or_with_principles_it_advises_against(stored: dict
     fixed, principled = (explain(stored[id]).strongest(2) for id in ("dish-fixed", "dish-constitution"))
     assert sorted(one.line for one in fixed) == [8, 9]
     assert [one.text.strip() for one in principled] == ["Suggestion: Quiche Lorraine", "Taste-dislikes: Can't eat eggs"]
+
+
+def test_it_is_kept_that_the_mistaken_line_was_why(stored: dict[str, Analysis]) -> None:
+    answers = find_answers(read_answers(HOME), stored["dish-mistake"], Method.GRAD_L2)
+    replaced, taken_away = answers
+    assert [(one["line"], one["answer"]) for one in replaced["trials"]] == [(9, "Recommendation: Avoid.")]
+    assert replaced["sentence"].startswith(
+        "It wrote “Recommendation: You have to try it.” most of all because of line 9 (11.1%)"
+    )
+    assert [one["changed"] for one in taken_away["trials"]] == [True, True, False, False, False, False]
+    assert [one["id"] for one in read_answers(HOME)] == ["dish-mistake", *STORY_IDS]
 
 
 def test_a_folder_of_that_name_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
