@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +26,8 @@ from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.commands.why import why
 from promptlight.cli.config import read_config
 from promptlight.cli.failures import name_options
+from promptlight.cli.options.panels import ASK, LOOK, MAKE, MEASURE, SET_UP
+from promptlight.cli.options.values import name_values
 from promptlight.cli.renamed import rename_arguments
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.secrets import hide_secrets
@@ -32,6 +35,10 @@ from promptlight.salience.text.secrets import hide_secrets
 
 class DiscreetGroup(TyperGroup):
     """Hides passwords in Typer's own errors, which quote the command line; names a command's options in ours."""
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters, those of Typer too."""
+        return name_values(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -54,6 +61,11 @@ class Command(TyperCommand):
     def __init__(self, name: str | None, *, help: str | None = None, **options: Any) -> None:
         paragraphs = (help or "").split("\n\n")
         super().__init__(name, help="\n\n".join(" ".join(one.split()) for one in paragraphs), **options)
+        name_values(self.params)
+
+    def get_params(self, ctx: Any) -> Any:
+        """All parameters, ``--help`` too."""
+        return name_values(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments."""
@@ -68,12 +80,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, show, explore, compare):
-    app.command(cls=Command)(command)
-app.command("list", cls=Command)(list_prompts)  # `list` is a type of Python
-app.command("try", cls=Command)(attempt)  # `try` is a keyword of Python
-for command in (why, report, summarize, evaluate, export, segment, login, doctor):
-    app.command(cls=Command)(command)
+COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
+    MAKE: (run, segment),
+    LOOK: (list_prompts, show, explore, compare, report, export),
+    ASK: (why, attempt),
+    MEASURE: (summarize, evaluate),
+    SET_UP: (doctor, login),
+}
+NAMES = {list_prompts: "list", attempt: "try"}  # words of Python's own
+for panel, commands in COMMANDS.items():
+    for command in commands:
+        app.command(NAMES.get(command), cls=Command, rich_help_panel=panel)(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,10 @@
-"""The panels of a command's help, by purpose; an option without one stands in the first panel, above these."""
+"""The panels of help: commands by purpose, and a command's options; one without a panel stands in the first."""
+
+MAKE = "Make results"
+LOOK = "Look at results"
+ASK = "Ask the model again"
+MEASURE = "Measure"
+SET_UP = "Set up"
 
 INPUT = "Input"
 MODEL = "Model"

@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from promptlight.cli.app import app
+from promptlight.cli.options.values import find_choices
 from promptlight.cli.renamed import NEW_NAMES, rename_arguments
 from tests.conftest import Command
 
@@ -24,20 +25,44 @@ GROUP: Any = typer.main.get_command(app)
 def test_the_commands_are_these() -> None:
     assert list(GROUP.commands) == [
         "run",
+        "segment",
+        "list",
         "show",
         "explore",
         "compare",
-        "list",
-        "try",
-        "why",
         "report",
+        "export",
+        "why",
+        "try",
         "summarize",
         "evaluate",
-        "export",
-        "segment",
-        "login",
         "doctor",
+        "login",
     ]
+
+
+def test_the_help_has_the_commands_in_groups(promptlight: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = promptlight("--help").stdout
+    panels = re.findall(r"╭─ ([\w ]+) ─", shown)
+    assert panels == ["Options", "Make results", "Look at results", "Ask the model again", "Measure", "Set up"]
+    in_order = re.findall(r"^│ ([a-z]+)  ", shown, re.MULTILINE)
+    assert in_order == list(GROUP.commands)
+
+
+@pytest.mark.parametrize("name", ["", *GROUP.commands])
+def test_help_names_values_in_one_piece_and_none_for_flags(
+    promptlight: Command, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = promptlight(*filter(None, [name]), "--help").stdout
+    options = shown[shown.index("─ Options") :]
+    assert "<bool>" not in options
+    assert "<str>" not in options
+    command = GROUP.commands.get(name, GROUP)
+    for option in (one for one in command.params if one.param_type_name == "option"):
+        for choice in find_choices(option):
+            assert re.search(rf"(?<![\w-]){re.escape(choice)}(?![\w-])", options), choice
 
 
 def test_help_lists_every_command_with_its_first_sentence(

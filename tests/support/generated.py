@@ -7,15 +7,15 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pyarrow as pa
 import typer
 
 from promptlight.cli.app import app
 from promptlight.cli.failures import EXIT_CODES
+from promptlight.cli.options.values import find_choices
 from promptlight.io.results.evaluations import evaluation_schema
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
@@ -79,13 +79,7 @@ def name_option(parameter: Any) -> str:
     spellings = ", ".join(sorted(parameter.opts, key=len))
     if parameter.is_flag:
         return spellings
-    kinds = [parameter.type_descriptor.annotation, *get_args(parameter.type_descriptor.annotation)]
-    kind = next((one for one in kinds if isinstance(one, type) and one is not type(None)), str)
-    choices = " / ".join(kind) if issubclass(kind, StrEnum) else ""
-    return f"{spellings} {parameter.metavar or choices or KINDS.get(kind, 'TEXT')}"
-
-
-KINDS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
+    return f"{spellings} {parameter.metavar or ' / '.join(find_choices(parameter))}"
 
 
 def describe_parameter(name: str, parameter: Any) -> str:
