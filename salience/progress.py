@@ -70,9 +70,8 @@ class Counter:
 
     def add(self, n: int) -> None:
         """So many more are done."""
-        if n:
-            self.done += n
-            self._counted(self.done, max(self.done, self.total))
+        self.done += n
+        self._counted(self.done, max(self.done, self.total))
 
     def part(self) -> Counted:
         """What to pass to a call that does a part of the work."""
@@ -80,7 +79,8 @@ class Counter:
 
         def counted(done: int, total: int) -> None:
             nonlocal before
-            self.add(done - before)
+            if done > before:
+                self.add(done - before)
             before = done
 
         return counted

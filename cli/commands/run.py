@@ -86,6 +86,9 @@ def run(
         output=output,
         asked=Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every),
         chat=chat,
+        model=model,
+        adapter=adapter,
+        dtype=dtype,
         opening=open_workers(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype),
     )
     if dry_run:

@@ -1,13 +1,44 @@
-"""What a run found in its prompts and completions that users may not expect: each said once, after the run."""
+"""What a run says once: of its model before it starts, and after it what users may not expect of the completions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
+from promptlight.cli.views.quantised import describe_model
 from promptlight.salience.text.chat import MARKS, is_continued
 from promptlight.salience.types import Completion, StopReason
+
+if TYPE_CHECKING:
+    from promptlight.salience.model import ModelFacts
+
+DEMO_NOTE = (
+    "demo is a small demo model, trained from scratch on made-up restaurant prompts: it shows how the tool works, and"
+    " knows nothing else. For real work use --model gemma2_instruct_2b_en or another Gemma."
+)
+SLOW_NOTE = (
+    "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: take --dtype float32"
+)
+
+
+def describe_start(facts: ModelFacts) -> Iterator[str]:
+    """The model in a line, and what to know about it."""
+    yield describe_model(facts)
+    if _is_slow_here(facts):
+        yield SLOW_NOTE
+    if facts.preset == "demo":
+        yield DEMO_NOTE
+
+
+def _is_slow_here(facts: ModelFacts) -> bool:
+    """Whether the model's dtype is many times slower than float32 on this CPU."""
+    if facts.dtype != "bfloat16" or facts.device != "cpu":
+        return False
+    from promptlight.salience.decoder.processor import has_fast_bfloat16
+
+    return not has_fast_bfloat16()
 
 
 @dataclass

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.options.scaling import RunEngine, Scaling
 from promptlight.salience.errors import UsageError
+from promptlight.salience.progress import OnStep
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -20,14 +21,15 @@ if TYPE_CHECKING:
 
 
 ENDED_BY_RAY = "The actor is dead because it was killed by `ray.kill`"
-Analyze = Callable[[Iterable[Prompt]], Iterator[Analysis | SetAside]]
+Analyze = Callable[[Iterable[Prompt], OnStep], Iterator[Analysis | SetAside]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
     """The workers of a run: the facts of their model, and a function from prompts to results, in order.
 
-    ``ask`` calls a function with the model where that is loaded, before the work begins.
+    ``ask`` calls a function with the model where that is loaded, before the work begins. ``analyze`` tells each step,
+    unless actors do the work.
     """
 
     facts: ModelFacts
@@ -53,7 +55,9 @@ def open_workers(
         facts=loaded.facts,
         n_actors=1,
         ask=lambda question: question(loaded),
-        analyze=lambda prompts: analyze(prompts, loaded, options, batch_size=scaling.batch_size),
+        analyze=lambda prompts, on_step: analyze(
+            prompts, loaded, options, batch_size=scaling.batch_size, on_step=on_step
+        ),
     )
 
 
@@ -78,7 +82,7 @@ def _open_actors(
             with _hearing_ray(until_closed):
                 return cluster.ask(question)
 
-        def analyze(prompts: Iterable[Prompt]) -> Iterator[Analysis | SetAside]:
+        def analyze(prompts: Iterable[Prompt], _: OnStep) -> Iterator[Analysis | SetAside]:
             with _hearing_ray(until_closed):
                 yield from cluster.analyze(prompts, options, batch_size=scaling.batch_size)
 

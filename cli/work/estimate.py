@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from promptlight.salience.model import Model
     from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.run.dry_run import Sampled
+    from promptlight.salience.run.time_left import Workload
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,27 +40,31 @@ class Asked:
     flush_every: int
 
 
-def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Path) -> str:
-    """Estimate the run in a line; empty if nothing is to do."""
+def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Path) -> tuple[str, Workload]:
+    """Estimate the run in a line, empty if nothing is to do; and the work that it is."""
+    from promptlight.salience.run.time_left import Workload
+
     if not survey.n_to_do:
-        return ""
-    estimate = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors))
-    return spell_line(estimate, measure_free_space(output))
+        return "", Workload(tasks=(), n_prompts=0, spans_per_token={}, options=asked.options)
+    estimate, workload = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors))
+    return spell_line(estimate, measure_free_space(output)), workload
 
 
 def try_run(survey: Survey, asked: Asked, workers: Workers, output: Path, *, as_json: bool) -> str:
     """The full estimate from a trial of a few prompts, as text or JSON; ``output`` is not changed."""
-    estimate = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors, tried=True))
+    estimate, _ = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors, tried=True))
     free = measure_free_space(output)
     if as_json:
         return json.dumps({"model": describe_facts(workers.facts)} | describe_estimate(estimate, free), indent=1)
     return f"{'model':<8} {describe_model(workers.facts)}\n{spell_all(estimate, free)}"
 
 
-def _estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False) -> RunEstimate:
+def _estimate_run(
+    survey: Survey, asked: Asked, n_actors: int, model: Model, *, tried: bool = False
+) -> tuple[RunEstimate, Workload]:
     """Estimate a run before it starts; with ``tried``, a few prompts are run to measure time."""
     from promptlight.io.results.sizes import Kept
-    from promptlight.salience.run.dry_run import measure_texts
+    from promptlight.salience.run.dry_run import measure_texts, plan_workload
     from promptlight.salience.run.estimate import estimate_work, range_over_fill
 
     options = asked.options
@@ -67,13 +72,14 @@ def _estimate_run(survey: Survey, asked: Asked, n_actors: int, model: Model, *, 
     work = estimate_work(sampled, model, options, asked.batch_size, n_actors, tried=tried)
     targets = options.stored if options.targets is Granularity.TOKEN else (options.targets,)
     kept = Kept(methods=options.methods, targets=targets, scores=asked.scores, flush_every=asked.flush_every)
-    return RunEstimate(
+    estimate = RunEstimate(
         n_done=survey.n_done,
         n_set_aside=survey.n_set_aside,
         n_unusable=survey.n_unusable,
         work=work,
         disk=range_over_fill(work.speed, lambda fill: _measure_disk(sampled, kept, fill)),
     )
+    return estimate, plan_workload(sampled, options)
 
 
 def _measure_disk(sampled: Sampled, kept: Kept, fill: float) -> float:

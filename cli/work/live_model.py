@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.stopping import read_stops
+from promptlight.cli.work.progress import Display, Following, open_display
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
@@ -31,22 +33,42 @@ class LiveModel:
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
     if_missing: str = ""  # what to do if the model can't be loaded
 
-    def explain(self, *prompts: Prompt) -> list[Analysis]:
-        """Complete and explain prompts. Raises UsageError for the first that can't be used."""
+    def explain(self, *prompts: Prompt, display: Display | None = None) -> list[Analysis]:
+        """Complete and explain prompts. Raises UsageError for the first that can't be used.
+
+        ``display`` shows how far it has come (None: on stderr).
+        """
         from promptlight.salience.run.pipeline import analyze
 
-        return _require(analyze(prompts, self._loaded, self.options))
+        with self._follow(prompts, display) as following:
+            found = analyze(prompts, self._loaded, self.options, on_step=following.hear)
+            return _require(following.count(prompts, found))
 
-    def complete(self, *prompts: Prompt) -> list[Completion]:
-        """Complete prompts without explaining them. Raises UsageError for the first that can't be used."""
+    def complete(self, *prompts: Prompt, display: Display | None = None) -> list[Completion]:
+        """``explain`` without explaining."""
         from promptlight.salience.run.batches import complete
 
-        return _require(complete(prompts, self._loaded, self.options))
+        with self._follow(prompts, display, explains=False) as following:
+            return _require(complete(prompts, self._loaded, self.options, on_step=following.hear))
 
     @property
     def quantised(self) -> str | None:
         """How the model is quantised, as ``ModelFacts`` says it; loads it."""
         return self._loaded.facts.quantised
+
+    @contextmanager
+    def _follow(
+        self, prompts: Sequence[Prompt], display: Display | None, *, explains: bool = True
+    ) -> Generator[Following]:
+        """Load the model unless it is there, and follow the work on the prompts."""
+        from promptlight.salience.run.dry_run import measure_texts, plan_workload
+
+        with nullcontext(display) if display else open_display() as shown:
+            if "_loaded" not in self.__dict__:
+                with shown.loading(self.model):
+                    _ = self._loaded
+            texts = measure_texts(prompts, len(prompts), self._loaded, self.options)
+            yield Following(shown, plan_workload(texts, self.options, explains=explains))
 
     @cached_property
     def _loaded(self) -> Model:

@@ -1,176 +1,228 @@
-"""Show the progress of a run and a summary at its end: a live bar on a terminal, plain lines elsewhere."""
+"""Show on stderr how far long work has come: a live bar on a terminal, now and then a line elsewhere.
+
+    with open_display() as display:
+        with display.loading(name):
+            model = load_model(name)
+        following = Following(display, workload)
+        found = analyze(prompts, model, options, on_step=following.hear)
+        results = list(following.count(prompts, found))
+
+A display shows what it is given; ``Following`` works out from steps what to show. Work of another kind calls
+``display.show`` itself.
+"""
 
 from __future__ import annotations
 
 import sys
+import threading
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
+from rich.table import Column
+from rich.text import Text
 
-from promptlight.cli.failures import name_options
-from promptlight.cli.views.quantised import describe_model
-from promptlight.salience.errors import at_place
-from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Analysis, Prompt, SetAside
+from promptlight.cli.views.progress import Standing, spell_left, spell_rate, spell_step
+from promptlight.salience.errors import PromptlightError
+from promptlight.salience.loading.handles import parse_handle
+from promptlight.salience.progress import Phase, Step
+from promptlight.salience.types import Prompt
 
 if TYPE_CHECKING:
-    from promptlight.salience.model import ModelFacts
+    from promptlight.salience.run.time_left import Workload
 
-SECONDS_BETWEEN_LINES = 5.0
-DEMO_NOTE = (
-    "demo is a small demo model, trained from scratch on made-up restaurant prompts: it shows how the tool works, and"
-    " knows nothing else. For real work use --model gemma2_instruct_2b_en or another Gemma."
-)
+SECONDS_BEFORE_LINES = 5.0  # what takes less is not worth a line
+SECONDS_BETWEEN_LINES = 30.0
+SECONDS_BETWEEN_UPDATES = 0.1  # of a bar
+WIDE = 80  # columns, for the speed and a bar
+LOADING = "loading the model"
 
-
-SLOW_NOTE = (
-    "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: take --dtype float32"
-)
+Clock = Callable[[], float]
+Result = TypeVar("Result")
 
 
-@dataclass
-class Tally:
-    """Counts what happens to the records, and notifies watchers."""
+class Display(Protocol):
+    """Where progress is shown."""
 
-    total: int
-    n_explained: int = 0
-    n_set_aside: int = 0
-    n_already_done: int = 0
-    n_tokens: int = 0
-    n_blank_lines: int = 0
-    started: float = field(default_factory=time.monotonic)
-    watchers: list[Watcher] = field(default_factory=list["Watcher"])
+    def say(self, message: str) -> None:
+        """Print a line that stays."""
+        ...
 
-    @property
-    def n_seen(self) -> int:
-        """The number of records processed so far."""
-        return self.n_explained + self.n_set_aside + self.n_already_done
+    def show(self, phase: Phase, standing: Callable[[], Standing], *, begins: bool = False) -> None:
+        """Show how far the phase has come, or that a part of it ``begins``.
 
-    @property
-    def tokens_per_second(self) -> float:
-        """Target tokens explained per second of wall-clock time."""
-        return self.n_tokens / max(time.monotonic() - self.started, 1e-9)
+        Cheap if it is too early to show more: then ``standing`` is not called.
+        """
+        ...
 
-    @property
-    def seconds_left(self) -> float:
-        """A guess from the records done so far in this run."""
-        worked = self.n_explained + self.n_set_aside
-        left = max(0, self.total - self.n_seen)
-        return (time.monotonic() - self.started) / worked * left if worked else 0.0
-
-    def explained(self, analysis: Analysis) -> None:
-        """Count a prompt as explained."""
-        self.n_explained += 1
-        self.n_tokens += analysis.completion.n_targets
-        self._tell(None)
-
-    def set_aside(self, record: SetAside) -> None:
-        """Count a record as set aside."""
-        self.n_set_aside += 1
-        self._tell(_describe(record, name_options(record.reason, record.parameters)))
-
-    def already_done(self, record: Prompt | SetAside, error: str | None) -> None:
-        """Count a record as done by an earlier run, with a result or with ``error``."""
-        if error is not None:  # still unusable: report it again, in the message and the exit code
-            self.n_set_aside += 1
-            parameters = record.parameters if isinstance(record, SetAside) else ()
-            self._tell(_describe(record, name_options(error, parameters)))
-        else:
-            self.n_already_done += 1
-            self._tell(None)
-
-    def _tell(self, message: str | None) -> None:
-        for watcher in self.watchers:
-            watcher.update(self, message)
+    def loading(self, model: str) -> AbstractContextManager[None]:
+        """Show that this model is loaded, while the block does it."""
+        ...
 
 
-def _describe(record: Prompt | SetAside, reason: str) -> str:
-    return one_line(at_place(record.path, record.line, f"set aside: {reason}"))
+class Lines:
+    """A line for each phase if the work takes a few seconds, and every half a minute."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._said: set[Phase] = set()
+
+    def say(self, message: str) -> None:
+        """Print it."""
+        print(message, file=sys.stderr, flush=True)
+
+    def show(self, phase: Phase, standing: Callable[[], Standing], *, begins: bool = False) -> None:
+        """Print the standing if a line is due."""
+        waited = self._clock() - self._last
+        if waited < (SECONDS_BETWEEN_LINES if phase in self._said else SECONDS_BEFORE_LINES):
+            return
+        self._last = self._clock()
+        self._said.add(phase)
+        self.say(standing().spell())
+
+    @contextmanager
+    def loading(self, model: str) -> Generator[None]:
+        """Print a line if it takes long; loading itself says nothing, so a timer does."""
+        timer = threading.Timer(SECONDS_BEFORE_LINES, self.say, [LOADING])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._last = self._clock()
 
 
-class Watcher:
-    """Shows a tally's progress as plain lines, one every few seconds."""
+class Bar:
+    """A live line at the bottom of a terminal: what is done, the time that is left, a bar."""
+
+    def __init__(self, progress: Progress, clock: Clock = time.monotonic) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._last = 0.0
+        self._phase: Phase | None = None
+        self._task = progress.add_task("", total=None, visible=False)
+
+    def say(self, message: str) -> None:
+        """Print it above the bar."""
+        self._progress.console.print(  # unchanged: Rich would turn the 100 in x.jsonl:100: into an emoji
+            message, markup=False, highlight=False, emoji=False, soft_wrap=True
+        )
+
+    def show(self, phase: Phase, standing: Callable[[], Standing], *, begins: bool = False) -> None:
+        """Change the line, at most ten times a second while a part goes on."""
+        now = self._clock()
+        if phase is self._phase and now - self._last < SECONDS_BETWEEN_UPDATES and not begins:
+            return
+        fields: dict[str, Any] = {"at": now} if phase is self._phase else {"at": now, "since": now}
+        self._phase, self._last = phase, now
+        found = standing()
+        rate = f", {found.rate}" if found.rate and self._progress.console.width >= WIDE else ""
+        self._progress.update(
+            self._task,
+            description=found.text + rate,
+            total=None if found.share is None else 1.0,  # None: as before
+            completed=found.share or 0.0,
+            visible=True,
+            refresh=begins,
+            left=found.seconds_left,
+            **fields,
+        )
+
+    @contextmanager
+    def loading(self, model: str) -> Generator[None]:
+        """Show how long it takes. A hub that may fetch files has its own bar: then there is only a line."""
+        if _may_be_fetched(model):
+            self.say(LOADING)
+            self._progress.stop()
+            yield
+            self._progress.start()
+            return
+        self.show(Phase.LOADING, lambda: Standing(text=LOADING))
+        yield
+        self._phase = None
+        self._progress.update(self._task, visible=False)
+
+
+class _WordsColumn(ProgressColumn):
+    """The words, and the time that is left, which runs down between updates; else how long the phase has taken."""
+
+    max_refresh = None
 
     def __init__(self) -> None:
-        self._last = time.monotonic()
+        super().__init__(Column(no_wrap=True, overflow="ellipsis"))
 
-    def update(self, tally: Tally, message: str | None) -> None:
-        """Show the tally after a record, with a message about it if there is one."""
-        if message:
-            print(message, file=sys.stderr, flush=True)
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
-            self._last = time.monotonic()
-            print(
-                f"{tally.n_seen} of {tally.total} prompts, {tally.tokens_per_second:.0f} tokens/s,"
-                f" about {tally.seconds_left:.0f} s left",
-                file=sys.stderr,
-                flush=True,
-            )
-
-
-class BarWatcher(Watcher):
-    """Shows a tally's progress as a live bar."""
-
-    def __init__(self, progress: Progress, total: int) -> None:
-        self._progress = progress
-        self._task = progress.add_task("explaining", total=total, speed="")
-
-    def update(self, tally: Tally, message: str | None) -> None:
-        if message:
-            self._progress.console.print(  # unchanged: Rich would turn the 100 in x.jsonl:100: into an emoji
-                message, markup=False, highlight=False, emoji=False, soft_wrap=True
-            )
-        self._progress.update(self._task, completed=tally.n_seen, speed=f"{tally.tokens_per_second:.0f} tokens/s")
+    def render(self, task: Task) -> Text:
+        """Rich calls it."""
+        now = time.monotonic()
+        left: float | None = task.fields.get("left")
+        if left is None:
+            return Text(f"{task.description}: {now - task.fields.get('since', now):.0f} s")
+        return Text(f"{task.description}, about {spell_left(left - (now - task.fields['at']))} left")
 
 
 @contextmanager
-def show_progress(tally: Tally, facts: ModelFacts, output: Path, plan: str = "") -> Generator[None]:
-    """Show the plan and then progress on stderr while the block runs, and a summary on stdout after it."""
+def open_display() -> Generator[Display]:
+    """A display on stderr: a bar if that is a terminal, else lines."""
     console = Console(stderr=True)
-    print(describe_model(facts), file=sys.stderr)
-    if _is_slow_here(facts):
-        print(SLOW_NOTE, file=sys.stderr)
-    if facts.preset == "demo":
-        print(DEMO_NOTE, file=sys.stderr)
-    if plan:
-        print(plan, file=sys.stderr)
-    if console.is_terminal:
-        columns = (SpinnerColumn(), BarColumn(), MofNCompleteColumn(), TextColumn("prompts"))
-        times = (TextColumn("{task.fields[speed]}"), TimeRemainingColumn())
-        with Progress(*columns, *times, console=console, transient=True) as progress:
-            tally.watchers.append(BarWatcher(progress, tally.total))
-            yield
-    else:
-        tally.watchers.append(Watcher())
-        yield
-    print(summarize(tally, output))
+    if not console.is_terminal or console.is_dumb_terminal:
+        yield Lines()
+        return
+    words = (SpinnerColumn(table_column=Column(width=1)), _WordsColumn())
+    bar = (BarColumn(bar_width=None, table_column=Column(ratio=1)),) if console.width >= WIDE else ()
+    with Progress(*words, *bar, console=console, transient=True, redirect_stdout=False, expand=True) as progress:
+        yield Bar(progress)
 
 
-def _is_slow_here(facts: ModelFacts) -> bool:
-    """Whether the model's dtype is many times slower than float32 on this CPU."""
-    if facts.dtype != "bfloat16" or facts.device != "cpu":
-        return False
-    from promptlight.salience.decoder.processor import has_fast_bfloat16
+def _may_be_fetched(model: str) -> bool:
+    """Whether a model comes from a hub, which may download it."""
+    try:
+        handle = parse_handle(model)
+    except PromptlightError:
+        return False  # loading it will say why
+    return not (handle.is_folder or handle.is_gguf)
 
-    return not has_fast_bfloat16()
 
+class Following:
+    """Follows the work of ``analyze``, and shows how far it has come."""
 
-def summarize(tally: Tally, output: Path) -> str:
-    """Summarise a run in one or two lines."""
-    seconds = time.monotonic() - tally.started
-    parts = [f"{tally.n_explained} explained"]
-    if tally.n_already_done:
-        parts.append(f"{tally.n_already_done} done before")
-    if tally.n_set_aside:
-        parts.append(f"{tally.n_set_aside} set aside (see above)")
-    if tally.n_blank_lines:
-        parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
-    speed = f" at {tally.tokens_per_second:.0f} tokens/s" if tally.n_tokens else ""
-    folder = one_line(str(output))
-    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {folder}\nlook at one: promptlight show {folder}"
+    def __init__(self, display: Display, workload: Workload) -> None:
+        from promptlight.salience.run.time_left import TimeLeft
+
+        self._display = display
+        self._time = TimeLeft(workload)
+        self._has_steps = False
+
+    def hear(self, step: Step) -> None:
+        """Take a step into account."""
+        self._has_steps = True
+        self._time.see(step)
+        self._display.show(step.phase, lambda: self._stand(step), begins=step.done == 0)
+
+    def finish(self, id: str) -> None:
+        """A prompt is explained, or was set aside."""
+        self._time.finish(id)
+        if not self._has_steps:  # actors explain it: of their steps nothing is known here
+            self._display.show(Phase.EXPLAINING, self._stand_among_prompts)
+
+    def count(self, prompts: Iterable[Prompt], results: Iterable[Result]) -> Iterator[Result]:
+        """Pass on the results of these prompts, and finish each."""
+        for prompt, result in zip(prompts, results, strict=True):
+            self.finish(prompt.id)
+            yield result
+
+    def _stand(self, step: Step) -> Standing:
+        text = spell_step(step, self._time.n_finished, self._time.workload.n_prompts)
+        return self._measure(text, self._time.targets_per_second)
+
+    def _stand_among_prompts(self) -> Standing:
+        text = f"explained {self._time.n_finished:,} of {self._time.workload.n_prompts:,} prompts"
+        return self._measure(text, 0.0)
+
+    def _measure(self, text: str, per_second: float) -> Standing:
+        rate = spell_rate(per_second) if per_second > 0 else ""
+        return Standing(text=text, rate=rate, share=self._time.share, seconds_left=self._time.seconds)

@@ -1,32 +1,36 @@
 """A run: read the prompts once to count and survey them, once to explain them, and store every result.
 
-1. Survey the records (``survey.py``), before a model is paid for: a file that can't be read fails at once.
+1. Survey the records (``survey.py``), before a model is paid for: a file that can't be read fails at once. If all of
+   them are done, say so, and end here.
 2. Load the model, here or on a cluster (``engines.py``), and open the results folder.
 3. Estimate what the run takes, and say it in a line (``estimate.py``).
-4. Explain what is still to do; store each result, then count it (``progress.py``).
+4. Explain what is still to do, and show how far it is (``progress.py``); store each result, then count it
+   (``tally.py``).
 5. Say what users may not expect of the completions (``_notes.py``).
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlight.cli.work._notes import Notes
+from promptlight.cli.work._notes import Notes, describe_start
 from promptlight.cli.work.estimate import Asked, plan_run, try_run
-from promptlight.cli.work.progress import Tally, show_progress
+from promptlight.cli.work.progress import Display, Following, Lines, open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.survey import Survey, survey_records
+from promptlight.cli.work.tally import Tally, Watcher, summarize
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside
 
 if TYPE_CHECKING:
-    from promptlight.cli.work.engines import Analyze, Workers
+    from promptlight.cli.work.engines import Workers
     from promptlight.io.prompts.reader import PromptReader
+    from promptlight.io.results.done import Done
     from promptlight.io.results.writer import ResultsWriter
     from promptlight.salience.model import ModelFacts
 
@@ -39,25 +43,68 @@ class Run:
     output: Path
     asked: Asked
     chat: bool
+    model: str
+    adapter: str | None
+    dtype: str
     opening: AbstractContextManager[Workers]  # whoever does the work
 
     def explain(self) -> Tally:
         """Explain every prompt that is still to do, and store the results; returns what became of the records."""
-        from promptlight.io.results.writer import ResultsWriter
-        from promptlight.salience.run.provenance import describe_provenance
-
         survey = self._survey()
         tally, notes = Tally(total=survey.n_records), Notes(stops=bool(self.asked.options.stop))
-        with ending_in_order(tally), self.opening as workers:
-            facts = workers.facts
-            provenance = describe_provenance(facts)
-            with ResultsWriter(self.output, self._describe(facts), provenance, self.asked.flush_every) as writer:
-                plan = plan_run(survey, self.asked, workers, self.output)
-                with show_progress(tally, facts, self.output, plan):
-                    _explain_all(self.reader, writer, tally, notes, workers.analyze)
+        if survey.is_settled and self.adapter is None:  # an adapter is only known once it is read
+            self._count_done(tally)
+        else:
+            with ending_in_order(tally):
+                self._explain(survey, tally, notes)
         for note in notes.spell():
             print(f"note: {note}", file=sys.stderr)
         return tally
+
+    def _explain(self, survey: Survey, tally: Tally, notes: Notes) -> None:
+        """Load the model, explain what is still to do, and sum it up."""
+        from promptlight.io.results.writer import ResultsWriter
+        from promptlight.salience.run.provenance import describe_provenance
+
+        with ExitStack() as opened:
+            with open_display() as display:
+                tally.watchers.append(_speak_on(display))
+                with display.loading(self.model):
+                    workers = opened.enter_context(self.opening)
+                facts = workers.facts
+                provenance = describe_provenance(facts)
+                with ResultsWriter(self.output, self._describe(facts), provenance, self.asked.flush_every) as writer:
+                    plan, workload = plan_run(survey, self.asked, workers, self.output)
+                    for line in (*describe_start(facts), *filter(None, [plan])):
+                        display.say(line)
+                    _explain_all(self.reader, writer, tally, notes, workers, Following(display, workload))
+            print(summarize(tally, self.output))
+
+    def _count_done(self, tally: Tally) -> None:
+        """Count the records, all of which are done, without a model.
+
+        What can't be known without one is not compared with the folder's settings: nothing is written.
+        """
+        from promptlight.io.results.done import read_done
+        from promptlight.salience.loading.handles import DEMO, DEMO_FOLDER, hash_model_file, parse_handle
+
+        handle = parse_handle(self.model)
+        known = {
+            "model": DEMO if handle.preset == str(DEMO_FOLDER) else handle.preset,
+            "dtype": self.dtype,
+            "chat": self.chat,
+            "file_sha256": hash_model_file(handle),
+            **self.asked.options.describe(),
+            "scores": self.asked.scores.value,
+        }
+        unknown = {"config_hash", "quantised", *(["dtype"] if self.dtype == "auto" else [])}
+        done = read_done(self.output, known, unknown)
+        tally.watchers.append(_speak_on(Lines()))
+        for record in self.reader:
+            if not _is_done(record, done, tally, strict=self.reader.strict):
+                raise InputError(record.path, record.line, "the record has changed while it was read; run it again")
+        tally.n_blank_lines = self.reader.n_blank
+        print(summarize(tally, self.output))
 
     def estimate(self, *, as_json: bool) -> str:
         """What explaining them would take, from a trial of a few prompts; nothing is written."""
@@ -81,18 +128,27 @@ class Run:
         return settings | {"scores": self.asked.scores.value}
 
 
-def _explain_all(reader: PromptReader, writer: ResultsWriter, tally: Tally, notes: Notes, analyze: Analyze) -> None:
+def _speak_on(display: Display) -> Watcher:
+    """Print what there is to say about a record."""
+    return lambda message: display.say(message) if message else None
+
+
+def _explain_all(
+    reader: PromptReader, writer: ResultsWriter, tally: Tally, notes: Notes, workers: Workers, following: Following
+) -> None:
     """Explain the remaining prompts; count and store each result.
 
     Raises InputError for the first record that was set aside, if the reader is strict.
     """
-    for result in analyze(_skip_done(reader, writer, tally)):
+    for result in workers.analyze(_skip_done(reader, writer, tally), following.hear):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
         writer.add(result)  # before it is counted
         if isinstance(result, SetAside):
+            following.finish(result.id)
             tally.set_aside(result)
         else:
+            following.finish(result.completion.prompt.id)
             tally.explained(result)
             notes.see(result.completion)
     writer.flush()  # before the summary says that the results are stored
@@ -106,13 +162,9 @@ def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Ite
     earlier run set aside.
     """
     for record in reader:
-        done = writer.done.get(record.id)
-        if done is not None and done.settles(record.fingerprint):
-            if reader.strict and done.error is not None:
-                parameters = record.parameters if isinstance(record, SetAside) else ()
-                raise InputError(record.path, record.line, done.error, parameters=parameters)
-            tally.already_done(record, done.error)
+        if _is_done(record, writer.done, tally, strict=reader.strict):
             continue
+        done = writer.done.get(record.id)
         if done is not None and done.error is None:
             raise InputError(
                 record.path,
@@ -128,3 +180,15 @@ def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Ite
             tally.set_aside(record)
         else:
             yield record
+
+
+def _is_done(record: Prompt | SetAside, done: Mapping[str, Done], tally: Tally, *, strict: bool) -> bool:
+    """Whether an earlier run settled a record; if so, count it. Raises InputError if it set it aside and ``strict``."""
+    known = done.get(record.id)
+    if known is None or not known.settles(record.fingerprint):
+        return False
+    if strict and known.error is not None:
+        parameters = record.parameters if isinstance(record, SetAside) else ()
+        raise InputError(record.path, record.line, known.error, parameters=parameters)
+    tally.already_done(record, known.error)
+    return True

@@ -9,22 +9,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
-from promptlight.cli.work.progress import Tally, Watcher
+from promptlight.cli.work.tally import Tally
 from promptlight.salience.errors import OutputError, StoppedError
 
 NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-
-
-class Reminder(Watcher):
-    """Raises KeyboardInterrupt again if the first one did not end the run."""
-
-    def __init__(self, received: list[int]) -> None:
-        self._received = received
-
-    def update(self, tally: Tally, message: str | None) -> None:
-        """Called after each record; raises if the run should have stopped."""
-        if self._received:
-            raise KeyboardInterrupt
 
 
 @contextmanager
@@ -38,7 +26,13 @@ def ending_in_order(tally: Tally) -> Generator[None]:
     nothing changes.
     """
     received: list[int] = []
-    tally.watchers.append(Reminder(received))
+
+    def remind(_: str | None) -> None:
+        """Called after each record: raise KeyboardInterrupt again if the first one did not end the run."""
+        if received:
+            raise KeyboardInterrupt
+
+    tally.watchers.append(remind)
     report_dropped = sys.unraisablehook
 
     def pass_over_stops(dropped: sys.UnraisableHookArgs) -> None:

@@ -26,6 +26,11 @@ class Survey:
     sample: list[Prompt]
 
     @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do, or to store."""
+        return self.n_records > 0 and not (self.n_to_do or self.n_unusable)
+
+    @property
     def n_records(self) -> int:
         """All of them."""
         return self.n_to_do + self.n_done + self.n_set_aside + self.n_unusable

@@ -7,6 +7,7 @@ There is no list of finished records that could disagree with them.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ class Done:
         return self.fingerprint == fingerprint and not (self.code is not None and self.code.is_retried)
 
 
-def read_done(folder: str | Path, settings: dict[str, Any] | None = None) -> dict[str, Done]:
+def read_done(
+    folder: str | Path, settings: dict[str, Any] | None = None, unknown: Collection[str] = ()
+) -> dict[str, Done]:
     """What a folder holds of each record, by id; nothing if it is not there yet, and nothing in it is touched.
 
-    Raises OutputError for a folder that was made with other settings (None: any will do), or holds something else.
+    Raises OutputError for a folder that was made with other settings (None: any will do), or holds something else. The
+    settings named in ``unknown`` are not compared.
     """
     folder, done = Path(folder), dict[str, Done]()
     if not folder.exists():
@@ -46,7 +50,7 @@ def read_done(folder: str | Path, settings: dict[str, Any] | None = None) -> dic
         ) from error
     for shard in find_shards(folder):
         stored = read_metadata(shard)["settings"]
-        differences = "" if settings is None else _describe_differences(stored, settings)
+        differences = "" if settings is None else _describe_differences(stored, settings, unknown)
         if differences:
             raise OutputError(
                 f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)
@@ -70,8 +74,9 @@ def refuse_foreign(folder: Path) -> None:
         )
 
 
-def _describe_differences(stored: dict[str, Any], wanted: dict[str, Any]) -> str:
-    names = [name for name in {**stored, **wanted} if stored.get(name) != wanted.get(name)]
+def _describe_differences(stored: dict[str, Any], wanted: dict[str, Any], unknown: Collection[str]) -> str:
+    compared = [name for name in {**stored, **wanted} if name not in unknown]
+    names = [name for name in compared if stored.get(name) != wanted.get(name)]
     return "; ".join(f"{name}: there {_spell(stored.get(name))}, now {_spell(wanted.get(name))}" for name in names)
 
 

@@ -109,7 +109,7 @@ def compute_salience(
     instead of one per token, and gives only the scores of those spans. ``chunk`` overrides the planned number of
     backwards per pass, ``keep_activations`` whether they find the forward's activations or compute them again. Raises
     OutOfMemoryError if a single backward does not fit. ``counted`` is told the backwards that are done: one for each
-    unit at each of the embeddings.
+    unit at each of the embeddings. It hears of nothing done twice: before the first forward, and after it.
     """
     setting = setting or Setting()
     first, units, wanted = _plan_units(segmentations, n_prompt_tokens, len(ids), unit)
@@ -133,6 +133,7 @@ def compute_salience(
     if setting.runner_up:
         plain = plain.with_runner_ups()
     log_probs, values = plain.read()
+    counter.add(0)
     work = _Work(plain=plain, wanted=wanted, special=special, setting=setting, values=np.array(values), counter=counter)
     rivals = plain.problem.steps.rivals
     return SalienceResult(

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.gguf._shards import find_first_shard
+from promptlight.salience.loading.gguf._shards import find_first_shard, find_shards, hash_files
 from promptlight.salience.text.secrets import hide_secrets
 
 DEMO = "demo"
@@ -85,6 +85,11 @@ def parse_handle(text: str) -> Handle:
 def spell_stored(model: str) -> str:
     """A model as results name it, to load it again: they name Hugging Face's by ``hf://``, so ``a/b`` is a folder."""
     return f"./{model}" if _HUB_NAME.fullmatch(model) else model
+
+
+def hash_model_file(handle: Handle) -> str | None:
+    """The SHA-256 that results record of a GGUF file; None for other models. Raises ModelError if it is missing."""
+    return hash_files(find_shards(Path(handle.preset))) if handle.is_gguf else None
 
 
 def _begins_with_magic(path: Path) -> bool:

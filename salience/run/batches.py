@@ -50,13 +50,18 @@ def read_windows(prompts: Iterable[Prompt], size: int) -> Iterator[list[Prompt]]
 
 
 def complete(
-    prompts: Sequence[Prompt], model: Model, options: AnalysisOptions, *, at_most: int | None = None
+    prompts: Sequence[Prompt],
+    model: Model,
+    options: AnalysisOptions,
+    *,
+    at_most: int | None = None,
+    on_step: OnStep = ignore,
 ) -> list[Completion | SetAside]:
     """Take each record's own completion if that is requested, and generate the others, as many together as fit.
 
     ``at_most`` is a limit of new tokens above all others, for a trial.
     """
-    return list(complete_in_order(prompts, model, options, len(prompts), at_most=at_most))
+    return list(complete_in_order(prompts, model, options, len(prompts), at_most=at_most, on_step=on_step))
 
 
 def complete_in_order(

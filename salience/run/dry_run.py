@@ -18,6 +18,7 @@ from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.run.batches import complete, count_needed, limit_tokens, take_prompt
 from promptlight.salience.run.pipeline import explain_or_set_aside
+from promptlight.salience.run.time_left import Task, Workload
 from promptlight.salience.run.workload import count_passes
 from promptlight.salience.text.completion import EncodedPrompt, build_completion
 from promptlight.salience.text.spans import segment
@@ -94,6 +95,21 @@ def measure_texts(prompts: Sequence[Prompt], n_prompts: int, model: Model, optio
         n_prompts=n_prompts,
         n_too_long=len(found) - len(texts),
         spans_per_token=_count_spans_per_token(texts[:: max(1, len(texts) // N_CUT)], options),
+    )
+
+
+def plan_workload(sampled: Sampled, options: AnalysisOptions, *, explains: bool = True) -> Workload:
+    """What is to do for these texts, to say later how much time is left."""
+    tasks = [
+        Task(id=text.prompt.id, n_prompt=text.need.n_prompt, n_new=text.n_new, is_given=text.is_given)
+        for text in sampled.texts
+    ]
+    return Workload(
+        tasks=tasks,
+        n_prompts=sampled.n_prompts,
+        spans_per_token=sampled.spans_per_token,
+        options=options,
+        explains=explains,
     )
 
 

@@ -23,7 +23,7 @@ def find_first_shard(path: Path) -> Path:
     return path.with_name(f"{match[1]}-00001-of-{match[3]}{match[4]}") if match else path
 
 
-def _find_shards(path: Path) -> tuple[Path, ...]:
+def find_shards(path: Path) -> tuple[Path, ...]:
     """All files of a model, given any of them. Raises ModelError if one is missing."""
     match = _SHARD.fullmatch(path.name)
     if match is None:
@@ -43,7 +43,7 @@ def _find_shards(path: Path) -> tuple[Path, ...]:
 
 def read_model_header(path: Path) -> Header:
     """The header of a model from all of its files. Raises ModelError."""
-    paths = _find_shards(path)
+    paths = find_shards(path)
     fields, tensors = read_header(paths[0])
     for shard in paths[1:]:
         _add_tensors(tensors, read_header(shard)[1], shard)

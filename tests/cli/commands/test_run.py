@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 import sys
@@ -13,16 +12,13 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from rich.console import Console
-from rich.progress import Progress
 
-from promptlight.cli.work.progress import BarWatcher, Tally
 from promptlight.io.results.schema import build_schema
 from promptlight.salience import Model
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.text.completion import encode_prompt
-from promptlight.salience.types import Method, Prompt, SetAside, SetAsideCode
+from promptlight.salience.types import Method, Prompt
 from tests.conftest import Command, Outcome
 from tests.support.paths import EXAMPLES
 from tests.support.results import state_of
@@ -31,6 +27,7 @@ SOUP = {"id": "soup", "prompt": "What is in it?\n\nSuggestion: Onion soup\nAnaly
 NAAN = {"id": "naan", "prompt": "What is in it?\n\nSuggestion: Naan\nAnalysis:"}
 LONG = {"id": "long", "prompt": "eggs " * 600}
 SHORT = ("--max-new-tokens", "6", "--device", "cpu")
+PROGRESS = ("loading ", "writing ", "explaining ")  # on a slow machine alone
 
 
 def write_prompts(folder: Path, *records: Any) -> Path:
@@ -41,8 +38,8 @@ def write_prompts(folder: Path, *records: Any) -> Path:
 
 def complaints(outcome: Outcome) -> list[str]:
     """What is said of records, not of the model, of what is to do or, on a slow machine, of the progress."""
-    lines = [line for line in outcome.stderr.splitlines() if not line.startswith(("demo ", "to do: ", "note: "))]
-    return [line for line in lines if " tokens/s" not in line]
+    others = ("demo ", "to do: ", "note: ", *PROGRESS)
+    return [line for line in outcome.stderr.splitlines() if not line.startswith(others)]
 
 
 def test_the_columns_are_the_schemas_and_the_rows_are_the_first_records(
@@ -127,6 +124,67 @@ def test_a_second_run_touches_no_file(promptlight: Command, tmp_path: Path) -> N
     assert again.exit_code == 0
     assert "0 explained, 2 done before" in again.stdout
     assert state_of(out) == before
+
+
+@pytest.fixture
+def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever loads a model fails."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise AssertionError("a model was loaded")
+
+    monkeypatch.setattr("promptlight.salience.loading.load.load_model", refuse)
+
+
+def make_finished(promptlight: Command, folder: Path) -> tuple[Path, Path]:
+    """Prompts of which each is explained, or was set aside for good."""
+    path, out = write_prompts(folder, SOUP, LONG), folder / "out"
+    assert promptlight("run", path, "-o", out, *SHORT).exit_code == 3
+    return path, out
+
+
+def test_a_finished_folder_needs_no_model(promptlight: Command, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    path, out = make_finished(promptlight, tmp_path)
+    before = state_of(out)
+    request.getfixturevalue("without_models")
+    again = promptlight("run", path, "-o", out, *SHORT)
+    assert again.exit_code == 3
+    assert "0 explained, 1 done before, 1 set aside (see above)" in again.stdout
+    (line,) = again.stderr.splitlines()
+    assert line.startswith(f"{path}:2: set aside: ")
+    assert promptlight("run", path, "-o", out, "--strict", *SHORT).exit_code == 3
+    assert state_of(out) == before
+    write_prompts(tmp_path, SOUP, LONG, NAAN)
+    with pytest.raises(AssertionError, match="a model was loaded"):
+        promptlight("run", path, "-o", out, *SHORT)
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (("--model", "gemma3_270m"), "model: there demo, now gemma3_270m"),
+        (("--max-new-tokens", 7), "max_new_tokens: there 6, now 7"),
+        (("--stop", "eggs"), "stop: there None, now eggs"),
+        (("--chat",), "chat: there False, now True"),
+        (("--method", "grad_dot_input"), "methods: there grad_l2, now grad_dot_input"),
+        (("--scores", "float16"), "scores: there float32, now float16"),
+        (("--dtype", "bfloat16"), "dtype: there float32, now bfloat16"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_finished_folder_is_not_said_to_be_done_with_other_settings(
+    promptlight: Command,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    options: tuple[object, ...],
+    named: str,
+) -> None:
+    path, out = write_prompts(tmp_path, SOUP), tmp_path / "out"
+    promptlight("run", path, "-o", out, *SHORT)
+    request.getfixturevalue("without_models")
+    done = promptlight("run", path, "-o", out, *SHORT, *options)
+    assert (done.exit_code, done.stdout) == (5, "")
+    assert f"made with other settings ({named})" in done.stderr
 
 
 @pytest.mark.parametrize("choice", [(), ("--where", "source=x"), ("--sample", 1), ("--id", "soup"), ("--limit", 2)])
@@ -287,15 +345,6 @@ def test_what_a_record_says_cannot_command_the_terminal_or_add_a_line(promptligh
         assert not set("\x1b\u202e") & set(done.stderr)
 
 
-def test_the_live_bar_prints_messages_as_they_are() -> None:
-    file = io.StringIO()
-    with Progress(console=Console(file=file, force_terminal=True, width=40, color_system=None)) as progress:
-        tally = Tally(total=2, watchers=[BarWatcher(progress, 2)])
-        reason = "expected :smile: and much more text"
-        tally.set_aside(SetAside(id="x", path="[red]x.jsonl", line=100, code=SetAsideCode.UNUSABLE, reason=reason))
-    assert "[red]x.jsonl:100: set aside: expected :smile: and much more text\n" in file.getvalue()
-
-
 def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) -> None:
     path = write_prompts(tmp_path, SOUP, {"id": "bad"})
     command = [sys.executable, "-m", "promptlight.cli", "run", str(path), "-o", str(tmp_path / "out"), *SHORT]
@@ -303,7 +352,8 @@ def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) 
     assert done.returncode == 3
     assert "\x1b" not in done.stdout + done.stderr
     assert len(done.stdout.splitlines()) == 2
-    model, note, plan, fault, limit = done.stderr.splitlines()  # and no warning of any library
+    said = [line for line in done.stderr.splitlines() if not line.startswith(PROGRESS)]  # on a slow machine
+    model, note, plan, fault, limit = said  # and no warning of any library
     assert plan.startswith("to do: 1 prompt, ")
     assert (model, note.split(":")[0].startswith("demo is a small demo model")) == ("demo in float32 on cpu", True)
     assert fault.startswith(f"{path}:2: set aside: expected a field `prompt`")

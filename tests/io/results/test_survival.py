@@ -33,8 +33,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from promptlight.cli.failures import find_exit_code
-from promptlight.cli.work.progress import Tally
 from promptlight.cli.work.signals import ending_in_order
+from promptlight.cli.work.tally import Tally
 from promptlight.io import files
 from promptlight.io.results import writer as results_writer
 from promptlight.io.results.reader import find_result, read_results
@@ -619,18 +619,18 @@ def test_a_stopped_command_keeps_what_it_has_and_says_so(tmp_path: Path, number:
     prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
     ids = write_many(prompts, 5000)
     run = start_command(prompts, folder, *SHORT, "--flush-every", "9999")
-    started = read_until(run, " of 5000 prompts")
+    started = read_until(run, "explaining prompt ")
     assert find_shards(folder) == []
     run.send_signal(number)
     exit_code, printed, complained = finish(run)
     assert (exit_code, printed) == (128 + number, "")
-    (said,) = [line for line in complained.splitlines() if " tokens/s" not in line]
+    (said,) = [line for line in complained.splitlines() if not line.startswith(("writing ", "explaining "))]
     found = re.fullmatch(rf"promptlight: stopped by {called} after (\d+) of 5000 prompts, (.*)", said)
     assert found is not None, said
     assert found[2] == "what was computed is kept; run the same command again to go on"
     stored = ids_of(folder)
     assert stored == ids[: len(stored)]
-    assert int(started[-1].split()[0]) <= int(found[1]) <= len(stored)
+    assert int(started[-1].split()[2].replace(",", "")) - 1 <= int(found[1]) <= len(stored)
     n_more = len(stored) + 5
     exit_code, printed, _ = finish(start_command(prompts, folder, *SHORT, "--limit", str(n_more)))
     assert (exit_code, printed.split(" in ")[0]) == (0, f"5 explained, {len(stored)} done before")
