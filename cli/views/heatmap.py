@@ -167,4 +167,4 @@ def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> It
             f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
         )
     yield from map(Text, describe_sum(explanation))
-    yield from (Text(one_line(remark)) for remark in remarks if remark)
+    yield from (Text(one_line(line)) for remark in remarks for line in remark.splitlines())

@@ -22,13 +22,13 @@ class StoredTrust:
         self._results = results
 
     def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
-        """A line about one method's map: empty if nothing was measured, the reason if a file can't be read.
+        """Lines about one method's map: empty if nothing was measured, the reason if a file can't be read.
 
         It names the evaluated target if that differs from these targets. Answers about parts of the targets count, and
         without targets all.
         """
         answers = self._say_answers(analysis, method, "".join(span.text for span in targets))
-        return " ".join(filter(None, [self._describe_evaluation(analysis, method, targets), *answers]))
+        return "\n".join(filter(None, [self._describe_evaluation(analysis, method, targets), *answers]))
 
     def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span]) -> str:
         from promptlight.cli.views.trust import describe_trust, name_target
