@@ -25,9 +25,10 @@ def spell_line(estimate: RunEstimate, free_on_disk: int) -> str:
     """The estimate in one line, with free memory and disk only if they don't suffice."""
     work = estimate.work
     about = "about " * (work.n_sampled < work.n_to_do)
-    tokens = f"{about}{work.n_prompt_tokens:,} tokens, {work.new_tokens.spell()} to write"
+    tokens = f"{about}{work.n_prompt_tokens:,} tokens"
+    tokens += f"; the model adds {work.new_tokens.spell()}" if work.new_tokens.most else ""
     memory = work.memory
-    line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; at most {spell_bytes(memory.peak)} of memory"
+    line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; needs at most {spell_bytes(memory.peak)} of memory"
     line += f"{_spell_share(work)} and {spell_bytes(estimate.disk.most)} on disk"
     available = memory.weights + memory.process + memory.free
     line += f"; only {spell_bytes(available)} of memory are available" if memory.working > memory.free else ""

@@ -1,6 +1,6 @@
 """One prompt as text shaded by its salience for a target, with a legend and the strongest sources.
 
-From top to bottom: the question, the text with line numbers, the legend, the list of sources in their lines.
+From top to bottom: the question, the text with line numbers, the legend, the list of sources in their lines, advice.
 
     Why did the model write “Recommendation: You have to try it.”?
     probability 0.998; stopped: end of text
@@ -13,6 +13,8 @@ From top to bottom: the question, the text with line numbers, the legend, the li
 
     line   share   score  strongest lines
        9   20.2%  0.0119  Recommendation: You have to try it.
+
+    Look first at line 9 of the prompt, “Recommendation: You have to try it.”: 20.2% of all scores.
 """
 
 # pyright: standard
@@ -32,7 +34,7 @@ from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import MANY_COLOURS, SMALLEST_MARK, Look
-from promptlight.cli.views.strongest import plural, render_strongest
+from promptlight.cli.views.strongest import plural, render_strongest, spell_advice
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, quote
@@ -87,6 +89,8 @@ def _render_view(
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
         blocks.append(line for note in describe_scores(explanation, remarks) for line in wrap(note, console))
+        if advice := spell_advice(explanation):
+            blocks.append([Text(advice, "bold")])
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
@@ -154,7 +158,7 @@ def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> It
     salience = explanation.salience
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
-    pooled = "" if explanation.exact else f", added up over the target's {parts}"
+    pooled = "" if explanation.exact else f", the sum of the scores for each of the target's {parts}"
     yield Text("share: a source's part of all scores")
     if explanation.analysis.compat is Compat.LIT:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")

@@ -12,11 +12,12 @@ from promptlight.cli.views.look import Marking
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import join_pieces, split_span
 from promptlight.salience.explain.explanation import Explanation
-from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Cut, Granularity, Pattern, Span
+from promptlight.salience.text.printable import one_line, quote
+from promptlight.salience.types import Cut, Granularity, Pattern, Role, Span
 
 PLAIN_SOURCE = ("‹", "›")
 BOLD = Style(bold=True)
+ADVICE_WIDTH = 60  # cells of a source's text in a sentence
 
 
 def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Look, width: int) -> Iterator[Text]:
@@ -28,6 +29,20 @@ def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Lo
     for source, score in zip(sources, scores[1:], strict=True):
         number, shown = _render_in_line(explanation, source, look, max(10, width - len(heading)))
         yield Text.assemble(f"{number:>4}  {explanation.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
+
+
+def spell_advice(explanation: Explanation) -> str:
+    """Where in the prompt to look first, in a sentence; empty if nothing in it has a score.
+
+    What the model wrote itself before the target is left out: users can change the prompt only.
+    """
+    for source in explanation.strongest(len(explanation.spans)):
+        if source.role is Role.PROMPT:
+            shown = f"“{quote(source.text.strip(), ADVICE_WIDTH)}”"
+            place = f"line {source.line} of the prompt"
+            named = f"{place}, {shown}" if explanation.by is Granularity.LINE else f"{shown} in {place}"
+            return f"Look first at {named}: {explanation.shares[source.number]:.1%} of all scores."
+    return ""
 
 
 def _show_score(explanation: Explanation, source: Span) -> str:

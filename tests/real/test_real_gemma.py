@@ -27,8 +27,6 @@ from promptlight.salience.options.methods import Baseline, MethodOptions
 from promptlight.salience.run.pipeline import analyze
 from promptlight.salience.types import Segmentation
 from tests.support.paths import EXAMPLES
-from tests.support.pictures import PICTURES, REAL_VIEW, read_picture
-from tests.support.pictures import promptlight as draw
 from tests.support.real import STORY_RUN, build_transformers_model, measure_run, require_real_gemma, run_real
 
 pytestmark = pytest.mark.real
@@ -225,12 +223,6 @@ def story_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def story(story_folder: Path) -> dict[str, Analysis]:
     results = [result for result in read_results(story_folder) if isinstance(result, Analysis)]
     return {result.completion.prompt.id: result for result in results}
-
-
-def test_the_picture_is_what_the_command_draws(story_folder: Path, tmp_path: Path) -> None:
-    arguments = [str(story_folder) if part == "REAL" else part for part in REAL_VIEW]
-    draw(*arguments, "--svg", tmp_path / "new.svg")
-    assert read_picture(tmp_path / "new.svg") == read_picture(PICTURES / "real.svg"), "run make pictures"
 
 
 def test_the_bundled_results_are_those_of_a_new_run(story: dict[str, Analysis]) -> None:

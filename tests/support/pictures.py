@@ -13,12 +13,12 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.support.paths import ROOT
-from tests.support.real import STORY_RUN, find_real_gemma, run_real
 
 PICTURES = ROOT / "docs" / "pictures"
 WORDS = ("--target-by", "word", "--target", "You have to try it")
 RECOMMENDATION = ("--target", "Recommendation")
 VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
+    "real": ("show", "gemma-tutorial", *RECOMMENDATION),
     "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
     "lines": ("show", "RESULTS", "--id", "dish-mistake", *WORDS),
     "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),
@@ -52,8 +52,6 @@ def main() -> None:
         results = {name: make_results(name, Path(folder)) for name in RUNS}
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
-        if find_real_gemma():
-            draw_real(Path(folder) / "real", PICTURES / "real.svg")
         draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
         draw_report(results["RESULTS"], PICTURES / "report.png")
 
@@ -68,12 +66,6 @@ def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
     """Draw one terminal view."""
     arguments = [results.get(part, part) for part in VIEWS[name]]
     promptlight(*arguments, "--svg", path, "--overwrite")
-
-
-def draw_real(folder: Path, path: Path) -> None:
-    """Draw the tutorial's mistake as the real Gemma made it."""
-    run_real(*STORY_RUN, "-o", folder)
-    promptlight(*(folder if part == "REAL" else part for part in REAL_VIEW), "--svg", path, "--overwrite")
 
 
 def draw_explorer(results: Path, path: Path) -> None:

@@ -421,7 +421,9 @@ def test_an_objective_is_stored_and_shown(promptlight: Command, tmp_path: Path) 
     for objective in ("logprob", "logit", "margin"):
         promptlight("run", path, "-o", tmp_path / objective, "--objective", objective, *SHORT)
         frames[objective] = pd.read_parquet(tmp_path / objective)
-        assert ("of the " in promptlight("show", tmp_path / objective).stdout) == (objective != "logprob")
+        assert ("score: grad_l2 of the " in promptlight("show", tmp_path / objective).stdout) == (
+            objective != "logprob"
+        )
     firsts = [float(frame["grad_l2"].iloc[0][0].sum()) for frame in frames.values()]
     assert len({round(first, 6) for first in firsts}) == 3
 

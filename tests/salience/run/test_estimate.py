@@ -257,7 +257,7 @@ def test_a_run_says_in_one_line_what_is_to_do_and_nothing_if_nothing_is(promptli
     path = write_prompts(tmp_path / "prompts.jsonl", "Onion soup", "Naan")
     first, second = (promptlight("run", path, "-o", tmp_path / "out", *SHORT) for _ in range(2))
     (line,) = [line for line in first.stderr.splitlines() if line.startswith("to do: ")]
-    assert line.startswith("to do: 2 prompts, 9 tokens, at most 12 to write; at most ")
+    assert line.startswith("to do: 2 prompts, 9 tokens; the model adds at most 12; needs at most ")
     assert line.endswith(" kB on disk")
     assert "to do" not in second.stderr
 
