@@ -23,7 +23,15 @@ pytestmark = pytest.mark.network
 PYTHON = os.environ.get("PROMPTLIGHT_TEST_PYTHON", sys.executable)
 LEFT_BEHIND = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info")
 MADE = {"build", "dist", "results"}  # at the top only: io/results is a room
-MORE_FILES = ("constraints.txt", "CHANGELOG.md", "SECURITY.md", "LICENSE", "README.md", "pyproject.toml")
+MORE_FILES = (
+    "constraints.txt",
+    "overrides.txt",
+    "CHANGELOG.md",
+    "SECURITY.md",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+)
 
 
 def call(*command: str | Path, cwd: Path, code: int = 0) -> str:
@@ -98,6 +106,13 @@ def test_it_says_what_it_is(installed: Path, tmp_path: Path) -> None:
     assert re.fullmatch(r"promptlight \d+\.\d+\.\d+\n", said)
     assert "export" in call(installed / "promptlight", "--help", cwd=tmp_path)
     assert "export" in call(installed / "python", "-m", "promptlight", "--help", cwd=tmp_path)
+
+
+def test_a_stranger_sees_a_real_result_and_explains_a_prompt(installed: Path, tmp_path: Path) -> None:
+    shown = call(installed / "promptlight", "show", "gemma-tutorial", "--target", "Recommendation", cwd=tmp_path)
+    assert "Look first at line 9 of the prompt, “Recommendation: You have to try it.”" in shown
+    own = ("-p", "Suggestion: Onion soup\nAnalysis:", "--max-new-tokens", "4")
+    assert "Onion soup" in call(installed / "promptlight", "show", *own, cwd=tmp_path)
 
 
 def test_results_are_shown_and_exported(installed: Path, results: Path) -> None:
