@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.drawing import Drawing
+from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption
@@ -15,6 +16,7 @@ from promptlight.cli.work.stored_results import SectionNames
 
 @with_groups
 def why(
+    context: typer.Context,
     named: Annotated[
         str | None,
         typer.Argument(
@@ -73,4 +75,6 @@ def why(
     cut, names = parse_cut(by) if by else None, SectionNames(sections)
     drawing.check()
     asked, folder = find_asked(named, id, chat=chat)
+    if folder:
+        refuse_given(context, ["chat"], "on a stored prompt: it is for a text, or for `promptlight run`")
     drawing.draw(ask_why(asked, folder, question, names, rerun, by=cut, n_top=top, replacement=replace))

@@ -140,6 +140,7 @@ def test_what_can_not_be_asked_is_said(promptlight: Command, tmp_path: Path, mon
     refused = promptlight("why", "out", "--id", "g", *CPU)
     assert refused.exit_code == 2
     assert "expected a completion that the model wrote, found the record's own" in refused.stderr
+    assert "--chat: no effect on a stored prompt" in promptlight("why", "out", "--id", "g", "--chat").stderr
 
 
 def test_drawn_texts_differ_by_chance_and_that_is_said(promptlight: Command, tmp_path: Path) -> None:
