@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 from textual.message import Message
 
+from promptlight.cli.views.progress import Standing
 from promptlight.cli.work.live_model import LiveModel
+from promptlight.cli.work.progress import LOADING
 from promptlight.salience.errors import PromptlightError
+from promptlight.salience.progress import Phase
 from promptlight.salience.text.editing import apply_edits, find_edits, said_in
 from promptlight.salience.types import Analysis, Prompt
+
+SECONDS_BETWEEN_WORDS = 0.2
 
 
 class Finished(Message):
@@ -19,6 +26,28 @@ class Finished(Message):
     def __init__(self, pair: tuple[Analysis, Analysis] | None, error: str | None) -> None:
         super().__init__()
         self.pair, self.error = pair, error
+
+
+class RunningDisplay:
+    """How far the run in the thread has come, for the app to read: ``words`` is what there is to say."""
+
+    def __init__(self) -> None:
+        self.words = "running the prompt before and after"
+        self._last = 0.0
+
+    def say(self, message: str) -> None:
+        """Nothing of a run stays."""
+
+    def show(self, phase: Phase, standing: Callable[[], Standing], *, begins: bool = False) -> None:
+        """Keep the words, some times a second."""
+        if begins or time.monotonic() - self._last > SECONDS_BETWEEN_WORDS:
+            self.words, self._last = standing().spell(), time.monotonic()
+
+    @contextmanager
+    def loading(self, model: str) -> Generator[None]:
+        """Say so."""
+        self.words = LOADING
+        yield
 
 
 def find_said(prompt: Prompt) -> str:
@@ -32,14 +61,13 @@ def change_said(prompt: Prompt, said: str, id: str) -> Prompt:
     return apply_edits(prompt, find_edits(find_said(prompt), said, said_in(prompt)[-1][0]), id=id)
 
 
-def start_run(
-    live: LiveModel, original: Prompt, changed: Prompt, tell: Callable[[Message], object]
-) -> threading.Thread:
-    """Explain both in a thread, which calls ``tell`` with a Finished."""
+def start_run(live: LiveModel, original: Prompt, changed: Prompt, tell: Callable[[Message], object]) -> RunningDisplay:
+    """Explain both in a thread, which calls ``tell`` with a Finished; returns what it is at meanwhile."""
+    display = RunningDisplay()
 
     def work() -> None:
         try:
-            before, after = live.explain(original, changed)
+            before, after = live.explain(original, changed, display=display)
         except PromptlightError as error:
             tell(Finished(None, str(error)))
         except Exception as error:  # a bug, or an error of torch: the app keeps running with its prompts
@@ -48,6 +76,5 @@ def start_run(
             tell(Finished((before, after), None))
 
     # a plain thread: on exit, the app would wait for asyncio's own threads
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    return thread
+    threading.Thread(target=work, daemon=True).start()
+    return display

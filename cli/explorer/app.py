@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 
 from promptlight.cli.explorer._asking import Asking
-from promptlight.cli.explorer._running import Finished, change_said, find_said, start_run
+from promptlight.cli.explorer._running import Finished, RunningDisplay, change_said, find_said, start_run
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page
@@ -66,6 +66,7 @@ class Explorer(Asking):
         self.prompts = Prompts(library, id="prompts")
         self.drafts: dict[str, str] = {}  # edited texts whose run failed or is still going, by the prompt's id
         self.running: Scene | None = None  # the prompt that is running with a change
+        self.work_display = RunningDisplay()
         self._first_id = id
 
     def compose(self) -> ComposeResult:
@@ -184,7 +185,8 @@ class Explorer(Asking):
         said = find_said(prompt)
         what = "the last turn of " if prompt.turns else ""
         title = f"Change {what}{one_line(prompt.id)} and run it with {self.live.model}"
-        self.push_screen(EditWindow(title, said, self.drafts.get(prompt.id, said), self.try_change))
+        draft = self.drafts.get(prompt.id, said)
+        self.push_screen(EditWindow(title, said, draft, self.try_change, lambda: self.work_display.words))
 
     def try_change(self, said: str) -> str | None:
         """Run the open prompt with another text; returns the reason if that is not possible."""
@@ -196,7 +198,7 @@ class Explorer(Asking):
         self.drafts[original.id] = said
         self.running = self.scene
         changed = change_said(original, said, self.library.name_change(original.id))
-        start_run(self.live, original, changed, self.post_message)
+        self.work_display = start_run(self.live, original, changed, self.post_message)
         return None
 
     def on_finished(self, event: Finished) -> None:

@@ -24,7 +24,8 @@ KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 
 
 class EditWindow(ModalScreen[None]):
-    """A text area. ``run`` is called with the new text; it returns the reason if it can't run, else None."""
+    """A text area. ``run`` is called with the new text; it returns the reason if it can't run, else None. ``progress``
+    says then what the run is at."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+r", "run", "run", priority=True),
@@ -32,9 +33,11 @@ class EditWindow(ModalScreen[None]):
         Binding("escape", "leave", "back", priority=True),
     ]
 
-    def __init__(self, title: str, original: str, draft: str, run: Callable[[str], str | None]) -> None:
+    def __init__(
+        self, title: str, original: str, draft: str, run: Callable[[str], str | None], progress: Callable[[], str]
+    ) -> None:
         super().__init__()
-        self._title, self._original, self._run = title, original, run
+        self._title, self._original, self._run, self._progress = title, original, run, progress
         self._area = TextArea(show_text(draft), soft_wrap=True, tab_behavior="focus")
         self._note = Static(Text(KEYS), classes="note", markup=False)
         self._since: float | None = None
@@ -79,7 +82,7 @@ class EditWindow(ModalScreen[None]):
     def _tick(self) -> None:
         if self._since is not None:
             seconds = time.monotonic() - self._since
-            self.say(f"loading the model and running the prompt before and after: {seconds:.0f} s; escape goes back")
+            self.say(f"{self._progress()} ({seconds:.0f} s so far); escape goes back")
 
     def action_editor(self) -> None:
         """Open the text in the user's own editor."""

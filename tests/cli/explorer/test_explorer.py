@@ -484,9 +484,9 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """A run waits until it is set."""
     opened, explain = threading.Event(), LiveModel.explain
 
-    def wait_and_explain(live: LiveModel, *prompts: Prompt) -> list[Analysis]:
+    def wait_and_explain(live: LiveModel, *prompts: Prompt, **options: Any) -> list[Analysis]:
         assert opened.wait(60)
-        return explain(live, *prompts)
+        return explain(live, *prompts, **options)
 
     monkeypatch.setattr(LiveModel, "explain", wait_and_explain)
     return opened
@@ -504,6 +504,7 @@ def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path, gate: thre
         assert "running the prompt before and after" in look_at(app)  # and the app answers
         gate.set()
         await wait_for(pilot, lambda: isinstance(app.screen, Window))
+        assert re.match(r"explaining prompt 2 of 2: \d+/\d+ targets, ", app.work_display.words)
         await pilot.pause()
         page = read_page(app.screen.page)  # type: ignore[attr-defined]
         assert "after   dish-mistake (changed)" in page
@@ -521,7 +522,7 @@ def test_a_changed_prompt_is_run_shown_and_listed(demo_results: Path, gate: thre
 
 
 def test_a_run_that_fails_keeps_the_text(demo_results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> Any:
+    def fail(*_: object, **__: object) -> Any:
         raise ModelError("no [bold red]such\x1b[31m model")
 
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
@@ -564,7 +565,7 @@ def test_in_a_chat_the_last_turn_is_edited(tmp_path: Path, monkeypatch: pytest.M
     analysis = make_analysis(make_completion(["▁Hello"], ["▁you"], prompt=prompt))
     tried: list[Prompt] = []
 
-    def fail(_: LiveModel, *prompts: Prompt) -> Any:
+    def fail(_: LiveModel, *prompts: Prompt, **__: object) -> Any:
         tried.extend(prompts)
         raise ModelError("enough")
 
