@@ -32,7 +32,7 @@ def made(folder: Path) -> str:
 
 def without_digits(text: str) -> str:
     """Scores can differ in their last digits from machine to machine, and times do."""
-    return re.sub(r"[\d.,⁰¹²³⁴⁵⁶⁷⁸⁹ ]+", "#", text)
+    return re.sub(r"[\d., ]+", "#", text)
 
 
 def test_every_block_is_what_its_commands_print(made: str) -> None:

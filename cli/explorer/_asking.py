@@ -65,7 +65,8 @@ class Asking(App[None]):
     def look(self) -> Look:
         """How salience is drawn at the moment."""
         signed = self.scene is not None and self.scene.method.is_signed
-        return Look(color_system=self.color_system, signed=signed, taste=self.taste)
+        by = self.scene.by if self.scene else None
+        return Look(color_system=self.color_system, signed=signed, by=by, taste=self.taste)
 
     def show(self, scene: Scene | None = None) -> None:
         """Draw the scene, or a new one in its place."""
@@ -152,7 +153,7 @@ class Asking(App[None]):
 
     def action_marking(self) -> None:
         """Switch between shades and bars."""
-        self.taste = replace(self.taste, marking=step_from(list(Marking), self.taste.marking, 1))
+        self.taste = replace(self.taste, marking=step_from(list(Marking), self.look.marking, 1))
         self.show()
 
     def action_spacing(self) -> None:

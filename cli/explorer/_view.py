@@ -109,7 +109,7 @@ def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
         str(scene.pooling),
         str(scene.method),
         f"intensity {look.taste.intensity:g}",
-        str(look.taste.marking),
+        str(look.marking),
         str(look.taste.spacing),
     )
     help = " ? help"

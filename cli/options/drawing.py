@@ -33,13 +33,14 @@ class Drawing:
         ),
     ] = NEUTRAL_INTENSITY
     marking: Annotated[
-        Marking,
+        Marking | None,
         typer.Option(
             "--marking",
-            help="How scores are marked: by shades of the text, or by bars below it.",
+            help="How scores are marked: by shades of the text (without colours by numbers in it), or by bars below it "
+            "(default: shades; without colours, bars for sources shorter than lines).",
             rich_help_panel=DRAWING,
         ),
-    ] = Marking.HIGHLIGHT
+    ] = None
     spacing: Annotated[
         Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
     ] = Spacing.DENSE

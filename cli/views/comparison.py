@@ -27,7 +27,7 @@ from promptlight.cli.views.heatmap import describe_scores, render_heading, rende
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
-from promptlight.cli.views.text import ASIDE, MARGIN, render_text, wrap
+from promptlight.cli.views.text import ASIDE, MARGIN, render_bars, render_text, wrap
 from promptlight.salience.explain.comparison import (
     Change,
     Pair,
@@ -54,6 +54,7 @@ def view_comparison(before: Explanation, after: Explanation, *, n_top: int, titl
         paint=lambda console, look: render_comparison(before, after, console, look, n_top=n_top),
         describe=lambda: describe_comparison(before, after, n_top),
         signed=any(one.salience.method.is_signed for one in (before, after)),
+        by=before.by,
         title=title,
     )
 
@@ -112,13 +113,16 @@ def _render_texts(before: Explanation, after: Explanation, look: Look, console: 
         for i, j in align(*texts)
     ]
     if console.width >= SIDE_BY_SIDE:
-        yield from _render_columns(sides, rows, console)
+        yield from _render_columns(sides, rows, console, look)
         return
     for name, side in (("before", 0), ("after", 1)):
         yield Text(name, BOLD)
         for change, pair in rows:
             if (at := pair[side]) is not None:
-                yield from _mark(sides[side][at], f"{SIGNS[change]} {at + 1}", console, console.width)
+                for row, bars in _mark(sides[side][at], f"{SIGNS[change]} {at + 1}", console, look, console.width):
+                    yield row
+                    if bars:
+                        yield bars
 
 
 def _read_lines(explanation: Explanation, n_lines: int) -> list[str]:
@@ -127,28 +131,31 @@ def _read_lines(explanation: Explanation, n_lines: int) -> list[str]:
     return [*lines, *[""] * n_lines][:n_lines]
 
 
-def _mark(line: Text, label: str, console: Console, width: int) -> Iterator[Text]:
-    """A line wrapped behind its label, at most ``width`` cells wide."""
+def _mark(line: Text, label: str, console: Console, look: Look, width: int) -> Iterator[tuple[Text, Text]]:
+    """The rows of a line wrapped behind its label, at most ``width`` cells wide, and the bars below each."""
     margin = max(MARGIN, len(label) + 2)
     for part in line.wrap(console, max(1, width - margin)):
-        yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+        row = Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+        yield row, render_bars(row, console, look)
         label = ""
 
 
 def _render_columns(
-    sides: Sequence[Sequence[Text]], rows: Sequence[tuple[Change, Pair]], console: Console
+    sides: Sequence[Sequence[Text]], rows: Sequence[tuple[Change, Pair]], console: Console, look: Look
 ) -> Iterator[Text]:
     """Two columns with a sign between them where a line was edited, is gone or is new."""
     half = (console.width - 3) // 2
     for change, pair in rows:
         columns = [
-            [] if at is None else list(_mark(sides[side][at], str(at + 1), console, half))
+            [] if at is None else list(_mark(sides[side][at], str(at + 1), console, look, half))
             for side, at in enumerate(pair)
         ]
-        for row, (left, right) in enumerate(zip_longest(*columns, fillvalue=Text())):
-            shown = left.copy()
-            shown.pad_right(half - shown.cell_len)
-            yield Text.assemble(shown, (f" {SIGNS[change] if row == 0 else ' '} ", BOLD), right)
+        sign = SIGNS[change]
+        for both in zip_longest(*columns, fillvalue=(Text(), Text())):
+            for left, right in zip(*both, strict=True):  # the texts, then the bars
+                if left or right or sign.strip():
+                    yield Text.assemble(left, " " * (half - left.cell_len), (f" {sign} ", BOLD), right)
+                sign = " "
 
 
 # ---- what moved -----------------------------------------------------------------------------------------------------

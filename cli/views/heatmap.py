@@ -57,6 +57,7 @@ def view_explanation(
             describe_explanation(explanation, n_top) | {"trust": trust or None, "quantised": quantised or None}
         ),
         signed=explanation.salience.method.is_signed,
+        by=explanation.by,
         title=title,
     )
 
@@ -65,7 +66,7 @@ def render_heatmap(
     explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
 ) -> RenderableType:
     """Everything that ``show`` prints about one prompt."""
-    picture = render_page(render_text(explanation, look), console, look)
+    picture = [render_page(render_text(explanation, look), console, look), wrap(render_legend(look), console)]
     return _render_view(explanation, console, look, picture, n_top, remarks)
 
 
@@ -75,15 +76,21 @@ def render_matrix_view(
     """The same with a row of blocks per target instead of the text."""
     if look.color_system not in MANY_COLOURS:  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
-    picture = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
+    rows = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
+    picture = [rows, wrap(render_legend(look, of_matrix=True), console)]
     return _render_view(explanation, console, look, picture, n_top, remarks)
 
 
 def _render_view(
-    explanation: Explanation, console: Console, look: Look, picture: Iterable[Text], n_top: int, remarks: Sequence[str]
+    explanation: Explanation,
+    console: Console,
+    look: Look,
+    picture: Sequence[Iterable[Text]],
+    n_top: int,
+    remarks: Sequence[str],
 ) -> RenderableType:
-    """A picture of an explanation, with the question above it and help to read it below."""
-    blocks: list[Iterable[Text]] = [picture, wrap(render_legend(look), console)]
+    """A picture of an explanation and its legend, with the question above and help to read it below."""
+    blocks = list(picture)
     if targets := _list_targets(explanation):
         blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
@@ -133,17 +140,16 @@ def _is_finer(cut: Cut, other: Granularity) -> bool:
     return isinstance(cut, Granularity) and order.index(cut) < order.index(other)
 
 
-def render_legend(look: Look) -> Text:
-    """Explain the colours, the bars or the numbers."""
+def render_legend(look: Look, *, of_matrix: bool = False) -> Text:
+    """Explain the colours, the bars or the numbers; a matrix has bars for faint sources, too."""
     target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
-    if look.taste.marking is Marking.UNDERLINE:
-        bars = Text.assemble(*((bar * 2, ink or "") for bar, ink in map(look.bar, look.steps)))
-        return Text.assemble(bars, f" {_describe_scale(look)}  ", target)
+    unmarked = "" if look.color_system or of_matrix else f"; unmarked below {SMALLEST_MARK}"
+    if look.marking is Marking.UNDERLINE:
+        steps = ((look.bar(level), round(100 * level)) for level in look.steps if level)
+        bars = Text.assemble(*(part for (bar, ink), number in steps for part in ((bar * 2, ink or ""), f" {number}  ")))
+        return Text.assemble(bars, f"{_describe_scale(look)}{unmarked}  ", target)
     if look.color_system is None:
-        least = look.mark(SMALLEST_MARK / 100)
-        signs = f", {look.mark(-1)} if it lowers the target" if look.signed else ""
-        scale = f"{look.mark(1)} the strongest{signs}, {look.mark(0.5)} half of it, unmarked below {least}; "
-        return Text.assemble(scale, target)
+        return Text.assemble(f"{look.mark(1)} {_describe_scale(look).removeprefix('% of ')}{unmarked}  ", target)
     steps = Text.assemble(*((f" {round(100 * level)} ", look.shade(level) or "") for level in look.steps))
     return Text.assemble(steps, f" {_describe_scale(look)}  ", target)
 

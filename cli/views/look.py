@@ -34,10 +34,13 @@ class Spacing(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Taste:
-    """The user's choices; a higher ``intensity``, 0 to 1, makes faint pieces easier to see."""
+    """The user's choices; a higher ``intensity``, 0 to 1, makes faint pieces easier to see.
+
+    ``marking`` None is HIGHLIGHT; without colours it is UNDERLINE for sources shorter than lines.
+    """
 
     intensity: float = NEUTRAL_INTENSITY
-    marking: Marking = Marking.HIGHLIGHT
+    marking: Marking | None = None
     paper: Paper = Paper.AUTO
     colours: Colours = Colours.SAFE
     spacing: Spacing = Spacing.DENSE

@@ -93,7 +93,7 @@ def _render_cells(
     for group, level in zip(groups, levels.tolist(), strict=True):
         if group[0].stop > target.start:
             yield LATER + " " * (cells - 1), ASIDE
-        elif look.color_system and look.taste.marking is Marking.HIGHLIGHT:
+        elif look.color_system and look.marking is Marking.HIGHLIGHT:
             yield " " * cells, look.paint(look.strengthen(level)) or ""
         else:
             bar, ink = look.bar(level)

@@ -18,6 +18,7 @@ from promptlight.cli.views.palette import MANY_COLOURS, Look
 from promptlight.cli.views.paper import find_paper
 from promptlight.io.files import writing
 from promptlight.salience.text.printable import one_line, printable_json
+from promptlight.salience.types import Cut
 
 FILE_WIDTH = 100  # cells
 ON_DARK = TerminalTheme(  # the default theme's colours, but for ground and ink
@@ -36,6 +37,7 @@ class View:
     paint: Callable[[Console, Look], RenderableType]
     describe: Callable[[], Any]
     signed: bool  # whether scores may be negative
+    by: Cut | None = None  # how sources are cut
     title: str  # of an SVG
 
 
@@ -46,7 +48,7 @@ def print_json(view: View) -> None:
 
 def draw_on_terminal(view: View, taste: Taste, width: int | None = None) -> None:
     """Print the view; ``width`` in cells, None for the terminal's own. If the paper is AUTO, the terminal is asked."""
-    # Rich would keep bold and dim, and leave out the raised numbers
+    # Rich would keep bold and dim, and leave out the bars and numbers
     colours = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(highlight=False, color_system=colours, width=width)
     if taste.paper is Paper.AUTO and console.color_system in MANY_COLOURS:
@@ -74,7 +76,7 @@ def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: 
 
 
 def _paint(view: View, console: Console, taste: Taste) -> RenderableType:
-    return view.paint(console, Look(color_system=console.color_system, signed=view.signed, taste=taste))
+    return view.paint(console, Look(color_system=console.color_system, signed=view.signed, by=view.by, taste=taste))
 
 
 def _write(path: Path, text: str) -> None:

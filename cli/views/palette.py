@@ -5,8 +5,8 @@ deep violet; on dark paper from nearly black to bright violet: the stronger the 
 Signed scores are blue if a source raised the target and orange if it lowered it, or LIT's teal and pink. All ramps are
 interpolated in CIELAB, as LIT's are: equal steps look equally far apart. The target is amber, which is easy to tell
 from the others. Every theme has its own 16 colours, so there only three of them, bold, underline and reverse are used:
-they stand out on any background. Without colours, a small raised number after a piece gives its percentage of the
-strongest one.
+they stand out on any background. Without colours, a line has its percentage of the strongest one behind it,
+``Avoid.‹34%›``; shorter pieces have bars below them, because so many numbers would hide the text.
 
 *Intensity*, 0 to 1, is LIT's: a level is raised to the power 0.4 / intensity, so a higher one makes faint pieces easier
 to see.
@@ -25,6 +25,7 @@ from rich.style import Style
 
 from promptlight.cli.views.look import DEFAULT, NEUTRAL_INTENSITY, Marking, Paper, Taste
 from promptlight.io.page.colours import RAMPS, SIGNED, interpolate, luminance, name_hue
+from promptlight.salience.types import Cut, Granularity
 
 # chosen by hand: the nearest of the 256 colours drift to other hues, or can't be told apart without red or green
 CODES = {
@@ -55,19 +56,26 @@ STANDARD = ("default", "{0}", "bold {0}", "bold underline {0}", "bold reverse {0
 BLACK, WHITE = "color(16)", "color(231)"  # themes don't change these
 EQUAL_CONTRAST = 0.179  # the luminance with equal contrast to black and white, by WCAG's formula
 TARGET = {"truecolor": f"bold {BLACK} on #ffb300", "256": f"bold {BLACK} on color(214)", "standard": "black on yellow"}
-SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-SMALLEST_MARK = 5  # percent
+SMALLEST_BAR, SMALLEST_MARK = 5, 20  # percent; more marks without colours are noise in a text
+LONG = (Granularity.LINE, Granularity.PARAGRAPH, Granularity.SECTION)  # numbers behind these don't hide the text
 BARS, FADING_BARS = "▁▂▃▄▅▆▇█", "░▒▓"  # positive levels; negative ones without colours
 LEVEL = "level"  # its key in a style's meta data
 
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How to draw salience: for which terminal (``color_system`` None has no colours), and in which taste."""
+    """How to draw salience: for which terminal (``color_system`` None: no colours), which sources, in which taste."""
 
     color_system: str | None
     signed: bool = False
+    by: Cut | None = None
     taste: Taste = DEFAULT
+
+    @property
+    def marking(self) -> Marking:
+        """How a piece's salience is shown."""
+        highlights = self.color_system or self.by in LONG
+        return self.taste.marking or (Marking.HIGHLIGHT if highlights else Marking.UNDERLINE)
 
     @property
     def paper(self) -> Paper:
@@ -89,7 +97,7 @@ class Look:
 
     def shade(self, level: float) -> Style | None:
         """The style of a source at a level; with bars, the style only carries the level for ``bar``."""
-        if self.taste.marking is Marking.UNDERLINE:
+        if self.marking is Marking.UNDERLINE:
             return Style(meta={LEVEL: level})
         return self.paint(self.strengthen(level))
 
@@ -102,16 +110,19 @@ class Look:
         return paint(round(abs(level), 3), self.color_system, hue, self.paper)
 
     def mark(self, level: float) -> str:
-        """The mark after a piece if there are no colours: its level as a raised percentage, nothing if faint."""
-        if self.color_system or self.taste.marking is Marking.UNDERLINE:
+        """The mark after a piece if there are no colours: its level in percent, nothing if faint."""
+        if self.color_system or self.marking is Marking.UNDERLINE or not self.is_marked(level):
             return ""
-        percent = round(100 * level)
-        return str(percent).translate(SUPERSCRIPT) if abs(percent) >= SMALLEST_MARK else ""
+        return f"‹{round(100 * level)}%›"
+
+    def is_marked(self, level: float) -> bool:
+        """Whether a piece of a text is strong enough for a bar or a number."""
+        return 100 * abs(self.strengthen(level)) >= (SMALLEST_BAR if self.color_system else SMALLEST_MARK)
 
     def bar(self, level: float) -> tuple[str, Style | None]:
-        """One cell of the bar below a text."""
+        """One cell of a bar: its character, and its style if there are colours."""
         strength = abs(self.strengthen(level))
-        if 100 * strength < SMALLEST_MARK:
+        if 100 * strength < SMALLEST_BAR:
             return " ", None
         if level < 0 and not self.color_system:
             return FADING_BARS[step(strength, len(FADING_BARS))], None

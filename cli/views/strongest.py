@@ -61,7 +61,7 @@ def _render_in_line(explanation: Explanation, source: Span, look: Look, width: i
     before, after = one_line(text[:start].rpartition("\n")[2]), one_line(text[stop:].partition("\n")[0])
     body = one_line(body)
     style = look.shade(float(explanation.levels[source.number]))
-    if (not look.color_system or look.taste.marking is Marking.UNDERLINE) and (before or after):
+    if (not look.color_system or look.marking is Marking.UNDERLINE) and (before or after):
         body = body.join(PLAIN_SOURCE)
     room = max(width - cell_len(name) - cell_len(body) - cell_len(after), width // 3)
     pieces = [(name, BOLD), (keep_end(before.lstrip(" "), room), None), (body, style), (after, None)]

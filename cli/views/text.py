@@ -22,6 +22,7 @@ from promptlight.salience.types import Cut, Granularity, Role, Span
 PLAIN_TARGET = ("»", "«")
 ASIDE = Style(dim=True)
 TOKEN = "token"  # its key in a style's meta data: the piece's first token
+LONGEST_CHARACTER = 16  # code points, of all emoji that there are
 MARGIN = 6  # cells for a line's number and two blanks
 
 
@@ -30,7 +31,7 @@ def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
     for number, line in enumerate(text.split(allow_blank=True), 1):
         for row in wrap(line, console, str(number)):
             yield row
-            if look.taste.marking is Marking.UNDERLINE and (bars := _render_bars(row, console, look)).plain.strip():
+            if bars := render_bars(row, console, look):
                 yield bars
             if look.taste.spacing is Spacing.AIRY:
                 yield Text()
@@ -44,13 +45,16 @@ def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
         label = ""
 
 
-def _render_bars(row: Text, console: Console, look: Look) -> Text:
-    """The bars below a row, as high as the levels of its pieces."""
+def render_bars(row: Text, console: Console, look: Look) -> Text:
+    """The bars below a row, as high as the levels of its pieces; empty if it has none."""
+    if look.marking is Marking.HIGHLIGHT:
+        return Text()
     bars = Text()
     for piece in row.render(console):
         level = piece.style.meta.get(LEVEL, 0.0) if piece.style else 0.0
-        bar, ink = look.bar(level)
+        bar, ink = look.bar(level) if look.is_marked(level) else (" ", None)
         bars.append(bar * cell_len(piece.text), ink)
+    bars.rstrip()
     return bars
 
 
@@ -99,8 +103,18 @@ def _render_part(
     else:
         if lead:
             yield lead, painted if inside else place + look.shade(0)
-        yield body + (look.mark(level) if not chosen and part.stop == whole.stop else ""), painted
+        mark = look.mark(level) if not chosen and part.stop == whole.stop else ""
+        yield body + ("" if mark and _is_within_character(explanation, part.stop) else mark), painted
     yield breaks, None
+
+
+def _is_within_character(explanation: Explanation, stop: int) -> bool:
+    """Whether a character of several code points, such as a family emoji, goes on after the token before ``stop``."""
+    completion = explanation.analysis.completion
+    place = completion.tokens[stop - 1].stop
+    start = max(0, place - LONGEST_CHARACTER)
+    nearby = completion.text[start : place + 1]
+    return any(found.start() < place - start < found.end() for found in regex.finditer(r"\X", nearby))
 
 
 def split_span(text: str, granularity: Cut) -> tuple[str, str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")  # a colour
-MARKS = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹»«]")
+MARKS = re.compile(r"‹-?\d+%›|[»«]")  # a number behind a piece, or around the target
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 HOSTILE = ("chinese", "arabic", "emoji", "escapes", "markup", "long-word")
 

@@ -61,6 +61,24 @@ def test_two_prompts_are_shown_with_what_was_written_what_was_edited_and_what_mo
     assert max(map(cell_len, lines)) <= width
 
 
+BARS_AND_NUMBERS = ("underline", "highlight")
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_without_colours_both_texts_have_bars(promptlight: Command, demo_results: Path, width: str) -> None:
+    pair = ("--id", "dish-mistake", "--with", "dish-fixed", "--target", "Recommendation", "--width", width)
+    bars, numbers = (promptlight("compare", demo_results, *pair, "--marking", one).stdout for one in BARS_AND_NUMBERS)
+    assert promptlight("compare", demo_results, *pair).stdout == numbers  # by line
+    words = (*pair, "--by", "word")
+    assert set(promptlight("compare", demo_results, *words).stdout) & set("▁▂▃▄▅▆▇█")
+    rows = [row for row in bars.splitlines() if re.fullmatch("[▁▂▃▄▅▆▇█ ]+", row) and row.strip()]
+    strongest = ("it has cooked eggs in it, which you don't like.", "Recommendation: Avoid.")  # of the two
+    assert "".join(rows).count("█") >= sum(map(len, strongest))
+    assert max(map(cell_len, rows)) <= int(width)
+    assert not re.search(r"‹\d+%›", bars)
+    assert [re.findall(rf"{re.escape(text)}‹100%›", numbers) for text in strongest[1:]] == [[f"{strongest[1]}‹100%›"]]
+
+
 def test_the_other_way_round_moves_the_other_way(promptlight: Command, demo_results: Path) -> None:
     moves: list[str] = []
     for one, two in (("dish-mistake", "dish-fixed"), ("dish-fixed", "dish-mistake")):

@@ -58,9 +58,13 @@ def draw(
 ) -> str:
     file = io.StringIO()
     console = Console(file=file, force_terminal=color_system is not None, color_system=color_system, width=width)
-    look = Look(color_system=color_system, signed=explanation.analysis.map_by().method.is_signed, taste=taste)
+    signed = explanation.analysis.map_by().method.is_signed
+    look = Look(color_system=color_system, signed=signed, by=explanation.by, taste=taste)
     console.print(render(explanation, console, look, n_top=n_top))
     return file.getvalue()
+
+
+HIGHLIGHT = Taste(marking=Marking.HIGHLIGHT)  # without colours, numbers in the text
 
 
 def squeeze(text: str) -> str:
@@ -84,7 +88,7 @@ def test_the_text_drawn_is_the_text_with_or_without_colours(analyses: dict[str, 
         assert not MARKS.search(text)  # else it could not be told from a mark
         expected = squeeze(printable(text))
         for color_system in (None, "standard", "256", "truecolor"):
-            drawn = render_text(explanation, Look(color_system=color_system)).plain
+            drawn = render_text(explanation, Look(color_system=color_system, taste=HIGHLIGHT)).plain
             assert squeeze(drawn if color_system else MARKS.sub("", drawn)) == expected
 
 
@@ -108,12 +112,11 @@ def test_no_width_loses_text_or_makes_a_column_of_letters(analyses: dict[str, An
         for by in (Granularity.TOKEN, Granularity.LINE):
             explanation = build(analysis, by, None)
             for color_system in (None, "truecolor"):
-                lines = ESCAPE.sub("", draw(explanation, color_system, width)).splitlines()
+                lines = ESCAPE.sub("", draw(explanation, color_system, width, taste=HIGHLIGHT)).splitlines()
                 assert max(map(cell_len, lines)) <= width
                 beside = [line[MARGIN:] for line in lines]
-                assert squeeze(render_text(explanation, Look(color_system=color_system)).plain) in squeeze(
-                    "".join(beside)
-                )
+                text = render_text(explanation, Look(color_system=color_system, taste=HIGHLIGHT)).plain
+                assert squeeze(text) in squeeze("".join(beside))
                 lengths = [len(squeeze(line)) for line in beside]
                 assert (1, 1) not in pairwise(lengths)
 
@@ -210,7 +213,14 @@ def test_shows_the_text_the_target_a_legend_and_the_strongest_sources(
 ) -> None:
     shown = promptlight("show", demo_results, "--id", "dish-fixed", "--by", by).stdout
     assert "Onionsoup" in squeeze(MARKS.sub("", shown))
-    for part in ("dish-fixed (fewshot-fixed)", "¹⁰⁰ the strongest", f"strongest {by}s", "%", "»", "«"):
+    for part in (
+        "dish-fixed (fewshot-fixed)",
+        " the strongest; unmarked below 20",
+        f"strongest {by}s",
+        "%",
+        "»",
+        "«",
+    ):
         assert part in shown
 
 
@@ -223,10 +233,26 @@ def test_the_target_can_be_a_number_a_text_or_a_pattern(promptlight: Command, de
     assert by_number == by_text == by_pattern
 
 
-def test_without_colours_a_number_marks_the_strongest(analyses: dict[str, Analysis]) -> None:
+def test_without_colours_numbers_mark_strong_lines(analyses: dict[str, Analysis]) -> None:
     explanation = build(analyses["dish-fixed"], Granularity.LINE, None)
+    drawn = draw(explanation, None)
     strongest = explanation.spans[int(explanation.levels.argmax())].text.strip()
-    assert f"{strongest}¹⁰⁰" in draw(explanation, None)
+    assert f"{strongest}‹100%›" in drawn
+    expected = [f"‹{round(100 * level)}%›" for level in explanation.levels if level >= 0.2]
+    assert re.findall(r"‹\d+%›", drawn) == [*expected, "‹100%›"]  # and in the legend
+
+
+def test_without_colours_bars_stand_below_what_is_strong_and_nothing_below_the_rest(
+    analyses: dict[str, Analysis],
+) -> None:
+    explanation = build(analyses["dish-fixed"], Granularity.WORD, "-1")
+    rows = draw(explanation, None).splitlines()
+    barred = [int(row.split()[0]) for row, below in pairwise(rows) if re.fullmatch(" *[▁▂▃▄▅▆▇█][▁▂▃▄▅▆▇█ ]*", below)]
+    strong = [span.line for span in explanation.spans if explanation.levels[span.number] >= 0.2]
+    assert barred == list(dict.fromkeys(strong))
+    assert 0 < len(barred) < 25
+    faint = draw(explanation, None, taste=Taste(intensity=1.0)).splitlines()
+    assert len(faint) > len(rows)
 
 
 def test_a_given_target_was_not_written_by_the_model(analyses: dict[str, Analysis]) -> None:
