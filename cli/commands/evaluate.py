@@ -10,6 +10,7 @@ import typer
 from promptlight.cli.options.evaluation import BenchmarkOptions, Measuring, Output
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import RESULTS_HELP, IdsOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
@@ -29,6 +30,7 @@ def evaluate(
     where: WhereOption = None,
     measuring: Measuring,
     output: Output,
+    picture: Picture,
     benchmark: BenchmarkOptions,
 ) -> None:
     """Measure how far stored scores can be trusted: remove the strongest sources, and see how the model reacts.
@@ -40,9 +42,11 @@ def evaluate(
     if results is not None and benchmark.benchmark is not None:
         raise UsageError("expected either a results folder or --benchmark NAME, found both: leave one out")
     if output.output is None:
-        refuse_given(context, ["format", "overwrite"], "without --output FILE")
+        unused = ["format"] if picture.files else ["format", "overwrite"]
+        refuse_given(context, unused, "without --output FILE")
     if benchmark.benchmark is not None:
-        of_results = {*names_of(Asking), *names_of(Measuring), *names_of(Output), "id", "where"}
+        groups = (Asking, Measuring, Output, Picture)
+        of_results = {"id", "where"}.union(*map(names_of, groups))
         refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
         from promptlight.cli.work.benchmark import run_benchmark
 
@@ -54,5 +58,5 @@ def evaluate(
     refuse_given(context, names_of(BenchmarkOptions), "on stored results: it is for a --benchmark")
     folder = find_folder(results, instead="--benchmark NAME")
     chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections)
-    evaluate_results(folder, chosen, asking, measuring, output, each=bool(id))
+    evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
     chosen.raise_damage()

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.given import refuse_given
+from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.shared import (
     ByOption,
     FormatOption,
@@ -25,9 +27,11 @@ from promptlight.io.results.folders import find_folder
 from promptlight.salience.explain.summary import Grouping, GroupQuestion
 
 
+@with_groups
 def summarize(
     context: typer.Context,
     results: ResultsArgument = None,
+    *,
     by: ByOption = "line",
     group: Annotated[
         Grouping, typer.Option(help="Which sources count as one: those with the same text, line, section or role.")
@@ -47,6 +51,7 @@ def summarize(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write all groups to this file.")] = None,
     format: FormatOption = None,
     overwrite: OverwriteOption = False,
+    picture: Picture,
     as_json: JsonOption = False,
 ) -> None:
     """Show which lines, sections or words of many prompts mattered for their completions, and how sure that is."""
@@ -54,7 +59,8 @@ def summarize(
     from promptlight.salience.text.spans import parse_cut
 
     if output is None:
-        refuse_given(context, ["format", "overwrite"], "without --output FILE")
+        unused = ["format"] if picture.files else ["format", "overwrite"]
+        refuse_given(context, unused, "without --output FILE")
     question = GroupQuestion(
         by=parse_cut(by),
         group=group,
@@ -63,4 +69,7 @@ def summarize(
         method=method,
     )
     chosen = ChosenResults(find_folder(results), ids=id, where=where, sections=sections)
-    summarize_results(chosen, question, n_top=top, as_json=as_json, output=output, format=format, overwrite=overwrite)
+    picture.check(as_json=as_json, overwrite=overwrite)
+    summarize_results(
+        chosen, question, picture, n_top=top, as_json=as_json, output=output, format=format, overwrite=overwrite
+    )

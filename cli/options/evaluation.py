@@ -44,6 +44,9 @@ class Measuring:
     seed: Annotated[
         int, typer.Option(help="Seed of all that is drawn: the same one draws the same orders, noise and prompts.")
     ] = 0
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Measure every prompt again, also those measured with the same settings.")
+    ] = False
     model: Annotated[
         str | None,
         typer.Option(
@@ -67,7 +70,8 @@ class Output:
     ] = None
     format: FormatOption = None
     overwrite: OverwriteOption = False
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False
+    details: Annotated[bool, typer.Option("--details", help="Print all figures with their intervals, too.")] = False
+    json: Annotated[bool, typer.Option("--json", help="Print all figures as one JSON object.")] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,11 +13,13 @@ share  95% interval  prompts  top  line                             strongest wo
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views.output import View
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Pattern
@@ -26,7 +28,17 @@ WIDE = 100  # cells, at least, for a separate column of words
 MIN_ROOM = 20  # cells, at least, for a name
 
 
-def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_top: int) -> RenderableType:
+def view_summary(summary: Summary, question: GroupQuestion, note: str, *, n_top: int) -> View:
+    """The strongest groups; ``note`` says that the model was quantised, if it was."""
+    return View(
+        paint=lambda console, _: _render(summary, question, note, console.width, n_top),
+        describe=lambda: asdict(summary),
+        signed=False,
+        title="promptlight summarize",
+    )
+
+
+def _render(summary: Summary, question: GroupQuestion, note: str, width: int, n_top: int) -> RenderableType:
     """The question, the strongest groups, and an explanation of the columns."""
     return Group(
         *(
@@ -37,6 +49,7 @@ def render_summary(summary: Summary, question: GroupQuestion, width: int, *, n_t
         *_render_groups(summary.groups[:n_top], question, width),
         Text(),
         *map(Text, _describe_columns(summary, n_top)),
+        *([Text(note)] if note else ()),
     )
 
 

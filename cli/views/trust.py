@@ -21,13 +21,13 @@ def describe_trust(row: PromptEvaluation) -> str:
     """
     unit = name_unit(row)
     k = max(size for size in TOP_K if size < row.n_sources and size <= 3)
-    parts = [f"taking away {_name_strongest(unit, k)} {_compare_drops(row, k, 'the log-probability')}."]
+    parts = [f"taking away {name_strongest(unit, k)} {_compare_drops(row, k, 'the log-probability')}."]
     if k > 1 and _find_best_drop(row, 1)[1] > row.order.drop(1):
-        parts.append(f"{_name_strongest(unit, 1).capitalize()} alone {_compare_drops(row, 1, 'it')}.")
+        parts.append(f"{name_strongest(unit, 1).capitalize()} alone {_compare_drops(row, 1, 'it')}.")
     if abs(row.log_prob - row.empty_log_prob) < LITTLE:
         parts.append(f"All {unit}s together change it by less than {LITTLE}: there is little to explain.")
     parts += [_compare_with_chance(row), _compare_with_rules(row, k)]
-    return " ".join(filter(None, [*parts, _describe_noise(row.noise_correlation)]))
+    return " ".join(filter(None, [*parts, describe_noise(row.noise_correlation)]))
 
 
 def _compare_drops(row: PromptEvaluation, k: int, what: str) -> str:
@@ -37,8 +37,8 @@ def _compare_drops(row: PromptEvaluation, k: int, what: str) -> str:
     others = [(name_rival(rival, unit, k), drop)]
     if rival != "random":
         others.append((name_rival("random", unit, k), row.random.drop(k)))
-    compared = ", ".join(f"{name}{_turn(own, other, many=k > 1)} by {_show(other)}" for name, other in others)
-    return f"{'lowers' if own >= 0 else 'raises'} {what} by {_show(own)}; {compared}"
+    compared = ", ".join(f"{name}{_turn(own, other, many=k > 1)} by {show_drop(abs(other))}" for name, other in others)
+    return f"{'lowers' if own >= 0 else 'raises'} {what} by {show_drop(abs(own))}; {compared}"
 
 
 def _turn(own: float, other: float, *, many: bool) -> str:
@@ -54,7 +54,8 @@ def _find_best_drop(row: PromptEvaluation, k: int) -> tuple[str, float]:
     return max(drops.items(), key=lambda item: item[1])
 
 
-def _name_strongest(unit: str, k: int) -> str:
+def name_strongest(unit: str, k: int) -> str:
+    """What a method takes away."""
     return f"the strongest {unit}" if k == 1 else f"the {k} strongest {unit}s"
 
 
@@ -95,9 +96,9 @@ def _name_order(rule: str, unit: str) -> str:
     return f"the nearest {unit}s first" if rule == "nearest" else "the prompt's last line first"
 
 
-def _show(drop: float) -> str:
-    """An absolute drop with one decimal, or with two digits if it is small."""
-    return f"{abs(drop):.1f}" if abs(drop) >= 0.95 else f"{abs(drop):.2g}"
+def show_drop(drop: float) -> str:
+    """A drop with one decimal, or with two digits if it is small."""
+    return f"{drop:.1f}" if abs(drop) >= 0.95 else f"{drop + 0.0:.2g}"
 
 
 def _compare_with_chance(row: PromptEvaluation) -> str:
@@ -113,7 +114,8 @@ def _compare_with_chance(row: PromptEvaluation) -> str:
     return f"No better than chance here: t{beaten}."
 
 
-def _describe_noise(correlation: float | None) -> str:
+def describe_noise(correlation: float | None) -> str:
+    """How stable the order is, by its rank correlation under noise; empty if that was not measured."""
     if correlation is None:
         return ""
     how = "hardly changes" if correlation >= STEADY else "changes in part" if correlation >= SHAKY else "changes a lot"

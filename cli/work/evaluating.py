@@ -1,69 +1,157 @@
-"""Test stored scores with the model that made them, prompt by prompt."""
+"""Test stored scores with the model that made them, prompt by prompt.
+
+1. Plan every prompt (``salience/faithfulness/plan.py``): this needs no model, and says how many passes there are.
+2. Load the model, unless all prompts were measured before with the same settings.
+3. Measure what is left, and keep each prompt's rows as soon as they are there: a stopped evaluation goes on from them.
+4. Print the findings, of prompts measured now and before alike.
+"""
 
 # pyright: standard
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from promptlight.cli.failures import name_options
 from promptlight.cli.options.evaluation import Measuring, Output
+from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
-from promptlight.cli.views.evaluation import describe_findings, render_findings
+from promptlight.cli.views.evaluation import view_findings
+from promptlight.cli.work._passes import Meter, Workload
+from promptlight.cli.work.progress import open_display
+from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
-from promptlight.io.results.evaluations import evaluation_schema, store_evaluation
+from promptlight.cli.work.tally import Tally
+from promptlight.io.results.evaluations import EvaluationStore, evaluation_schema
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.tables.tidy import check_output, write_rows
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.evaluation import NOISE, EvaluationOptions, evaluate_analysis
+from promptlight.salience.faithfulness.evaluation import measure_plan
 from promptlight.salience.faithfulness.findings import Findings
+from promptlight.salience.faithfulness.plan import NOISE, EvaluationOptions, Plan, plan_evaluation
+from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
-from promptlight.salience.text.printable import one_line, printable_json
-from promptlight.salience.types import Analysis
+from promptlight.salience.text.printable import one_line
 
 
 def evaluate_results(
-    results: Path, chosen: ChosenResults, asking: Asking, measuring: Measuring, output: Output, *, each: bool
+    results: Path,
+    chosen: ChosenResults,
+    asking: Asking,
+    measuring: Measuring,
+    output: Output,
+    picture: Picture,
+    *,
+    each: bool,
 ) -> None:
-    """Measure every prompt, and print and store the findings."""
-    question, seed = asking.question(), measuring.seed
+    """Measure every prompt, print the findings, and keep them with the results."""
     if output.output:
         check_output(output.output, output.format, overwrite=output.overwrite)
+    picture.check(as_json=output.json, overwrite=output.overwrite)
     settings = read_settings(results)
     options = EvaluationOptions(
         ablate=measuring.ablate,
         n_random=measuring.random_orders,
         n_noisy=measuring.noisy_texts,
-        seed=seed,
+        seed=measuring.seed,
         method_options=MethodOptions.from_settings(settings),
     )
-    loaded = _load_own_model(settings, measuring, say_where_model_is(results))
-    described, found = describe_settings(question, options, loaded, asking.sections), Findings()
-    try:
-        _evaluate_all(chosen, loaded, question, options, found)
-    except KeyboardInterrupt:
-        if found.rows:  # store them even after Ctrl-C: they may be an hour's work
-            keep_rows(found, results, described, Output())
-        raise
-    if output.json:
-        print(printable_json(describe_findings(found, described, seed)))
+    question = asking.question()
+    dtype = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype.value
+    described = describe_settings(question, options, dtype, asking.sections)
+    store = EvaluationStore(results, described, anew=measuring.anew, keeps=not is_bundled(results))
+    evaluation = _Evaluation(chosen=chosen, question=question, options=options, store=store)
+    load = evaluation.survey()
+    if load.n_prompts:
+        print(load.spell(), file=sys.stderr, flush=True)
+        tally = Tally(total=load.n_prompts)
+        with ending_in_order(tally), open_display() as display:
+            with display.loading(measuring.model or spell_stored(settings["model"])):
+                model = _load_own_model(settings, measuring, say_where_model_is(results))
+            found = evaluation.measure(model, Meter(load, display), tally)
     else:
-        console = Console(highlight=False)
-        console.print(render_findings(found, question.target, seed, each=each))
-    notes = keep_rows(found, results, described, output)
+        found = evaluation.collect()
+    view = view_findings(found, described, question.target, options.seed, each=each, details=output.details)
+    picture.draw(view, as_json=output.json)
+    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
+    if path := store.flush():
+        notes = [f"kept in {path}; show and report say it"]
+    if output.output:
+        rows = [row.to_row() for row in found.rows]
+        n_rows = write_rows(output.output, evaluation_schema(), rows, format=output.format, overwrite=output.overwrite)
+        notes.append(f"{n_rows:,} rows in {output.output}")
     if not output.json:
-        print(*notes, sep="\n")
+        print(*map(one_line, notes), sep="\n")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evaluation:
+    """The prompts to measure, how to measure them, and what was measured before."""
+
+    chosen: ChosenResults
+    question: Question
+    options: EvaluationOptions
+    store: EvaluationStore
+
+    def survey(self) -> Workload:
+        """What is left to measure. Raises UsageError if nothing can be measured at all."""
+        load, found = Workload(), Findings()
+        for plan in self._plan_all(found):
+            load = load.with_plan(plan, kept=bool(self._find_kept(plan)))
+        if not load.n_prompts + load.n_kept:
+            raise UsageError(
+                f"expected prompts to evaluate, found none among {found.n_skipped} that were explained; {found.reason}"
+            )
+        return load
+
+    def measure(self, model: Model, meter: Meter, tally: Tally) -> Findings:
+        """Measure what is left; the findings of all prompts, in order."""
+        found = Findings()
+        try:
+            for plan in self._plan_all(found):
+                rows = self._find_kept(plan)
+                if not rows:
+                    rows = measure_plan(plan, model, meter.follow(plan.n_tokens)).rows
+                    self.store.add([row.to_row() for row in rows])
+                    tally.explained(plan.analysis)
+                found.add(rows, plan.agreements)
+        finally:
+            self.store.flush()
+        return found
+
+    def collect(self) -> Findings:
+        """The findings of prompts that were all measured before."""
+        found = Findings()
+        for plan in self._plan_all(found):
+            found.add(self._find_kept(plan), plan.agreements)
+        return found
+
+    def _plan_all(self, found: Findings) -> Iterable[Plan]:
+        """A plan for each prompt that can be measured; the others are counted."""
+        for analysis in self.chosen:
+            try:
+                yield plan_evaluation(analysis, self.question, self.options)
+            except UsageError as error:
+                found.skip(name_options(str(error), error.parameters))
+
+    def _find_kept(self, plan: Plan) -> list[PromptEvaluation]:
+        """A prompt's rows that were measured before; empty if one is missing, or is of another text."""
+        prompt = plan.analysis.completion.prompt
+        rows = self.store.find(prompt.id, prompt.fingerprint, [method.value for method in plan.analysis.maps])
+        found = [PromptEvaluation.from_row(row) for row in rows]
+        return found if all(map(plan.is_of, found)) else []
 
 
 def _load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missing: str) -> Model:
@@ -94,51 +182,8 @@ def _load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missin
     return loaded
 
 
-def _evaluate_all(
-    chosen: Iterable[Analysis], model: Model, question: Question, options: EvaluationOptions, found: Findings
-) -> None:
-    """Measure every prompt, and add it to the findings. Raises UsageError if none could be measured."""
-    with _reporting() as report:
-        for analysis in chosen:
-            report(f"{found.n_prompts:,} prompts done; {one_line(analysis.completion.prompt.id)}")
-            try:
-                found.add(evaluate_analysis(analysis, model, question, options))
-            except UsageError as error:
-                found.skip(name_options(str(error), error.parameters))
-    if not found.n_prompts:
-        raise UsageError(
-            f"expected prompts to evaluate, found none among {found.n_skipped} that were explained; {found.reason}"
-        )
-
-
-def keep_rows(found: Findings, results: Path, described: Mapping[str, Any], output: Output) -> list[str]:
-    """Store the measurements with the results, and in a file if requested; says where.
-
-    Nothing is stored with results that come with the package.
-    """
-    rows = [row.to_row() for row in found.rows]
-    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
-    if not is_bundled(results):
-        notes = [f"kept in {store_evaluation(results, rows, described)}; show and report say it"]
-    if path := output.output:
-        n_rows = write_rows(path, evaluation_schema(), rows, format=output.format, overwrite=output.overwrite)
-        notes.append(f"{n_rows:,} rows in {path}")
-    return list(map(one_line, notes))
-
-
-@contextmanager
-def _reporting() -> Generator[Any]:
-    """Make a function that shows progress on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with console.status("evaluating") as status:
-        yield status.update
-
-
 def describe_settings(
-    question: Question, options: EvaluationOptions, model: Model, sections: Path | None
+    question: Question, options: EvaluationOptions, dtype: str, sections: Path | None
 ) -> dict[str, Any]:
     """Describe all settings that change the measurements, apart from the results themselves."""
     return {
@@ -146,11 +191,13 @@ def describe_settings(
         "target": question.target,
         "target_by": str(question.target_by) if question.target_by else None,
         "sections": str(sections) if sections else None,
+        "sections_sha256": sha256(sections.read_bytes()).hexdigest() if sections else None,
         "ablate": options.ablate.value,
         "samples": options.n_random,
         "steps": options.n_steps,
         "noise": NOISE,
         "noise_samples": options.n_noisy,
         "seed": options.seed,
-        "dtype": model.dtype,
+        "dtype": dtype,
+        "promptlight": version("promptlight"),
     }

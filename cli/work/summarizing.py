@@ -6,19 +6,19 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from promptlight.cli.options.picture import Picture
 from promptlight.cli.views.quantised import describe_quantised
-from promptlight.cli.views.summary import render_summary
+from promptlight.cli.views.summary import view_summary
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.io.tables.tidy import TableFormat, check_output, write_summary
 from promptlight.salience.explain.summary import GroupQuestion, GroupSummary, summarize_shares
-from promptlight.salience.text.printable import one_line, printable_json
+from promptlight.salience.text.printable import one_line
 
 
 def summarize_results(
     chosen: ChosenResults,
     question: GroupQuestion,
+    picture: Picture,
     *,
     n_top: int,
     as_json: bool,
@@ -26,17 +26,12 @@ def summarize_results(
     format: TableFormat | None,
     overwrite: bool,
 ) -> None:
-    """Print the strongest groups, or all as JSON; the file gets all. Raises OutputError if the file exists."""
+    """Draw the strongest groups, as JSON all; the file gets all. Raises OutputError if the file exists."""
     if output:
         check_output(output, format, overwrite=overwrite)
     summary = summarize_shares(chosen, question)
-    if as_json:
-        print(printable_json(asdict(summary)))
-    else:
-        console = Console(highlight=False)
-        console.print(render_summary(summary, question, console.width, n_top=n_top))
-        if note := describe_quantised(find_quantised(chosen.folder)):
-            console.print(note, markup=False)
+    note = describe_quantised(find_quantised(chosen.folder))
+    picture.draw(view_summary(summary, question, note, n_top=n_top), as_json=as_json)
     if output:
         n_rows = write_summary(output, map(_to_row, summary.groups), format=format, overwrite=overwrite)
         if not as_json:

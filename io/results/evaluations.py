@@ -10,6 +10,7 @@ evaluation and of its results: an evaluation of other results than the present o
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,6 +28,7 @@ from promptlight.salience.errors import OutputError
 
 EVALUATION = Path(EVALUATION_FOLDER) / "evaluation.parquet"
 METADATA_KEY = b"promptlight_evaluation"
+PATIENCE = 20  # after a write, wait this many times as long as it took
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,24 +65,52 @@ def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
     return StoredEvaluation(rows=table.to_pylist(), settings=settings)
 
 
-def store_evaluation(folder: str | Path, rows: Iterable[Mapping[str, Any]], settings: Mapping[str, Any]) -> Path:
-    """Store rows next to a folder's results; returns the file. Earlier rows with the same settings stay.
+class EvaluationStore:
+    """Keeps the rows of an evaluation next to a folder's results as they are made.
 
-    ``settings`` are the evaluation's own. A damaged file is replaced.
+    Earlier rows with the same settings stay, so that a stopped evaluation goes on; with ``anew``, and with other
+    settings, it starts over. ``settings`` are the evaluation's own. A damaged file is replaced. Unless it ``keeps``
+    them, nothing is written.
     """
-    described = json.loads(json.dumps(dict(settings) | {"results": read_settings(folder)}))
-    try:
-        before = read_evaluation(folder)
-    except OutputError:
-        before = None
-    kept = before.rows if before and before.settings == described else []
-    together = {(row["id"], row["method"]): dict(row) for row in [*kept, *rows]}
-    metadata = {METADATA_KEY: json.dumps(described)}
-    table = pa.Table.from_pylist(list(together.values()), schema=evaluation_schema().with_metadata(metadata))
-    path = Path(folder) / EVALUATION
-    with writing(path, durable=True) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-    return path
+
+    def __init__(
+        self, folder: str | Path, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
+    ) -> None:
+        self.path = Path(folder) / EVALUATION
+        self._settings = json.loads(json.dumps(dict(settings) | {"results": read_settings(folder)}))
+        try:
+            before = None if anew else read_evaluation(folder)
+        except OutputError:
+            before = None
+        kept = before.rows if before and before.settings == self._settings else []
+        self._rows = {(row["id"], row["method"]): row for row in kept}
+        self._written, self._keeps = bool(kept), keeps
+        self._seconds, self._last = 0.0, time.monotonic()
+
+    def find(self, id: str, fingerprint: str, methods: Iterable[str]) -> list[dict[str, Any]]:
+        """A prompt's rows in the order of the methods; empty if one is missing, or the record has changed since."""
+        found = [self._rows.get((id, method)) for method in methods]
+        return [row for row in found if row] if all(row and row["fingerprint"] == fingerprint for row in found) else []
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add a prompt's rows, and write the file: at once, or now and then where that would take long."""
+        self._rows |= {(row["id"], row["method"]): dict(row) for row in rows}
+        self._written = False
+        if time.monotonic() - self._last >= PATIENCE * self._seconds:
+            self.flush()
+
+    def flush(self) -> Path | None:
+        """Write all rows, unless the file has them; returns it, or None if nothing is kept."""
+        if self._written or not self._keeps:
+            return self.path if self._keeps else None
+        started = time.monotonic()
+        metadata = {METADATA_KEY: json.dumps(self._settings)}
+        table = pa.Table.from_pylist(list(self._rows.values()), schema=evaluation_schema().with_metadata(metadata))
+        with writing(self.path, durable=True) as temporary:
+            pq.write_table(table, temporary, compression="zstd")
+        self._last = time.monotonic()
+        self._seconds, self._written = self._last - started, True
+        return self.path
 
 
 def evaluation_schema() -> pa.Schema:

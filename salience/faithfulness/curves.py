@@ -84,13 +84,10 @@ def measure_orders(
     value_of: ValueOf, orders: Mapping[str, Order], random_orders: NDArray[np.intp], *, n_steps: int = N_STEPS
 ) -> Faithfulness:
     """Measure all orders, each a permutation of the S spans, and random ones [n, S]; ``value_of`` is called once."""
-    named = np.stack(list(orders.values()))
-    n_spans = named.shape[1]
-    sizes = choose_sizes(n_spans, n_steps)
-    left = _keep_last(np.concatenate([named, random_orders.reshape(-1, n_spans)]), sizes)  # [orders, K, S]
-    kept = np.concatenate([left, ~left[: len(named)]])
-    values = _value_each_once(value_of, kept.reshape(-1, n_spans)).reshape(len(kept), len(sizes))
-    deletion, insertion = values[: len(left)], values[len(left) :]
+    named, kept, sizes = _list_kept(orders, random_orders, n_steps)
+    values = _value_each_once(value_of, kept.reshape(-1, kept.shape[-1])).reshape(len(kept), len(sizes))
+    n_orders = len(kept) - named
+    deletion, insertion = values[:n_orders], values[n_orders:]
     areas, areas_back = take_areas(deletion, sizes), take_areas(insertion, sizes)
     drops = [{size: float(row[0] - value) for size, value in zip(sizes.tolist(), row, strict=True)} for row in deletion]
 
@@ -104,8 +101,28 @@ def measure_orders(
         full=float(deletion[0, 0]),
         empty=float(deletion[0, -1]),
         orders={name: collect(number, areas_back[number]) for number, name in enumerate(orders)},
-        random=tuple(collect(number, areas[number]) for number in range(len(named), len(left))),
+        random=tuple(collect(number, areas[number]) for number in range(named, n_orders)),
     )
+
+
+def count_values(orders: Mapping[str, Order], random_orders: NDArray[np.intp], *, n_steps: int = N_STEPS) -> int:
+    """The number of different sets of spans that ``measure_orders`` values."""
+    _, kept, _ = _list_kept(orders, random_orders, n_steps)
+    return len(np.unique(kept.reshape(-1, kept.shape[-1]), axis=0))
+
+
+def _list_kept(
+    orders: Mapping[str, Order], random_orders: NDArray[np.intp], n_steps: int
+) -> tuple[int, BoolArray, NDArray[np.intp]]:
+    """The number of named orders, what is kept [curves, K, S], and the sizes [K].
+
+    Curves are the deletions of all orders, the named ones first, then the insertions of the named ones.
+    """
+    named = np.stack(list(orders.values()))
+    n_spans = named.shape[1]
+    sizes = choose_sizes(n_spans, n_steps)
+    left = _keep_last(np.concatenate([named, random_orders.reshape(-1, n_spans)]), sizes)  # [orders, K, S]
+    return len(named), np.concatenate([left, ~left[: len(named)]]), sizes
 
 
 def rank_sources(scores: ArrayLike, *, signed: bool) -> Order:

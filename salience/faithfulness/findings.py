@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from promptlight.salience.faithfulness.summaries import Mean, PromptEvaluation, take_mean
-
-if TYPE_CHECKING:
-    from promptlight.salience.faithfulness.evaluation import Evaluated
+from promptlight.salience.types import Method
 
 
 @dataclass
@@ -21,11 +19,11 @@ class Findings:
     n_skipped: int = 0
     reason: str = ""
 
-    def add(self, evaluated: Evaluated) -> None:
-        """Add the measurements of one prompt."""
+    def add(self, rows: Sequence[PromptEvaluation], agreements: Mapping[tuple[Method, Method], float | None]) -> None:
+        """Add a prompt's row of each method, and the rank correlation of each pair of them."""
         self.n_prompts += 1
-        self.rows += evaluated.rows
-        for (one, other), correlation in evaluated.agreements.items():
+        self.rows += rows
+        for (one, other), correlation in agreements.items():
             self.pairs.setdefault(f"{one} and {other}", []).extend([] if correlation is None else [correlation])
 
     def skip(self, reason: str) -> None:

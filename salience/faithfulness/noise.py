@@ -8,16 +8,18 @@ from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
-from promptlight.salience.types import Analysis, Granularity, Role
+from promptlight.salience.progress import Counted, ignore
+from promptlight.salience.types import Analysis, Granularity, Method, Role
 
 
 def recompute_with_noise(
-    explanation: Explanation, model: Model, options: MethodOptions, noise: float, seed: str
+    explanation: Explanation, model: Model, options: MethodOptions, noise: float, seed: str, counted: Counted = ignore
 ) -> Analysis:
     """A copy of the analysis with the explanation's map alone, recomputed by a gradient method at noisy embeddings.
 
     ``noise`` is relative to the standard deviation of the embeddings' entries; special tokens get none. Only the scores
-    behind the explanation are computed: its target span's own gradient, or those of single tokens.
+    behind the explanation are computed: its target span's own gradient, or those of single tokens. ``counted`` is
+    told the backward passes.
     """
     salience, completion = explanation.salience, explanation.analysis.completion
     setting = Setting(
@@ -36,8 +38,23 @@ def recompute_with_noise(
         methods=[salience.method],
         setting=setting,
         unit=unit,
+        counted=counted,
     )
     return replace(explanation.analysis, maps=result.maps)
+
+
+def count_backwards(explanation: Explanation, options: MethodOptions) -> int:
+    """The number of backward passes that one recomputation takes: each unit's, at each set of embeddings."""
+    rounds = {
+        Method.GRAD_L2: 1,
+        Method.GRAD_DOT_INPUT: 1,
+        Method.INTEGRATED_GRADIENTS: options.ig_steps,
+        Method.SMOOTHGRAD: options.smoothgrad_samples,
+    }.get(explanation.salience.method, 0)
+    completion, cut = explanation.analysis.completion, explanation.target_cut
+    if _find_unit(explanation) is Granularity.TOKEN:
+        return rounds * completion.n_targets
+    return rounds * len(cut.spans_from(completion.n_prompt_tokens))
 
 
 def _find_unit(explanation: Explanation) -> Granularity:

@@ -20,7 +20,7 @@ from promptlight.salience.explain.comparison import align
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.faithfulness.curves import rank_sources
-from promptlight.salience.faithfulness.evaluation import DIRECTED
+from promptlight.salience.faithfulness.plan import DIRECTED
 from promptlight.salience.text.editing import ARROW, Edit, apply_edits, said_in
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import Analysis, Completion, Cut, Granularity, Prompt, Role, Span

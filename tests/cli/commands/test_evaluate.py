@@ -20,15 +20,16 @@ from promptlight.cli.views.trust import describe_trust
 from promptlight.io.results.evaluations import (
     EVALUATION,
     METADATA_KEY,
+    EvaluationStore,
     evaluation_schema,
     read_evaluation,
-    store_evaluation,
 )
 from promptlight.io.results.reader import read_results, read_settings
 from promptlight.salience.errors import OutputError
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.types import SetAside
 from tests.conftest import Command, save_tiny_preset
+from tests.support.evaluations import assert_same_row
 from tests.support.paths import EXAMPLES
 
 QUICK = ("--random-orders", "3", "--noisy-texts", "1", "--device", "cpu")
@@ -136,34 +137,74 @@ def test_the_page_says_it(promptlight: Command, evaluated: tuple[Path, dict[str,
     assert "mapOf(data).trust" in text
 
 
-def test_tables_and_a_file(
+def test_the_findings_come_first_and_figures_on_request(
     promptlight: Command, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("COLUMNS", "80")
     path = tmp_path / "trust.csv"
-    done = promptlight("evaluate", results, *QUICK, "--id", "dish-mistake", "--id", "headline-buys", "-o", path)
-    assert (done.exit_code, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["How far can the scores for the completion be trusted?", "2 prompts"]
+    chosen = (*QUICK, "--id", "dish-mistake", "--id", "dish-fixed")
+    done = promptlight("evaluate", results, *chosen, "-o", path)
+    assert done.exit_code == 0
     frame = pd.read_csv(path)
     assert list(frame.columns) == evaluation_schema().names
     assert len(frame) == 4
-    assert lines[-1] == f"4 rows in {path}"
     assert frame["target"].isna().tolist() == [True] * 4
-    heads = [line for line in lines if line.endswith("2 prompts") and "," in line]
-    assert heads == ["grad_l2, 2 prompts", "occlusion, 2 prompts"]
-    own = frame[frame["method"] == "occlusion"]
-    row = next(line for line in lines[lines.index("occlusion, 2 prompts") :] if line.startswith("insertion")).split()
-    expected = [own[name].mean() for name in ("insertion", "random_insertion", "nearest_insertion")]
-    gain = (own["insertion"] - own["random_insertion"]).mean()
-    assert [float(row[place]) for place in (1, 5, 10)] == pytest.approx(expected, abs=0.006)
-    assert float(row[6]) == pytest.approx(gain, abs=0.006)
-    assert (float(row[2]), float(row[4])) == pytest.approx((own["insertion"].min(), own["insertion"].max()), abs=0.06)
-    assert any(line.startswith("dish-mistake: 2") for line in lines)
-    assert "with a little noise: not measured" in lines
-    refused = promptlight("evaluate", results, *QUICK, "-o", path)
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["How far can the scores for the completion be trusted?", "2 prompts"]
+    own = pd.DataFrame(frame[frame["method"] == "occlusion"])
+    n_ahead = (own["drop_3"] > own["random_drop_3"]).sum()
+    text = " ".join(done.stdout.split())
+    assert "occlusion: taking away the 3 strongest lines lowers the log-probability more than 3 lines at random" in text
+    assert f"at random in {n_ahead} of 2 prompts (by {own['drop_3'].mean():.1f} on average, against " in text
+    assert "2 prompts are few: this is a sign, no proof." in text
+    row = next(line for line in lines if re.match(r"occlusion +[\d.-]+ ", line)).split()
+    assert [float(row[1]), float(row[2])] == pytest.approx([own["drop_1"].mean(), own["drop_3"].mean()], abs=0.06)
+    assert lines[-2:] == [f"kept in {results / EVALUATION}; show and report say it", f"4 rows in {path}"]
+    assert "95% interval" not in done.stdout
+    refused = promptlight("evaluate", results, *chosen, "-o", path)
     assert refused.exit_code == 5
     assert "exists already" in refused.stderr
+    check_details(promptlight("evaluate", results, *chosen, "--details").stdout, own)
+
+
+def check_details(printed: str, own: pd.DataFrame) -> None:
+    lines = printed.splitlines()
+    assert [line for line in lines if line.endswith(", 2 prompts")] == ["grad_l2, 2 prompts", "occlusion, 2 prompts"]
+    assert sum(line.startswith("dish-mistake: 2") for line in lines) == 1
+    table = lines[lines.index("occlusion, 2 prompts") :]
+    row = re.split("  +", next(line for line in table if line.startswith("insertion")))
+    expected = [own[name].mean() for name in ("insertion", "random_insertion", "nearest_insertion")]
+    gain = (own["insertion"] - own["random_insertion"]).mean()
+    assert [float(row[place]) for place in (1, 3, 6)] == pytest.approx(expected, abs=0.06)
+    assert float(row[4]) == pytest.approx(gain, abs=0.06)
+    low, high = map(float, row[2].split(" to "))
+    assert (low, high) == pytest.approx((own["insertion"].min(), own["insertion"].max()), abs=0.06)
+    assert "with a little noise: not measured" in lines
+
+
+def test_of_one_prompt_nothing_is_said_twice(promptlight: Command, results: Path) -> None:
+    chosen = ("evaluate", results, *QUICK, *DISH)
+    found = json.loads(promptlight(*chosen, "--json").stdout)
+    done = promptlight(*chosen, "--details")
+    text = " ".join(done.stdout.split())
+    for row in found["prompts"]:
+        assert text.count(f"{row['method']}: {row['trust']}") == 1
+    areas = re.findall(r"^occlusion +(\S+) ", done.stdout, re.MULTILINE)[1:]
+    assert areas == [f"{found['prompts'][1]['deletion']:.2f}"]
+    assert "beats random" not in text
+    assert "95% interval of" not in text
+
+
+def test_findings_are_drawn_into_files(promptlight: Command, results: Path, tmp_path: Path) -> None:
+    svg, html = tmp_path / "trust.svg", tmp_path / "trust.html"
+    done = promptlight("evaluate", results, *QUICK, *DISH, "--svg", svg, "--html", html)
+    assert done.exit_code == 0
+    for path in (svg, html):
+        assert "beats" in path.read_text("utf-8")
+        assert f"{path} (" in done.stdout
+    refused = promptlight("evaluate", results, *QUICK, *DISH, "--svg", svg)
+    assert (refused.exit_code, refused.stdout) == (5, "")
+    assert promptlight("evaluate", results, *QUICK, *DISH, "--svg", svg, "--overwrite").exit_code == 0
 
 
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
@@ -214,7 +255,7 @@ def test_a_damaged_evaluation_hides_nothing_else_and_is_replaced(promptlight: Co
     shown = promptlight("show", results, *DISH)
     assert shown.exit_code == 0
     assert "evaluation.parquet:notreadable" in "".join(shown.stdout.split())  # a long path breaks anywhere
-    path = store_evaluation(results, [], {"by": "line"})
+    path = EvaluationStore(results, {"by": "line"}).flush()
     assert json.loads(pq.read_schema(path).metadata[METADATA_KEY])["by"] == "line"
     assert read_evaluation(results) is not None
 
@@ -231,7 +272,7 @@ def test_a_model_that_is_gone_is_named_and_another_is_refused(
     assert promptlight("run", path, "-o", own, *options).exit_code == 0
     moved = gone.rename(tmp_path / "moved")
     refused = promptlight("evaluate", own, *QUICK)
-    assert (refused.exit_code, refused.stdout, refused.stderr.count("\n")) == (4, "", 1)
+    assert (refused.exit_code, refused.stdout) == (4, "")
     assert "no such folder" in refused.stderr
     assert "it made these results: give its present place with --model" in refused.stderr
     assert promptlight("evaluate", own, *QUICK, "--model", moved).exit_code == 0
@@ -258,28 +299,35 @@ def test_what_cannot_be_measured_is_said_in_a_line_and_nothing_is_kept(
     assert not (results / EVALUATION).exists()
 
 
-def test_an_interrupted_evaluation_keeps_what_it_has_measured(
-    promptlight: Command, evaluated: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from promptlight.cli.work import evaluating
+def test_what_was_measured_is_not_measured_again(promptlight: Command, results: Path, tmp_path: Path) -> None:
+    def evaluate(*options: Any) -> tuple[str, dict[str, Any]]:
+        done = promptlight("evaluate", results, *QUICK, "--json", *options)
+        assert done.exit_code == 0, done.stderr
+        return done.stderr.splitlines()[0] if done.stderr else "", json.loads(done.stdout)
 
-    folder = tmp_path / "results"
-    shutil.copytree(evaluated[0], folder)
-    shutil.rmtree(folder / "_evaluation")
-    measure, n_calls = evaluating.evaluate_analysis, 0
+    said, first = evaluate("--id", "dish-mistake")
+    assert re.fullmatch(r"to measure: 1 prompt, \d+ passes", said)
+    said, both = evaluate("--id", "dish-mistake", "--id", "dish-fixed")
+    assert re.fullmatch(r"to measure: 1 prompt, \d+ passes; 1 measured before", said)
+    said, again = evaluate("--id", "dish-mistake", "--id", "dish-fixed", "--model", tmp_path / "gone")  # needs no model
+    assert (said, again) == ("", both)
+    assert [row for row in both["prompts"] if row["id"] == "dish-mistake"] == first["prompts"]
+    said, anew = evaluate("--id", "dish-mistake", "--id", "dish-fixed", "--anew")
+    assert re.fullmatch(r"to measure: 2 prompts, \d+ passes", said)
+    assert anew["agreements"] == both["agreements"]
+    for one, other in zip(anew["prompts"], both["prompts"], strict=True):
+        assert_same_row(one, other)
+    for other in (("--seed", 1), ("--by", "sentence"), ("--ablate", "drop"), ("--noisy-texts", 0)):
+        assert re.fullmatch(r"to measure: 1 prompt, \d+ passes", evaluate("--id", "dish-mistake", *other)[0])
 
-    def stop_at_the_second(*arguments: Any) -> Any:
-        nonlocal n_calls
-        n_calls += 1
-        if n_calls == 2:
-            raise KeyboardInterrupt
-        return measure(*arguments)
 
-    monkeypatch.setattr(evaluating, "evaluate_analysis", stop_at_the_second)
-    stopped = promptlight("evaluate", folder, "--target", "Recommendation", "--random-orders", 3, "--device", "cpu")
-    assert stopped.exit_code
-    assert read_evaluation(folder)
-    assert len(pd.read_parquet(folder / "_evaluation")) >= 1
+def test_changed_patterns_of_sections_are_measured_anew(promptlight: Command, results: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(EXAMPLES / "sections.toml", tmp_path / "sections.toml"))
+    chosen = ("evaluate", results, *QUICK, *DISH, "--by", "section", "--sections", path, "--json")
+    assert "to measure: 1 prompt" in promptlight(*chosen).stderr
+    assert promptlight(*chosen).stderr == ""
+    path.write_text(path.read_text("utf-8") + "\n# changed\n", encoding="utf-8")
+    assert "to measure: 1 prompt" in promptlight(*chosen).stderr
 
 
 def test_a_benchmark_is_a_table_or_json_and_needs_no_results(promptlight: Command) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from promptlight.io.results.evaluations import evaluation_schema, store_evaluation
+from promptlight.io.results.evaluations import EvaluationStore, evaluation_schema
 from promptlight.io.results.reader import find_result, read_results
 from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.types import Analysis, SetAside
@@ -82,7 +82,7 @@ def test_an_evaluation_is_shown(promptlight: Command, tmp_path: Path) -> None:
     folder = write(tmp_path / "out", analysis("one"), set_aside("two"), analysis("three"))
     row = dict.fromkeys(evaluation_schema().names)
     row |= {"id": "three", "method": "grad_l2", "fingerprint": "print-of-three", "n_random": 20, "n_beaten": 19}
-    store_evaluation(folder, [row], {})
+    EvaluationStore(folder, {}).add([row])
     first, second, third, *_ = promptlight("list", folder).stdout.splitlines()[1:]
     assert "19/20" in third
     assert "/20" not in first + second

@@ -181,3 +181,16 @@ def test_an_existing_file_is_replaced_where_asked(promptlight: Command, demo_res
     path.write_text("mine")
     assert promptlight("summarize", demo_results, "-o", path, "-f", "csv", "--overwrite").exit_code == 0
     assert list(pd.read_csv(path).columns) == summary_schema().names
+
+
+def test_a_summary_is_drawn_into_files(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    svg, html = tmp_path / "lines.svg", tmp_path / "lines.html"
+    chosen = ("summarize", demo_results, "-t", "Recommendation", "--svg", svg)
+    done = promptlight(*chosen, "--html", html)
+    assert (done.exit_code, done.stderr) == (0, "")
+    for path in (svg, html):
+        assert "lines" in path.read_text("utf-8")
+        assert f"{path} (" in done.stdout
+    assert promptlight(*chosen).exit_code == 5
+    assert promptlight(*chosen, "--overwrite").exit_code == 0
+    assert promptlight(*chosen, "--json").exit_code == 2

@@ -16,12 +16,11 @@ from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.faithfulness.evaluation import (
     Evaluated,
-    EvaluationOptions,
     evaluate_analysis,
-    find_players,
-    put_last_line_first,
+    measure_plan,
 )
 from promptlight.salience.faithfulness.noise import recompute_with_noise
+from promptlight.salience.faithfulness.plan import EvaluationOptions, find_players, plan_evaluation, put_last_line_first
 from promptlight.salience.gradients.smooth import start_noise
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.run.pipeline import AnalysisOptions, analyze
@@ -196,3 +195,20 @@ def test_noise_is_of_the_size_asked_for_and_leaves_special_tokens_alone() -> Non
     assert first[100:].std().item() == pytest.approx(0.01 * x.std().item(), rel=0.03)
     assert not torch.equal(first, second)
     assert torch.equal(first, start_noise(x, special, 0.01, "a")())
+
+
+# ---- passes ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target_by", [Granularity.LINE, Granularity.TOKEN])
+def test_as_many_passes_are_counted_as_planned(demo_model: Model, analysis: Analysis, target_by: Granularity) -> None:
+    question = Question(by=Granularity.LINE, target="2", target_by=target_by)
+    plan = plan_evaluation(analysis, question, FEW)
+    found: list[tuple[int, int]] = []
+    measure_plan(plan, demo_model, lambda done, total: found.append((done, total)))
+    assert found[0] == (0, plan.n_passes)
+    assert found[-1] == (plan.n_passes, plan.n_passes)
+    assert [done for done, _ in found] == sorted(done for done, _ in found)
+    assert len(found) > 5
+    own = {Granularity.LINE: 2, Granularity.TOKEN: analysis.completion.n_targets}[target_by]
+    assert plan.n_backwards == 2 * own  # of two gradient methods, once

@@ -1,0 +1,64 @@
+"""The options that say where a table is drawn: a view without shades has no others (``drawing.py``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promptlight.cli.options.panels import DRAWING
+from promptlight.cli.views.look import Taste
+from promptlight.io.files import check_free
+from promptlight.salience.errors import UsageError
+
+if TYPE_CHECKING:
+    from promptlight.cli.views.output import View
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """Draws a table on the terminal, unless the options name files."""
+
+    width: Annotated[
+        int | None,
+        typer.Option(
+            min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING
+        ),
+    ] = None
+    svg: Annotated[
+        Path | None,
+        typer.Option(
+            "--svg", metavar="FILE", help="Draw into an SVG file, not on the terminal.", rich_help_panel=DRAWING
+        ),
+    ] = None
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
+        ),
+    ] = None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files to draw into."""
+        return [path for path in (self.svg, self.html) if path]
+
+    def check(self, *, as_json: bool, overwrite: bool) -> None:
+        """Raise UsageError for --json with a file, OutputError if the file exists: before anything is computed."""
+        if as_json and self.files:
+            raise UsageError("expected --json or a file to draw into, found both: leave one out")
+        for path in self.files:
+            check_free(path, overwrite=overwrite)
+
+    def draw(self, view: View, *, as_json: bool) -> None:
+        """Draw it on the terminal, into files, or as JSON."""
+        from promptlight.cli.views.output import draw_into_files, draw_on_terminal, print_json
+
+        if as_json:
+            print_json(view)
+        elif self.files:
+            draw_into_files(view, Taste(), self.width, svg=self.svg, html=self.html)
+        else:
+            draw_on_terminal(view, Taste(), self.width)
