@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.changes import Changes
+from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
@@ -29,7 +30,10 @@ def attempt(
     context: typer.Context,
     results: ResultsOrPromptArgument = None,
     id: Annotated[
-        str | None, typer.Option("--id", help="Id of the stored prompt to change (default: the first).")
+        str | None,
+        typer.Option(
+            "--id", help="Id of the stored prompt to change (default: the first).", autocompletion=complete_id
+        ),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help="Text to change, instead of a stored prompt.")

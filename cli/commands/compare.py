@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_folder, complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import AskingTwo
@@ -21,14 +22,24 @@ def compare(
     results: ResultsArgument = None,
     other: Annotated[
         Path | None,
-        typer.Argument(help="A second results folder, of another model or other settings (default: the same one)."),
+        typer.Argument(
+            help="A second results folder, of another model or other settings (default: the same one).",
+            autocompletion=complete_folder,
+        ),
     ] = None,
     id: Annotated[
         str | None,
-        typer.Option("--id", help="Id of the prompt; without it, a line for each prompt that both folders have."),
+        typer.Option(
+            "--id",
+            help="Id of the prompt; without it, a line for each prompt that both folders have.",
+            autocompletion=complete_id,
+        ),
     ] = None,
     other_id: Annotated[
-        str | None, typer.Option("--with", help="Id of the prompt to compare with (default: the same id).")
+        str | None,
+        typer.Option(
+            "--with", help="Id of the prompt to compare with (default: the same id).", autocompletion=complete_id
+        ),
     ] = None,
     *,
     asking: AskingTwo,

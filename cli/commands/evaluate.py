@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_folder
 from promptlight.cli.options.evaluation import BenchmarkOptions, Measuring, Output
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
@@ -23,7 +24,9 @@ OF_BOTH = {"json", "seed", "model", "device"}  # what results and benchmarks tak
 @with_groups
 def evaluate(
     context: typer.Context,
-    results: Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).")] = None,
+    results: Annotated[
+        Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).", autocompletion=complete_folder)
+    ] = None,
     *,
     asking: Asking,
     id: IdsOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.rerun import Rerun
@@ -22,7 +23,10 @@ from promptlight.salience.errors import UsageError
 @with_groups
 def explore(
     results: ResultsArgument = None,
-    id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to open (default: the first).")] = None,
+    id: Annotated[
+        str | None,
+        typer.Option("--id", help="Id of the prompt to open (default: the first).", autocompletion=complete_id),
+    ] = None,
     *,
     asking: Asking,
     rerun: Rerun,

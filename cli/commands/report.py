@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_folder
 from promptlight.cli.options.shared import (
     ColoursOption,
     IdsOption,
@@ -25,8 +26,9 @@ def report(
     results: Annotated[
         list[Path] | None,
         typer.Argument(
+            autocompletion=complete_folder,
             help="Results folders (default: results/, if there is one); several, of other models or settings, are put"
-            " on one page to compare."
+            " on one page to compare.",
         ),
     ] = None,
     *,

@@ -9,6 +9,7 @@ import typer
 
 from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.analysis import Chance, Explaining, build_options
+from promptlight.cli.options.completion import complete_model
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.input import Input
 from promptlight.cli.options.panels import OUTPUT
@@ -41,7 +42,7 @@ def run(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; one that exists is continued.")],
-    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP)] = "demo",
+    model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_model)] = "demo",
     chat: ChatOption = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help=MAX_NEW_TOKENS_HELP)] = 64,
     dry_run: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.completing import Completing
+from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
@@ -23,7 +24,9 @@ from promptlight.salience.errors import UsageError
 def show(
     context: typer.Context,
     results: ResultsOrPromptArgument = None,
-    id: Annotated[str | None, typer.Option("--id", help="Id of the prompt to show.")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="Id of the prompt to show.", autocompletion=complete_id)
+    ] = None,
     row: Annotated[
         int | None,
         typer.Option("--row", help="Row of the prompt to show, from 0; -1 is the last (default: the first)."),

@@ -6,11 +6,12 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_cut, complete_folder, complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.rerun import Rerun
-from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption
+from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption, TargetByOption
 from promptlight.cli.work.stored_results import SectionNames
 
 
@@ -20,10 +21,14 @@ def why(
     named: Annotated[
         str | None,
         typer.Argument(
-            metavar="[TEXT|RESULTS]", help="The text of a prompt; with --id, a results folder (default: results/)."
+            autocompletion=complete_folder,
+            metavar="[TEXT|RESULTS]",
+            help="The text of a prompt; with --id, a results folder (default: results/).",
         ),
     ] = None,
-    id: Annotated[str | None, typer.Option("--id", help="Id of a stored prompt, instead of a text.")] = None,
+    id: Annotated[
+        str | None, typer.Option("--id", help="Id of a stored prompt, instead of a text.", autocompletion=complete_id)
+    ] = None,
     *,
     target: Annotated[
         str | None,
@@ -33,14 +38,13 @@ def why(
             help="What is asked about: a part of the completion by number, text or pattern (default: its last line).",
         ),
     ] = None,
-    target_by: Annotated[
-        str, typer.Option("--target-by", metavar="CUT", help="How the completion is cut into parts.")
-    ] = "line",
+    target_by: TargetByOption = None,
     by: Annotated[
         str | None,
         typer.Option(
             "--by",
             metavar="CUT",
+            autocompletion=complete_cut,
             help=f"How the prompt is cut into parts: {HOW_TO_CUT} (default: line, or finer if there is only one).",
         ),
     ] = None,
@@ -71,7 +75,7 @@ def why(
     from promptlight.salience.explain.explanation import Question
     from promptlight.salience.text.spans import parse_cut
 
-    question = Question(target=target, target_by=parse_cut(target_by), method=method)
+    question = Question(target=target, target_by=parse_cut(target_by or "line"), method=method)
     cut, names = parse_cut(by) if by else None, SectionNames(sections)
     drawing.check()
     asked, folder = find_asked(named, id, chat=chat)

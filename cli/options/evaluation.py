@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_model
 from promptlight.cli.options.panels import BENCHMARK, MODEL
 from promptlight.cli.options.shared import (
     AdapterOption,
@@ -52,6 +53,7 @@ class Measuring:
         typer.Option(
             "--model",
             "-m",
+            autocompletion=complete_model,
             help="Model that made the results, if it has moved (default: the folder's own; demo for a --benchmark).",
             rich_help_panel=MODEL,
         ),

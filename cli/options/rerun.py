@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_model
 from promptlight.cli.options.panels import MODEL
 from promptlight.cli.options.shared import AdapterOption, Device, DeviceOption, Dtype, StoredStopOption
 
@@ -22,6 +23,7 @@ class Rerun:
         typer.Option(
             "--model",
             "-m",
+            autocompletion=complete_model,
             help=f"Model to run, named as for `promptlight run` ({AS_STORED}; for a text, demo).",
             rich_help_panel=MODEL,
         ),

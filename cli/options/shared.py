@@ -8,6 +8,13 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import (
+    complete_condition,
+    complete_cut,
+    complete_folder,
+    complete_id,
+    complete_model,
+)
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
 from promptlight.io.page.colours import Colours
 from promptlight.io.tables.tidy import TableFormat
@@ -34,12 +41,16 @@ class Dtype(StrEnum):
 # Where prompts and results come from
 
 RESULTS_HELP = "A results folder that `promptlight run` made (default: results/, if there is one"
-ResultsArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP}).")]
-ResultsOrPromptArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --prompt).")]
+ResultsArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP}).", autocompletion=complete_folder)]
+ResultsOrPromptArgument = Annotated[
+    Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --prompt).", autocompletion=complete_folder)
+]
 WHERE_HELP = "Take only records with this value in this field; repeatable."
-WhereOption = Annotated[list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help=WHERE_HELP)]
+WhereOption = Annotated[
+    list[str] | None, typer.Option("--where", metavar="NAME=VALUE", help=WHERE_HELP, autocompletion=complete_condition)
+]
 ID_HELP = "Take only the record with this id; repeatable."
-IdsOption = Annotated[list[str] | None, typer.Option("--id", help=ID_HELP)]
+IdsOption = Annotated[list[str] | None, typer.Option("--id", help=ID_HELP, autocompletion=complete_id)]
 TEMPLATE_HELP = "Text file with {fields} of each record; makes its prompt."
 TemplateOption = Annotated[Path | None, typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP)]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
@@ -51,7 +62,9 @@ MODEL_HELP = (
     " file, or demo, the small bundled one."
 )
 MAX_NEW_TOKENS_HELP = "Most tokens that a completion may have."
-ModelOption = Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=MODEL)]
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help=MODEL_HELP, rich_help_panel=MODEL, autocompletion=complete_model)
+]
 ADAPTER_HELP = "LoRA adapter to merge into the model: a folder that PEFT wrote, or a .lora.h5 of Keras"
 AdapterOption = Annotated[
     str | None, typer.Option("--adapter", metavar="FOLDER", help=f"{ADAPTER_HELP}.", rich_help_panel=MODEL)
@@ -91,9 +104,14 @@ SectionsOption = Annotated[
     typer.Option("--sections", metavar="FILE", help="TOML file that names sections by patterns of their text."),
 ]
 HOW_TO_CUT = "token, word, sentence, line, paragraph, section, or regex:PATTERN, which starts a span at every match"
-ByOption = Annotated[str, typer.Option("--by", metavar="CUT", help=f"How sources are cut: {HOW_TO_CUT}.")]
+ByOption = Annotated[
+    str, typer.Option("--by", metavar="CUT", help=f"How sources are cut: {HOW_TO_CUT}.", autocompletion=complete_cut)
+]
 TargetByOption = Annotated[
-    str | None, typer.Option("--target-by", metavar="CUT", help="How targets are cut (default: by line).")
+    str | None,
+    typer.Option(
+        "--target-by", metavar="CUT", help="How targets are cut (default: by line).", autocompletion=complete_cut
+    ),
 ]
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one score; only sum is exact.")

@@ -15,7 +15,8 @@ from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import find_quantised
 from promptlight.io.prompts.selection import parse_condition, select_by_values, values_of
 from promptlight.io.results.evaluations import read_evaluation
-from promptlight.io.results.overview import Outline, choose_method, list_ids, outline_results
+from promptlight.io.results.overview import Outline, choose_method, outline_results
+from promptlight.io.results.reader import list_ids
 from promptlight.salience.errors import OutputError
 from promptlight.salience.text.printable import printable_json
 from promptlight.salience.types import Method

@@ -74,11 +74,6 @@ def choose_method(folder: Path, method: Method | None) -> Method:
     return method or Method.GRAD_L2
 
 
-def list_ids(folder: Path) -> list[str]:
-    """The ids of all results that can be read, in the order of writing."""
-    return [id for _, table in read_columns(folder, ["id"], []) for id in table["id"].to_pylist()]
-
-
 def outline_results(folder: Path, method: Method, problems: list[str]) -> Iterator[Outline]:
     """All results in the order of writing; damaged shards are added to ``problems``."""
     scores = name_column(method, Granularity.LINE)

@@ -7,6 +7,7 @@ A damaged shard only hides its own rows: reading continues with the others and r
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,19 @@ def read_columns(folder: str | Path, columns: list[str], problems: list[str]) ->
             yield shard, read_shard(shard, columns)
         except OutputError as error:
             problems.append(str(error))
+
+
+def list_ids(folder: Path) -> list[str]:
+    """The ids of all results that can be read, in the order of writing."""
+    return [id for _, table in read_columns(folder, ["id"], []) for id in table["id"].to_pylist()]
+
+
+def list_values(folder: Path) -> Iterator[dict[str, str]]:
+    """What a condition can name, of each result: the id, the label and the fields whose values are text."""
+    for _, table in read_columns(folder, ["id", "source", "fields"], []):
+        for row in table.to_pylist():
+            there = {"id": row["id"], "source": row["source"], **json.loads(row["fields"] or "{}")}
+            yield {name: value for name, value in there.items() if isinstance(value, str)}
 
 
 def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:
