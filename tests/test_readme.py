@@ -31,10 +31,11 @@ def test_what_is_typed_works(promptlight: Command, tmp_path: Path, monkeypatch: 
             done[" ".join(arguments[:2])] = outcome.stdout
     assert list(done) == [
         *("show gemma-tutorial", "compare gemma-tutorial", "run examples/prompts.jsonl"),
-        *("show results/", "try results/", "report results/"),
+        *("list", "show results/", "why results/", "try results/", "report results/"),
     ]
     assert "Look first at line 9 of the prompt, “Recommendation: You have to try it.”" in done["show gemma-tutorial"]
     assert "{+Avoid+}" in done["compare gemma-tutorial"]
+    assert "Avoid." in done["why results/"]
     assert "{+Avoid+}" in done["try results/"]
     assert (tmp_path / "report.html").stat().st_size > 10_000
 

@@ -25,7 +25,7 @@ SLOW_NOTE = (
 
 def describe_start(facts: ModelFacts) -> Iterator[str]:
     """The model in a line, and what to know about it."""
-    yield describe_model(facts)
+    yield f"model: {describe_model(facts)}"
     if _is_slow_here(facts):
         yield SLOW_NOTE
     if facts.preset == "demo":

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptlight.cli.failures import name_options
+from promptlight.cli.views.command import name_command
 from promptlight.cli.views.progress import spell_rate
 from promptlight.salience.errors import at_place
 from promptlight.salience.text.printable import one_line
@@ -82,4 +83,5 @@ def summarize(tally: Tally, output: Path) -> str:
         parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
     speed = f" at {spell_rate(tally.tokens_per_second)}" if tally.n_tokens else ""
     folder = one_line(str(output))
-    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; results in {folder}\nlook at one: promptlight show {folder}"
+    look = f"look at one: {name_command()} show {folder}"
+    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; stored in the folder {folder}\n{look}"

@@ -32,6 +32,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("compare", NAME, NAME, "--id", "dish-mistake", "--with", "dish-fixed", "--target", "Recommendation"),
         ("report", NAME, "-o", "page.html"),
         ("summarize", NAME),
+        ("list", NAME),
         ("export", NAME, "--by", "line", "-o", "spans.parquet"),
     ],
     ids=lambda arguments: " ".join(arguments[:3]),

@@ -38,7 +38,7 @@ def write_prompts(folder: Path, *records: Any) -> Path:
 
 def complaints(outcome: Outcome) -> list[str]:
     """What is said of records, not of the model, of what is to do or, on a slow machine, of the progress."""
-    others = ("demo ", "to do: ", "note: ", *PROGRESS)
+    others = ("model: ", "demo ", "to do: ", "note: ", *PROGRESS)
     return [line for line in outcome.stderr.splitlines() if not line.startswith(others)]
 
 
@@ -355,7 +355,8 @@ def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) 
     said = [line for line in done.stderr.splitlines() if not line.startswith(PROGRESS)]  # on a slow machine
     model, note, plan, fault, limit = said  # and no warning of any library
     assert plan.startswith("to do: 1 prompt, ")
-    assert (model, note.split(":")[0].startswith("demo is a small demo model")) == ("demo in float32 on cpu", True)
+    assert model == "model: demo in float32 on cpu"
+    assert note.startswith("demo is a small demo model")
     assert fault.startswith(f"{path}:2: set aside: expected a field `prompt`")
     assert limit.startswith("note: 1 completion reached --max-new-tokens. ")
 

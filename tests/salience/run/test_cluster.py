@@ -328,7 +328,7 @@ def test_a_killed_run_leaves_whole_shards_and_the_next_one_goes_on(
         run.kill()
         said = run.stderr.read() if run.stderr else ""
     assert run.returncode == -signal.SIGKILL
-    assert said.startswith("Ray: 1 actor, 2 CPUs each\ndemo in float32 on cpu\ndemo is a small demo model")
+    assert said.startswith("Ray: 1 actor, 2 CPUs each\nmodel: demo in float32 on cpu\ndemo is a small demo model")
     assert said.splitlines()[3].startswith("to do: 24 prompts, ")
     assert all("of 24 prompts, " in line for line in said.splitlines()[4:])  # nothing of Ray's
     stored = ids_of(there)
