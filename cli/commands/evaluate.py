@@ -18,7 +18,7 @@ from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
-OF_BOTH = {"json", "seed", "model", "device"}  # what results and benchmarks take
+OF_BOTH = {"json", "overwrite", "seed", "model", "device"}  # what results and benchmarks take
 
 
 @with_groups
@@ -48,13 +48,16 @@ def evaluate(
         unused = ["format"] if picture.files else ["format", "overwrite"]
         refuse_given(context, unused, "without --output FILE")
     if benchmark.benchmark is not None:
-        groups = (Asking, Measuring, Output, Picture)
+        groups = (Asking, Measuring, Output)
         of_results = {"id", "where"}.union(*map(names_of, groups))
         refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
         from promptlight.cli.work.benchmark import run_benchmark
 
         model = measuring.model or "demo"
-        run_benchmark(benchmark, seed=measuring.seed, model=model, device=measuring.device, as_json=output.json)
+        picture.check(as_json=output.json, overwrite=output.overwrite)
+        run_benchmark(
+            benchmark, picture, seed=measuring.seed, model=model, device=measuring.device, as_json=output.json
+        )
         return
     from promptlight.cli.work.evaluating import evaluate_results
 

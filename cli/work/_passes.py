@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
-from promptlight.cli.views.progress import Standing
+from promptlight.cli.views.progress import Standing, spell_left
 from promptlight.cli.work.progress import Display
 from promptlight.salience.progress import Counted, Phase
 
 if TYPE_CHECKING:
     from promptlight.salience.faithfulness.plan import Plan
+
+LONG = 60.0  # seconds: a cost to know before one waits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,7 @@ class Meter:
         self._load, self._display, self._clock = load, display, clock
         self._n_prompts, self._n_passes, self._n_tokens = 0, 0, 0
         self._started: float | None = None
+        self._said = False
 
     def follow(self, n_tokens: int) -> Counted:
         """What to pass to the measuring of the next prompt, each of whose passes has so many tokens."""
@@ -67,9 +70,18 @@ class Meter:
             self._n_passes += done - before
             self._n_tokens += (done - before) * n_tokens
             before = done
+            self._say_cost()
             self._display.show(Phase.EVALUATING, self.stand, begins=done == 0)
 
         return counted
+
+    def _say_cost(self) -> None:
+        """Say what it takes in all as soon as a pass is measured, if that is long."""
+        left = self.stand().seconds_left
+        if not self._said and left is not None:
+            self._said = True
+            if left >= LONG:
+                self._display.say(f"{_count_passes(self._load.n_passes)} take about {spell_left(left)} here")
 
     def stand(self) -> Standing:
         """How far it has come; the time left is known once the first pass is done."""

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-import json
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from rich.console import Console
-
 from promptlight.cli.options.evaluation import BenchmarkOptions
+from promptlight.cli.options.picture import Picture
+from promptlight.cli.views.output import View
+from promptlight.cli.views.progress import Standing
 from promptlight.cli.views.rates import render_rates
-from promptlight.salience.benchmark.causes import find_known_causes
+from promptlight.cli.work.progress import Display, open_display
+from promptlight.salience.benchmark.causes import KnownCause, find_known_causes
 from promptlight.salience.benchmark.rates import measure
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.progress import Phase
 from promptlight.salience.types import Method
 
 METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)  # the quick ones
 
 
-def run_benchmark(options: BenchmarkOptions, *, seed: int, model: str, device: str, as_json: bool) -> None:
+def run_benchmark(
+    options: BenchmarkOptions, picture: Picture, *, seed: int, model: str, device: str, as_json: bool
+) -> None:
     """Draw the prompts, find their causes by editing, score them by each method, and print the hit rates."""
     benchmark = options.benchmark
     assert benchmark is not None
-    loaded = load_model(model, device=device)
-    cases = find_known_causes(loaded, benchmark, options.n_prompts, seed=seed)
-    rates = measure(loaded.decoder, cases, options.method or METHODS, options=MethodOptions(seed=seed))
-    if not as_json:
-        Console(highlight=False).print(render_rates(benchmark, rates, seed))
-        return
+    with open_display() as display:
+        with display.loading(model):
+            loaded = load_model(model, device=device)
+        cases = find_known_causes(loaded, benchmark, options.n_prompts, seed=seed)
+        methods, own = options.method or METHODS, MethodOptions(seed=seed)
+        rates = measure(loaded.decoder, _show_each(cases, options.n_prompts, display), methods, options=own)
     described = {
         "benchmark": benchmark.value,
         "model": loaded.facts.name,
@@ -35,4 +41,24 @@ def run_benchmark(options: BenchmarkOptions, *, seed: int, model: str, device: s
         "seed": seed,
         "rates": [asdict(rate) | {"rate": rate.rate, "interval": rate.interval} for rate in rates],
     }
-    print(json.dumps(described, indent=1))
+    view = View(
+        paint=lambda _, __: render_rates(benchmark, rates, seed),
+        describe=lambda: described,
+        signed=False,
+        title="promptlight evaluate --benchmark",
+    )
+    picture.draw(view, as_json=as_json)
+
+
+def _show_each(cases: Iterable[KnownCause], n_prompts: int, display: Display) -> Iterator[KnownCause]:
+    """Pass the cases on, and show how many are measured; finding the next one takes part of the time."""
+    started = time.monotonic()
+    for number, case in enumerate(cases):
+        share, spent = number / n_prompts, time.monotonic() - started
+        standing = Standing(
+            text=f"{Phase.EVALUATING}: {number:,}/{n_prompts:,} prompts",
+            share=share,
+            seconds_left=spent / share - spent if number else None,
+        )
+        display.show(Phase.EVALUATING, lambda standing=standing: standing, begins=not number)
+        yield case

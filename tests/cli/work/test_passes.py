@@ -17,9 +17,10 @@ class Recorder:
 
     def __init__(self) -> None:
         self.found: list[Standing] = []
+        self.said: list[str] = []
 
     def say(self, message: str) -> None:
-        raise AssertionError(message)
+        self.said.append(message)
 
     def show(self, phase: Phase, standing: Callable[[], Standing], *, begins: bool = False) -> None:
         assert phase is Phase.EVALUATING
@@ -55,7 +56,18 @@ def test_time_left_follows_the_tokens_of_all_passes() -> None:
     assert said.seconds_left == pytest.approx(3)
     counted(20, 20)
     assert (display.found[-1].share, display.found[-1].seconds_left) == (1.0, 0.0)
+    assert display.said == []
     assert [one.share or 0 for one in display.found] == sorted(one.share or 0 for one in display.found)
+
+
+def test_what_takes_long_is_said_once_as_soon_as_a_pass_is_measured() -> None:
+    now, display = 0.0, Recorder()
+    counted = Meter(Workload(n_prompts=1, n_passes=2310, n_tokens=23100), display, clock=lambda: now).follow(10)
+    counted(0, 2310)
+    for done in (8, 16):
+        now += 5
+        counted(done, 2310)
+    assert display.said == ["2,310 passes take about 24 min here"]
 
 
 def test_more_passes_than_planned_do_not_go_beyond_the_end() -> None:
