@@ -11,12 +11,15 @@ from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import AskingTwo
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import (
     ChatOption,
+    FoilOption,
     ResultsOrPromptArgument,
     ShownMethodOption,
+    StoredObjectiveOption,
     TopOption,
 )
 from promptlight.cli.work.live_model import build_live_model
@@ -35,15 +38,15 @@ def attempt(
             "--id", help="Id of the stored prompt to change (default: the first).", autocompletion=complete_id
         ),
     ] = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="Text to change, instead of a stored prompt.")
-    ] = None,
     *,
+    text: PromptText,
     changes: Changes,
     asking: AskingTwo,
     method: ShownMethodOption = None,
     top: TopOption = 8,
     drawing: Drawing,
+    objective: StoredObjectiveOption = None,
+    foil: FoilOption = None,
     rerun: Rerun,
     chat: ChatOption = False,
 ) -> None:
@@ -57,6 +60,7 @@ def attempt(
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.io.results.reader import read_settings
 
+    prompt = text.read()
     if results is not None and prompt is not None:
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
     if prompt is None:
@@ -72,5 +76,6 @@ def attempt(
     changed = change_prompt(original, changes)
     stored, if_missing = (read_settings(results), say_where_model_is(results)) if results else ({}, "")
     live = build_live_model(stored, rerun, method, if_missing=if_missing)
+    live = live.asked_for(objective, foil)
     before, after = live.explain(original, changed)
     drawing.draw(view_comparison(*explain_both((before, after), questions, names), n_top=top, title="promptlight try"))

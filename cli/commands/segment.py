@@ -8,6 +8,7 @@ import typer
 
 from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.given import refuse_given
+from promptlight.cli.options.prompt_text import PromptFileOption, read_prompt_text
 from promptlight.cli.options.shared import (
     ByOption,
     ChatOption,
@@ -24,7 +25,10 @@ def segment(
     prompts: Annotated[
         list[str] | None, typer.Argument(help="Prompt files and addresses, as for `promptlight run`.")
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", "-p", help="Text to cut, instead of a file.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", help="Text to cut, instead of a file; - reads standard input.")
+    ] = None,
+    prompt_file: PromptFileOption = None,
     by: ByOption = "line",
     sections: SectionsOption = None,
     compat: CompatOption = None,
@@ -46,6 +50,7 @@ def segment(
     from promptlight.salience.text.spans import parse_cut
     from promptlight.salience.types import Explain
 
+    prompt = read_prompt_text(prompt, prompt_file)
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     if prompt is not None:

@@ -11,6 +11,7 @@ from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import ResultsOrPromptArgument, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import LiveModel
@@ -31,10 +32,8 @@ def show(
         int | None,
         typer.Option("--row", help="Row of the prompt to show, from 0; -1 is the last (default: the first)."),
     ] = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", "-p", help="Text to explain now, instead of a stored prompt.")
-    ] = None,
     *,
+    text: PromptText,
     asking: Asking,
     method: ShownMethodOption = None,
     matrix: Annotated[
@@ -53,6 +52,7 @@ def show(
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.salience.explain.explanation import explain_target
 
+    prompt = text.read()
     if results is not None and prompt is not None:
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
     if prompt is None:

@@ -10,9 +10,19 @@ from promptlight.cli.options.completion import complete_cut, complete_folder, co
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.prompt_text import PromptFileOption
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption, TargetByOption
 from promptlight.cli.work.stored_results import SectionNames
+
+ReplaceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--replace",
+        metavar="[OLD=>]NEW",
+        help="Put this in the place of the strongest part, or of OLD in it, instead of taking it away.",
+    ),
+]
 
 
 @with_groups
@@ -23,12 +33,13 @@ def why(
         typer.Argument(
             autocompletion=complete_folder,
             metavar="[TEXT|RESULTS]",
-            help="The text of a prompt; with --id, a results folder (default: results/).",
+            help="The text of a prompt; - is stdin; with --id, a results folder (default: results/).",
         ),
     ] = None,
     id: Annotated[
         str | None, typer.Option("--id", help="Id of a stored prompt, instead of a text.", autocompletion=complete_id)
     ] = None,
+    prompt_file: PromptFileOption = None,
     *,
     target: Annotated[
         str | None,
@@ -50,14 +61,7 @@ def why(
     ] = None,
     sections: SectionsOption = None,
     method: ShownMethodOption = None,
-    replace: Annotated[
-        str | None,
-        typer.Option(
-            "--replace",
-            metavar="[OLD=>]NEW",
-            help="Put this in the place of the strongest part, or of OLD in it, instead of taking it away.",
-        ),
-    ] = None,
+    replace: ReplaceOption = None,
     top: Annotated[
         int, typer.Option(min=1, metavar="N", help="Number of strongest parts to take away, each alone.")
     ] = 5,
@@ -78,7 +82,7 @@ def why(
     question = Question(target=target, target_by=parse_cut(target_by or "line"), method=method)
     cut, names = parse_cut(by) if by else None, SectionNames(sections)
     drawing.check()
-    asked, folder = find_asked(named, id, chat=chat)
+    asked, folder = find_asked(named, prompt_file, id, chat=chat)
     if folder:
         refuse_given(context, ["chat"], "on a stored prompt: it is for a text, or for `promptlight run`")
     drawing.draw(ask_why(asked, folder, question, names, rerun, by=cut, n_top=top, replacement=replace))

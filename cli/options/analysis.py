@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import EXPLANATION, OUTPUT, TEXT
-from promptlight.cli.options.shared import CompatOption, StopOption
+from promptlight.cli.options.shared import CompatOption, FoilOption, ObjectiveOption, StopOption
 from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import AblationKind, Baseline, MethodOptions, ShapleySampling
@@ -73,23 +73,8 @@ class Explaining:
             help=f"How salience is computed: {', '.join(Method)} (default: grad_l2); repeatable, the first is shown.",
         ),
     ] = None
-    objective: Annotated[
-        Objective,
-        typer.Option(
-            help="The number that is explained: a target's log-probability, or another one of docs/methods.md.",
-            rich_help_panel=EXPLANATION,
-        ),
-    ] = Objective.LOGPROB
-    foil: Annotated[
-        str | None,
-        typer.Option(
-            "--foil",
-            metavar="TEXT",
-            help="Why this and not that: TARGET=>FOIL, another completion, or auto, the runner-up of each token; a "
-            "record's own `foil` comes first.",
-            rich_help_panel=EXPLANATION,
-        ),
-    ] = None
+    objective: ObjectiveOption = Objective.LOGPROB
+    foil: FoilOption = None
     targets: Annotated[
         Granularity,
         typer.Option(

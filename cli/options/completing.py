@@ -13,8 +13,10 @@ from promptlight.cli.options.shared import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    FoilOption,
     MaxNewTokensOption,
     ModelOption,
+    ObjectiveOption,
     StopOption,
 )
 from promptlight.cli.options.stopping import read_stops
@@ -32,6 +34,8 @@ class Completing:
     dtype: DtypeOption = Dtype.AUTO
     max_new_tokens: MaxNewTokensOption = AnalysisOptions.max_new_tokens
     stop: StopOption = None
+    objective: ObjectiveOption = Objective.LOGPROB
+    foil: FoilOption = None
     chat: ChatOption = False
     compat: CompatOption = None
 
@@ -41,6 +45,7 @@ class Completing:
             max_new_tokens=self.max_new_tokens,
             stop=read_stops(self.stop),
             methods=(method or Method.GRAD_L2,),
-            objective=choose_objective(Objective.LOGPROB, self.compat),
+            objective=choose_objective(self.objective, self.compat),
+            foil=self.foil,
             compat=self.compat,
         )

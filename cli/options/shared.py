@@ -18,7 +18,7 @@ from promptlight.cli.options.completion import (
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
 from promptlight.io.page.colours import Colours
 from promptlight.io.tables.tidy import TableFormat
-from promptlight.salience.types import Compat, Method, Pooling
+from promptlight.salience.types import Compat, Method, Objective, Pooling
 
 
 class Device(StrEnum):
@@ -97,6 +97,22 @@ CompatOption = Annotated[
     Compat | None,
     typer.Option(
         help="Follow LIT where promptlight differs: its cuts, sums and signs; docs/lit.md.", rich_help_panel=EXPLANATION
+    ),
+]
+OBJECTIVE_HELP = "The number that is explained: a target's log-probability, or another one of docs/methods.md"
+ObjectiveOption = Annotated[Objective, typer.Option(help=f"{OBJECTIVE_HELP}.", rich_help_panel=EXPLANATION)]
+StoredObjectiveOption = Annotated[
+    Objective | None,
+    typer.Option(help=f"{OBJECTIVE_HELP} (default: the folder's own).", rich_help_panel=EXPLANATION),
+]
+FoilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--foil",
+        metavar="TEXT",
+        help="Why this and not that: TARGET=>FOIL, another completion, or auto, the runner-up of each token; a "
+        "record's own `foil` comes first.",
+        rich_help_panel=EXPLANATION,
     ),
 ]
 SectionsOption = Annotated[

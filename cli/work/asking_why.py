@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlight.cli.options.prompt_text import STANDARD_INPUT, read_prompt_text
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored, say_where_model_is
@@ -19,14 +20,20 @@ if TYPE_CHECKING:
     from promptlight.salience.explain.explanation import Explanation, Question
 
 
-def find_asked(named: str | None, id: str | None, *, chat: bool) -> tuple[Prompt | Analysis, Path | None]:
+def find_asked(
+    named: str | None, file: Path | None, id: str | None, *, chat: bool
+) -> tuple[Prompt | Analysis, Path | None]:
     """What is asked about: a stored prompt and its folder, or a new one made of a text.
 
     With an id, ``named`` is a folder; without one it is a text, unless there is such a folder: then its first prompt is
-    meant. Raises UsageError for neither.
+    meant. A ``file``, or ``-`` for standard input, holds a text. Raises UsageError for neither, or for both.
     """
     from promptlight.io.prompts.reader import prompt_from_text
 
+    if file is not None or named == STANDARD_INPUT:
+        if id is not None:
+            raise UsageError("expected a text or the id of a stored prompt, found both", parameters=("id",))
+        return prompt_from_text(read_prompt_text(named, file) or "", chat=chat), None
     if id is None and named is None:
         raise UsageError("expected the text of a prompt, or the id of a stored one, found neither", parameters=("id",))
     is_folder = id is not None or named in BUNDLED or os.path.isdir(named or "")  # a Path can't be as long as a text

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from promptlight.cli.options.analysis import choose_objective
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.stopping import read_stops
 from promptlight.cli.work.progress import Display, Following, open_display
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.types import Analysis, Completion, Explain, Method, Prompt, SetAside
+from promptlight.salience.types import Analysis, Completion, Explain, Method, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
     from promptlight.salience.model import Model
@@ -32,6 +33,13 @@ class LiveModel:
     dtype: str = "auto"
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
     if_missing: str = ""  # what to do if the model can't be loaded
+
+    def asked_for(self, objective: Objective | None, foil: str | None) -> LiveModel:
+        """The same model, asked about another objective or foil; None keeps its own."""
+        options = self.options
+        if objective is not None:
+            options = replace(options, objective=choose_objective(objective, options.compat))
+        return replace(self, options=options if foil is None else replace(options, foil=foil))
 
     def explain(self, *prompts: Prompt, display: Display | None = None) -> list[Analysis]:
         """Complete and explain prompts. Raises UsageError for the first that can't be used.
