@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -20,17 +19,26 @@ from promptlight.cli.options.shared import (
     TargetByOption,
     WhereOption,
 )
-from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
-from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Analysis, Pooling, SpanTable
+from promptlight.salience.types import Pooling
+
+OUTPUT_HELP = "File to write: .parquet, .csv, .jsonl or .arrow; - is standard output, in the --format given."
 
 
 def export(
     results: ResultsArgument = None,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet, .csv, .jsonl or .arrow.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT_HELP)],
     by: ByOption = "line",
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target",
+            "-t",
+            help="Write the rows of this target only: a span's number, some of its text, or a pattern (default: all).",
+        ),
+    ] = None,
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
     sections: SectionsOption = None,
@@ -44,23 +52,11 @@ def export(
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
-    from promptlight.cli.views.quantised import describe_quantised
-    from promptlight.io.tables.tidy import write_tidy_table
+    from promptlight.cli.work.exporting import export_results
+    from promptlight.salience.explain.explanation import Question
     from promptlight.salience.text.spans import parse_cut
 
-    sources, targets = parse_cut(by), parse_cut(target_by) if target_by else None
-    folder = find_folder(results)
-    chosen = ChosenResults(folder, ids=id, where=where, sections=sections)
-
-    def tables() -> Iterator[tuple[Analysis, SpanTable]]:
-        from promptlight.salience.explain.span_scores import build_span_table, choose_targets
-
-        for analysis in chosen:
-            wanted = targets or choose_targets(analysis.map_by(method))
-            yield analysis, build_span_table(analysis, targets=wanted, sources=sources, pooling=pool, method=method)
-
-    n_rows = write_tidy_table(output, tables(), top=top, format=format, overwrite=overwrite)
-    print(f"{n_rows:,} rows in {one_line(str(output))}")
-    if note := describe_quantised(find_quantised(folder)):
-        print(note)
-    chosen.raise_damage()
+    cut = parse_cut(target_by) if target_by else None
+    question = Question(by=parse_cut(by), target=target, target_by=cut, pooling=pool, method=method)
+    chosen = ChosenResults(find_folder(results), ids=id, where=where, sections=sections)
+    export_results(chosen, question, output, top=top, format=format, overwrite=overwrite)

@@ -17,6 +17,7 @@ import numpy as np
 
 from promptlight.io.files import check_free, writing
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Analysis, Role, SpanTable
 
 if TYPE_CHECKING:
@@ -112,15 +113,17 @@ def write_tidy_table(
     path: Path,
     tables: Iterable[tuple[Analysis, SpanTable]],
     *,
+    target: str | None = None,
     top: int | None = None,
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write all tables to one file; returns the number of rows.
 
-    Sources at or after a target have no row. Rows are written in blocks of 16 MiB, so memory stays small.
+    With a ``target``, only its spans have rows, under their numbers. Sources at or after a target have no row. Rows are
+    written in blocks of 16 MiB, so memory stays small.
     """
-    rows = (to_tidy(analysis, table, top=top) for analysis, table in tables)
+    rows = (to_tidy(analysis, table, target=target, top=top) for analysis, table in tables)
     return write_tables(path, tidy_schema(), rows, format=format, overwrite=overwrite)
 
 
@@ -180,8 +183,11 @@ def guess_format(path: Path) -> TableFormat:
         raise UsageError(f"{path}: expected a file ending in {known}, or a format", parameters=("format",)) from None
 
 
-def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> pa.Table:
-    """One prompt's rows; with ``top`` only each target's strongest visible sources, by absolute score."""
+def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, top: int | None = None) -> pa.Table:
+    """One prompt's rows; with ``top`` only each target's strongest visible sources, by absolute score.
+
+    A ``target`` keeps the rows of its spans (``find_target_spans``). Raises UsageError if there are none.
+    """
     import pyarrow as pa
 
     targets, sources = table.targets, table.sources
@@ -190,6 +196,9 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, top: int | None = None) -> 
     visible = np.array([source.role is not Role.SPECIAL for source in sources])
     if top is not None:
         kept = _keep_strongest(table.scores, kept & visible, top)
+    if target is not None:
+        wanted = {span.number for span in find_target_spans(targets, target)}
+        kept &= np.array([span.number in wanted for span in targets])[:, None]
     totals = np.abs(table.scores[:, visible]).sum(axis=1, keepdims=True)
     shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
     rows, columns = np.nonzero(kept)

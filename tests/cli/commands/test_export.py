@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,49 @@ def test_top_keeps_so_many_sources_of_each_target(promptlight: Command, demo_res
     assert {place: sorted(found) for place, found in kept.items()} == {
         place: sorted(sorted(found)[-2:]) for place, found in scores.items()
     }
+
+
+def test_the_rows_of_one_target_are_those_of_the_whole_table(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    every, some = tmp_path / "every.parquet", tmp_path / "some.parquet"
+    assert promptlight("export", demo_results, "-o", every).exit_code == 0
+    done = promptlight("export", demo_results, "-o", some, "--target", "Recommendation: [A-Y]", "--top", 2)
+    whole, frame = pd.read_parquet(every), pd.read_parquet(some)
+    chosen = whole[whole["target_text"].str.match("Recommendation: [A-Y]")]
+    assert set(frame["target_number"]) == set(chosen["target_number"])
+    assert set(frame["id"]) == set(chosen["id"])
+    keys = ["id", "target_number", "source_number", "score", "share"]
+    assert len(frame.merge(chosen, on=keys)) == len(frame) == 2 * chosen.groupby("id").ngroups
+    n_without = whole["id"].nunique() - frame["id"].nunique()
+    assert done.stdout == f"{len(frame)} rows in {some}; {n_without} prompts without that target left out\n"
+
+
+def test_a_target_that_no_prompt_has_makes_no_file(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    refused = promptlight("export", demo_results, "-o", tmp_path / "x.csv", "--target", "no such text")
+    assert refused.exit_code == 2
+    assert "expected prompts with the target 'no such text', found none; dish-mistake: target" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["csv", "jsonl", "parquet", "arrow"])
+def test_standard_output_gets_the_bytes_of_the_file(demo_results: Path, tmp_path: Path, format: str) -> None:
+    command = (sys.executable, "-m", "promptlight", "export", demo_results, "--id", "dish-fixed", "-o")
+    subprocess.run([*command, tmp_path / f"table.{format}"], check=True, capture_output=True)
+    piped = subprocess.run([*command, "-", "--format", format], check=True, capture_output=True, cwd=tmp_path)
+    if format != "arrow":  # whose files differ from one to the next
+        assert piped.stdout == (tmp_path / f"table.{format}").read_bytes()
+    assert piped.stderr.decode().endswith(" rows\n")
+    assert [path.name for path in tmp_path.iterdir()] == [f"table.{format}"]
+
+
+def test_standard_output_needs_a_format_and_a_terminal_a_text(
+    promptlight: Command, demo_results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unnamed = promptlight("export", demo_results, "-o", "-")
+    assert (unnamed.exit_code, unnamed.stdout) == (2, "")
+    assert "expected a format for standard output" in unnamed.stderr
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    bytes_there = promptlight("export", demo_results, "-o", "-", "--format", "parquet")
+    assert (bytes_there.exit_code, bytes_there.stdout) == (2, "")
+    assert "expected a pipe or a file for parquet, found a terminal" in bytes_there.stderr

@@ -1,0 +1,105 @@
+"""Write stored results as one tidy table, into a file or to standard output."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from promptlight.cli.failures import name_options
+from promptlight.cli.views.quantised import describe_quantised
+from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.io.tables.tidy import TableFormat, write_tidy_table
+from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.explanation import Question, cut_targets
+from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.text.printable import one_line
+from promptlight.salience.text.targets import find_target_spans
+from promptlight.salience.types import Analysis, SpanTable
+
+STANDARD_OUTPUT = Path("-")
+TEXT_FORMATS = (TableFormat.CSV, TableFormat.JSONL)
+
+
+def export_results(
+    chosen: ChosenResults,
+    question: Question,
+    output: Path,
+    *,
+    top: int | None,
+    format: TableFormat | None,
+    overwrite: bool,
+) -> None:
+    """Write the table, and say how many rows it has: on stderr if the table goes to standard output.
+
+    Raises UsageError if no prompt has the question's target, OutputError at the end if shards are damaged.
+    """
+    tables = _Tables(chosen, question)
+    if output == STANDARD_OUTPUT:
+        n_rows = _write_to_stdout(tables, question.target, top=top, format=format)
+        say = sys.stderr
+    else:
+        n_rows = write_tidy_table(output, tables, target=question.target, top=top, format=format, overwrite=overwrite)
+        say = sys.stdout
+    left_out = f"; {tables.n_skipped:,} prompts without that target left out" if tables.n_skipped else ""
+    where = "" if output == STANDARD_OUTPUT else f" in {one_line(str(output))}"
+    print(f"{n_rows:,} rows{where}{left_out}", file=say)
+    if note := describe_quantised(find_quantised(chosen.folder)):
+        print(note, file=say)
+    chosen.raise_damage()
+
+
+@dataclass
+class _Tables:
+    """Each chosen result with its table; counts the results that lack the target."""
+
+    chosen: ChosenResults
+    question: Question
+    n_skipped: int = 0
+    _reason: str = field(default="", init=False)
+
+    def __iter__(self) -> Iterator[tuple[Analysis, SpanTable]]:
+        question, n_found = self.question, 0
+        for analysis in self.chosen:
+            table = build_span_table(
+                analysis,
+                targets=cut_targets(analysis, question).granularity,
+                sources=question.by,
+                pooling=question.pooling,
+                method=question.method,
+            )
+            if question.target is not None and not self._has_target(analysis, table, question.target):
+                continue
+            n_found += 1
+            yield analysis, table
+        if self.n_skipped and not n_found:
+            raise UsageError(f"expected prompts with the target {question.target!r}, found none; {self._reason}")
+
+    def _has_target(self, analysis: Analysis, table: SpanTable, target: str) -> bool:
+        try:
+            find_target_spans(table.targets, target)
+        except UsageError as error:
+            self.n_skipped += 1
+            named = f"{analysis.completion.prompt.id}: {name_options(str(error), error.parameters)}"
+            self._reason = self._reason or named
+            return False
+        return True
+
+
+def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, format: TableFormat | None) -> int:
+    """Make the table in a temporary file, and copy its bytes. Raises UsageError for bytes on a terminal."""
+    if format is None:
+        raise UsageError("expected a format for standard output, found none: say --format csv or another")
+    if format not in TEXT_FORMATS and sys.stdout.isatty():
+        raise UsageError(f"expected a pipe or a file for {format}, found a terminal: try --format csv")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"table.{format}"
+        n_rows = write_tidy_table(path, tables, target=target, top=top, format=format)
+        sys.stdout.flush()
+        with path.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    return n_rows
