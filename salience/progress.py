@@ -39,8 +39,9 @@ class Step:
     """``done`` of at most ``total`` units, for the prompts ``ids``.
 
     ``total`` falls when a completion ends early. An explanation that runs several methods counts each of them from 0;
-    ``share`` is what is done of the whole, from 0 to 1. ``n_prompt`` and ``n_new`` are its numbers of tokens. Work that
-    ran out of memory begins again, with less at a time: then ``done`` falls.
+    ``share`` is what is done of the whole, from 0 to 1. ``n_prompt`` and ``n_new`` are the numbers of tokens that the
+    prompts have and that are explained. Work that ran out of memory begins again, with less at a time: then ``done``
+    falls.
     """
 
     phase: Phase

@@ -54,8 +54,9 @@ def generate(
     counted: Counted = ignore,
 ) -> list[Generated]:
     """Continue each prompt (token ids, at least one) until a token of ``stops``, a stop text, the limit or the end of
-    context. ``max_new_tokens`` is one limit for all prompts, or one for each. After each step, ``counted`` is
-    told the tokens of all rows, and how many they may get at most: fewer when a row stops early."""
+    context. ``max_new_tokens`` is one limit for all prompts, or one for each. ``counted`` is told how many
+    tokens all rows have, and may have at most, after each step, and of none of them before and after the prompts are
+    read. Fewer are possible when a row stops early."""
     asked = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     limits = [min(most, context_length - len(prompt)) for most, prompt in zip(asked, prompts, strict=True)]
     written: list[list[int]] = [[] for _ in prompts]
@@ -67,6 +68,7 @@ def generate(
     counted(0, sum(limits[row] for row in rows))
     if rows:
         cache, logits = _prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
+        counted(0, sum(limits[row] for row in rows))
         for _ in range(max(limits)):
             chosen = choose(logits, rows)
             for row, token in zip(rows, chosen.tolist(), strict=True):

@@ -133,7 +133,7 @@ def _complete_batch(
     """Generate for some of the window's prompts together, or for as many at a time as fit in memory."""
 
     def write(rows: Sequence[Numbered]) -> list[Generated]:
-        ids = tuple(prompts[number].id for number, _ in rows)
+        ids, n_prompt = tuple(prompts[number].id for number, _ in rows), sum(len(encoded.ids) for _, encoded in rows)
         watches = [StopWatch(model.tokenizer, _list_stops(prompts[number], options)) for number, _ in rows]
         return generate(
             model.decoder,
@@ -144,7 +144,7 @@ def _complete_batch(
             choose=choose_tokens(options.sampling, ids),
             is_stopped=lambda row, token: watches[row].sees(token),
             counted=lambda done, total: on_step(
-                Step(phase=Phase.WRITING, done=done, total=total, unit=Unit.TOKENS, ids=ids)
+                Step(phase=Phase.WRITING, done=done, total=total, unit=Unit.TOKENS, ids=ids, n_prompt=n_prompt)
             ),
         )
 

@@ -2,8 +2,8 @@
 
 1. The work of each prompt is known beforehand, from its tokens (``Workload``): new tokens to write, and token passes
    to explain them (``workload.count_passes``). Of many prompts, a sample stands for all.
-2. Each step says how much of it is done, and the clock how long that took. So seconds for a new token, for a token pass
-   and, before the first target of an explanation, for each token of its text are measured all the time.
+2. Each step says how much of it is done, and the clock how long that took. So seconds for a new token and for a token
+   pass are measured all the time, and for each token of a text those before its first new token or target is due.
 3. What is left takes that long. Before the first explanation, a step of writing counts as ``PASSES_PER_STEP``.
 4. Completions that end early let expect the same of others: ``fill`` is the share of the allowed tokens that they used.
 """
@@ -75,7 +75,7 @@ class TimeLeft:
     _done: float = 0.0  # and what it said is done
     _costs: dict[Phase, _Mean] = field(init=False)  # seconds for a new token, and for a token pass
     _stepping: _Mean = field(default_factory=_Mean)  # seconds for a step of writing, a token for each prompt
-    _starting: _Mean = field(default_factory=_Mean)  # seconds for a token of a text before its first target is due
+    _starts: dict[Phase, _Mean] = field(init=False)  # seconds for a token of a text before the first unit is due
     _written: set[str] = field(default_factory=set[str])  # prompts whose completion is there
     _n_allowed: int = 0  # units of the present prompts when they began
     _has_started: bool = False  # the present explanation: its first target is due
@@ -85,7 +85,7 @@ class TimeLeft:
 
     def __post_init__(self) -> None:
         self._left = {task.id: task for task in self.workload.tasks}
-        self._costs = {Phase.WRITING: _Mean(), Phase.EXPLAINING: _Mean()}
+        self._costs, self._starts = ({phase: _Mean() for phase in (Phase.WRITING, Phase.EXPLAINING)} for _ in range(2))
         self._started = self.clock()
 
     def see(self, step: Step) -> None:
@@ -125,8 +125,9 @@ class TimeLeft:
             return spent / self.n_finished * n_left if self.n_finished else None
         writing = writing if writing is not None else (explaining or 0.0) * PASSES_PER_STEP
         explaining = explaining if explaining is not None else (self._stepping.value or 0.0) / PASSES_PER_STEP
-        tokens, passes, texts = self._count_left(n_left)
-        return tokens * writing + passes * explaining + texts * (self._starting.value or 0.0)
+        tokens, passes, unread, unexplained = self._count_left(n_left)
+        reading, starting = (self._starts[phase].value or 0.0 for phase in (Phase.WRITING, Phase.EXPLAINING))
+        return tokens * writing + passes * explaining + unread * reading + unexplained * starting
 
     @property
     def share(self) -> float:
@@ -138,8 +139,8 @@ class TimeLeft:
 
     def _add_cost(self, step: Step, seconds: float, more: float) -> None:
         self._has_started = True
-        if step.phase is Phase.EXPLAINING and step.share == 0:
-            self._starting.add(seconds, step.n_prompt + step.n_new)
+        if step.done == 0 and step.share == 0:
+            self._starts[step.phase].add(seconds, step.n_prompt + step.n_new)
             return
         self._costs[step.phase].add(seconds, more)
         if step.phase is Phase.WRITING:
@@ -156,24 +157,26 @@ class TimeLeft:
         step = self._step
         return step.share * step.n_new if step is not None and step.phase is Phase.EXPLAINING else 0.0
 
-    def _count_left(self, n_left: int) -> tuple[float, float, float]:
-        """New tokens to write, token passes to explain, and the tokens of texts whose explanation has not begun."""
+    def _count_left(self, n_left: int) -> tuple[float, float, float, float]:
+        """New tokens to write, token passes to explain, and the tokens of texts for which either has not begun."""
         step = self._step
         busy = step.ids if step is not None else ()
         fill = 1.0 if self._fill.value is None else self._fill.value
-        tokens = passes = texts = 0.0
+        tokens = passes = unread = unexplained = 0.0
         for task in self._left.values():
             n_new = task.n_new if task.is_given else task.n_new * fill
             waits = not (task.is_given or task.id in self._written or task.id in busy)
             tokens += n_new if waits else 0.0
+            unread += task.n_prompt if waits else 0.0
             is_explained = step is not None and step.phase is Phase.EXPLAINING and task.id in busy
             passes += 0.0 if is_explained else self.workload.count_passes(task.n_prompt, n_new)
-            texts += 0.0 if is_explained or not self.workload.explains else task.n_prompt + n_new
+            unexplained += 0.0 if is_explained or not self.workload.explains else task.n_prompt + n_new
         scale = n_left / len(self._left) if self._left else 0.0
-        tokens, passes, texts = tokens * scale, passes * scale, texts * scale
+        tokens, passes, unread, unexplained = (one * scale for one in (tokens, passes, unread, unexplained))
         if step is not None and step.phase is Phase.WRITING:
             tokens += step.total - step.done
+            unread += 0 if self._has_started else step.n_prompt
         elif step is not None:
             passes += (1 - step.share) * self.workload.count_passes(step.n_prompt, step.n_new)
-            texts += 0 if self._has_started else step.n_prompt + step.n_new
-        return tokens, passes, texts
+            unexplained += 0 if self._has_started else step.n_prompt + step.n_new
+        return tokens, passes, unread, unexplained

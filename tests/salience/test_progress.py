@@ -53,8 +53,10 @@ def test_every_token_that_is_written_is_counted_step_by_step(demo_model: Model, 
     for ids, said in batched.items():
         counts = [step.done for step in said]
         assert (said[0].done, said[0].total) == (0, 6 * batch_size)
-        assert counts == sorted(set(counts))
-        assert len(counts) == 1 + max(written[id] for id in ids)  # one for each step of the model
+        assert counts == [0, *sorted(set(counts))]  # before and after the prompts are read
+        assert len(counts) == 2 + max(written[id] for id in ids)  # one for each step of the model
+        lengths = {result.completion.prompt.id: result.completion.n_prompt_tokens for result in results}
+        assert {step.n_prompt for step in said} == {sum(lengths[id] for id in ids)}
         assert (said[-1].done, said[-1].total) == (sum(written[id] for id in ids),) * 2
         assert [step.total for step in said] == sorted((step.total for step in said), reverse=True)
         assert {step.unit for step in said} == {Unit.TOKENS}

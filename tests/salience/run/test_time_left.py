@@ -15,7 +15,8 @@ from promptlight.salience.run.time_left import PASSES_PER_STEP, Task, TimeLeft, 
 from promptlight.salience.types import Granularity, Method
 
 N_PROMPT, N_NEW = 100, 20
-PER_TOKEN, PER_TARGET, START = 0.5, 2.0, 3.0  # seconds; START before the first target
+PER_TOKEN, PER_TARGET = 0.5, 2.0  # seconds
+READ, START = 1.5, 3.0  # and for each prompt, before its first token and its first target
 
 
 class Clock:
@@ -34,10 +35,17 @@ def make_workload(n: int, n_tasks: int | None = None, *, is_given: bool = False)
 def write(ids: Sequence[str], n_new: int = N_NEW) -> Iterator[tuple[float, Step]]:
     """The steps of a batch whose completions all have ``n_new`` tokens, and the seconds before each."""
     most = N_NEW * len(ids)
-    for done in range(n_new + 1):
+    for done, seconds in ((0, 0.0), (0, READ), *((one, PER_TOKEN) for one in range(1, n_new + 1))):
         total = most if done < n_new else n_new * len(ids)
-        step = Step(phase=Phase.WRITING, done=done * len(ids), total=total, unit=Unit.TOKENS, ids=tuple(ids))
-        yield PER_TOKEN * (done > 0) * len(ids), step
+        step = Step(
+            phase=Phase.WRITING,
+            done=done * len(ids),
+            total=total,
+            unit=Unit.TOKENS,
+            ids=tuple(ids),
+            n_prompt=N_PROMPT * len(ids),
+        )
+        yield seconds * len(ids), step
 
 
 def explain(id: str, n_new: int = N_NEW) -> Iterator[tuple[float, Step]]:
@@ -79,7 +87,7 @@ def test_it_falls_with_every_step_and_is_exact_once_both_speeds_are_known() -> N
     """Three prompts of the same size, at a steady speed."""
     clock, n = Clock(), 3
     left = TimeLeft(make_workload(n), clock)
-    end = clock.now + n * (N_NEW * (PER_TOKEN + PER_TARGET) + START)
+    end = clock.now + n * (N_NEW * (PER_TOKEN + PER_TARGET) + READ + START)
     said: list[float] = []
     shares: list[float] = []
     ids = [str(at) for at in range(n)]
@@ -88,8 +96,8 @@ def test_it_falls_with_every_step_and_is_exact_once_both_speeds_are_known() -> N
             said.append(left.seconds or 0)
             shares.append(left.share)
     per_pass = n * PER_TOKEN / PASSES_PER_STEP
-    assert said[-1] == pytest.approx(n * (N_PROMPT + N_NEW) * (2 + N_NEW) * per_pass)  # a guess, without a target
-    assert said == sorted(said, reverse=True)
+    guess = n * (N_PROMPT + N_NEW) * (2 + N_NEW) * per_pass  # without a target
+    assert said == pytest.approx([guess + n * PER_TOKEN * (N_NEW - done) for done in range(1, N_NEW + 1)])
     said.clear()
     for id in ids:
         for step in go(left, clock, explain(id)):
@@ -123,7 +131,7 @@ def test_completions_that_end_early_let_expect_the_same_of_others() -> None:
         if id == "0":
             list(go(left, clock, explain(id, n_new=N_NEW // 2)))
             left.finish(id)
-            assert left.seconds == pytest.approx(N_NEW // 2 * (PER_TOKEN + PER_TARGET) + start)
+            assert left.seconds == pytest.approx(N_NEW // 2 * (PER_TOKEN + PER_TARGET) + READ + start)
     assert left.seconds == pytest.approx(N_NEW // 2 * PER_TARGET + start)
 
 
@@ -134,7 +142,7 @@ def test_a_sample_stands_for_all() -> None:
         list(go(left, clock, write([id])))
         list(go(left, clock, explain(id)))
         left.finish(id)
-    assert left.seconds == pytest.approx((n - 2) * (N_NEW * (PER_TOKEN + PER_TARGET) + START))
+    assert left.seconds == pytest.approx((n - 2) * (N_NEW * (PER_TOKEN + PER_TARGET) + READ + START))
 
 
 def test_given_completions_take_no_writing() -> None:
