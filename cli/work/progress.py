@@ -18,9 +18,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task
 from rich.table import Column
 from rich.text import Text
@@ -165,6 +166,22 @@ class _WordsColumn(ProgressColumn):
         return Text(f"{task.description}, about {spell_left(left - (now - task.fields['at']))} left")
 
 
+@dataclass(frozen=True)
+class _Narrower:
+    """Leaves room at the end of the line: a terminal prints ^C there, which must not begin a line of its own."""
+
+    drawn: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        return console.render(self.drawn, options.update_width(max(1, options.max_width - 3)))
+
+
+class _LiveLine(Progress):
+    def get_renderable(self) -> RenderableType:
+        """Rich calls it."""
+        return _Narrower(super().get_renderable())
+
+
 @contextmanager
 def open_display() -> Generator[Display]:
     """A display on stderr: a bar if that is a terminal, else lines."""
@@ -174,7 +191,7 @@ def open_display() -> Generator[Display]:
         return
     words = (SpinnerColumn(table_column=Column(width=1)), _WordsColumn())
     bar = (BarColumn(bar_width=None, table_column=Column(ratio=1)),) if console.width >= WIDE else ()
-    with Progress(*words, *bar, console=console, transient=True, redirect_stdout=False, expand=True) as progress:
+    with _LiveLine(*words, *bar, console=console, transient=True, redirect_stdout=False, expand=True) as progress:
         yield Bar(progress)
 
 

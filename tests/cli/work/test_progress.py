@@ -207,6 +207,9 @@ def test_on_a_terminal_a_line_moves_within_a_prompt(tmp_path: Path, command: lis
     assert re.search(r"writing.*: \d+/\d+ tokens", drawn)
     assert re.search(r"explaining.*: \d+/\d+ targets.*about \d+ s left", drawn)
     assert not re.search("loading|writing|explaining prompt", printed)
+    lines = re.split(r"[\r\n]", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn))
+    live = [line for line in lines if re.match("[⠀-⣿] ", line)]
+    assert {len(line) for line in live} == {97}  # a bar, and room for the terminal's ^C
 
 
 def test_a_pipe_gets_the_result_alone(promptlight: Command) -> None:
