@@ -16,7 +16,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from promptlight.cli.views.trust import describe_trust, is_beaten_by_rule
 from promptlight.io.results.overview import Outline
+from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Method
 
@@ -70,7 +72,7 @@ class Listing:
             "p": "" if one.probability is None else f"{one.probability:.3f}",
             "line": str(strongest.line) if strongest else "",
             "share": f"{strongest.share:.1%}" if strongest else "",
-            "trust": f"{figures['n_beaten']}/{figures['n_random']}" if figures else "",
+            "trust": _spell_trust(figures) if figures else "",
             "strongest line": one_line(strongest.text.strip()) if strongest else "",
             "last line written": one_line(_find_last_line(one.completion)),
         }
@@ -94,6 +96,7 @@ class Listing:
         yield Text(f"line, share: the strongest source of the last line written, by {method}", ASIDE)
         if self._has_trust:
             yield Text("trust: how many random orders the method's order beats; see `promptlight evaluate`", ASIDE)
+            yield Text("*: a simple rule does better: the nearest first, or the prompt's last line first", ASIDE)
         if note:
             yield Text(note, ASIDE)
 
@@ -102,6 +105,12 @@ class Listing:
         line = Text(GAP).join(shown)
         line.rstrip()
         return line
+
+
+def _spell_trust(figures: Mapping[str, Any]) -> str:
+    """``19/20``: random orders that are beaten, with a star if a simple rule does better."""
+    star = "*" if is_beaten_by_rule(PromptEvaluation.from_row(figures)) else ""
+    return f"{figures['n_beaten']}/{figures['n_random']}{star}"
 
 
 def _find_last_line(completion: str) -> str:
@@ -137,5 +146,12 @@ def describe_outline(one: Outline, figures: Mapping[str, Any] | None) -> dict[st
         "n_tokens": one.n_tokens,
         "probability_per_token": one.probability,
         "strongest": strongest and {"line": strongest.line, "text": strongest.text, "share": strongest.share},
-        "trust": figures and {name: figures[name] for name in ("target", "n_beaten", "n_random")},
+        "trust": figures and _describe_trust(figures),
     }
+
+
+def _describe_trust(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The target that was measured, the counts, and the sentences of ``show``."""
+    row = PromptEvaluation.from_row(figures)
+    said = {"beaten_by_rule": is_beaten_by_rule(row), "says": describe_trust(row)}
+    return {name: figures[name] for name in ("target", "n_beaten", "n_random")} | said

@@ -20,7 +20,7 @@ def describe_trust(row: PromptEvaluation) -> str:
     The loss by the strongest sources is quoted beside the best of its rivals: random orders and the simple rules.
     """
     unit = name_unit(row)
-    k = max(size for size in TOP_K if size < row.n_sources and size <= 3)
+    k = _choose_size(row)
     parts = [f"taking away {name_strongest(unit, k)} {_compare_drops(row, k, 'the log-probability')}."]
     if k > 1 and _find_best_drop(row, 1)[1] > row.order.drop(1):
         parts.append(f"{name_strongest(unit, 1).capitalize()} alone {_compare_drops(row, 1, 'it')}.")
@@ -28,6 +28,11 @@ def describe_trust(row: PromptEvaluation) -> str:
         parts.append(f"All {unit}s together change it by less than {LITTLE}: there is little to explain.")
     parts += [_compare_with_chance(row), _compare_with_rules(row, k)]
     return " ".join(filter(None, [*parts, describe_noise(row.noise_correlation)]))
+
+
+def _choose_size(row: PromptEvaluation) -> int:
+    """How many sources to take away: 3, or 1 if there are no more than 3."""
+    return max(size for size in TOP_K if size < row.n_sources and size <= 3)
 
 
 def _compare_drops(row: PromptEvaluation, k: int, what: str) -> str:
@@ -85,6 +90,16 @@ def _compare_with_rules(row: PromptEvaluation, k: int) -> str:
     found = f"Simply {name_rival(by_drop, unit, k)} would do {drop}." if drop else ""
     over = f"Over the whole order, simply {_name_order(by_area, unit)} would do {area}." if area else ""
     return f"{found} {over}".strip()
+
+
+def is_beaten_by_rule(row: PromptEvaluation) -> bool:
+    """Whether a simple rule does better than the method: by a loss that is quoted, or over the whole order."""
+    rules = [getattr(row, rule) for rule in RULES]
+    sizes = {1, _choose_size(row)}
+    return any(
+        rule.deletion < row.order.deletion or any(rule.drop(size) > row.order.drop(size) for size in sizes)
+        for rule in rules
+    )
 
 
 def _judge(ahead: float, row: PromptEvaluation) -> str:

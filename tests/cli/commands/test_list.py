@@ -80,13 +80,31 @@ def test_some_can_be_listed(promptlight: Command, demo_results: Path) -> None:
 
 def test_an_evaluation_is_shown(promptlight: Command, tmp_path: Path) -> None:
     folder = write(tmp_path / "out", analysis("one"), set_aside("two"), analysis("three"))
-    row = dict.fromkeys(evaluation_schema().names)
-    row |= {"id": "three", "method": "grad_l2", "fingerprint": "print-of-three", "n_random": 20, "n_beaten": 19}
-    EvaluationStore(folder, {}).add([row])
+    store = EvaluationStore(folder, {})
+    store.add([evaluation_row("three", drop=5.0)])
     first, second, third, *_ = promptlight("list", folder).stdout.splitlines()[1:]
-    assert "19/20" in third
+    assert "19/20  " in third
     assert "/20" not in first + second
     assert "trust: how many random orders" in promptlight("list", folder).stdout
+    store.add([evaluation_row("three", drop=3.0)])  # the nearest lines cost 4
+    store.flush()
+    listed = promptlight("list", folder).stdout
+    assert "19/20*" in listed.splitlines()[3]
+    assert "*: a simple rule does better" in listed
+    trust = json.loads(promptlight("list", folder, "--json").stdout)["prompts"][2]["trust"]
+    assert (trust["n_beaten"], trust["n_random"], trust["beaten_by_rule"]) == (19, 20, True)
+    assert "by 3.0; the 3 nearest lines by 4.0, 3 lines at random by 1.0. " in trust["says"]
+
+
+def evaluation_row(id: str, *, drop: float) -> dict[str, Any]:
+    """A row of nine lines, of which the 3 strongest cost ``drop``; the nearest cost 4, others 1."""
+    row: dict[str, Any] = dict.fromkeys(evaluation_schema().names)
+    row |= {"id": id, "method": "grad_l2", "fingerprint": f"print-of-{id}", "by": "line", "target_by": "line"}
+    row |= {"n_sources": 9, "log_prob": -1.0, "empty_log_prob": -9.0, "n_random": 20, "n_beaten": 19}
+    for rival, size in {"": drop, "random_": 1.0, "nearest_": 4.0, "last_line_": 1.0}.items():
+        row |= {f"{rival}{name}": size for name in ("drop_1", "drop_3", "drop_5")}
+        row |= {f"{rival}deletion": -9.0 if not rival else -5.0, f"{rival}insertion": -5.0}
+    return row
 
 
 def test_a_damaged_shard_is_reported_after_the_others(promptlight: Command, tmp_path: Path) -> None:

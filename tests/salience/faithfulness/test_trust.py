@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptlight.cli.views.trust import describe_trust, name_rival, name_target
+from promptlight.cli.views.trust import describe_trust, is_beaten_by_rule, name_rival, name_target
 from promptlight.salience.faithfulness.curves import OrderFigures
 from promptlight.salience.faithfulness.summaries import PromptEvaluation, summarize_methods
 
@@ -150,6 +150,22 @@ def test_a_simple_rule_that_does_as_well_or_better_is_said(
 ) -> None:
     said = describe_trust(replace(ROW, by="word", nearest=nearest, last_line=last_line))
     assert f"of 20 random orders.{says} With a little" in said
+
+
+@pytest.mark.parametrize(
+    ("nearest", "last_line", "beaten"),
+    [
+        (figures(-20, 5.2), figures(-14, 1), False),
+        (figures(-20.1, 5), figures(-14, 1), True),
+        (figures(-15, 5.3), figures(-14, 1), True),
+        (figures(-15, 2), figures(-14, 1, drop_1=6), True),
+        (figures(-15, 2), figures(-14, 1, drop_5=9), False),
+    ],
+)
+def test_a_rule_beats_a_method_by_any_figure_that_is_said(
+    nearest: OrderFigures, last_line: OrderFigures, beaten: bool
+) -> None:
+    assert is_beaten_by_rule(replace(ROW, nearest=nearest, last_line=last_line)) is beaten
 
 
 def test_of_few_sources_a_rule_that_does_as_well_is_nothing_to_say_but_a_better_one_is() -> None:
