@@ -12,7 +12,15 @@ from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.rerun import Rerun
-from promptlight.cli.options.shared import ColoursOption, ResultsArgument
+from promptlight.cli.options.shared import (
+    ColoursOption,
+    IntensityOption,
+    MarkingOption,
+    ResultsArgument,
+    ShownMethodOption,
+    WhereOption,
+)
+from promptlight.cli.views.look import NEUTRAL_INTENSITY, Taste
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, say_where_model_is
 from promptlight.io.page.colours import Colours
@@ -28,26 +36,32 @@ def explore(
         typer.Option("--id", help="Id of the prompt to open (default: the first).", autocompletion=complete_id),
     ] = None,
     *,
+    where: WhereOption = None,
     asking: Asking,
+    method: ShownMethodOption = None,
     rerun: Rerun,
+    intensity: IntensityOption = NEUTRAL_INTENSITY,
+    marking: MarkingOption = None,
     colours: ColoursOption = Colours.SAFE,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
 
     Everything is read from the folder; only a changed prompt needs a model. Press ? for all keys.
     """
-    question, names = asking.question(), SectionNames(asking.sections)
+    question, names = asking.question(method), SectionNames(asking.sections)
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
+    from promptlight.io.prompts.selection import parse_condition
     from promptlight.io.results.reader import read_settings
 
     folder = find_folder(results)
-    library = Library(folder)
+    library = Library(folder, [parse_condition(condition) for condition in where or ()])
     library.check_target(id, question, names)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
     live = build_live_model(read_settings(folder), rerun, if_missing=say_where_model_is(folder))
-    app = Explorer(library, question=question, live=live, names=names, id=id, colours=colours)
+    taste = Taste(intensity=intensity, marking=marking, colours=colours)
+    app = Explorer(library, question=question, live=live, names=names, id=id, taste=taste)
     app.run()
     if app.running:
         # a model can't be stopped within a step, and a thread in torch would crash the interpreter's shutdown

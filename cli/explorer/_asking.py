@@ -15,7 +15,6 @@ from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
 from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import FEW_COLOURS, Look
-from promptlight.io.page.colours import Colours
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Cut, Granularity
 
@@ -45,9 +44,7 @@ class Asking(App[None]):
         Binding("s", "spacing", "switch between dense and airy lines"),
     ]
 
-    def __init__(
-        self, *, question: Question, colours: Colours = Colours.SAFE, color_system: str | None = "auto"
-    ) -> None:
+    def __init__(self, *, question: Question, taste: Taste | None = None, color_system: str | None = "auto") -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # empty means unset, but Textual takes it as set
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
@@ -57,7 +54,7 @@ class Asking(App[None]):
             self.theme = "ansi-dark"  # the terminal's own colours, as `show` uses them
         self.question = question
         self._own = question.by  # the user's pattern is one more cut to choose from
-        self.taste = Taste(paper=Paper.DARK, colours=colours)  # as Textual's own ground is
+        self.taste = replace(taste or Taste(), paper=Paper.DARK)  # as Textual's own ground is
         self.view = View(id="view")
         self.scene: Scene | None = None
 

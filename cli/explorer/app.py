@@ -19,9 +19,9 @@ from promptlight.cli.explorer.prompts import PromptList, Prompts
 from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window, render_help
 from promptlight.cli.views.comparison import render_comparison
+from promptlight.cli.views.look import Taste
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
-from promptlight.io.page.colours import Colours
 from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError, UsageError
 from promptlight.salience.explain.explanation import Question
@@ -57,10 +57,10 @@ class Explorer(Asking):
         live: LiveModel,
         names: SectionNames | None = None,
         id: str | None = None,
-        colours: Colours = Colours.SAFE,
+        taste: Taste | None = None,
         color_system: str | None = "auto",
     ) -> None:
-        super().__init__(question=question, colours=colours, color_system=color_system)
+        super().__init__(question=question, taste=taste, color_system=color_system)
         self.library, self.live = library, live
         self.names = names or SectionNames(None)
         self.prompts = Prompts(library, id="prompts")

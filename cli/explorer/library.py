@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from promptlight.cli.explorer.scene import open_scene
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.prompts.selection import select_by_values, values_of
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
-from promptlight.io.results.reader import read_result
+from promptlight.io.results.reader import list_records, read_result
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.types import Analysis, SetAside
 
 
 class Library:
-    """A list of prompts, and each one's analysis on demand. Raises OutputError for a folder without results.
+    """A list of prompts, and each one's analysis on demand. ``conditions`` choose some of the folder's.
+
+    Raises OutputError for a folder without results, UsageError if the conditions fit none.
 
     For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, conditions: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
         self.problems: list[str] = []
         self.listed = list(list_results(folder, self.problems))
         if not self.listed:
             raise OutputError("; ".join(self.problems))
+        if conditions:
+            values = (values_of(*record) for record in list_records(folder))
+            self.listed = list(select_by_values(zip(self.listed, values, strict=True), (), conditions))
         self._made: list[Analysis] = []
 
     def find_first(self, id: str | None) -> Listed:
@@ -37,10 +44,10 @@ class Library:
         return found
 
     def check_target(self, id: str | None, question: Question, names: SectionNames) -> None:
-        """Raise UsageError if the prompt to open first is not there, or has no such target."""
+        """Raise UsageError if the prompt to open first is not there, or lacks the target or the method."""
         listed = self.find_first(id)
         result = self.load(listed)
-        if question.target is not None and isinstance(result, Analysis):
+        if isinstance(result, Analysis) and (question.target is not None or question.method is not None):
             try:
                 open_scene(names.give(result), question)
             except UsageError as error:

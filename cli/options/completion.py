@@ -61,10 +61,11 @@ def complete_id(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def complete_condition(ctx: typer.Context, incomplete: str) -> list[str]:
     """The fields of the results, or after ``NAME=`` the values that are there."""
-    from promptlight.io.results.reader import list_values
+    from promptlight.io.prompts.selection import values_of
+    from promptlight.io.results.reader import list_records
 
     name, equals, _ = incomplete.partition("=")
-    values = (one for folder in _list_folders(ctx) for one in list_values(folder))
+    values = (values_of(*record) for folder in _list_folders(ctx) for record in list_records(folder))
     if equals:
         return _beginning(incomplete, (f"{name}={one[name]}" for one in values if name in one))
     return _beginning(incomplete, (f"{name}=" for one in values for name in one))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import DRAWING
-from promptlight.cli.options.shared import ColoursOption, JsonOption, OverwriteOption
-from promptlight.cli.views.look import NEUTRAL_INTENSITY, Marking, Paper, Spacing, Taste
+from promptlight.cli.options.shared import ColoursOption, IntensityOption, JsonOption, MarkingOption, OverwriteOption
+from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
 from promptlight.io.files import check_free
 from promptlight.io.page.colours import Colours
 from promptlight.salience.errors import UsageError
@@ -23,24 +23,8 @@ if TYPE_CHECKING:
 class Drawing:
     """Draws a view as the options of a command say: on the terminal, unless they name files."""
 
-    intensity: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=1.0,
-            help="How strongly faint sources are coloured, up to 1; the default is LIT's.",
-            rich_help_panel=DRAWING,
-        ),
-    ] = NEUTRAL_INTENSITY
-    marking: Annotated[
-        Marking | None,
-        typer.Option(
-            "--marking",
-            help="How scores are marked: by shades of the text (without colours by numbers in it), or by bars below it "
-            "(default: shades; without colours, bars for sources shorter than lines).",
-            rich_help_panel=DRAWING,
-        ),
-    ] = None
+    intensity: IntensityOption = NEUTRAL_INTENSITY
+    marking: MarkingOption = None
     spacing: Annotated[
         Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
     ] = Spacing.DENSE

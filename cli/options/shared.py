@@ -16,6 +16,7 @@ from promptlight.cli.options.completion import (
     complete_model,
 )
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
+from promptlight.cli.views.look import Marking
 from promptlight.io.page.colours import Colours
 from promptlight.io.tables.tidy import TableFormat
 from promptlight.salience.types import Compat, Method, Objective, Pooling
@@ -140,6 +141,24 @@ COLOURS_HELP = (
     "Hues of what raised the target and what lowered it: blue and orange, which red-green-blind readers can tell "
     "apart, or LIT's teal and pink."
 )
+IntensityOption = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=1.0,
+        help="How strongly faint sources are coloured, up to 1; the default is LIT's.",
+        rich_help_panel=DRAWING,
+    ),
+]
+MarkingOption = Annotated[
+    Marking | None,
+    typer.Option(
+        "--marking",
+        help="How scores are marked: by shades of the text (without colours by numbers in it), or by bars below it "
+        "(default: shades; without colours, bars for sources shorter than lines).",
+        rich_help_panel=DRAWING,
+    ),
+]
 ColoursOption = Annotated[Colours, typer.Option("--colours", help=COLOURS_HELP, rich_help_panel=DRAWING)]
 FormatOption = Annotated[
     TableFormat | None, typer.Option("--format", "-f", help="Format of the file (default: by the end of its name).")

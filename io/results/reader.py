@@ -76,12 +76,11 @@ def list_ids(folder: Path) -> list[str]:
     return [id for _, table in read_columns(folder, ["id"], []) for id in table["id"].to_pylist()]
 
 
-def list_values(folder: Path) -> Iterator[dict[str, str]]:
-    """What a condition can name, of each result: the id, the label and the fields whose values are text."""
-    for _, table in read_columns(folder, ["id", "source", "fields"], []):
+def list_records(folder: Path) -> Iterator[tuple[str, str | None, str | None, dict[str, Any]]]:
+    """The id, label, own completion and other fields of all results that can be read."""
+    for _, table in read_columns(folder, ["id", "source", "target", "fields"], []):
         for row in table.to_pylist():
-            there = {"id": row["id"], "source": row["source"], **json.loads(row["fields"] or "{}")}
-            yield {name: value for name, value in there.items() if isinstance(value, str)}
+            yield row["id"], row["source"], row["target"], json.loads(row["fields"] or "{}")
 
 
 def _find_row(folder: str | Path, shards: list[Path], row: int) -> tuple[Path, int]:

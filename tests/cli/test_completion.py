@@ -55,7 +55,7 @@ def complete(here: Path, line: str) -> list[str]:
         ("promptlight export results --by ", [*Granularity, "regex:"]),
         ("promptlight show --target-by s", ["sentence", "section"]),
         ("promptlight run x.jsonl --model d", ["demo"]),
-        ("promptlight list --where ", ["id=", "source=", "note="]),
+        ("promptlight list --where ", ["note=", "n=", "id=", "source="]),
         ("promptlight list --where source=", ["source=menu"]),
         ("promptlight list nowhere --where source=", []),
     ],

@@ -343,6 +343,21 @@ def test_a_prompt_without_the_target_opens_with_its_whole_completion(demo_result
     explore(demo_results, steps, target="Recommendation", id="long-word")
 
 
+def test_it_opens_with_the_look_and_the_prompts_that_were_asked_for(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert "intensity 0.8 · underline" in look_at(app)
+        await pilot.press("plus", "u")
+        assert (app.taste.intensity, app.taste.paper) == (0.9, Paper.DARK)
+
+    explore(demo_results, steps, taste=Taste(intensity=0.8, marking=Marking.UNDERLINE))
+    library = Library(demo_results, [("source", "hostile")])
+    assert {one.label for one in library.listed} == {"hostile"}
+    assert library.find_first(None).id == "chinese"
+    assert [one.id for one in library.search("menu")] == [
+        one.id for one in Library(demo_results).search("menu") if one.label == "hostile"
+    ]
+
+
 # How it is cut and drawn
 
 
@@ -740,6 +755,9 @@ def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:
         (("--target", "no such text"), 2, "dish-mistake: target 'no such text': expected text"),
         (("--target", "9", "--target-by", "line"), 2, "dish-mistake: target 9: expected a span from 1 to 2"),
         (("--target", "no such text", "--id", "dish-fixed"), 2, "dish-fixed: target 'no such text'"),
+        (("--method", "lime"), 2, "dish-mistake: expected scores by lime, found grad_l2"),
+        (("--where", "source=nobody"), 2, "source could be fewshot-mistake, fewshot-fixed"),
+        (("--where", "source=hostile", "--id", "dish-fixed"), 2, "no result with id 'dish-fixed'"),
         (("--target", "Recommendation"), 2, "expected a terminal to draw on"),
         ((), 2, "expected a terminal to draw on"),
     ],
