@@ -20,7 +20,8 @@ from promptlight.cli.views.text import render_page, render_text, wrap
 from promptlight.salience.text.printable import one_line, printable
 
 ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
-HINT = "click a piece of the prompt for its score, or one of the completion to ask about it"
+HINT = "←→ target  g cut  c compare  e edit  / search, or click a piece"
+HELP = " ? keys"
 
 
 class View(Vertical):
@@ -51,7 +52,7 @@ class View(Vertical):
         """Show a message instead of a text."""
         for part in self._parts.values():
             part.update("")
-        self.status.update(Text(" ? help", "bold"))
+        self.status.update(Text(HELP, "bold"))
         self._message = printable(message)
         self.lay_out()
 
@@ -112,7 +113,6 @@ def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
         str(look.marking),
         str(look.taste.spacing),
     )
-    help = " ? help"
     line = Text(" " + " · ".join(settings))
-    line.truncate(max(0, width - len(help)), overflow="ellipsis", pad=True)
-    return Text.assemble(line, (help, "bold"))
+    line.truncate(max(0, width - len(HELP)), overflow="ellipsis", pad=True)
+    return Text.assemble(line, (HELP, "bold"))

@@ -28,6 +28,16 @@ from promptlight.salience.explain.explanation import Question
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, SetAside
 
+PURPOSES = {  # of the actions of keys, in the order of the help
+    "Choose the target": ("move", "extend", "choose", "choose_all"),
+    "Cut and add up": ("cut_sources", "cut_targets", "pool", "method"),
+    "Compare and change": ("compare", "edit", "run", "editor", "leave"),
+    "Choose a prompt": ("neighbour", "search", "list", "text"),
+    "Draw": ("intensify", "marking", "spacing"),
+    "Scroll": ("scroll_up", "scroll_down", "page_up", "page_down", "scroll_home", "scroll_end"),
+    "Help": ("help", "quit"),
+}
+
 
 class Explorer(Asking):
     """A results folder to look around in; ``live`` explains changed prompts."""
@@ -178,7 +188,7 @@ class Explorer(Asking):
     # ---- a change ----------------------------------------------------------------------------------------------------
 
     def action_edit(self) -> None:
-        """Edit the prompt; the text of a failed run is still there."""
+        """Edit the prompt; a change that did not run is still there."""
         if self.scene is None:
             return
         prompt = self.scene.analysis.completion.prompt
@@ -186,7 +196,13 @@ class Explorer(Asking):
         what = "the last turn of " if prompt.turns else ""
         title = f"Change {what}{one_line(prompt.id)} and run it with {self.live.model}"
         draft = self.drafts.get(prompt.id, said)
-        self.push_screen(EditWindow(title, said, draft, self.try_change, lambda: self.work_display.words))
+
+        def keep(text: str | None) -> None:
+            if text is not None and text != self.drafts.get(prompt.id, said):
+                self.drafts[prompt.id] = text
+                self.notify("the change did not run: e opens it again")
+
+        self.push_screen(EditWindow(title, said, draft, self.try_change, lambda: self.work_display.words), keep)
 
     def try_change(self, said: str) -> str | None:
         """Run the open prompt with another text; returns the reason if that is not possible."""
@@ -223,14 +239,21 @@ class Explorer(Asking):
     def action_help(self) -> None:
         """Show all keys and how to read the colours."""
         hues = self.look.hues
-        keys = [(name_key(binding.key), binding.description) for binding in list_bindings()]
+        keys = {
+            purpose: [(name_key(one.key), one.description) for one in bindings]
+            for purpose, bindings in group_bindings().items()
+        }
         self.push_screen(Window("promptlight explore", lambda console: render_help(keys, hues), self.color_system))
 
 
-def list_bindings() -> list[Binding]:
-    """Every key of the explorer and of its windows that the help and the docs name."""
+def group_bindings() -> dict[str, list[Binding]]:
+    """Every key of the explorer and of its windows that the help and the docs name, by purpose."""
     classes = (Asking, Explorer, Page, EditWindow)
-    return [one for owner in classes for one in owner.BINDINGS if isinstance(one, Binding)]
+    found = [one for owner in classes for one in owner.BINDINGS if isinstance(one, Binding)]
+    return {
+        purpose: [one for one in found if one.action.partition("(")[0] in actions]
+        for purpose, actions in PURPOSES.items()
+    }
 
 
 def name_key(key: str) -> str:

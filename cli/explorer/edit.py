@@ -23,14 +23,17 @@ from promptlight.salience.text.printable import one_line
 KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 
 
-class EditWindow(ModalScreen[None]):
-    """A text area. ``run`` is called with the new text; it returns the reason if it can't run, else None. ``progress``
-    says then what the run is at."""
+class EditWindow(ModalScreen[str | None]):
+    """A text area; left by escape, it returns its text.
+
+    ``run`` is called with the new text; it returns the reason if it can't run, else None. ``progress`` says then what
+    the run is at.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+r", "run", "run", priority=True),
-        Binding("ctrl+e", "editor", "open $EDITOR", priority=True),
-        Binding("escape", "leave", "back", priority=True),
+        Binding("ctrl+r", "run", "run the change", priority=True),
+        Binding("ctrl+e", "editor", "open the change in $EDITOR", priority=True),
+        Binding("escape", "leave", "leave the change, and keep it", priority=True),
     ]
 
     def __init__(
@@ -98,5 +101,5 @@ class EditWindow(ModalScreen[None]):
             self._area.text = show_text(text)
 
     def action_leave(self) -> None:
-        """Go back; a run continues, and its result is added to the list."""
-        self.dismiss(None)
+        """Go back with the text; a run continues, and its result is added to the list."""
+        self.dismiss(self.text)

@@ -124,13 +124,14 @@ def _render_listed(listed: Listed, *, is_open: bool) -> Text:
 
 
 class Prompts(Vertical):
-    """The field and the list below it."""
+    """The field and the list below it; ``without`` is the id of a prompt that isn't offered."""
 
-    def __init__(self, library: Library, *, id: str | None = None) -> None:
+    def __init__(self, library: Library, *, without: str | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.library = library
-        self.field = Input(placeholder=f"/ search {len(library.listed):,} prompts", compact=True)
-        self.list = PromptList(library.listed)
+        self.library, self._without = library, without
+        listed = self._find("")
+        self.field = Input(placeholder=f"/ search {len(listed):,} prompts", compact=True)
+        self.list = PromptList(listed)
         self._waiting: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -146,13 +147,18 @@ class Prompts(Vertical):
         self._waiting = self.set_timer(PAUSE, self.search)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Move to the prompts that were found."""
+        """Open the prompt that was found; after an empty search, move to the list."""
         event.stop()
         self.search()
         self.list.focus()
+        if self.field.value.strip() and self.list.listed:  # the list's own message would stop here, at its sender
+            self.post_message(PromptList.Chosen(self.list.listed[self.list.cursor]))
 
     def search(self) -> None:
         """Show the prompts that match the field."""
         if self._waiting:
             self._waiting.stop()
-        self.list.show_listed(self.library.search(self.field.value.strip()))
+        self.list.show_listed(self._find(self.field.value.strip()))
+
+    def _find(self, wanted: str) -> list[Listed]:
+        return [one for one in self.library.search(wanted) if one.id != self._without]

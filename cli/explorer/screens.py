@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import ClassVar
 
 from rich.console import Console, Group, RenderableType
@@ -83,12 +83,11 @@ class Picker(ModalScreen[Listed | None]):
         """Textual calls it."""
         with Vertical(classes="window"):
             yield Static(Text(f"Compare {one_line(self._open_id)} with which prompt?", BOLD), classes="title")
-            yield Prompts(self._library)
+            yield Prompts(self._library, without=self._open_id)
             yield Static(Text("/ searches, enter chooses, escape goes back"), classes="note")
 
     def on_mount(self) -> None:
         """Focus the list so that keys move in it."""
-        self.query_one(PromptList).mark_open(self._open_id)
         self.query_one(PromptList).focus()
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
@@ -108,11 +107,14 @@ class Picker(ModalScreen[Listed | None]):
         self.dismiss(None)
 
 
-def render_help(keys: Sequence[tuple[str, str]], hues: tuple[str, str]) -> RenderableType:
-    """Render all keys and how to read the colours; ``hues`` name what raised the target, and what lowered it."""
+def render_help(keys: Mapping[str, Sequence[tuple[str, str]]], hues: tuple[str, str]) -> RenderableType:
+    """Render all keys by their purpose and how to read the colours; ``hues`` name what raised the target, and what
+    lowered it."""
     table = Table.grid(padding=(0, 2))
-    for key, meaning in keys:
-        table.add_row(Text(key, BOLD), Text(meaning))
+    for purpose, bindings in keys.items():
+        table.add_row(Text(f"\n{purpose}", BOLD))
+        for key, meaning in bindings:
+            table.add_row(Text(f"  {key}"), Text(meaning))
     text = Text()
     for title, meaning in MEANING.items():
         text.append(f"\n{title}\n", BOLD).append(f"{meaning.format(*hues)}\n")

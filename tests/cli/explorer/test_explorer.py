@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
-from promptlight.cli.explorer.app import Explorer, list_bindings, name_key
+from promptlight.cli.explorer import _asking
+from promptlight.cli.explorer.app import Explorer, group_bindings, name_key
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page, find_token
-from promptlight.cli.explorer.prompts import Prompts
+from promptlight.cli.explorer.prompts import PromptList, Prompts
 from promptlight.cli.explorer.scene import carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window
 from promptlight.cli.options.question import Asking
@@ -135,8 +137,8 @@ def test_all_prompts_are_listed_and_those_set_aside_say_why(demo_results: Path) 
 def test_a_search_looks_at_id_label_and_texts(demo_results: Path, wanted: str, found: set[str]) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("slash", *wanted, "enter")
+        await pilot.pause()
         assert {one.id for one in app.prompts.list.listed} == found
-        await pilot.press("enter")
         assert app.scene is not None
         assert {app.scene.analysis.completion.prompt.id} == found
 
@@ -457,7 +459,10 @@ def test_no_color_is_obeyed_and_nothing_in_it_asks_for_nothing(
 
 def test_compare_shows_two_prompts_side_by_side(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        await pilot.press("c", "slash", *"dish-fixed", "enter", "enter")
+        await pilot.press("c")
+        assert isinstance(app.screen, Picker)
+        assert "dish-mistake" not in [one.id for one in app.screen.query_one(PromptList).listed]
+        await pilot.press("slash", *"dish-fixed", "enter")
         await pilot.pause()
         assert isinstance(app.screen, Window)
         page = read_page(app.screen.page)
@@ -556,6 +561,21 @@ def test_a_run_that_fails_keeps_the_text(demo_results: Path, monkeypatch: pytest
         assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
 
     monkeypatch.setattr(LiveModel, "explain", fail)
+    explore(demo_results, steps)
+
+
+def test_an_edit_that_is_left_is_kept(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e", "escape")
+        assert not app.drafts
+        await pilot.press("e")
+        app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "e opens it again" in " ".join(note.message for note in app._notifications)
+        await pilot.press("e")
+        assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
+
     explore(demo_results, steps)
 
 
@@ -711,8 +731,9 @@ def test_help_names_every_key_and_what_colours_do_not_mean(demo_results: Path) -
         await pilot.pause()
         assert isinstance(app.screen, Window)
         page = " ".join(read_page(app.screen.page).split())
-        for binding in list_bindings():
-            assert f"{name_key(binding.key)} {binding.description}" in page
+        for purpose, bindings in group_bindings().items():
+            keys = [f"{name_key(binding.key)} {binding.description}" for binding in bindings]
+            assert f"{purpose} {' '.join(keys)}" in page
         assert "no proof of a cause" in page
         await pilot.press("q")
         assert not isinstance(app.screen, Window)
@@ -773,9 +794,15 @@ def test_what_cannot_be_explored_is_said_on_stderr(
 def test_every_key_stands_in_the_docs() -> None:
     text = (DOCS / "views.md").read_text(encoding="utf-8")
     table = text[text.index("`promptlight explore`") :]
-    for binding in list_bindings():
-        keys = ", ".join(f"`{key}`" for key in name_key(binding.key).split(", "))
-        assert f"| {keys} | {binding.description} |" in table
+    named = [binding for bindings in group_bindings().values() for binding in bindings]
+    classes = (_asking.Asking, Explorer, Page, EditWindow)
+    assert len(named) == sum(isinstance(one, Binding) for owner in classes for one in owner.BINDINGS)
+    for purpose, bindings in group_bindings().items():
+        rows = [
+            f"| {', '.join(f'`{key}`' for key in name_key(one.key).split(', '))} | {one.description} |"
+            for one in bindings
+        ]
+        assert "\n".join([f"| **{purpose}** | |", *rows]) in table
 
 
 def test_the_picture_in_the_docs_asks_no_server_for_a_font(demo_results: Path, tmp_path: Path) -> None:
