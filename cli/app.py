@@ -45,7 +45,8 @@ class DiscreetGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.TyperException as error:
-            error.message = hide_secrets(error.message)
+            # "Value error, " is pydantic's own, which checks values for Typer
+            error.message = hide_secrets(error.message).removeprefix("Value error, ")
             raise
         except PromptlightError as error:
             command = self.commands.get(ctx.invoked_subcommand)

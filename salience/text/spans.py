@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from difflib import get_close_matches
 from importlib import import_module
 from itertools import pairwise
 from typing import cast
@@ -49,7 +50,9 @@ def parse_cut(text: str) -> Cut:
     try:
         return Granularity(text)
     except ValueError:
-        raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}") from None
+        close = get_close_matches(text.lower(), list(Granularity), n=1)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}{hint}") from None
 
 
 def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> Segmentation:

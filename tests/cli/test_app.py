@@ -194,3 +194,10 @@ def test_a_help_text_is_wrapped_by_the_width_alone(promptlight: Command, monkeyp
         assert all(len(line) <= width for line in shown.splitlines())
         paragraph = shown.partition("A record that")[2].partition("\n \n")[0].partition("╭")[0]
         assert all(len(line) > width - 30 for line in paragraph.rstrip().splitlines()[:-1])
+
+
+def test_a_wrong_value_is_said_in_plain_words(promptlight: Command) -> None:
+    shown = promptlight("show", "--method", "grad_l3")
+    assert shown.exit_code == 2
+    assert "'grad_l3' is not one of" in " ".join(shown.stderr.split())
+    assert "Value error" not in shown.stderr

@@ -77,7 +77,8 @@ def test_targets_are_cut_too_and_faults_are_told(promptlight: Command, tmp_path:
 def test_what_cannot_be_cut_is_said(promptlight: Command, tmp_path: Path) -> None:
     for arguments, says in (
         ((), "either a file of prompts or --prompt"),
-        (("--prompt", "x", "--by", "letter"), "or regex:PATTERN, found 'letter'"),
+        (("--prompt", "x", "--by", "pixel"), "or regex:PATTERN, found 'pixel'\n"),
+        (("--prompt", "x", "--by", "Sections"), "found 'Sections'; did you mean section?"),
         (("--prompt", "x", "--by", "regex:("), "regex:(: expected a regular expression"),
         (("--prompt", "x", "--model", tmp_path), "config.json"),
     ):
