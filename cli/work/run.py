@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptlight.cli.views.progress import Standing
 from promptlight.cli.work._notes import Notes, describe_start
 from promptlight.cli.work.estimate import Asked, plan_run, try_run
 from promptlight.cli.work.progress import Display, Following, Lines, open_display
@@ -25,6 +26,7 @@ from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.survey import Survey, survey_records
 from promptlight.cli.work.tally import Tally, Watcher, summarize
 from promptlight.salience.errors import InputError
+from promptlight.salience.progress import Phase
 from promptlight.salience.types import Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -111,8 +113,11 @@ class Run:
         from promptlight.io.results.done import read_done
 
         survey = self._survey()
-        with self.opening as workers:
+        with ExitStack() as opened, open_display() as display:
+            with display.loading(self.model):
+                workers = opened.enter_context(self.opening)
             read_done(self.output, self._describe(workers.facts))  # refuses a folder that was made with other settings
+            display.show(Phase.EXPLAINING, lambda: Standing(text="trying a few prompts"), begins=True)
             return try_run(survey, self.asked, workers, self.output, as_json=as_json)
 
     def _survey(self) -> Survey:

@@ -212,6 +212,14 @@ def test_on_a_terminal_a_line_moves_within_a_prompt(tmp_path: Path, command: lis
     assert {len(line) for line in live} == {97}  # a bar, and room for the terminal's ^C
 
 
+def test_a_dry_run_says_that_it_tries_prompts(tmp_path: Path) -> None:
+    command = ["run", "sample_prompts", "--limit", "1", "-o", "out", "--dry-run", "--device", "cpu"]
+    printed, drawn = run_on_terminal([*command, "--max-new-tokens", "2"], folder=tmp_path)
+    assert "loading the model: " in drawn
+    assert "trying a few prompts: " in drawn
+    assert printed.startswith("model ")
+
+
 def test_a_pipe_gets_the_result_alone(promptlight: Command) -> None:
     done = promptlight("show", "--prompt", SOUP.text, "--json", "--max-new-tokens", 4, "--device", "cpu")
     assert done.stdout.startswith("{")
