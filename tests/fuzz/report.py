@@ -121,7 +121,7 @@ def check(texts: Texts) -> None:
         assert island.texts.get(island.tags.index(name), "") == printable(texts.title)
     assert "".join(data["texts"][1:-1]) == printable(texts.prompt + texts.completion)
     assert "".join(data["words"]) == printable(texts.completion)
-    foils = [target[3] for target in data["targets"]["token"] if len(target) > 3]
+    foils = [target[4] for target in data["targets"]["token"] if len(target) > 4]
     assert foils == ([printable(texts.other)] if texts.completion and texts.other else [])
     assert data["methods"][0]["trust"] == printable(texts.other)
     shown = [*attributes.values(), *data["texts"], *data["words"], *foils, *data["cuts"]["section"]["names"].values()]

@@ -193,7 +193,7 @@ def test_each_command_shows_the_method_that_it_is_asked_for(promptlight: Command
     assert "score: grad_l2" in first
     shown = promptlight("show", out, "--by", "line", "--target", "2", "--method", "shap").stdout
     assert "score: shap" in shown
-    assert "if it lowers the target" in shown
+    assert "below 0 lowers the target" in shown
     assert "±: the score's standard error" in shown
     words = promptlight("show", out, "--by", "word", "--target", "1", "--target-by", "line", "--method", "occlusion")
     assert "occlusion removed whole lines" in " ".join(words.stdout.split())
