@@ -188,6 +188,7 @@ def describe_settings(
     """Describe all settings that change the measurements, apart from the results themselves."""
     return {
         "by": str(question.by),
+        "pool": question.pooling.value,
         "target": question.target,
         "target_by": str(question.target_by) if question.target_by else None,
         "sections": str(sections) if sections else None,

@@ -231,6 +231,13 @@ def test_prompts_are_added_with_the_same_settings_and_replace_all_with_others(
     assert kept() == ["dish-fixed", "dish-mistake"]
     assert promptlight("evaluate", results, *QUICK, "--id", "dish-fixed", "--ablate", "drop").exit_code == 0
     assert kept() == ["dish-fixed"]
+    assert promptlight("evaluate", results, *QUICK, "--id", "dish-mistake", "--ablate", "drop").exit_code == 0
+    assert kept() == ["dish-fixed", "dish-mistake"]
+    assert (
+        promptlight("evaluate", results, *QUICK, "--id", "dish-fixed", "--ablate", "drop", "--pool", "max").exit_code
+        == 0
+    )
+    assert kept() == ["dish-fixed"]  # pooling changes the order of the sources
 
 
 def test_a_run_goes_on_beside_it_and_starts_anew_where_the_shards_are_gone(
