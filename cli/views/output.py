@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
 from promptlight.cli.views.look import Paper, Taste
 from promptlight.cli.views.palette import MANY_COLOURS, Look
 from promptlight.cli.views.paper import find_paper
+from promptlight.cli.views.svg import export_svg
 from promptlight.io.files import writing
 from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Cut
@@ -27,7 +27,6 @@ ON_DARK = TerminalTheme(  # the default theme's colours, but for ground and ink
     [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8)],
     [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8, 16)],
 )
-FONT_FACES = re.compile(r"@font-face \{.*?\}\n", re.DOTALL)  # Rich's SVG loads its font from a server
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +68,7 @@ def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: 
     console.print(_paint(view, console, taste))
     theme = ON_DARK if taste.paper is Paper.DARK else DEFAULT_TERMINAL_THEME
     if svg:
-        picture = console.export_svg(title=view.title, clear=False, theme=theme)
-        _write(svg, FONT_FACES.sub("", picture))
+        _write(svg, export_svg(console, view.title, theme))
     if html:
         _write(html, console.export_html(clear=False, inline_styles=True, theme=theme))
 

@@ -73,7 +73,7 @@ def draw_explorer(results: Path, path: Path) -> None:
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
     from promptlight.cli.options.question import Asking
-    from promptlight.cli.views.output import FONT_FACES
+    from promptlight.cli.views.svg import FONT_FACES
     from promptlight.cli.work.live_model import LiveModel
 
     live = LiveModel(device="cpu")
