@@ -196,8 +196,24 @@ def test_a_help_text_is_wrapped_by_the_width_alone(promptlight: Command, monkeyp
         assert all(len(line) > width - 30 for line in paragraph.rstrip().splitlines()[:-1])
 
 
-def test_a_wrong_value_is_said_in_plain_words(promptlight: Command) -> None:
-    shown = promptlight("show", "--method", "grad_l3")
-    assert shown.exit_code == 2
-    assert "'grad_l3' is not one of" in " ".join(shown.stderr.split())
-    assert "Value error" not in shown.stderr
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("show --method grad_l3", "did you mean grad_l2? `promptlight show --help` shows how"),
+        ("show --top many", "Invalid value for '--top': Input should be a valid integer"),
+        ("show --nope", "No such option: --nope"),
+        ("run", "Missing argument 'prompts'; `promptlight run --help` shows how"),
+        ("shwo", "No such command 'shwo'. Did you mean 'show'? `promptlight --help` shows how"),
+        ("--nope", "No such option: --nope; `promptlight --help` shows how"),
+        ("show results --by sections", "found 'sections'; did you mean section?"),
+    ],
+)
+def test_what_is_wrong_with_a_command_line_is_one_line_like_every_other_error(
+    promptlight: Command, line: str, said: str
+) -> None:
+    refused = promptlight(*line.split())
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    (shown,) = refused.stderr.splitlines()
+    assert shown.startswith("promptlight: ")
+    assert said in shown
+    assert "Value error" not in shown
