@@ -13,7 +13,7 @@ from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import Asking
-from promptlight.cli.options.shared import ResultsOrPromptArgument, ShownMethodOption, TopOption
+from promptlight.cli.options.shared import FoldOption, ResultsOrPromptArgument, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
@@ -39,6 +39,7 @@ def show(
     matrix: Annotated[
         bool, typer.Option("--matrix", help="Show a matrix: a row per target, a column per source.")
     ] = False,
+    fold: FoldOption = None,
     top: TopOption = 8,
     drawing: Drawing,
     completing: Completing,
@@ -60,6 +61,8 @@ def show(
         refuse_given(context, names_of(Completing), "on stored results: it is for a --prompt, or for `promptlight run`")
     else:
         refuse_given(context, ("id", "row"), "on a --prompt: leave it out")
+    if matrix:
+        refuse_given(context, ["fold"], "on a --matrix: it is for the text")
     question, names = asking.question(method), SectionNames(asking.sections)  # before a model is loaded
     drawing.check()
     if results is not None:
@@ -77,5 +80,5 @@ def show(
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
     note = describe_quantised(quantised)
-    title = "promptlight show"
-    drawing.draw(view_explanation(explanation, matrix=matrix, n_top=top, trust=trust, quantised=note, title=title))
+    title, said = "promptlight show", {"trust": trust, "quantised": note}
+    drawing.draw(view_explanation(explanation, matrix=matrix, fold=fold, n_top=top, **said, title=title))

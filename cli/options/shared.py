@@ -133,6 +133,14 @@ TargetByOption = Annotated[
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one score; only sum is exact.")
 ]
+FoldOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--fold/--no-fold",
+        help="Fold lines that matter little (default: on a terminal, if the text is longer than it).",
+        rich_help_panel=DRAWING,
+    ),
+]
 TopOption = Annotated[int, typer.Option(min=0, help="Number of strongest sources to list.")]
 
 # Where output goes

@@ -23,6 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 
 from rich.console import Console, Group, RenderableType
@@ -30,6 +31,7 @@ from rich.text import Text
 
 from promptlight.cli.views._as_json import describe_explanation
 from promptlight.cli.views._remarks import describe_sum, name_foil
+from promptlight.cli.views.folding import find_folds
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
@@ -43,14 +45,15 @@ from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pool
 
 MOST_LISTED, LISTED_WIDTH = 8, 40  # targets, and characters of each
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
+FOLDED = Text(f"folded: sources below {SMALLEST_MARK}% of the strongest; --no-fold shows them", ASIDE)
 
 
 def view_explanation(
-    explanation: Explanation, *, matrix: bool, n_top: int, trust: str, quantised: str, title: str
+    explanation: Explanation, *, matrix: bool, fold: bool | None, n_top: int, trust: str, quantised: str, title: str
 ) -> View:
     """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation, ``quantised`` says that
-    the model is. Both are empty if there is nothing to say."""
-    render = render_matrix_view if matrix else render_heatmap
+    the model is. Both are empty if there is nothing to say. ``fold``: see ``render_heatmap``."""
+    render = render_matrix_view if matrix else partial(render_heatmap, fold=fold)
     return View(
         paint=lambda console, look: render(explanation, console, look, n_top=n_top, remarks=(quantised, trust)),
         describe=lambda: (
@@ -63,11 +66,26 @@ def view_explanation(
 
 
 def render_heatmap(
-    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
+    explanation: Explanation,
+    console: Console,
+    look: Look,
+    *,
+    n_top: int = 8,
+    remarks: Sequence[str] = (),
+    fold: bool | None = False,
 ) -> RenderableType:
-    """Everything that ``show`` prints about one prompt."""
-    picture = [render_page(render_text(explanation, look), console, look), wrap(render_legend(look), console)]
-    return _render_view(explanation, console, look, picture, n_top, remarks)
+    """Everything that ``show`` prints about one prompt.
+
+    ``fold`` None folds the lines that matter little if a person looks on and the text is longer than the terminal.
+    """
+    text = render_text(explanation, look)
+    page, legend = list(render_page(text, console, look)), list(wrap(render_legend(look), console))
+    if fold is None:  # FORCE_COLOR makes Rich take a pipe for a terminal
+        fold = console.file.isatty() and len(page) > console.height
+    if fold and (folds := find_folds(explanation, n_top)):
+        page = list(render_page(text, console, look, folds))
+        legend += wrap(FOLDED, console)
+    return _render_view(explanation, console, look, [page, legend], n_top, remarks)
 
 
 def render_matrix_view(

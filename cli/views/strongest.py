@@ -32,17 +32,23 @@ def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Lo
 
 
 def spell_advice(explanation: Explanation) -> str:
-    """Where in the prompt to look first, in a sentence; empty if nothing in it has a score.
+    """Where in the prompt to look first, in a sentence; empty if nothing in it has a score."""
+    source = find_first(explanation)
+    if source is None:
+        return ""
+    shown = f"“{quote(source.text.strip(), ADVICE_WIDTH)}”"
+    place = f"line {source.line} of the prompt"
+    named = f"{place}, {shown}" if explanation.by is Granularity.LINE else f"{shown} in {place}"
+    return f"Look first at {named}: {explanation.shares[source.number]:.1%} of all scores."
+
+
+def find_first(explanation: Explanation) -> Span | None:
+    """The strongest source of the prompt, if anything in it has a score.
 
     What the model wrote itself before the target is left out: users can change the prompt only.
     """
-    for source in explanation.strongest(len(explanation.spans)):
-        if source.role is Role.PROMPT:
-            shown = f"“{quote(source.text.strip(), ADVICE_WIDTH)}”"
-            place = f"line {source.line} of the prompt"
-            named = f"{place}, {shown}" if explanation.by is Granularity.LINE else f"{shown} in {place}"
-            return f"Look first at {named}: {explanation.shares[source.number]:.1%} of all scores."
-    return ""
+    strongest = explanation.strongest(len(explanation.spans))
+    return next((source for source in strongest if source.role is Role.PROMPT), None)
 
 
 def _show_score(explanation: Explanation, source: Span) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 import regex
@@ -26,9 +26,37 @@ LONGEST_CHARACTER = 16  # code points, of all emoji that there are
 MARGIN = 6  # cells for a line's number and two blanks
 
 
-def render_page(text: Text, console: Console, look: Look) -> Iterator[Text]:
-    """The text wrapped like prose, with line numbers, and bars and blank lines as the look requires."""
+@dataclass(frozen=True, kw_only=True)
+class Fold:
+    """Lines ``start`` to ``stop`` of a text, from 0, and their part of all scores, whatever their signs."""
+
+    start: int
+    stop: int
+    share: float
+
+    @property
+    def label(self) -> str:
+        """The numbers of the first and the last line, from 1."""
+        return f"{self.start + 1}-{self.stop}"
+
+    @property
+    def summary(self) -> str:
+        """What the fold shows instead of its lines."""
+        return f"… {self.stop - self.start} lines, {self.share:.1%} together"
+
+
+def render_page(text: Text, console: Console, look: Look, folds: Sequence[Fold] = ()) -> Iterator[Text]:
+    """The text wrapped like prose, with line numbers, and bars and blank lines as the look requires.
+
+    A row stands for the lines of each fold.
+    """
+    starts = {fold.start: fold for fold in folds}
+    folded = {at for fold in folds for at in range(fold.start, fold.stop)}
     for number, line in enumerate(text.split(allow_blank=True), 1):
+        if fold := starts.get(number - 1):
+            yield from wrap(Text(fold.summary, ASIDE), console, fold.label)
+        if number - 1 in folded:
+            continue
         for row in wrap(line, console, str(number)):
             yield row
             if bars := render_bars(row, console, look):

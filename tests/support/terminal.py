@@ -19,11 +19,26 @@ HOSTILE = ("chinese", "arabic", "emoji", "escapes", "markup", "long-word")
 
 def run_on_terminal(arguments: Sequence[str], *, folder: Path, columns: int = 100) -> tuple[str, str]:
     """Run ``promptlight`` with stderr on a terminal and stdout in a pipe: all that each of them got."""
+    return _run(arguments, folder, {"COLUMNS": str(columns), "LINES": "24"}, piped=True)
+
+
+def show_on_terminal(arguments: Sequence[str], *, folder: Path, pager: str, rows: int = 24) -> str:
+    """Run ``promptlight`` with all on a terminal of so many rows and this ``$PAGER``: what the terminal got."""
+    _, drawn = _run(arguments, folder, {"COLUMNS": "100", "LINES": str(rows), "PAGER": pager}, piped=False)
+    return drawn.replace("\r\n", "\n")
+
+
+def _run(arguments: Sequence[str], folder: Path, extra: dict[str, str], *, piped: bool) -> tuple[str, str]:
+    """What stdout got if it is ``piped``, and what the terminal got. Fails if the command does."""
     ours, its = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": str(columns), "LINES": "24"}
-    command = [sys.executable, "-m", "promptlight.cli", *arguments]
     run = subprocess.Popen(
-        command, cwd=folder, env=environment, stdin=its, stdout=subprocess.PIPE, stderr=its, text=True
+        [sys.executable, "-m", "promptlight.cli", *arguments],
+        cwd=folder,
+        env={key: value for key, value in os.environ.items() if key != "LESS"} | {"TERM": "xterm"} | extra,
+        stdin=its,
+        stdout=subprocess.PIPE if piped else its,
+        stderr=its,
+        text=True,
     )
     os.close(its)
     drawn = bytearray()
@@ -32,4 +47,4 @@ def run_on_terminal(arguments: Sequence[str], *, folder: Path, columns: int = 10
             drawn += part
     printed, _ = run.communicate(timeout=60)
     assert run.returncode == 0, drawn.decode()
-    return printed, drawn.decode()
+    return printed or "", drawn.decode()
