@@ -55,6 +55,14 @@ class Drawing:
             "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
         ),
     ] = None
+    pager: Annotated[
+        bool,
+        typer.Option(
+            "--pager/--no-pager",
+            help="Page through what is longer than the terminal, with $PAGER or less.",
+            rich_help_panel=DRAWING,
+        ),
+    ] = True
     overwrite: OverwriteOption = False
     json: JsonOption = False
 
@@ -81,4 +89,4 @@ class Drawing:
         elif self.svg or self.html:
             draw_into_files(view, taste, self.width, svg=self.svg, html=self.html)
         else:
-            draw_on_terminal(view, taste, self.width)
+            draw_on_terminal(view, taste, self.width, pager=self.pager)

@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
 
+from promptlight.cli.views._pager import find_pager, page_through
 from promptlight.cli.views.look import Paper, Taste
 from promptlight.cli.views.palette import MANY_COLOURS, Look
 from promptlight.cli.views.paper import find_paper
@@ -45,14 +46,27 @@ def print_json(view: View) -> None:
     print(printable_json(view.describe()))
 
 
-def draw_on_terminal(view: View, taste: Taste, width: int | None = None) -> None:
-    """Print the view; ``width`` in cells, None for the terminal's own. If the paper is AUTO, the terminal is asked."""
+def draw_on_terminal(view: View, taste: Taste, width: int | None = None, *, pager: bool = False) -> None:
+    """Print the view; ``width`` in cells, None for the terminal's own. If the paper is AUTO, the terminal is asked.
+
+    ``pager``: if the view is longer than the terminal, it is shown in the user's pager.
+    """
     # Rich would keep bold and dim, and leave out the bars and numbers
     colours = None if os.environ.get("NO_COLOR") else "auto"
     console = Console(highlight=False, color_system=colours, width=width)
     if taste.paper is Paper.AUTO and console.color_system in MANY_COLOURS:
         taste = replace(taste, paper=find_paper())
-    console.print(_paint(view, console, taste))
+    command = find_pager(console) if pager else None
+    if command is None:
+        console.print(_paint(view, console, taste))
+        return
+    with console.capture() as drawn:
+        console.print(_paint(view, console, taste))
+    text = drawn.get()
+    if text.count("\n") < console.height:  # the prompt comes below it
+        console.file.write(text)
+    else:
+        page_through(text, command)
 
 
 def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:

@@ -154,7 +154,7 @@ def test_a_terminal_gets_colours_and_no_color_gets_what_a_pipe_gets(
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM", "TTY_COMPATIBLE"):
         monkeypatch.delenv(name, raising=False)
-    arguments = ("show", demo_results, "--id", "dish-fixed", "--by", "line", "--no-fold")
+    arguments = ("show", demo_results, "--id", "dish-fixed", "--by", "line", "--no-fold", "--no-pager")
     piped = promptlight(*arguments).stdout
     assert "\x1b" not in piped
     assert MARKS.findall(piped)
