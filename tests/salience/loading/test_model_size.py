@@ -7,6 +7,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import shutil
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -225,13 +226,18 @@ def test_int8_in_bfloat16_and_nothing_of_int8_stays(small: Path) -> None:
 def test_a_run_on_int8_says_so_and_is_not_gone_on_with_by_the_full_model(
     promptlight: Command, full: Path, small: Path, tmp_path: Path
 ) -> None:
-    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out"
-    prompts.write_text(json.dumps({"id": "a", "prompt": "Suggestion: Onion soup"}), encoding="utf-8")
-    arguments = ("run", prompts, "-o", out, "--max-new-tokens", 3, "--device", "cpu")
-    assert promptlight(*arguments, "--model", small).exit_code == 0
+    prompts, out, model = tmp_path / "prompts.jsonl", tmp_path / "out", tmp_path / "model"
+    records = [json.dumps({"id": id, "prompt": "Suggestion: Onion soup"}) for id in "ab"]
+    prompts.write_text(records[0], encoding="utf-8")
+    arguments = ("run", prompts, "-o", out, "--model", model, "--max-new-tokens", 3, "--device", "cpu")
+    shutil.copytree(small, model)
+    assert promptlight(*arguments).exit_code == 0
     assert isinstance(find_result(out), Analysis)
     assert read_settings(out)["quantised"] == "int8"
-    refused = promptlight(*arguments, "--model", full)
+    shutil.rmtree(model)
+    shutil.copytree(full, model)  # under the same name, with something left to do
+    prompts.write_text("\n".join(records), encoding="utf-8")
+    refused = promptlight(*arguments)
     assert refused.exit_code == 5
     assert "quantised: there int8, now None" in refused.stderr
 

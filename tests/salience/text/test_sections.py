@@ -208,13 +208,13 @@ def test_show_refuses_a_prompt_without_sections(promptlight: Command, demo_resul
 
 def test_export_names_the_section_and_line_of_every_source(promptlight: Command, results: Path, tmp_path: Path) -> None:
     table = tmp_path / "table.parquet"
-    arguments = ("-o", table, "--overwrite", "--sections", PATTERNS)
+    arguments = ("-o", table, "--overwrite", "--sections", PATTERNS, "--target-by", "section")
     assert promptlight("export", results, "--by", "section", *arguments).exit_code == 0
     rows = pd.read_parquet(table).to_dict("records")
     named = {row["source_section"]: row["score"] for row in rows if isinstance(row["source_section"], str)}
     assert list(named) == ["example 1", "example 2", "example 3", "question"]
     assert all(row["exact"] for row in rows)
-    assert promptlight("export", results, "--by", "word", "--target-by", "section", *arguments).exit_code == 0
+    assert promptlight("export", results, "--by", "word", *arguments).exit_code == 0
     words = pd.read_parquet(table).to_dict("records")
     for name, score in named.items():
         assert sum(row["score"] for row in words if row["source_section"] == name) == pytest.approx(score, rel=1e-5)
