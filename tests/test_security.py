@@ -466,9 +466,9 @@ def test_our_code_runs_no_data() -> None:
     assert {(path, name) for path, name in used if name in forbidden} - among_ourselves == set()
 
 
-def test_only_an_editor_is_started() -> None:
+def test_only_the_users_editor_and_pager_are_started() -> None:
     starting = [str(module.path) for module in modules_of(*PACKAGES) if "subprocess" in set(module.imports())]
-    assert starting == ["cli/work/editor.py"]
+    assert starting == ["cli/views/_pager.py", "cli/work/editor.py"]
 
 
 def test_the_page_runs_no_script_but_its_own(promptlight: Command, hostile: Path) -> None:

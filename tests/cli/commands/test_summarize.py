@@ -59,7 +59,8 @@ def test_over_all_examples_the_question_comes_first_and_the_examples_follow(
     promptlight: Command, tmp_path: Path
 ) -> None:
     assert promptlight("run", EXAMPLES / "prompts.jsonl", "-o", tmp_path, "--device", "cpu").exit_code == 0
-    done = promptlight("summarize", tmp_path, *SECTIONS, "--by", "section", "--target", "Recommendation")
+    asked = (*SECTIONS, "--by", "section", "--target-by", "section", "--target", "Recommendation")
+    done = promptlight("summarize", tmp_path, *asked)
     found = {row[6].split("  ")[0]: int(row[4]) for row in shown_rows(done.stdout)}
     assert next(iter(found)) == "question"
     assert {name: n for name, n in found.items() if name.startswith("example")} == {

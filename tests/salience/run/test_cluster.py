@@ -416,7 +416,9 @@ def test_a_dry_run_tries_prompts_out_on_a_worker_and_leaves_nothing(
     write_prompts(path, 8)
     arguments = ("run", path, "-o", out, *BATCHES, "--dry-run", "--json")
     local, there = promptlight(*arguments, *SHORT), promptlight(*arguments, *RAY, "--actors", 2)
-    assert (there.exit_code, there.stderr) == (0, "Ray: 2 actors, 1 CPU each\n")
+    assert there.exit_code == 0
+    said = [line for line in there.stderr.splitlines() if line != "loading the model"]  # if that takes long
+    assert said == ["Ray: 2 actors, 1 CPU each"]
     expected, found = json.loads(local.stdout), json.loads(there.stdout)
     assert (expected["n_actors"], found["n_actors"]) == (1, 2)
     for name in ("n_to_do", "n_prompt_tokens", "longest", "new_tokens"):
