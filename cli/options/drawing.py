@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptlight.cli.options.panels import DRAWING
+from promptlight.cli.options.picture import HtmlOption, Picture, SvgOption, WidthOption
 from promptlight.cli.options.shared import ColoursOption, IntensityOption, JsonOption, MarkingOption, OverwriteOption
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
-from promptlight.io.files import check_free
 from promptlight.io.page.colours import Colours
-from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
@@ -37,24 +35,9 @@ class Drawing:
         ),
     ] = Paper.AUTO
     colours: ColoursOption = Colours.SAFE
-    width: Annotated[
-        int | None,
-        typer.Option(
-            min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING
-        ),
-    ] = None
-    svg: Annotated[
-        Path | None,
-        typer.Option(
-            "--svg", metavar="FILE", help="Draw into an SVG file, not on the terminal.", rich_help_panel=DRAWING
-        ),
-    ] = None
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
-        ),
-    ] = None
+    width: WidthOption = None
+    svg: SvgOption = None
+    html: HtmlOption = None
     pager: Annotated[
         bool,
         typer.Option(
@@ -68,15 +51,10 @@ class Drawing:
 
     def check(self) -> None:
         """Raise UsageError for --json with a file, OutputError if the file exists: before anything is computed."""
-        if self.json and (self.svg or self.html):
-            raise UsageError("expected --json or a file to draw into, found both: leave one out")
-        for path in filter(None, (self.svg, self.html)):
-            check_free(path, overwrite=self.overwrite)
+        self._picture.check(as_json=self.json, overwrite=self.overwrite)
 
     def draw(self, view: View) -> None:
         """Draw it on the terminal, into files, or as JSON."""
-        from promptlight.cli.views.output import draw_into_files, draw_on_terminal, print_json
-
         taste = Taste(
             intensity=self.intensity,
             marking=self.marking,
@@ -84,9 +62,8 @@ class Drawing:
             paper=self.paper,
             colours=self.colours,
         )
-        if self.json:
-            print_json(view)
-        elif self.svg or self.html:
-            draw_into_files(view, taste, self.width, svg=self.svg, html=self.html)
-        else:
-            draw_on_terminal(view, taste, self.width, pager=self.pager)
+        self._picture.draw(view, taste, as_json=self.json, pager=self.pager)
+
+    @property
+    def _picture(self) -> Picture:
+        return Picture(width=self.width, svg=self.svg, html=self.html)

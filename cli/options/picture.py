@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import DRAWING
-from promptlight.cli.views.look import Taste
+from promptlight.cli.views.look import DEFAULT, Taste
 from promptlight.io.files import check_free
 from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
 
+WidthOption = Annotated[
+    int | None,
+    typer.Option(min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING),
+]
+SvgOption = Annotated[
+    Path | None,
+    typer.Option("--svg", metavar="FILE", help="Draw into an SVG file, not on the terminal.", rich_help_panel=DRAWING),
+]
+HtmlOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
     """Draws a table on the terminal, unless the options name files."""
 
-    width: Annotated[
-        int | None,
-        typer.Option(
-            min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING
-        ),
-    ] = None
-    svg: Annotated[
-        Path | None,
-        typer.Option(
-            "--svg", metavar="FILE", help="Draw into an SVG file, not on the terminal.", rich_help_panel=DRAWING
-        ),
-    ] = None
-    html: Annotated[
-        Path | None,
-        typer.Option(
-            "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
-        ),
-    ] = None
+    width: WidthOption = None
+    svg: SvgOption = None
+    html: HtmlOption = None
 
     @property
     def files(self) -> list[Path]:
@@ -52,13 +52,13 @@ class Picture:
         for path in self.files:
             check_free(path, overwrite=overwrite)
 
-    def draw(self, view: View, *, as_json: bool) -> None:
+    def draw(self, view: View, taste: Taste = DEFAULT, *, as_json: bool, pager: bool = False) -> None:
         """Draw it on the terminal, into files, or as JSON."""
         from promptlight.cli.views.output import draw_into_files, draw_on_terminal, print_json
 
         if as_json:
             print_json(view)
         elif self.files:
-            draw_into_files(view, Taste(), self.width, svg=self.svg, html=self.html)
+            draw_into_files(view, taste, self.width, svg=self.svg, html=self.html)
         else:
-            draw_on_terminal(view, Taste(), self.width)
+            draw_on_terminal(view, taste, self.width, pager=pager)
