@@ -13,6 +13,7 @@ from promptlight.cli.views._findings import describe_drops, render_drops, spell_
 from promptlight.cli.views.evaluation import render_method, show, show_interval
 from promptlight.salience.faithfulness.curves import OrderFigures
 from promptlight.salience.faithfulness.summaries import FigureSummary, Mean, MethodSummary, PromptEvaluation
+from tests.support.evaluations import ROW
 
 
 def test_nothing_is_minus_zero_and_tables_fit_into_eighty_cells() -> None:
@@ -62,29 +63,10 @@ def rows(
 def make_row(
     id: str, method: str, n_sources: int, order: OrderFigures, random: OrderFigures, nearest: OrderFigures
 ) -> PromptEvaluation:
-    return PromptEvaluation(
-        id=id,
-        label=None,
-        fingerprint="f",
-        method=method,
-        by="line",
-        target=None,
-        target_by="line",
-        target_text="No egg.",
-        target_start=12,
-        target_stop=16,
-        n_sources=n_sources,
-        log_prob=-0.5,
-        empty_log_prob=-30.0,
-        order=order,
-        random=random,
-        nearest=nearest,
-        last_line=figures(-40, 0.5, 1),
-        n_random=20,
-        n_beaten=19,
-        n_beaten_insertion=20,
-        noise_correlation=0.98,
-        agreement=None,
+    last_line = figures(-40, 0.5, 1)
+    orders = {"order": order, "random": random, "nearest": nearest, "last_line": last_line}
+    return replace(
+        ROW, id=id, label=None, method=method, n_sources=n_sources, **orders, noise_correlation=0.98, agreement=None
     )
 
 

@@ -9,36 +9,7 @@ import pytest
 from promptlight.cli.views.trust import describe_trust, is_beaten_by_rule, name_rival, name_target
 from promptlight.salience.faithfulness.curves import OrderFigures
 from promptlight.salience.faithfulness.summaries import PromptEvaluation, summarize_methods
-
-
-def figures(deletion: float, drop: float, **others: float | None) -> OrderFigures:
-    return replace(OrderFigures(deletion=deletion, insertion=-1.0, drop_1=drop, drop_3=drop, drop_5=drop), **others)
-
-
-ROW = PromptEvaluation(
-    id="a",
-    label="s",
-    fingerprint="f",
-    method="grad_l2",
-    by="line",
-    target=None,
-    target_by="line",
-    target_text="No egg.",
-    target_start=12,
-    target_stop=16,
-    n_sources=9,
-    log_prob=-0.5,
-    empty_log_prob=-30.0,
-    order=figures(-20, 5.2),
-    random=figures(-10, 0.84),
-    nearest=figures(-15, 2),
-    last_line=figures(-14, 1),
-    n_random=20,
-    n_beaten=19,
-    n_beaten_insertion=20,
-    noise_correlation=0.984,
-    agreement=0.3,
-)
+from tests.support.evaluations import ROW, figures
 
 
 def test_the_best_case() -> None:
