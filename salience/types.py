@@ -297,6 +297,21 @@ class Objective(StrEnum):
     KL = "kl"
     LOSS = "loss"
 
+    @property
+    def direction(self) -> int | None:
+        """1 if a positive score raises the target's log-probability, -1 if it lowers it; None if it says neither."""
+        if self in (Objective.ENTROPY, Objective.KL):
+            return None
+        return -1 if self is Objective.LOSS else 1
+
+
+class Way(StrEnum):
+    """How a source reaches a target: directly, through words that the model wrote before the target, or in all."""
+
+    DIRECT = "direct"
+    THROUGH = "through"
+    ALL = "all"
+
 
 class Benchmark(StrEnum):
     """A set of prompts with known causes of their answers; see ``benchmark/causes.py``."""

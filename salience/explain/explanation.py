@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.span_scores import (
     choose_targets,
+    combine_rows,
     combine_targets,
     find_errors,
     find_segmentation,
     find_touched,
     share,
 )
+from promptlight.salience.explain.through import Through, build_chain, pool_chain
+from promptlight.salience.text.printable import quote
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import (
@@ -36,6 +40,7 @@ from promptlight.salience.types import (
     SalienceMap,
     Segmentation,
     Span,
+    Way,
 )
 
 
@@ -44,7 +49,8 @@ class Question:
     """A question about a prompt.
 
     ``target`` None is the whole completion, ``target_by`` None is by line, or as finely as there are scores for, and
-    ``method`` None is the first method that was run.
+    ``method`` None is the first method that was run. ``way`` says how sources reach the target: directly, or through
+    words that the model wrote before it, which are cut by ``through_by``.
     """
 
     by: Cut = Granularity.LINE
@@ -52,6 +58,8 @@ class Question:
     target_by: Cut | None = None
     pooling: Pooling = Pooling.SUM
     method: Method | None = None
+    way: Way = Way.DIRECT
+    through_by: Cut = Granularity.TOKEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +70,10 @@ class Explanation:
     visible scores; ``levels`` [S] are scores relative to the strongest visible one, -1 to 1. ``exact``: the scores come
     from the whole target's gradient. ``errors`` [S] are the scores' standard errors, None if they are not known.
     ``salience`` is the map that the scores were read from.
+
+    If the ``way`` is not direct, ``scores`` and ``shares`` are both the parts of the target that came that way
+    (``through.py``), only the prompt's spans are visible, and the shares need not sum to 1. ``through`` has the parts
+    of all ways; it is None for direct scores.
     """
 
     analysis: Analysis
@@ -77,6 +89,8 @@ class Explanation:
     levels: FloatArray
     exact: bool
     errors: FloatArray | None
+    way: Way = Way.DIRECT
+    through: Through | None = None
 
     @property
     def by(self) -> Cut:
@@ -159,7 +173,10 @@ def explain_spans(
     target_cut: Segmentation | None = None,
     source_cut: Segmentation | None = None,
 ) -> Explanation:
-    """Score every span of the text for these target spans; pass cuts that are already made."""
+    """Score every span of the text for these target spans; pass cuts that are already made.
+
+    Raises UsageError if the question's way can't be followed: see ``trace_spans``.
+    """
     completion, salience = analysis.completion, analysis.map_by(question.method)
     target_cut = target_cut or cut_targets(analysis, question)
     source_cut = source_cut or find_segmentation(analysis, question.by)
@@ -167,18 +184,67 @@ def explain_spans(
     cuts = {"target_cut": target_cut, "source_cut": source_cut}
     scores, exact = combine_targets(salience, completion, targets, **cuts, pooling=question.pooling)
     visible = np.array([span.role is not Role.SPECIAL for span in spans]) & ~find_touched(source_cut, targets)
-    strongest = np.abs(scores[visible]).max(initial=0.0)
-    return Explanation(
+    explanation = Explanation(
         analysis=analysis,
         salience=salience,
-        **cuts,
+        target_cut=target_cut,
+        source_cut=source_cut,
         pooling=question.pooling,
         spans=spans,
         targets=targets,
         visible=visible,
         scores=scores,
         shares=share(scores, visible),
-        levels=np.where(visible, scores / max(strongest, 1e-30), 0.0).astype(np.float32),
+        levels=_find_levels(scores, visible),
         exact=exact,
         errors=find_errors(salience, completion, targets, **cuts),
     )
+    return explanation if question.way is Way.DIRECT else trace_spans(explanation, question)
+
+
+def trace_spans(explanation: Explanation, question: Question) -> Explanation:
+    """Trace direct scores back through the model's own words, and score the prompt's spans by the question's way.
+
+    Raises UsageError for a pooling other than sum, own words without scores, an objective without a direction (signed
+    methods), and, if the way is THROUGH, a target that no own words come before.
+    """
+    if question.pooling is not Pooling.SUM:
+        raise UsageError(
+            f"expected sums of tokens' scores for the way {question.way}, found the pooling {question.pooling}: only"
+            " sums can be passed on",
+            parameters=("pool", "way"),
+        )
+    analysis, salience, targets = explanation.analysis, explanation.salience, explanation.targets
+    row, _ = combine_rows(salience, analysis.completion, targets, explanation.target_cut)
+    hidden = np.repeat(~explanation.visible, np.diff(explanation.source_cut.bounds))
+    through = pool_chain(
+        build_chain(analysis, salience, row, hidden, targets[-1], question.through_by), explanation.source_cut
+    )
+    if question.way is Way.THROUGH and not through.chain.words:
+        raise UsageError(
+            f"{analysis.completion.prompt.id}: expected a target with words of the model before it, found"
+            f" {_quote_start(explanation.target_text)}, which has none: choose a later part of the completion",
+            parameters=("target",),
+        )
+    scores = (through.through if question.way is Way.THROUGH else through.total).astype(np.float32)
+    visible = explanation.visible & np.array([span.role is Role.PROMPT for span in explanation.spans])
+    return replace(
+        explanation,
+        visible=visible,
+        scores=scores,
+        shares=np.where(visible, scores, np.float32(0)),
+        levels=_find_levels(scores, visible),
+        errors=None,
+        way=question.way,
+        through=through,
+    )
+
+
+def _find_levels(scores: FloatArray, visible: NDArray[np.bool_]) -> FloatArray:
+    """Scores relative to the strongest visible one, -1 to 1; 0 where not visible."""
+    strongest = np.abs(scores[visible]).max(initial=0.0)
+    return np.where(visible, scores / max(strongest, 1e-30), 0.0).astype(np.float32)
+
+
+def _quote_start(text: str) -> str:
+    return repr(quote(text.strip(), 40))

@@ -83,15 +83,25 @@ def combine_targets(
 ) -> tuple[FloatArray, bool]:
     """Scores [S] of all source spans for a selection of target spans of one cut, and whether they are exact.
 
+    Sources that reach into a selected span score zero; sources between them do not.
+    """
+    row, exact = combine_rows(salience, completion, targets, target_cut)
+    inside = find_touched(source_cut, targets)
+    return np.where(inside, np.float32(0), pool_sources(row[None], source_cut, pooling)[0]), exact
+
+
+def combine_rows(
+    salience: SalienceMap, completion: Completion, targets: Sequence[Span], target_cut: Segmentation
+) -> tuple[FloatArray, bool]:
+    """Scores [T] of all tokens for a selection of target spans of one cut, and whether they are exact.
+
     A single span has its own exact score. For several, the rows of their tokens are added up, or the rows of the spans
-    if only those were computed. Sources that reach into a selected span score zero; sources between them do not.
+    if only those were computed.
     """
     rows, exact = read_rows(salience, completion, target_cut, targets)
     if len(targets) > 1 and salience.scores is not None:
         rows = _sum_token_rows(salience.scores, completion, targets)
-    total = rows.sum(axis=0, keepdims=True, dtype=np.float64).astype(np.float32)
-    inside = find_touched(source_cut, targets)
-    return np.where(inside, np.float32(0), pool_sources(total, source_cut, pooling)[0]), exact and len(targets) == 1
+    return rows.sum(axis=0, dtype=np.float64).astype(np.float32), exact and len(targets) == 1
 
 
 def sum_up(

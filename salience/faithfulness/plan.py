@@ -30,13 +30,6 @@ from promptlight.salience.types import Analysis, Method, Objective, Role, Span
 
 NOISE = 0.01  # relative to the standard deviation of the embeddings' entries
 NEAREST, LAST_LINE = "nearest", "last line"
-DIRECTED = {  # 1: a positive score should raise the log-probability; -1: lower it
-    Objective.LOGPROB: 1,
-    Objective.LOGIT: 1,
-    Objective.MARGIN: 1,
-    Objective.PROB: 1,
-    Objective.LOSS: -1,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,8 +179,8 @@ def _find_direction(analysis: Analysis, method: Method) -> int:
             " foil, which can't be evaluated"
         )
     objective = analysis.maps[method].objective
-    direction = DIRECTED.get(objective)
+    direction = objective.direction
     if direction is None:
-        known = ", ".join(DIRECTED)
+        known = ", ".join(one for one in Objective if one.direction)
         raise UsageError(f"expected scores of one of {known}, found {objective}, which can't be evaluated")
     return direction

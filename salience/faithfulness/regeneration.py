@@ -20,7 +20,6 @@ from promptlight.salience.explain.comparison import align
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import find_segmentation
 from promptlight.salience.faithfulness.curves import rank_sources
-from promptlight.salience.faithfulness.plan import DIRECTED
 from promptlight.salience.text.editing import ARROW, Edit, apply_edits, said_in
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import Analysis, Completion, Cut, Granularity, Prompt, Role, Span
@@ -124,7 +123,7 @@ def choose_trials(explanation: Explanation, n_top: int = 5, *, replacement: str 
 def _rank(explanation: Explanation, sources: Sequence[Span]) -> list[Span]:
     """Sources with the one first that raises the target most; those without a score are left out."""
     salience = explanation.salience
-    sign = DIRECTED.get(salience.objective, 1) if salience.method.is_signed else 1
+    sign = (salience.objective.direction or 1) if salience.method.is_signed else 1
     scores = [sign * float(explanation.scores[span.number]) for span in sources]
     order = rank_sources(scores, signed=salience.method.is_signed)
     return [sources[number] for number in order if scores[number] > 0]
