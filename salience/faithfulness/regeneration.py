@@ -16,13 +16,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.explain.comparison import align
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.salience.faithfulness.counterparts import Target, find_counterpart_text
 from promptlight.salience.faithfulness.curves import rank_sources
-from promptlight.salience.text.editing import ARROW, Edit, apply_edits, said_in
-from promptlight.salience.text.spans import describe_spans, segment
-from promptlight.salience.types import Analysis, Completion, Cut, Granularity, Prompt, Role, Span
+from promptlight.salience.text.editing import ARROW
+from promptlight.salience.text.removal import is_removable, read_range, remove_span, replace_in_span
+from promptlight.salience.text.spans import describe_spans
+from promptlight.salience.types import Analysis, Completion, Granularity, Prompt, Role, Span
 
 CUTS = (Granularity.LINE, Granularity.SENTENCE, Granularity.WORD)  # the coarsest that has several parts is taken
 
@@ -87,7 +88,7 @@ def choose_cut(analysis: Analysis) -> Granularity:
     """Lines, or if the prompt has only one, sentences or words."""
     for cut in CUTS:
         spans = describe_spans(analysis.completion, find_segmentation(analysis, cut))
-        if sum(_is_removable(analysis.completion, span) for span in spans) > 1:
+        if sum(is_removable(analysis.completion, span) for span in spans) > 1:
             return cut
     return CUTS[-1]
 
@@ -100,7 +101,7 @@ def choose_trials(explanation: Explanation, n_top: int = 5, *, replacement: str 
     """
     completion = explanation.analysis.completion
     sources = [
-        span for span in explanation.spans if explanation.visible[span.number] and _is_removable(completion, span)
+        span for span in explanation.spans if explanation.visible[span.number] and is_removable(completion, span)
     ]
     ranked = _rank(explanation, sources)
     if not ranked:
@@ -133,70 +134,32 @@ def _build_trial(
     explanation: Explanation, source: Span, replacement: str | None = None, *, is_control: bool = False
 ) -> Trial:
     completion = explanation.analysis.completion
-    start, stop = _find_range(completion, source)
-    text = _leave(completion, source) if replacement is None else _fill(completion, source, replacement)
+    if replacement is None:
+        prompt, text = remove_span(completion, source), ""
+    else:
+        prompt, text = _fill(completion, source, replacement)
     return Trial(
         source=source,
         share=float(explanation.shares[source.number]),
         is_control=is_control,
-        replacement="" if replacement is None else text.strip(),
-        prompt=apply_edits(completion.prompt, [Edit(start=start, stop=stop, text=text)], id=completion.prompt.id),
+        replacement=text,
+        prompt=prompt,
     )
 
 
-def _leave(completion: Completion, source: Span) -> str:
-    """What stays when a source is taken away: the line feeds at its end that belong to the text around it.
-
-    Of a part of a line, all stay. A line takes its own line feed with it, and if a blank line is before it or it is the
-    first, those after it, too.
-    """
-    start, stop = _find_range(completion, source)
-    text = completion.prompt.text
-    before = text[_find_said(completion.prompt, start)[0] : start]
-    end = text[start + len(text[start:stop].rstrip()) : stop]
-    if before and not before.endswith("\n"):
-        return end[end.find("\n") :] if "\n" in end else ""
-    is_first = not before.removesuffix("\n").rpartition("\n")[2].strip()
-    return "" if is_first else end.partition("\n")[2]
-
-
-def _fill(completion: Completion, source: Span, replacement: str) -> str:
-    """The text that takes a source's place, with the blanks and line feeds around it as they are."""
-    start, stop = _find_range(completion, source)
-    text = completion.prompt.text[start:stop]
-    body = text.strip()
+def _fill(completion: Completion, source: Span, replacement: str) -> tuple[Prompt, str]:
+    """The prompt with another text in a source's place, and that text; blanks and line feeds around it stay."""
+    body = read_range(completion, source).strip()
     old, arrow, new = replacement.partition(ARROW)
-    if arrow and old not in text:
+    if arrow and old not in read_range(completion, source):
         raise UsageError(
             f"expected {old!r} in line {source.line}, the strongest source of the prompt, found {body!r}; to change"
             " another part, use `promptlight try`",
             parameters=("replace",),
         )
-    return text.replace(old, new, 1) if arrow else text.replace(body, replacement, 1)
-
-
-def _is_removable(completion: Completion, span: Span) -> bool:
-    """Whether a span is a part of the prompt with text in it, and some text is left without it."""
-    if span.role is not Role.PROMPT or not span.text.strip():
-        return False
-    start, stop = _find_range(completion, span)
-    first, last = _find_said(completion.prompt, start)
-    text = completion.prompt.text
-    return start < stop and bool((text[first:start] + text[stop:last]).strip())
-
-
-def _find_said(prompt: Prompt, place: int) -> tuple[int, int]:
-    """The editable range of a prompt that holds a character; an empty one if that is the format's."""
-    return next((said for said in said_in(prompt) if said[0] <= place < said[1]), (place, place))
-
-
-def _find_range(completion: Completion, span: Span) -> tuple[int, int]:
-    """The characters of a prompt's span, without those of a chat's format."""
-    start, stop = completion.tokens[span.start].start, completion.tokens[span.stop - 1].stop
-    for first, last in said_in(completion.prompt):
-        if max(start, first) < min(stop, last):
-            return max(start, first), min(stop, last)
-    return start, start
+    old, new = (old, new) if arrow else (body, replacement)
+    text = read_range(completion, source).replace(old, new, 1).strip()
+    return replace_in_span(completion, source, old, new, n=1), text
 
 
 def _count_tokens(span: Span) -> int:
@@ -214,7 +177,8 @@ def judge_trials(
     Only the target's counterparts are compared, without the blanks around them. Raises UsageError if the model now
     writes nothing in the target's place for the unchanged prompt.
     """
-    answer = find_counterpart(explanation, unchanged)
+    target = Target.of(explanation)
+    answer = find_counterpart_text(target, unchanged)
     if answer is None:
         raise UsageError(
             f"{unchanged.prompt.id}: expected the model to write {explanation.target_text.strip()!r} or something like"
@@ -222,38 +186,12 @@ def judge_trials(
         )
     outcomes: list[Outcome] = []
     for trial, completion in zip(trials, completions, strict=True):
-        found = find_counterpart(explanation, completion)
+        found = find_counterpart_text(target, completion)
         written = completion.completion_text
         outcomes.append(Outcome(trial=trial, completion=written, answer=found, is_changed=found != answer))
     return Regeneration(
         explanation=explanation, answer=answer, outcomes=tuple(outcomes), own_words=_find_own_words(explanation)
     )
-
-
-def find_counterpart(explanation: Explanation, completion: Completion) -> str | None:
-    """The text that stands in another completion where the target stood, stripped; None if nothing does.
-
-    That of the whole completion is the whole completion. Else the spans of both are paired as in ``comparison``: those
-    with the same text, then those with the most words in common.
-    """
-    analysis = explanation.analysis
-    before = _list_written(analysis.completion, explanation.target_by, analysis)
-    after = _list_written(completion, explanation.target_by, analysis)
-    chosen = {span.start for span in explanation.targets}
-    wanted = {number for number, span in enumerate(before) if span.start in chosen}
-    if len(wanted) == len(before):
-        return completion.completion_text.strip()
-    pairs = align([span.text.strip() for span in before], [span.text.strip() for span in after])
-    partners = [other for one, other in pairs if one in wanted and other is not None]
-    if not partners:
-        return None
-    return "".join(span.text for span in after[min(partners) : max(partners) + 1]).strip()
-
-
-def _list_written(completion: Completion, cut: Cut, analysis: Analysis) -> list[Span]:
-    """The spans that the model wrote."""
-    spans = describe_spans(completion, segment(completion, cut, analysis.compat))
-    return [span for span in spans if span.role is Role.COMPLETION]
 
 
 def _find_own_words(explanation: Explanation) -> tuple[Span, float] | None:

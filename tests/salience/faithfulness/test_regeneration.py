@@ -12,10 +12,10 @@ import pytest
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
+from promptlight.salience.faithfulness.counterparts import Target, find_counterpart_text
 from promptlight.salience.faithfulness.regeneration import (
     choose_cut,
     choose_trials,
-    find_counterpart,
     judge_trials,
 )
 from promptlight.salience.types import Completion, Granularity, Method, Objective, Prompt, SalienceMap, Section, Turn
@@ -145,7 +145,7 @@ def test_a_word_leaves_the_line_feed_after_it() -> None:
     found = SalienceMap(method=Method.GRAD_L2, scores=scores, span_scores={})
     analysis = dataclasses.replace(analysis, maps={Method.GRAD_L2: found})
     trials = choose_trials(explain_target(analysis, Question(by=Granularity.WORD)), 3)
-    assert [one.prompt.text for one in trials] == ["Buy\n\nAsk", "Buy eggs.\n\n", " eggs.\n\nAsk"]
+    assert [one.prompt.text for one in trials] == ["Buy\n\nAsk", "Buy eggs.\n\n", "eggs.\n\nAsk"]
 
 
 def test_sections_move_with_the_text() -> None:
@@ -167,12 +167,12 @@ def test_sections_move_with_the_text() -> None:
 )
 def test_the_answer_is_what_stands_in_the_targets_place(written: Sequence[str], counterpart: str | None) -> None:
     explanation = explain([1, 2, 3, 0, 0, 0])
-    assert find_counterpart(explanation, write(explanation, written)) == counterpart
+    assert find_counterpart_text(Target.of(explanation), write(explanation, written)) == counterpart
 
 
 def test_the_counterpart_of_all_lines_is_all_of_the_other_text() -> None:
     explanation = explain([1, 2, 3, 0, 0, 0], written=["Yes."], target="Yes")
-    assert find_counterpart(explanation, write(explanation, ["No.\n", "Never."])) == "No.\nNever."
+    assert find_counterpart_text(Target.of(explanation), write(explanation, ["No.\n", "Never."])) == "No.\nNever."
 
 
 def test_answers_are_compared_with_what_the_model_writes_now() -> None:
