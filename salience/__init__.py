@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from promptlight.salience.explain.comparison import compare_explanations
     from promptlight.salience.explain.explanation import Explanation, Question, explain_target
     from promptlight.salience.explain.span_scores import build_span_table
+    from promptlight.salience.explain.ways import find_ways
     from promptlight.salience.loading.load import load_model
     from promptlight.salience.model import Model
     from promptlight.salience.options.analysis import AnalysisOptions
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         SetAside,
         Span,
         SpanTable,
+        Way,
     )
 
 __all__ = [
@@ -67,12 +69,14 @@ __all__ = [
     "Span",
     "SpanTable",
     "UsageError",
+    "Way",
     "analyze",
     "build_span_table",
     "compare_explanations",
     "describe_provenance",
     "describe_settings",
     "explain_target",
+    "find_ways",
     "load_model",
     "parse_cut",
 ]
@@ -106,12 +110,14 @@ __getattr__ = import_lazily(
         "Span": "types",
         "SpanTable": "types",
         "UsageError": "errors",
+        "Way": "types",
         "analyze": "run.pipeline",
         "build_span_table": "explain.span_scores",
         "compare_explanations": "explain.comparison",
         "describe_provenance": "run.provenance",
         "describe_settings": "run.provenance",
         "explain_target": "explain.explanation",
+        "find_ways": "explain.ways",
         "load_model": "loading.load",
         "parse_cut": "text.spans",
     },

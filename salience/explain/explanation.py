@@ -175,7 +175,7 @@ def explain_spans(
 ) -> Explanation:
     """Score every span of the text for these target spans; pass cuts that are already made.
 
-    Raises UsageError if the question's way can't be followed: see ``trace_spans``.
+    Raises UsageError if the question's way can't be followed: see ``_trace_spans``.
     """
     completion, salience = analysis.completion, analysis.map_by(question.method)
     target_cut = target_cut or cut_targets(analysis, question)
@@ -199,10 +199,10 @@ def explain_spans(
         exact=exact,
         errors=find_errors(salience, completion, targets, **cuts),
     )
-    return explanation if question.way is Way.DIRECT else trace_spans(explanation, question)
+    return explanation if question.way is Way.DIRECT else _trace_spans(explanation, question)
 
 
-def trace_spans(explanation: Explanation, question: Question) -> Explanation:
+def _trace_spans(explanation: Explanation, question: Question) -> Explanation:
     """Trace direct scores back through the model's own words, and score the prompt's spans by the question's way.
 
     Raises UsageError for a pooling other than sum, own words without scores, an objective without a direction (signed

@@ -101,15 +101,15 @@ def build_chain(
     special = np.array([token.role is Role.SPECIAL for token in analysis.completion.tokens])
     words, scores = _read_own_words(analysis, salience, target, unit)
     earlier = np.arange(len(row)) < np.array([span.start for span in words], dtype=np.intp)[:, None]
-    links, lost = take_shares(sign * scores, earlier & ~special)
+    links, lost = _take_shares(sign * scores, earlier & ~special)
     _check_contrasts(analysis, name, words)
-    shares, own_lost = take_shares(sign * row[None], ~(hidden | special)[None])
+    shares, own_lost = _take_shares(sign * row[None], ~(hidden | special)[None])
     arrived, flow = trace_back(shares[0], links, [(span.start, span.stop) for span in words])
     clipped = float(own_lost[0] + flow @ lost) / (1 + float(flow.sum()))
     return Chain(row=shares[0], links=links, words=words, flow=flow, arrived=arrived, clipped=clipped)
 
 
-def take_shares(scores: FloatArray | WideArray, visible: BoolArray) -> tuple[WideArray, WideArray]:
+def _take_shares(scores: FloatArray | WideArray, visible: BoolArray) -> tuple[WideArray, WideArray]:
     """The positive visible scores over their sum, [rows, T] (0 if none is positive), and the negative part, [rows]."""
     shown = np.where(visible, scores, 0).astype(np.float64)
     raised = np.maximum(shown, 0)
