@@ -43,8 +43,8 @@ class FoundWay:
 
 
 def find_ways(explanation: Explanation, n_ways: int = 5) -> list[FoundWay]:
-    """The strongest ways through own words, the strongest first; empty if the explanation is of direct scores."""
-    if explanation.through is None:
+    """The strongest ways through own words, the strongest first; empty if the scores are direct or there are none."""
+    if explanation.through is None or not explanation.through.chain.words:
         return []
     graph = _build_graph(explanation, explanation.through.chain)
     return [_describe_way(explanation, graph, *found) for found in _search(graph, n_ways)]

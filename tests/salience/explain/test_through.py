@@ -229,6 +229,7 @@ def test_a_target_that_nothing_of_the_model_comes_before() -> None:
         ask(make(), Way.THROUGH, target="1")
     first = ask(make(), target="1")
     assert first.scores[first.visible].sum() == pytest.approx(1, abs=1e-6)
+    assert find_ways(first) == []
 
 
 def test_what_cannot_be_followed_is_refused() -> None:
