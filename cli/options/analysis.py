@@ -89,6 +89,15 @@ class Explaining:
             "--sources", help="Spans that occlusion, lime, shap and surrogate take away.", rich_help_panel=EXPLANATION
         ),
     ] = Granularity.LINE
+    own_sources: Annotated[
+        Granularity | None,
+        typer.Option(
+            "--own-sources",
+            help="Spans of the completion that occlusion takes away (default: as --sources); word finds ways through"
+            " the model's own words best.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = None
     ablate: Annotated[
         AblationKind,
         typer.Option(
@@ -177,6 +186,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int) -
             smoothgrad_samples=explaining.smoothgrad_samples,
             smoothgrad_noise=explaining.smoothgrad_noise,
             sources=explaining.sources,
+            own_sources=explaining.own_sources,
             ablate=explaining.ablate,
             ablations=explaining.ablations,
             shapley=explaining.shapley,

@@ -44,7 +44,7 @@ def explain_by_ablation(
     first token, which nothing predicts. ``counted`` is told the ablations that are scored.
     """
     targets = _list_target_ranges(completion, segmentations, unit)
-    sources = segmentations.get(options.sources) or segment(completion, options.sources)
+    sources = cut_sources(completion, segmentations, method, options)
     ranges = [place for places in targets.values() for place in places]
     n_tokens = len(completion.tokens)
     scores = errors = np.zeros((0, n_tokens), dtype=np.float32)
@@ -64,6 +64,19 @@ def explain_by_ablation(
         sources=options.sources,
         standard_errors=errors_by_cut if method.draws else {},
     )
+
+
+def cut_sources(
+    completion: Completion, segmentations: Mapping[Granularity, Segmentation], method: Method, options: MethodOptions
+) -> Segmentation:
+    """Cut the text into what a method takes away; occlusion may take smaller spans of the completion."""
+    cut = segmentations.get(options.sources) or segment(completion, options.sources)
+    if options.own_sources is None or method is not Method.OCCLUSION:
+        return cut
+    own = segmentations.get(options.own_sources) or segment(completion, options.own_sources)
+    border = completion.n_prompt_tokens
+    bounds = (*(at for at in cut.bounds if at < border), *(at for at in own.bounds if at >= border))
+    return Segmentation(granularity=options.sources, bounds=bounds)
 
 
 def _list_target_ranges(

@@ -44,6 +44,11 @@ class AnalysisOptions:
             )
         if removing and self.foil:
             raise UsageError(f"expected no foil for {removing[0]}, which takes no second text: leave one out")
+        if self.method_options.own_sources and Method.OCCLUSION not in self.methods:
+            raise UsageError(
+                f"expected the method occlusion with own sources, found {', '.join(self.methods)}: leave one out",
+                parameters=("own_sources",),
+            )
         if self.foil and self.objective is not Objective.LOGPROB:
             raise UsageError(f"expected the objective logprob with a foil, found {self.objective}: leave one out")
         if self.targets not in self.stored and self.targets is not Granularity.TOKEN:

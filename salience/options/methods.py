@@ -73,7 +73,8 @@ class MethodOptions:
     """Options of single methods; each is part of the settings only if its method is used.
 
     ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``sources`` are the spans
-    that ablation methods remove. ``seed`` is the run's.
+    that ablation methods remove; of the completion, occlusion removes ``own_sources`` (None: as of the prompt).
+    ``seed`` is the run's.
     """
 
     ig_steps: int = 64
@@ -81,6 +82,7 @@ class MethodOptions:
     smoothgrad_samples: int = 25
     smoothgrad_noise: float = 0.1
     sources: Granularity = Granularity.LINE
+    own_sources: Granularity | None = None
     ablate: AblationKind = AblationKind.MASK_EMBEDDING
     ablations: int = AblationOptions.ablations
     shapley: ShapleySampling = ShapleySampling.KERNEL
@@ -106,6 +108,8 @@ class MethodOptions:
             described |= {"smoothgrad_seed": self.seed}
         if set(methods) & set(ABLATION_METHODS):
             described |= {"sources": self.sources.value, "ablate": self.ablate.value}
+        if self.own_sources and Method.OCCLUSION in methods:
+            described |= {"own_sources": self.own_sources.value}
         if any(method.draws for method in methods if method.takes_spans):
             described |= {"samples": self.ablations, "perturbation_seed": self.seed}
         if Method.SHAP in methods:
@@ -122,6 +126,7 @@ class MethodOptions:
             "smoothgrad_noise": ("smoothgrad_noise", float),
             "smoothgrad_seed": ("seed", int),
             "sources": ("sources", Granularity),
+            "own_sources": ("own_sources", Granularity),
             "ablate": ("ablate", AblationKind),
             "samples": ("ablations", int),
             "perturbation_seed": ("seed", int),  # the run's seed, as in the other entry

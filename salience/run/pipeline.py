@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from promptlight.salience.ablation.maps import explain_by_ablation
+from promptlight.salience.ablation.maps import cut_sources, explain_by_ablation
 from promptlight.salience.decoder.batch_plan import choose_batch_size
 from promptlight.salience.errors import FoilError, OutOfMemoryError, TooFewAblationsError
 from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
@@ -23,6 +23,7 @@ from promptlight.salience.types import (
     Analysis,
     Completion,
     Granularity,
+    Method,
     Objective,
     Prompt,
     Role,
@@ -135,9 +136,9 @@ def _plan_parts(
     completion: Completion, cuts: Mapping[Granularity, Segmentation], options: AnalysisOptions, on_step: OnStep
 ) -> Parts:
     """The parts of an explanation, to count how much of it is done."""
-    first, unit, sources = completion.n_prompt_tokens, options.targets, options.method_options.sources
+    first, unit = completion.n_prompt_tokens, options.targets
     n_units = completion.n_targets if unit is Granularity.TOKEN else len(cuts[unit].spans_from(first))
-    n_lines = len(cuts[sources] if sources in cuts else segment(completion, sources))
+    n_lines = len(cut_sources(completion, cuts, Method.OCCLUSION, options.method_options))
     return Parts(completion, options, n_units, n_lines, on_step)
 
 

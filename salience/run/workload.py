@@ -23,7 +23,9 @@ def count_passes(
 ) -> float:
     """Count the token passes through the layers that an explanation takes."""
     n_backwards = max(1.0, n_new * spans_per_token.get(how.targets, 1.0))
-    n_lines = max(1.0, (n_prompt + n_new) * spans_per_token.get(how.method_options.sources, 1.0))
+    sources = how.method_options.sources
+    per_token, own = (spans_per_token.get(cut, 1.0) for cut in (sources, how.method_options.own_sources or sources))
+    n_lines = max(1.0, n_prompt * per_token + n_new * own)
     return (n_prompt + n_new) * sum(_count_rounds(method, how, n_backwards, n_lines) for method in how.methods)
 
 

@@ -36,6 +36,7 @@ OTHER: dict[type, dict[str, Any]] = {  # another value than the default for ever
         "smoothgrad_samples": 4,
         "smoothgrad_noise": 0.25,
         "sources": Granularity.WORD,
+        "own_sources": Granularity.TOKEN,
         "ablate": AblationKind.DROP,
         "ablations": 9,
         "shapley": ShapleySampling.ORDERS,
