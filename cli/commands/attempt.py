@@ -12,7 +12,7 @@ from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.prompt_text import PromptText
-from promptlight.cli.options.question import AskingTwo
+from promptlight.cli.options.question import AskingTwo, refuse_through_by
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import (
     ChatOption,
@@ -70,6 +70,7 @@ def attempt(
         refuse_given(context, ["id"], "on a --prompt: leave it out")
     if not changes.replace:
         refuse_given(context, ["replace_all"], "without --replace 'OLD=>NEW'")
+    refuse_through_by(context, asking.way)
     questions, names = asking.questions((method, method)), SectionNames(asking.sections)
     drawing.check()
     original = find_stored(results, id=id).completion.prompt if results else prompt_from_text(prompt or "", chat=chat)

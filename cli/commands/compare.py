@@ -10,7 +10,7 @@ import typer
 from promptlight.cli.options.completion import complete_folder, complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
-from promptlight.cli.options.question import AskingTwo
+from promptlight.cli.options.question import AskingTwo, refuse_through_by
 from promptlight.cli.options.shared import ResultsArgument, StoredMethodOption, TopOption
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.results.folders import find_folder
@@ -19,6 +19,7 @@ from promptlight.salience.types import Method
 
 @with_groups
 def compare(
+    context: typer.Context,
     results: ResultsArgument = None,
     other: Annotated[
         Path | None,
@@ -56,6 +57,7 @@ def compare(
     """
     from promptlight.cli.work.comparing import view_compared
 
+    refuse_through_by(context, asking.way)
     questions, names = asking.questions((method, other_method or method)), SectionNames(asking.sections)
     drawing.check()
     drawing.draw(

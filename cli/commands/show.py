@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -12,7 +13,7 @@ from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.prompt_text import PromptText
-from promptlight.cli.options.question import Asking
+from promptlight.cli.options.question import Asking, refuse_through_by
 from promptlight.cli.options.shared import FoldOption, ResultsOrPromptArgument, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
@@ -63,7 +64,10 @@ def show(
         refuse_given(context, ("id", "row"), "on a --prompt: leave it out")
     if matrix:
         refuse_given(context, ["fold"], "on a --matrix: it is for the text")
+    refuse_through_by(context, asking.way)
     question, names = asking.question(method), SectionNames(asking.sections)  # before a model is loaded
+    if matrix:
+        question = replace(question, target=asking.target)  # None is all, whatever the way
     drawing.check()
     if results is not None:
         analysis, quantised = find_stored(results, id=id, row=row), find_quantised(results)
@@ -78,7 +82,7 @@ def show(
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat))
         quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)
-    trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets)
+    trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets, asking.way)
     note = describe_quantised(quantised)
     title, said = "promptlight show", {"trust": trust, "quantised": note}
     drawing.draw(view_explanation(explanation, matrix=matrix, fold=fold, n_top=top, **said, title=title))

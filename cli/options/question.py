@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlight.cli.options.shared import ByOption, PoolOption, SectionsOption, TargetByOption
-from promptlight.salience.types import Method, Pooling
+from promptlight.cli.options.given import refuse_given
+from promptlight.cli.options.shared import (
+    ByOption,
+    PoolOption,
+    SectionsOption,
+    TargetByOption,
+    ThroughByOption,
+    WayOption,
+)
+from promptlight.salience.types import Method, Pooling, Way
 
 if TYPE_CHECKING:
     from promptlight.salience.explain.explanation import Question
@@ -29,15 +37,39 @@ class Asking:
     ] = None
     target_by: TargetByOption = None
     pool: PoolOption = Pooling.SUM
+    way: WayOption = Way.DIRECT
+    through_by: ThroughByOption = "token"
     sections: SectionsOption = None
 
     def question(self, method: Method | None = None) -> Question:
-        """The question about a method's scores. Raises UsageError for an unknown cut."""
+        """The question about a method's scores. Raises UsageError for an unknown cut, or a way that can't be pooled."""
         from promptlight.salience.explain.explanation import Question
         from promptlight.salience.text.spans import parse_cut
 
-        cut = parse_cut(self.target_by) if self.target_by else None
-        return Question(by=parse_cut(self.by), target=self.target, target_by=cut, pooling=self.pool, method=method)
+        target, target_by = _choose_target(self.target, self.target_by, self.way)
+        return Question(
+            by=parse_cut(self.by),
+            target=target,
+            target_by=parse_cut(target_by) if target_by else None,
+            pooling=self.pool,
+            method=method,
+            way=self.way,
+            through_by=parse_cut(self.through_by),
+        )
+
+
+def _choose_target(target: str | None, target_by: str | None, way: Way) -> tuple[str | None, str | None]:
+    """The target and its cut: by default the completion's last line for a way through the model's own words.
+
+    None of them come before the whole completion.
+    """
+    return (target, target_by) if target is not None or way is Way.DIRECT else ("-1", target_by or "line")
+
+
+def refuse_through_by(context: typer.Context, way: Way) -> None:
+    """Raise UsageError if the command line says how to cut own words that no way goes through."""
+    if way is Way.DIRECT:
+        refuse_given(context, ["through_by"], "without --way through or --way all")
 
 
 @dataclass(frozen=True, kw_only=True)

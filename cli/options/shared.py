@@ -19,7 +19,7 @@ from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
 from promptlight.cli.views.look import Marking
 from promptlight.io.page.colours import Colours
 from promptlight.io.tables.tidy import TableFormat
-from promptlight.salience.types import Compat, Method, Objective, Pooling
+from promptlight.salience.types import Compat, Method, Objective, Pooling, Way
 
 
 class Device(StrEnum):
@@ -132,6 +132,23 @@ TargetByOption = Annotated[
 ]
 PoolOption = Annotated[
     Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one score; only sum is exact.")
+]
+WayOption = Annotated[
+    Way,
+    typer.Option(
+        "--way",
+        help="How sources reach the target: directly, through the model's own words before it, or in all (both). By "
+        "default, through and all ask about the last line.",
+    ),
+]
+ThroughByOption = Annotated[
+    str,
+    typer.Option(
+        "--through-by",
+        metavar="CUT",
+        help="How the model's own words are cut: token, word, sentence or line. Within a piece nothing is followed.",
+        autocompletion=complete_cut,
+    ),
 ]
 FoldOption = Annotated[
     bool | None,

@@ -68,7 +68,7 @@ def render_comparison(
         _render_headings(before, after, look, console.width),
         _render_diff(before, after, look, console),
         _render_texts(before, after, look, console),
-        wrap(render_legend(look), console),
+        wrap(render_legend(look, before.way), console),
         _render_moved(paired, before, look, console.width, n_top),
         (line for note in _describe_moved(paired, before) for line in wrap(note, console)),
     ]

@@ -37,11 +37,20 @@ from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import MANY_COLOURS, SMALLEST_MARK, Look
 from promptlight.cli.views.strongest import plural, render_strongest, spell_advice
-from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, render_page, render_text, wrap
+from promptlight.cli.views.text import ASIDE, OWN_WORDS, PLAIN_TARGET, render_page, render_text, wrap
+from promptlight.cli.views.ways import (
+    describe_columns,
+    describe_limits,
+    describe_own_words,
+    describe_way,
+    render_tree,
+    render_ways,
+    spell_hint,
+)
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, quote
 from promptlight.salience.text.spans import describe_spans
-from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, Role, StopReason
+from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, Role, StopReason, Way
 
 MOST_LISTED, LISTED_WIDTH = 8, 40  # targets, and characters of each
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
@@ -79,7 +88,7 @@ def render_heatmap(
     ``fold`` None folds the lines that matter little if a person looks on and the text is longer than the terminal.
     """
     text = render_text(explanation, look)
-    page, legend = list(render_page(text, console, look)), list(wrap(render_legend(look), console))
+    page, legend = list(render_page(text, console, look)), list(wrap(render_legend(look, explanation.way), console))
     if fold is None:  # FORCE_COLOR makes Rich take a pipe for a terminal
         fold = console.file.isatty() and len(page) > console.height
     if fold and (folds := find_folds(explanation, n_top)):
@@ -108,20 +117,34 @@ def _render_view(
     remarks: Sequence[str],
 ) -> RenderableType:
     """A picture of an explanation and its legend, with the question above and help to read it below."""
-    blocks = list(picture)
+    blocks: list[Iterable[RenderableType]] = list(picture)
     if targets := _list_targets(explanation):
         blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
         blocks.append(line for note in describe_scores(explanation, remarks) for line in wrap(note, console))
+        blocks += _render_ways(explanation, console)
         if advice := spell_advice(explanation):
             blocks.append([Text(advice, "bold")])
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
 
+def _render_ways(explanation: Explanation, console: Console) -> Iterator[Iterable[RenderableType]]:
+    """How much came through the model's own words, the strongest ways there, and the same as a tree."""
+    if hint := spell_hint(explanation):
+        yield [Text(hint)]
+    if explanation.through is not None:
+        yield map(Text, describe_own_words(explanation))
+        if rows := list(render_ways(explanation, console.width)):
+            yield rows
+        if tree := render_tree(explanation, console.width):
+            yield [tree]
+        yield (line for limit in describe_limits(explanation) for line in wrap(Text(limit, ASIDE), console))
+
+
 def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
-    """The prompt, the question about it, and the target's probability."""
+    """The prompt, the question about it, the target's probability, and the way if it is not direct."""
     completion = explanation.analysis.completion
     label = f" ({one_line(completion.prompt.label)})" if completion.prompt.label else ""
     yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
@@ -132,6 +155,8 @@ def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator
     yield Text.assemble(question, (shown, look.target or ""), f"{foil}?")
     origin = "given in the record" if given else f"stopped: {one_line(completion.ending)}"
     yield Text(f"probability {spell_probability(explanation)}; {origin}")
+    if way := describe_way(explanation):
+        yield Text(way)
 
 
 def spell_probability(explanation: Explanation) -> str:
@@ -158,8 +183,18 @@ def _is_finer(cut: Cut, other: Granularity) -> bool:
     return isinstance(cut, Granularity) and order.index(cut) < order.index(other)
 
 
-def render_legend(look: Look, *, of_matrix: bool = False) -> Text:
-    """Explain the colours, the bars or the numbers; a matrix has bars for faint sources, too."""
+def render_legend(look: Look, way: Way = Way.DIRECT, *, of_matrix: bool = False) -> Text:
+    """Explain the colours, the bars or the numbers; a matrix has bars for faint sources, too.
+
+    Own words are never marked if a way goes through them.
+    """
+    legend = _render_scale(look, of_matrix)
+    if way is not Way.DIRECT and look.color_system:
+        legend.append("  ").append("own words", OWN_WORDS)
+    return legend
+
+
+def _render_scale(look: Look, of_matrix: bool) -> Text:
     target = Text.assemble((" target ", look.target)) if look.target else Text("target".join(PLAIN_TARGET))
     unmarked = "" if look.color_system or of_matrix else f"; unmarked below {SMALLEST_MARK}"
     if look.marking is Marking.UNDERLINE:
@@ -183,7 +218,10 @@ def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> It
     parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
     objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
     pooled = "" if explanation.exact else f", the sum of the scores for each of the target's {parts}"
-    yield Text("share: a source's part of all scores")
+    if explanation.way is Way.DIRECT:
+        yield Text("share: a source's part of all scores")
+    else:
+        yield from map(Text, describe_columns())
     if explanation.analysis.compat is Compat.LIT:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
@@ -194,5 +232,8 @@ def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> It
         yield Text(
             f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
         )
-    yield from map(Text, describe_sum(explanation))
+    if explanation.way is Way.DIRECT:
+        yield from map(Text, describe_sum(explanation))
+    elif explanation.through_by is not Granularity.TOKEN:
+        yield Text(f"the model's own words are cut by {explanation.through_by}: links within one are not followed")
     yield from (Text(one_line(line)) for remark in remarks for line in remark.splitlines())

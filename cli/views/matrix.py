@@ -7,6 +7,9 @@
 Each row has its own scale, because scores of different targets can't be compared: those of a confident token are all
 small. The head of a column is the line of the text where its source begins, if it differs from the previous column's.
 If there are more sources than cells, neighbours share a column, which shows the strongest of them.
+
+By a way through the model's own words, each row is a target that is followed back by itself, and columns are the
+prompt's sources alone.
 """
 
 from __future__ import annotations
@@ -21,10 +24,10 @@ from rich.text import Text
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import ASIDE
-from promptlight.salience.explain.explanation import Explanation
-from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.explain.explanation import Explanation, Question, explain_spans
+from promptlight.salience.explain.span_scores import pool_earlier, read_rows
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import FloatArray, Role, Span
+from promptlight.salience.types import FloatArray, Role, Span, Way
 
 WIDEST_LABEL = 32  # cells
 LATER = "·"  # for a source that comes after a target, or is part of it
@@ -32,23 +35,37 @@ LATER = "·"  # for a source that comes after a target, or is part of it
 
 def render_matrix(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
     """A heading of line numbers, and a row for each of the explanation's targets."""
-    wanted = {target.number for target in explanation.targets}
-    table = build_span_table(
-        explanation.analysis, targets=explanation.target_by, sources=explanation.by, pooling=explanation.pooling
-    )
-    rows = [row for row, target in enumerate(table.targets) if target.number in wanted]
-    last = max(target.start for target in explanation.targets)
-    sources = [span for span in table.sources if span.role is not Role.SPECIAL and span.start < last]
+    targets = explanation.targets
+    last = max(target.start for target in targets)
+    left_out = {Role.SPECIAL} if explanation.way is Way.DIRECT else {Role.SPECIAL, Role.COMPLETION}
+    sources = [span for span in explanation.spans if span.role not in left_out and span.start < last]
     if not sources:
         return
-    targets, labels = [table.targets[row] for row in rows], _render_labels([table.targets[row] for row in rows], width)
+    labels = _render_labels(targets, width)
     size, cells = plan_columns(len(sources), width - len(labels[0].plain) - 2)
     groups = [sources[at : at + size] for at in range(0, len(sources), size)]
     yield from render_lines(groups, len(labels[0].plain), cells)
-    scores = table.scores[np.ix_(rows, [source.number for source in sources])]
+    scores = _score_targets(explanation)[:, [source.number for source in sources]]
     for target, label, row in zip(targets, labels, scores, strict=True):
         levels = strongest_of(row, size) / max(float(np.abs(row).max()), 1e-30)
         yield Text.assemble(label, "  ", *_render_cells(groups, target, levels, look, cells))
+
+
+def _score_targets(explanation: Explanation) -> FloatArray:
+    """The scores of all sources for each target by itself, by the explanation's way: [targets, S]."""
+    analysis, cuts = explanation.analysis, (explanation.target_cut, explanation.source_cut)
+    if explanation.way is Way.DIRECT:
+        rows, _ = read_rows(explanation.salience, analysis.completion, explanation.target_cut, explanation.targets)
+        return pool_earlier(rows, explanation.targets, explanation.source_cut, explanation.pooling)
+    # all, because nothing that the model wrote comes before the first target
+    question = Question(method=explanation.salience.method, way=Way.ALL, through_by=explanation.through_by)
+    rows: list[FloatArray] = []
+    for target in explanation.targets:
+        found = explain_spans(analysis, question, [target], *cuts)
+        assert found.through
+        by_way = found.through.through if explanation.way is Way.THROUGH else found.through.total
+        rows.append(by_way.astype(np.float32))
+    return np.stack(rows)
 
 
 def plan_columns(n_sources: int, room: int) -> tuple[int, int]:

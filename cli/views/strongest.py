@@ -12,16 +12,28 @@ from promptlight.cli.views.look import Marking
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.text import join_pieces, split_span
 from promptlight.salience.explain.explanation import Explanation
+from promptlight.salience.explain.through import Through
 from promptlight.salience.text.printable import one_line, quote
-from promptlight.salience.types import Cut, Granularity, Pattern, Role, Span
+from promptlight.salience.types import Cut, Granularity, Pattern, Role, Span, Way
 
 PLAIN_SOURCE = ("‹", "›")
 BOLD = Style(bold=True)
 ADVICE_WIDTH = 60  # cells of a source's text in a sentence
+OF_WHAT = {
+    Way.DIRECT: "of all scores",
+    Way.THROUGH: "of the target comes from there through the model's own words",
+    Way.ALL: "of the target comes from there in all",
+}
 
 
 def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Look, width: int) -> Iterator[Text]:
-    """A heading, and for each source its line's number, its share and score, and its text within that line."""
+    """A heading, and for each source its line's number, its share and score, and its text within that line.
+
+    If the scores were traced through the model's own words, a source has its shares by each way instead.
+    """
+    if explanation.through is not None:
+        yield from _render_by_way(explanation, explanation.through, sources, look, width)
+        return
     scores = ["score", *(_show_score(explanation, source) for source in sources)]
     column = max(map(len, scores))
     heading = f"line   share  {scores[0]:>{column}}  "
@@ -29,6 +41,20 @@ def render_strongest(explanation: Explanation, sources: Sequence[Span], look: Lo
     for source, score in zip(sources, scores[1:], strict=True):
         number, shown = _render_in_line(explanation, source, look, max(10, width - len(heading)))
         yield Text.assemble(f"{number:>4}  {explanation.shares[source.number]:>6.1%}  {score:>{column}}  ", shown)
+
+
+def _render_by_way(
+    explanation: Explanation, through: Through, sources: Sequence[Span], look: Look, width: int
+) -> Iterator[Text]:
+    """The same with three columns: direct, through own words, in all."""
+    heading = "line  direct  own words  in all  "
+    way = "through own words" if explanation.way is Way.THROUGH else "in all"
+    yield Text(f"{heading}strongest {plural(explanation.by)} {way}"[:width], "bold")
+    for source in sources:
+        number, shown = _render_in_line(explanation, source, look, max(10, width - len(heading)))
+        parts = (shares[source.number] for shares in (through.direct, through.through, through.total))
+        direct, own, total = (f"{part:.1%}" for part in parts)
+        yield Text.assemble(f"{number:>4}  {direct:>6}  {own:>9}  {total:>6}  ", shown)
 
 
 def spell_advice(explanation: Explanation) -> str:
@@ -39,7 +65,7 @@ def spell_advice(explanation: Explanation) -> str:
     shown = f"“{quote(source.text.strip(), ADVICE_WIDTH)}”"
     place = f"line {source.line} of the prompt"
     named = f"{place}, {shown}" if explanation.by is Granularity.LINE else f"{shown} in {place}"
-    return f"Look first at {named}: {explanation.shares[source.number]:.1%} of all scores."
+    return f"Look first at {named}: {explanation.shares[source.number]:.1%} {OF_WHAT[explanation.way]}."
 
 
 def find_first(explanation: Explanation) -> Span | None:

@@ -21,6 +21,7 @@ from promptlight.salience.types import Cut, Granularity, Role, Span
 
 PLAIN_TARGET = ("»", "«")
 ASIDE = Style(dim=True)
+OWN_WORDS = Style(italic=True)  # of the model before the target, where they are followed back to the prompt
 TOKEN = "token"  # its key in a style's meta data: the piece's first token
 LONGEST_CHARACTER = 16  # code points, of all emoji that there are
 MARGIN = 6  # cells for a line's number and two blanks
@@ -124,13 +125,15 @@ def _render_part(
         body, breaks = "\n".join("↵" * len(body)), "\n"
     level, body, whole = float(explanation.levels[part.number]), printable(body), explanation.spans[part.number]
     chosen, goes_on, ends = (at in explained for at in (part.start, part.start - 1, part.stop))
-    painted = place + (look.target if chosen else look.shade(level))
+    is_own = explanation.through is not None and part.role is Role.COMPLETION
+    faint = OWN_WORDS if is_own else look.shade(0)
+    painted = place + (look.target if chosen else faint if is_own else look.shade(level))
     inside = goes_on if chosen else part.start > whole.start and not goes_on
     if chosen and look.target is None:
         yield f"{lead}{'' if goes_on else PLAIN_TARGET[0]}{body}{'' if ends else PLAIN_TARGET[1]}", place
     else:
         if lead:
-            yield lead, painted if inside else place + look.shade(0)
+            yield lead, painted if inside else place + faint
         mark = look.mark(level) if not chosen and part.stop == whole.stop else ""
         yield body + ("" if mark and _is_within_character(explanation, part.stop) else mark), painted
     yield breaks, None

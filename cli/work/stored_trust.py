@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlight.salience.errors import OutputError
-from promptlight.salience.types import Analysis, Method, Span
+from promptlight.salience.types import Analysis, Method, Span, Way
 
 if TYPE_CHECKING:
     from promptlight.io.results.answers import Answer
@@ -21,16 +21,16 @@ class StoredTrust:
     def __init__(self, results: Path | None) -> None:
         self._results = results
 
-    def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = ()) -> str:
+    def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = (), way: Way = Way.DIRECT) -> str:
         """Lines about one method's map: empty if nothing was measured, the reason if a file can't be read.
 
-        It names the evaluated target if that differs from these targets. Answers about parts of the targets count, and
-        without targets all.
+        It names the evaluated target if that differs from these targets, and says that direct scores were evaluated if
+        the ``way`` is another one. Answers about parts of the targets count, and without targets all.
         """
         answers = self._say_answers(analysis, method, "".join(span.text for span in targets))
-        return "\n".join(filter(None, [self._describe_evaluation(analysis, method, targets), *answers]))
+        return "\n".join(filter(None, [self._describe_evaluation(analysis, method, targets, way), *answers]))
 
-    def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span]) -> str:
+    def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span], way: Way) -> str:
         from promptlight.cli.views.trust import describe_trust, name_target
         from promptlight.salience.faithfulness.summaries import PromptEvaluation
 
@@ -44,7 +44,8 @@ class StoredTrust:
             return ""
         found = PromptEvaluation.from_row(row)
         same = targets and (targets[0].start, targets[-1].stop) == (found.target_start, found.target_stop)
-        return f"trust{'' if same else f', for {name_target(found)}'}: {describe_trust(found)}"
+        of = "" if way is Way.DIRECT else " in the direct scores"
+        return f"trust{of}{'' if same else f', for {name_target(found)}'}: {describe_trust(found)}"
 
     def _say_answers(self, analysis: Analysis, method: Method, target: str) -> Iterator[str]:
         """The sentences that ``why`` found about a target or parts of it; if it is empty, about all."""

@@ -50,7 +50,8 @@ class Question:
 
     ``target`` None is the whole completion, ``target_by`` None is by line, or as finely as there are scores for, and
     ``method`` None is the first method that was run. ``way`` says how sources reach the target: directly, or through
-    words that the model wrote before it, which are cut by ``through_by``.
+    words that the model wrote before it, which are cut by ``through_by``. Raises UsageError for a way other than direct
+    with a pooling other than sum.
     """
 
     by: Cut = Granularity.LINE
@@ -60,6 +61,14 @@ class Question:
     method: Method | None = None
     way: Way = Way.DIRECT
     through_by: Cut = Granularity.TOKEN
+
+    def __post_init__(self) -> None:
+        if self.way is not Way.DIRECT and self.pooling is not Pooling.SUM:
+            raise UsageError(
+                f"expected sums of tokens' scores for the way {self.way}, found the pooling {self.pooling}: only sums"
+                " can be passed on",
+                parameters=("pool", "way"),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +82,7 @@ class Explanation:
 
     If the ``way`` is not direct, ``scores`` and ``shares`` are both the parts of the target that came that way
     (``through.py``), only the prompt's spans are visible, and the shares need not sum to 1. ``through`` has the parts
-    of all ways; it is None for direct scores.
+    of all ways, with own words cut by ``through_by``; it is None for direct scores.
     """
 
     analysis: Analysis
@@ -90,6 +99,7 @@ class Explanation:
     exact: bool
     errors: FloatArray | None
     way: Way = Way.DIRECT
+    through_by: Cut = Granularity.TOKEN
     through: Through | None = None
 
     @property
@@ -205,15 +215,9 @@ def explain_spans(
 def _trace_spans(explanation: Explanation, question: Question) -> Explanation:
     """Trace direct scores back through the model's own words, and score the prompt's spans by the question's way.
 
-    Raises UsageError for a pooling other than sum, own words without scores, an objective without a direction (signed
-    methods), and, if the way is THROUGH, a target that no own words come before.
+    Raises UsageError for own words without scores, an objective without a direction (signed methods), and, if the way
+    is THROUGH, a target that no own words come before.
     """
-    if question.pooling is not Pooling.SUM:
-        raise UsageError(
-            f"expected sums of tokens' scores for the way {question.way}, found the pooling {question.pooling}: only"
-            " sums can be passed on",
-            parameters=("pool", "way"),
-        )
     analysis, salience, targets = explanation.analysis, explanation.salience, explanation.targets
     row, _ = combine_rows(salience, analysis.completion, targets, explanation.target_cut)
     hidden = np.repeat(~explanation.visible, np.diff(explanation.source_cut.bounds))
@@ -236,6 +240,7 @@ def _trace_spans(explanation: Explanation, question: Question) -> Explanation:
         levels=_find_levels(scores, visible),
         errors=None,
         way=question.way,
+        through_by=question.through_by,
         through=through,
     )
 

@@ -153,6 +153,14 @@ def pool_chain(chain: Chain, source_cut: Segmentation) -> Through:
     )
 
 
+def sum_handed(chain: Chain, source_cut: Segmentation, own: Span) -> WideArray:
+    """What a span that the model wrote handed on to each other span, as shares [S] of the target."""
+    inside = np.array([own.start <= word.start < own.stop for word in chain.words], dtype=bool)
+    by_token = chain.flow[inside] @ chain.links[inside]
+    by_token[own.start : own.stop] = 0  # from one of its words to another
+    return np.add.reduceat(by_token, list(source_cut.bounds[:-1]))
+
+
 def _read_own_words(
     analysis: Analysis, salience: SalienceMap, target: Span, unit: Cut
 ) -> tuple[list[Span], FloatArray]:

@@ -19,6 +19,7 @@ WORDS = ("--target-by", "word", "--target", "You have to try it")
 RECOMMENDATION = ("--target", "Recommendation")
 VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
     "real": ("show", "gemma-tutorial", *RECOMMENDATION),
+    "ways": ("show", "gemma-tutorial", "--id", "dish-constitution", "--way", "all"),
     "show": ("show", "RESULTS", "--id", "dish-mistake", "--by", "word", *WORDS),
     "lines": ("show", "RESULTS", "--id", "dish-mistake", *WORDS),
     "underline": ("show", "RESULTS", "--id", "dish-fixed", "--by", "word", *RECOMMENDATION, "--marking", "underline"),

@@ -36,6 +36,21 @@ def test_show(promptlight: Command, demo_results: Path) -> None:
     assert [source["share"] for source in found["sources"]] == pytest.approx(shares)
 
 
+def test_show_by_way(promptlight: Command, demo_results: Path) -> None:
+    found = read(promptlight, "show", demo_results, "--id", "dish-mistake", "--way", "all", "--top", 500)
+    assert found["target"].startswith("Recommendation")  # the last line, without being asked
+    assert found["way"] == "all"
+    through = found["through"]
+    assert sum(source["total"] for source in found["sources"]) == pytest.approx(1 - through["stuck"], abs=1e-4)
+    assert all(one["direct"] + one["through"] == pytest.approx(one["total"]) for one in found["sources"])
+    assert {one["line"] for way in through["ways"] for one in way["stations"]} <= {
+        one["line"] for one in through["own_words"]
+    }
+    assert sum(way["share"] for way in through["ways"]) <= through["own"] + 1e-6
+    direct = read(promptlight, "show", demo_results, "--id", "dish-mistake", *TARGET)
+    assert (direct["way"], direct["through"]) == ("direct", None)
+
+
 def test_compare(promptlight: Command, demo_results: Path) -> None:
     found = read(promptlight, "compare", demo_results, "--id", "dish-mistake", "--with", "dish-fixed", *TARGET)
     assert (found["before"]["id"], found["after"]["id"]) == ("dish-mistake", "dish-fixed")

@@ -30,7 +30,7 @@ from promptlight.io.results.reader import find_result
 from promptlight.salience import Analysis
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, explain_target
 from promptlight.salience.text.printable import printable
-from promptlight.salience.types import Granularity, Role, StopReason
+from promptlight.salience.types import Granularity, Method, Role, StopReason
 from tests.conftest import Command
 from tests.support.handmade import make_analysis, make_completion
 from tests.support.terminal import ESCAPE, HOSTILE, MARKS, ORDERS
@@ -425,6 +425,20 @@ def test_the_matrix_has_a_row_for_each_target_and_fits(
         picture = [line.plain for line in render_matrix(explanation, Look(color_system=None), width)]
         assert max(map(cell_len, picture)) <= width
         assert len(picture) - len(explanation.targets) in (1, 2, 3)  # digits of the lines
+
+
+def test_the_matrix_is_of_the_method_that_was_asked_for() -> None:
+    completion = make_completion(["a\n", "b\n"], ["c\n", "d"])
+    first, second = (make_analysis(completion, method=name) for name in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    both = replace(first, maps={**first.maps, **second.maps})
+
+    def draw_matrix(analysis: Analysis, method: Method) -> list[str]:
+        explanation = explain_target(analysis, Question(method=method))
+        return [line.plain for line in render_matrix(explanation, Look(color_system=None, signed=True), 80)]
+
+    assert draw_matrix(both, Method.GRAD_L2) == draw_matrix(first, Method.GRAD_L2)
+    assert draw_matrix(both, Method.GRAD_DOT_INPUT) == draw_matrix(second, Method.GRAD_DOT_INPUT)
+    assert draw_matrix(first, Method.GRAD_L2) != draw_matrix(second, Method.GRAD_DOT_INPUT)
 
 
 def test_the_matrix_shows_the_strongest_source_of_each_target(analyses: dict[str, Analysis]) -> None:
