@@ -55,8 +55,8 @@ def _score_targets(explanation: Explanation) -> FloatArray:
     """The scores of all sources for each target by itself, by the explanation's way: [targets, S]."""
     analysis, cuts = explanation.analysis, (explanation.target_cut, explanation.source_cut)
     if explanation.way is Way.DIRECT:
-        rows, _ = read_rows(explanation.salience, analysis.completion, explanation.target_cut, explanation.targets)
-        return pool_earlier(rows, explanation.targets, explanation.source_cut, explanation.pooling)
+        scores, _ = read_rows(explanation.salience, analysis.completion, explanation.target_cut, explanation.targets)
+        return pool_earlier(scores, explanation.targets, explanation.source_cut, explanation.pooling)
     # all, because nothing that the model wrote comes before the first target
     question = Question(method=explanation.salience.method, way=Way.ALL, through_by=explanation.through_by)
     rows: list[FloatArray] = []
