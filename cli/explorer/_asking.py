@@ -15,8 +15,10 @@ from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, list_methods, step_from
 from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import FEW_COLOURS, Look
+from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.types import Cut, Granularity
+from promptlight.salience.text.printable import one_line
+from promptlight.salience.types import Cut, Granularity, Way
 
 INTENSITIES = 10  # steps from lowest to highest
 
@@ -38,6 +40,7 @@ class Asking(App[None]):
         Binding("T", "cut_targets(-1)", "cut targets finer"),
         Binding("p", "pool", "next pooling: sum, mean, max"),
         Binding("m", "method", "next stored method"),
+        Binding("w", "way", "next way: direct, through the model's own words, in all"),
         Binding("plus,equals_sign", "intensify(1)", "show faint pieces more strongly"),
         Binding("minus", "intensify(-1)", "show faint pieces less strongly"),
         Binding("u", "marking", "switch between shades and bars"),
@@ -66,7 +69,13 @@ class Asking(App[None]):
         return Look(color_system=self.color_system, signed=signed, by=by, taste=self.taste)
 
     def show(self, scene: Scene | None = None) -> None:
-        """Draw the scene, or a new one in its place."""
+        """Draw the scene, or a new one in its place. One whose way can't be followed is refused with a message.
+
+        The first scene of a prompt is then drawn directly.
+        """
+        if scene and (reason := _find_refusal(scene)):
+            self.notify(one_line(reason), severity="warning", markup=False)
+            scene = None if self.scene else replace(scene, way=Way.DIRECT)
         self.scene = scene or self.scene
         if self.scene and self.view.page.size.width:  # else not laid out yet: a Resized will follow
             self.view.show_scene(self.scene, self.look)
@@ -131,7 +140,7 @@ class Asking(App[None]):
         """Switch to the next pooling of a source's tokens."""
         self._change(lambda scene: scene.pool_next())
         if self.scene:
-            self.question = replace(self.question, pooling=self.scene.pooling)
+            self.question = replace(self.question, pooling=self.scene.pooling, way=self.scene.way)
 
     def action_method(self) -> None:
         """Switch to the next method with stored scores."""
@@ -139,6 +148,17 @@ class Asking(App[None]):
             self.notify(f"{self.scene.method} is the only method that these results hold", markup=False)
             return
         self._change(lambda scene: scene.view_next_method())
+
+    def action_way(self) -> None:
+        """Look at sources by the next way that can be followed."""
+        if self.scene is None:
+            return
+        before = self.scene
+        for step in (1, 2):
+            self.show(before.follow(step_from(list(Way), before.way, step)))
+            if self.scene is not before:
+                break
+        self.question = replace(self.question, way=self.scene.way, pooling=self.scene.pooling)
 
     # ---- how it is drawn ---------------------------------------------------------------------------------------------
 
@@ -157,3 +177,14 @@ class Asking(App[None]):
         """Switch between dense and airy lines."""
         self.taste = replace(self.taste, spacing=step_from(list(Spacing), self.taste.spacing, 1))
         self.show()
+
+
+def _find_refusal(scene: Scene) -> str:
+    """Why a scene's way can't be followed; empty if it can."""
+    if scene.way is Way.DIRECT:
+        return ""
+    try:
+        _ = scene.explanation
+    except UsageError as error:
+        return str(error)
+    return ""

@@ -17,11 +17,16 @@ from promptlight.cli.views.heatmap import render_heading, render_legend
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import render_strongest
 from promptlight.cli.views.text import render_page, render_text, wrap
+from promptlight.cli.views.ways import describe_own_words, render_ways
+from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
+from promptlight.salience.types import Way
 
 ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
-HINT = "←→ target  g cut  c compare  e edit  / search, or click a piece"
+HINT = "←→ target  g cut  w way  c compare  e edit  / search, or click a piece"
 HELP = " ? keys"
+PART = "part of the target"
+WAYS = {Way.DIRECT: "direct", Way.THROUGH: "through own words", Way.ALL: "in all"}
 
 
 class View(Vertical):
@@ -70,34 +75,46 @@ class View(Vertical):
         self._chosen = (scene.chosen[0].start, scene.chosen[-1].stop)
         if was_in_sight and not self.page.sees(*self._chosen):
             self.page.scroll_to_token(*self._chosen)
-        strongest = explanation.strongest(self._count_strongest())
         parts = {
             "heading": render_heading(explanation, look, width),
-            "legend": wrap(render_legend(look), console),
-            "strongest": render_strongest(explanation, strongest, look, width) if strongest else iter(()),
+            "legend": wrap(render_legend(look, explanation.way), console),
+            "strongest": self._list_strongest(explanation, look, width),
             "details": self._describe_piece(scene, width),
         }
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
         self.status.update(_describe_scene(scene, look, self.app.size.width))
 
-    def _count_strongest(self) -> int:
-        return next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
+    def _list_strongest(self, explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
+        """The strongest sources, as many as there is room for, and among them the strongest ways, if there are any."""
+        n_top = next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
+        n_ways = max(0, n_top // 2 - 1) if explanation.through and explanation.through.own else 0
+        if strongest := explanation.strongest(n_top - n_ways - (n_ways > 0)):
+            yield from render_strongest(explanation, strongest, look, width)
+            yield from render_ways(explanation, width, n_ways) if n_ways else ()
 
     def _describe_piece(self, scene: Scene, width: int) -> Iterator[Text]:
         """The clicked source's text, line, share and score, in one line."""
         explanation = scene.explanation
         span = None if self.looked_at is None else find_source(explanation, self.looked_at)
         if span is None:
-            line = Text(HINT, "dim")
+            line = Text(next(describe_own_words(explanation), HINT), "dim")
         else:
-            share, score = explanation.shares[span.number], explanation.scores[span.number]
-            is_source = explanation.visible[span.number]
-            numbers = f"share {share:.1%}, score {score:.3g}" if is_source else "part of the target"
             text = one_line(span.text.strip() or span.text)
-            line = Text.assemble(f"line {span.line}, {numbers}: ", (text, "bold"))
+            line = Text.assemble(f"line {span.line}, {_spell_numbers(explanation, span.number)}: ", (text, "bold"))
         line.truncate(width, overflow="ellipsis")
         yield line
+
+
+def _spell_numbers(explanation: Explanation, number: int) -> str:
+    """A source's share and score, or its shares by each way."""
+    through = explanation.through
+    if through is not None and explanation.visible[number]:
+        direct, own, total = (parts[number] for parts in (through.direct, through.through, through.total))
+        return f"{direct:.1%} direct, {own:.1%} through own words, {total:.1%} in all"
+    if explanation.visible[number]:
+        return f"share {explanation.shares[number]:.1%}, score {explanation.scores[number]:.3g}"
+    return f"{through.total[number]:.1%} came by way of it" if through and through.total[number] else PART
 
 
 def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
@@ -107,6 +124,7 @@ def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
     settings = (
         f"by {scene.by}",
         f"target {scene.target_by} {chosen} of {len(scene.targets)}",
+        WAYS[scene.way],
         str(scene.pooling),
         str(scene.method),
         f"intensity {look.taste.intensity:g}",

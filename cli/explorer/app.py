@@ -30,7 +30,7 @@ from promptlight.salience.types import Analysis, SetAside
 
 PURPOSES = {  # of the actions of keys, in the order of the help
     "Choose the target": ("move", "extend", "choose", "choose_all"),
-    "Cut and add up": ("cut_sources", "cut_targets", "pool", "method"),
+    "Cut and add up": ("cut_sources", "cut_targets", "pool", "method", "way"),
     "Compare and change": ("compare", "edit", "run", "editor", "leave"),
     "Choose a prompt": ("neighbour", "search", "list", "text"),
     "Draw": ("intensify", "marking", "spacing"),

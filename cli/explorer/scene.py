@@ -13,7 +13,7 @@ from promptlight.salience.explain.comparison import find_partner_target
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import choose_targets
 from promptlight.salience.text.sections import sections_of
-from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, SalienceMap, Span
+from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, SalienceMap, Span, Way
 
 Choice = TypeVar("Choice")
 
@@ -29,6 +29,8 @@ class Scene:
     method: Method
     anchor: int
     cursor: int
+    way: Way = Way.DIRECT
+    through_by: Cut = Granularity.TOKEN
 
     @cached_property
     def targets(self) -> list[Span]:
@@ -47,13 +49,20 @@ class Scene:
 
     @cached_property
     def explanation(self) -> Explanation:
-        """Every source's score for what is chosen."""
+        """Every source's score for what is chosen. Raises UsageError if its way can't be followed."""
         return explain_spans(self.analysis, self.question, self.chosen)
 
     @property
     def question(self) -> Question:
-        """The question without the target."""
-        return Question(by=self.by, target_by=self.target_by, pooling=self.pooling, method=self.method)
+        """The question without the target. Raises UsageError for a way that can't be pooled like this."""
+        return Question(
+            by=self.by,
+            target_by=self.target_by,
+            pooling=self.pooling,
+            method=self.method,
+            way=self.way,
+            through_by=self.through_by,
+        )
 
     @property
     def splits(self) -> list[int]:
@@ -125,6 +134,12 @@ class Scene:
         """Switch to the next pooling of a source's tokens."""
         return replace(self, pooling=step_from(list(Pooling), self.pooling, 1))
 
+    def follow(self, way: Way) -> Scene:
+        """Look at sources by another way. Nothing that the model wrote comes before the whole completion, so a way
+        through its words begins at the last target."""
+        scene = self.choose(-1) if self.takes_all and way is not Way.DIRECT else self
+        return replace(scene, way=way)
+
 
 def open_scene(analysis: Analysis, question: Question) -> Scene:
     """Open an analysis at the question's target, or with its whole completion chosen; cut as asked, if possible.
@@ -141,6 +156,8 @@ def open_scene(analysis: Analysis, question: Question) -> Scene:
         method=salience.method,
         anchor=0,
         cursor=0,
+        way=question.way,
+        through_by=question.through_by,
     )
     if question.target is None:
         return scene.choose_all()

@@ -76,10 +76,7 @@ def describe_own_words(explanation: Explanation) -> Iterator[str]:
     if not through.own:
         yield "None of its scores lie on words that the model wrote before it: all comes directly from the prompt."
         return
-    yield (
-        f"{through.own:.1%} of its scores lie on the model's own words before it; in all, these are followed back to"
-        " the prompt."
-    )
+    yield f"{through.own:.1%} of its scores lie on the model's own words, followed back to the prompt."
     if through.stuck > STUCK:
         yield f"{through.stuck:.1%} can't be followed further: it lies on own words without a positive score."
     if through.chain.clipped:

@@ -46,6 +46,7 @@ from promptlight.salience.types import (
     SetAside,
     SetAsideCode,
     Turn,
+    Way,
 )
 from tests.conftest import Command
 from tests.support.generated import DOCS
@@ -66,11 +67,12 @@ def explore(
     target_by: str | None = "word",
     target: str | None = None,
     colours: str | None = "truecolor",
+    way: Way = Way.DIRECT,
     **options: Any,
 ) -> Explorer:
     """Open a folder, do what ``steps`` says, and close it."""
     live = LiveModel(device="cpu", dtype="float32", options=AnalysisOptions(max_new_tokens=16))
-    question = Asking(by=by, target_by=target_by, target=target).question()
+    question = Asking(by=by, target_by=target_by, target=target, way=way).question()
     app = Explorer(Library(folder), question=question, live=live, color_system=colours, **options)
 
     async def run() -> None:
@@ -92,6 +94,11 @@ def write_results(folder: Path, *results: Analysis | SetAside) -> Path:
 def look_at(app: Explorer) -> str:
     """All that is on the screen."""
     return "\n".join("".join(segment.text for segment in line) for line in app.screen._compositor.render_strips())
+
+
+def read_notes(app: Explorer) -> str:
+    """All messages so far."""
+    return " ".join(note.message for note in app._notifications)
 
 
 def read_page(page: Page) -> str:
@@ -215,6 +222,73 @@ def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
         assert app.scene.method is Method.GRAD_L2
 
     explore(tmp_path / "out", steps)
+
+
+def test_w_goes_to_the_next_way_and_keeps_the_target(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert app.scene
+        assert "direct" in str(app.view.status.content)
+        await pilot.press("w")  # from the whole completion: nothing comes before it
+        assert (app.scene.way, chosen_text(app)) == (Way.THROUGH, app.scene.targets[-1].text)
+        assert "through own words" in str(app.view.status.content)
+        await pilot.press("w")
+        await pilot.pause()
+        assert (app.scene.way, app.scene.chosen) == (Way.ALL, app.scene.targets[-1:])
+        page = look_at(app)
+        assert "in all · sum" in page
+        assert "own words  in all  strongest lines in all" in page
+        assert "strongest ways through its own words" in page
+        assert "of its scores lie on the model's own words" in page
+        await pilot.press("ctrl+end")
+        await pilot.pause()
+        await pilot.click("#text", offset=find_place(app, "Suggestion: Quiche"))
+        await pilot.pause()
+        through = app.scene.explanation.through
+        assert through
+        number = next(span.number for span in app.scene.explanation.spans if "Quiche Lorraine" in span.text)
+        assert f"{through.total[number]:.1%} in all: Suggestion: Quiche" in look_at(app)
+        await pilot.press("n")  # the way stays
+        assert app.scene.way is Way.ALL
+        await pilot.press("w")
+        assert app.scene.way is Way.DIRECT
+        assert app.scene.explanation.through is None
+
+    explore(demo_results, steps, by="line", target_by="line", id="dish-mistake")
+
+
+def test_a_way_that_can_not_be_followed_is_said_and_the_scene_stays(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert app.scene
+        await pilot.press("w", "home")  # the first target: no words of the model before it
+        await pilot.pause()
+        assert (app.scene.way, app.scene.cursor) == (Way.THROUGH, len(app.scene.targets) - 1)
+        assert "a target with words of the model before it" in read_notes(app)
+        await pilot.press("p")
+        await pilot.pause()
+        assert app.scene.pooling is Pooling.SUM
+        assert "only sums can be passed on" in read_notes(app)
+        await pilot.press("w", "home", "w", "p")  # in all, then directly
+        assert (app.scene.way, app.scene.pooling) == (Way.DIRECT, Pooling.MEAN)
+        await pilot.press("w")
+        await pilot.pause()
+        assert (app.scene.way, app.scene.pooling) == (Way.DIRECT, Pooling.MEAN)
+        await pilot.press("n")
+        assert app.scene.pooling is Pooling.MEAN
+
+    explore(demo_results, steps, by="line", target_by="line", id="dish-mistake")
+
+
+def test_a_prompt_whose_way_can_not_be_followed_opens_directly(tmp_path: Path, demo_results: Path) -> None:
+    completion = make_completion(["a\n", "b\n"], ["c\n", "d"])
+    only_lines = make_analysis(completion, exact=(Granularity.LINE,), with_tokens=False)
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert app.scene
+        assert app.scene.way is Way.DIRECT
+        await pilot.pause()
+        assert "expected scores of every token that the model wrote" in read_notes(app)
+
+    explore(write_results(tmp_path / "out", only_lines), steps, by="line", target_by=None, way=Way.ALL)
 
 
 # The target
