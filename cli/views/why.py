@@ -12,8 +12,6 @@ for comparison, one of the weaker lines:
 
 from __future__ import annotations
 
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -21,19 +19,26 @@ from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
+from promptlight.cli.views._rewritten import (
+    BOLD,
+    NARROWEST,
+    QUOTED,
+    end_sentence,
+    join_row,
+    quote_text,
+    say_answer,
+    spell_answer,
+)
 from promptlight.cli.views.output import View
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE
 from promptlight.salience.faithfulness.regeneration import Outcome, Regeneration
 from promptlight.salience.options.sampling import Sampling
-from promptlight.salience.text.printable import one_line, quote
+from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Granularity, Span
 
 TITLE = "promptlight why"
-QUOTED = 60  # characters of a text within a sentence
-NARROWEST = 12  # cells of a column of text
-BOLD = Style(bold=True)
 
 
 def view_why(found: Regeneration, sampling: Sampling, quantised: str | None) -> View:
@@ -84,17 +89,17 @@ def _describe_outcome(outcome: Outcome) -> dict[str, Any]:
 def _say_why(found: Regeneration, width: int | None = QUOTED) -> str:
     """What was found, in a sentence or two; quoted texts have at most ``width`` characters (None: all)."""
     first, *others = found.tested
-    wrote, name, change = _quote(found.answer, width), _name(first, found, width), _say_change(first, width)
+    wrote, name, change = quote_text(found.answer, width), _name(first, found, width), _say_change(first, width)
     if first.is_changed:
         said = (
-            f"It wrote {wrote} most of all because of {name}: {_say_change(first, width)}, {_say_answer(first, width)}"
+            f"It wrote {wrote} most of all because of {name}: {_say_change(first, width)}, {say_answer(first, width)}"
         )
-        return f"{_end(said)}{_say_doubt(found, width)}"
+        return f"{end_sentence(said)}{_say_doubt(found, width)}"
     change = _say_change(first, width)
     said = f"The strongest {_unit(found)}, {name}, was not why it wrote {wrote}: {change}, it still writes that."
     changing = next((one for one in others if one.is_changed), None)
     if changing:
-        said = _end(f"{said} Without {_name(changing, found, width)}, {_say_answer(changing, width)}")
+        said = end_sentence(f"{said} Without {_name(changing, found, width)}, {say_answer(changing, width)}")
     elif others:
         said += f" Nor was any other of the {len(found.tested)} strongest {plural(found.explanation.by)} alone."
     return said + _say_doubt(found, width)
@@ -107,24 +112,13 @@ def _say_doubt(found: Regeneration, width: int | None) -> str:
         return ""
     said = f" But without {_name(control, found, width)}, one of the weaker {plural(found.explanation.by)},"
     if any(one.is_changed for one in found.tested):
-        return f"{said} {_say_answer(control, width)}, so the answer hangs on more than that."
-    return _end(f"{said} {_say_answer(control, width)}")
-
-
-def _end(sentence: str) -> str:
-    """Close a sentence, unless the text that it quotes last does."""
-    return sentence if re.search(r"[.!?。！？]”$", sentence) else f"{sentence}."
+        return f"{said} {say_answer(control, width)}, so the answer hangs on more than that."
+    return end_sentence(f"{said} {say_answer(control, width)}")
 
 
 def _say_change(outcome: Outcome, width: int | None) -> str:
     text = outcome.trial.replacement.strip()
-    return f"with {_quote(text, width)} in its place" if text else "without it"
-
-
-def _say_answer(outcome: Outcome, width: int | None) -> str:
-    if outcome.answer is None and outcome.completion.strip():
-        return f"it writes only {_quote(outcome.completion, width)}"
-    return f"it writes {_quote(outcome.answer, width)}" if outcome.answer else "it writes nothing"
+    return f"with {quote_text(text, width)} in its place" if text else "without it"
 
 
 def _name(outcome: Outcome, found: Regeneration, width: int | None) -> str:
@@ -135,18 +129,14 @@ def _name(outcome: Outcome, found: Regeneration, width: int | None) -> str:
 def _name_part(span: Span, share: float, found: Regeneration, width: int | None) -> str:
     cut = found.explanation.by
     if cut is Granularity.LINE:
-        return f"line {span.line} ({share:.1%}), {_quote(span.text, width)}"
+        return f"line {span.line} ({share:.1%}), {quote_text(span.text, width)}"
     if cut is Granularity.SECTION and span.section:
         return f"section {one_line(span.section)} ({share:.1%})"
-    return f"{_quote(span.text, width)} in line {span.line} ({share:.1%})"
+    return f"{quote_text(span.text, width)} in line {span.line} ({share:.1%})"
 
 
 def _unit(found: Regeneration) -> str:
     return plural(found.explanation.by).removesuffix("s")
-
-
-def _quote(text: str, width: int | None) -> str:
-    return f"“{quote(text, width or sys.maxsize)}”"
 
 
 # ---- the picture ----------------------------------------------------------------------------------------------------
@@ -166,7 +156,7 @@ def _render_trials(found: Regeneration, width: int) -> Iterator[Text]:
     """A row per trial: the part's line, its share, its text, and what the model wrote without it."""
     replaced = any(one.trial.replacement for one in found.outcomes)
     room = max(NARROWEST, (width - len(" line   share  ") - 2) // 2)
-    heading = _join_row(" line   share  ", "replaced" if replaced else "taken away", "then it writes", room, BOLD)
+    heading = join_row(" line   share  ", "replaced" if replaced else "taken away", "then it writes", room, BOLD)
     heading.stylize(BOLD)
     yield heading
     for one in found.tested:
@@ -178,22 +168,13 @@ def _render_trials(found: Regeneration, width: int) -> Iterator[Text]:
 
 def _render_trial(outcome: Outcome, room: int) -> Text:
     trial = outcome.trial
-    written = one_line(outcome.completion.strip() if outcome.answer is None else outcome.answer) or "nothing"
-    return _join_row(
+    return join_row(
         f"{trial.source.line:>5}  {trial.share:>6.1%}  ",
         one_line(trial.source.text.strip()),
-        written if outcome.is_changed else "the same",
+        spell_answer(outcome),
         room,
         BOLD if outcome.is_changed else Style(),
     )
-
-
-def _join_row(numbers: str, left: str, right: str, room: int, style: Style) -> Text:
-    columns = [Text(left), Text(right, style)]
-    for column in columns:
-        column.truncate(room, overflow="ellipsis")
-    columns[0].pad_right(room - columns[0].cell_len)
-    return Text.assemble(numbers, columns[0], "  ", columns[1])
 
 
 def _list_remarks(found: Regeneration, sampling: Sampling) -> Iterator[str]:
@@ -203,7 +184,7 @@ def _list_remarks(found: Regeneration, sampling: Sampling) -> Iterator[str]:
         named = _name_part(*found.own_words, found, QUOTED)
         yield f"stronger than any part of the prompt are the model's own words before: {named}"
     if not found.is_reproduced:
-        target = _quote(explanation.target_text, QUOTED)
+        target = quote_text(explanation.target_text, QUOTED)
         yield f"the stored completion has {target} there; the tests are compared with what the model writes now"
     if sampling.temperature:
         drawn = f"a temperature of {sampling.temperature:g}"
@@ -212,7 +193,7 @@ def _list_remarks(found: Regeneration, sampling: Sampling) -> Iterator[str]:
 
 def _describe_test(found: Regeneration) -> str:
     """How the table was made."""
-    method, target = found.explanation.salience.method, _quote(found.explanation.target_text, QUOTED)
+    method, target = found.explanation.salience.method, quote_text(found.explanation.target_text, QUOTED)
     return (
         f"share: a part's share of all {method} scores for {target}; each part was changed alone, and the model wrote"
         " everything again"

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from promptlight.cli.options.prompt_text import STANDARD_INPUT, read_prompt_text
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.work.live_model import build_live_model
-from promptlight.cli.work.stored_results import SectionNames, find_stored, say_where_model_is
+from promptlight.cli.work.stored_results import SectionNames, find_stored, refuse_given_completion, say_where_model_is
 from promptlight.io.results.folders import BUNDLED, find_folder, is_bundled
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Cut, Granularity, Prompt, StopReason
+from promptlight.salience.types import Analysis, Cut, Granularity, Prompt
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
@@ -82,12 +82,7 @@ def _explain_part(analysis: Analysis, question: Question, by: Cut | None) -> Exp
     from promptlight.salience.explain.explanation import explain_target
     from promptlight.salience.faithfulness.regeneration import choose_cut
 
-    completion = analysis.completion
-    if completion.stop_reason is StopReason.GIVEN:
-        raise UsageError(
-            f"{completion.prompt.id}: expected a completion that the model wrote, found the record's own, which the"
-            " model can't write anew: run the prompts without `--explain target`"
-        )
+    refuse_given_completion(analysis.completion)
     target = "-1" if question.target is None else question.target
     target_by = question.target_by or Granularity.LINE
     return explain_target(

@@ -15,9 +15,13 @@ from promptlight.cli.work.progress import Display, Following, open_display
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.progress import OnStep
 from promptlight.salience.types import Analysis, Completion, Explain, Method, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from promptlight.salience.model import Model
 
 Result = TypeVar("Result")
@@ -59,6 +63,31 @@ class LiveModel:
         with self._follow(prompts, display, explains=False) as following:
             return _require(complete(prompts, self._loaded, self.options, on_step=following.hear))
 
+    def load(self, display: Display) -> None:
+        """Load the model unless it is there."""
+        if "_loaded" not in self.__dict__:
+            with display.loading(self.model):
+                _ = self._loaded
+
+    @property
+    def batch_size(self) -> int:
+        """The most prompts that are completed together; loads the model."""
+        from promptlight.salience.decoder.batch_plan import choose_batch_size
+
+        return choose_batch_size(self._loaded.device)
+
+    def write(self, prompts: Sequence[Prompt], on_step: OnStep) -> list[Completion]:
+        """``complete``, telling each step to the caller instead of a display."""
+        from promptlight.salience.run.batches import complete
+
+        return _require(complete(prompts, self._loaded, self.options, on_step=on_step))
+
+    def score(self, prompts: Sequence[Prompt], ids: Sequence[int]) -> NDArray[np.float64]:
+        """The log-probability of each of these tokens after each prompt, [prompts, tokens]."""
+        from promptlight.salience.faithfulness.likelihood import score_text
+
+        return score_text(self._loaded, prompts, ids)
+
     @property
     def quantised(self) -> str | None:
         """How the model is quantised, as ``ModelFacts`` says it; loads it."""
@@ -72,9 +101,7 @@ class LiveModel:
         from promptlight.salience.run.dry_run import measure_texts, plan_workload
 
         with nullcontext(display) if display else open_display() as shown:
-            if "_loaded" not in self.__dict__:
-                with shown.loading(self.model):
-                    _ = self._loaded
+            self.load(shown)
             texts = measure_texts(prompts, len(prompts), self._loaded, self.options)
             yield Following(shown, plan_workload(texts, self.options, explains=explains))
 

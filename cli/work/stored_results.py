@@ -8,7 +8,7 @@ from pathlib import Path
 
 from promptlight.io.results.folders import is_bundled
 from promptlight.salience.errors import OutputError, UsageError
-from promptlight.salience.types import Analysis, Cut, Granularity, SetAside
+from promptlight.salience.types import Analysis, Completion, Cut, Granularity, SetAside, StopReason
 
 
 def find_stored(results: Path, *, id: str | None = None, row: int | None = None) -> Analysis:
@@ -21,6 +21,15 @@ def find_stored(results: Path, *, id: str | None = None, row: int | None = None)
     if isinstance(result, SetAside):
         raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
     return result
+
+
+def refuse_given_completion(completion: Completion) -> None:
+    """Raise UsageError for a completion that the model can't write anew."""
+    if completion.stop_reason is StopReason.GIVEN:
+        raise UsageError(
+            f"{completion.prompt.id}: expected a completion that the model wrote, found the record's own, which the"
+            " model can't write anew: run the prompts without `--explain target`"
+        )
 
 
 def find_quantised(results: Path) -> str | None:

@@ -24,6 +24,7 @@ class Tally:
 
     total: int
     n_explained: int = 0
+    n_written: int = 0
     n_set_aside: int = 0
     n_already_done: int = 0
     n_tokens: int = 0
@@ -34,7 +35,7 @@ class Tally:
     @property
     def n_seen(self) -> int:
         """The number of records processed so far."""
-        return self.n_explained + self.n_set_aside + self.n_already_done
+        return self.n_explained + self.n_written + self.n_set_aside + self.n_already_done
 
     @property
     def tokens_per_second(self) -> float:
@@ -45,6 +46,11 @@ class Tally:
         """Count a prompt as explained."""
         self.n_explained += 1
         self.n_tokens += analysis.completion.n_targets
+        self._tell(None)
+
+    def written(self) -> None:
+        """Count a prompt for which the model wrote again."""
+        self.n_written += 1
         self._tell(None)
 
     def set_aside(self, record: SetAside) -> None:

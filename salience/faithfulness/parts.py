@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +22,10 @@ from numpy.typing import NDArray
 from promptlight.salience.errors import UsageError
 from promptlight.salience.faithfulness.counterparts import Target, find_counterpart, find_counterpart_text
 from promptlight.salience.text.edit_distance import find_distance
+from promptlight.salience.text.editing import Replacement
 from promptlight.salience.text.removal import is_removable, read_range, remove_span, replace_in_span
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import Compat, Completion, Cut, Prompt, Span
-
-
-@dataclass(frozen=True, kw_only=True)
-class Replacement:
-    """What to put in the place of ``old`` in each part that has it; ``old`` None: in the place of each whole part."""
-
-    old: str | None
-    new: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +86,36 @@ class PartsFound:
     def causes(self) -> tuple[PartOutcome, ...]:
         """Those that change the answer."""
         return tuple(one for one in self.outcomes if one.is_changed)
+
+    def to_rows(self) -> Iterator[dict[str, Any]]:
+        """A row for each part, with the columns of ``io/tables/parts.py``."""
+        prompt = self.now.completion.prompt
+        for one in self.outcomes:
+            span = one.part.source
+            yield {
+                "id": prompt.id,
+                "source": prompt.label,
+                "by": str(self.cut),
+                "part_number": span.number + 1,
+                "part_start": span.start,
+                "part_stop": span.stop,
+                "part_text": span.text,
+                "part_line": span.line,
+                "part_section": span.section,
+                "replacement": one.part.replacement,
+                "target_by": str(self.target.cut),
+                "target_text": self.target.text,
+                "old_answer": self.answer,
+                "answer": one.answer,
+                "changed": one.is_changed,
+                "distance": one.distance,
+                "relative_distance": one.relative_distance,
+                "log_prob": one.log_prob,
+                "text_log_prob": one.text_log_prob,
+                "old_log_prob": self.log_prob,
+                "old_text_log_prob": self.text_log_prob,
+                "completion": one.completion,
+            }
 
 
 # ---- what to change -------------------------------------------------------------------------------------------------
@@ -171,9 +195,9 @@ def find_answer(target: Target, unchanged: Completion) -> Target:
     return found
 
 
-def list_old_ids(now: Target) -> list[int]:
-    """The G' token ids from the completion's start to the old answer's end: what to score after the changed prompts."""
-    return list(now.completion.ids[now.completion.n_prompt_tokens : now.spans[-1].stop])
+def list_old_ids(unchanged: Completion) -> list[int]:
+    """The G token ids of the old completion: what to score after the changed prompts, whatever the target is."""
+    return list(unchanged.ids[unchanged.n_prompt_tokens :])
 
 
 def judge_parts(
@@ -186,8 +210,8 @@ def judge_parts(
 ) -> PartsFound:
     """Compare what the model wrote with each part changed with the old answer.
 
-    ``log_probs`` [1 + parts, G'] are those of the old text's tokens (``list_old_ids``) after the unchanged prompt, then
-    after each changed one. Answers are compared without the blanks around them.
+    ``log_probs`` [1 + parts, G] are those of the old completion's tokens (``list_old_ids``) after the unchanged prompt,
+    then after each changed one. Answers are compared without the blanks around them.
     """
     sums = [(None, None)] * (1 + len(parts)) if log_probs is None else [_add_up(now, row) for row in log_probs]
     outcomes = [
@@ -225,4 +249,4 @@ def _add_up(now: Target, log_probs: NDArray[np.float64]) -> tuple[float, float]:
     """The log-probability of the old answer, and of everything up to its end."""
     first = now.completion.n_prompt_tokens
     own = sum(float(log_probs[span.start - first : span.stop - first].sum()) for span in now.spans)
-    return own, float(log_probs.sum())
+    return own, float(log_probs[: now.spans[-1].stop - first].sum())

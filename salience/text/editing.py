@@ -23,6 +23,14 @@ class Edit:
     text: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Replacement:
+    """What to put in the place of ``old`` in each part of a prompt that has it; ``old`` None: of each whole part."""
+
+    old: str | None
+    new: str
+
+
 def parse_replacement(choice: str) -> tuple[str, str]:
     """Split ``OLD=>NEW``. Raises UsageError for anything else."""
     old, arrow, new = choice.partition(ARROW)

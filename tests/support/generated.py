@@ -18,6 +18,7 @@ from promptlight.cli.failures import EXIT_CODES
 from promptlight.cli.options.values import find_choices
 from promptlight.io.results.evaluations import evaluation_schema
 from promptlight.io.results.schema import build_schema
+from promptlight.io.tables.parts import parts_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
 from promptlight.salience.types import Method
 from tests.support.paths import DOCS
@@ -110,6 +111,7 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order o
         lambda: render_columns(tidy_schema()),
         lambda: render_columns(summary_schema()),
         lambda: render_columns(evaluation_schema()),
+        lambda: render_columns(parts_schema()),
         lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }

@@ -16,13 +16,13 @@ from promptlight.salience.faithfulness.counterparts import Target, find_target
 from promptlight.salience.faithfulness.likelihood import score_text
 from promptlight.salience.faithfulness.parts import (
     Part,
-    Replacement,
     find_answer,
     judge_parts,
     list_old_ids,
     list_parts,
 )
 from promptlight.salience.text.completion import build_completion, encode_prompt
+from promptlight.salience.text.editing import Replacement
 from promptlight.salience.types import Completion, Cut, Granularity, Prompt, StopReason, Turn
 from tests.support.handmade import make_completion
 
@@ -197,14 +197,14 @@ def test_the_old_answer_is_what_the_model_writes_now() -> None:
 def test_log_probs_are_added_up_over_the_answer_and_over_all_before_it() -> None:
     target = ask()
     now = find_answer(target, target.completion)
-    assert list_old_ids(now) == [103, 104]  # " a\n" and the answer; "Bye" comes after it
+    assert list_old_ids(target.completion) == [103, 104, 105]  # "Bye" comes after the answer
     found = judge_parts(
         target,
         now,
         Granularity.LINE,
         list_parts(target.completion, Granularity.LINE),
         [target.completion] * 2,
-        np.array([[-0.5, -1], [-2, -3], [-4, -0.25]]),
+        np.array([[-0.5, -1, -9], [-2, -3, -9], [-4, -0.25, -9]]),
     )
     assert (found.log_prob, found.text_log_prob) == (-1, -1.5)
     assert [(one.log_prob, one.text_log_prob) for one in found.outcomes] == [(-3, -5), (-0.25, -4.25)]
@@ -217,8 +217,7 @@ def test_the_old_text_is_as_likely_as_in_a_forward_of_its_own(demo_model: Model)
     from tests.oracles.presets import load_backbone
 
     completion = read(demo_model)
-    now = find_target(completion, "Recommendation", Granularity.LINE)
-    old = list_old_ids(now)
+    old = list_old_ids(completion)
     prompts = [completion.prompt, *(part.prompt for part in list_parts(completion, Granularity.LINE))]
     counts: list[tuple[int, int]] = []
     found = score_text(demo_model, prompts, old, counted=lambda done, total: counts.append((done, total)))
