@@ -14,12 +14,14 @@ from promptlight.cli.options.shared import (
     OverwriteOption,
     SectionsOption,
     StoredMethodOption,
+    WayOption,
     WhereOption,
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.page.colours import Colours
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.text.printable import one_line
+from promptlight.salience.types import Way
 
 
 def report(
@@ -39,6 +41,7 @@ def report(
     where: WhereOption = None,
     id: IdsOption = None,
     colours: ColoursOption = Colours.SAFE,
+    way: WayOption = Way.DIRECT,
     overwrite: OverwriteOption = False,
 ) -> None:
     """Write one self-contained HTML page, for colleagues who have no terminal.
@@ -55,7 +58,7 @@ def report(
         ChosenResults(path, ids=id, where=where, sections=sections) for path in map(find_folder, results or [None])
     ]
     entries = list_entries(folders, method)
-    n_prompts = write_report(output, entries, title=title, ramps=list_ramps(), colours=colours)
+    n_prompts = write_report(output, entries, title=title, ramps=list_ramps(), colours=colours, way=way)
     print(
         f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"
     )

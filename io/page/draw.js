@@ -3,6 +3,7 @@ const N_LISTED = 10;
 const MOST_ALIGNED = 4000; // parts; more take a browser too long
 const NEUTRAL_INTENSITY = 0.4; // LIT's: a level is shown as it is
 const FULL_SCALE = 32767;
+const WAY_NAMES = { direct: "", through: ", through the model's own words", all: ", in all" };
 // ramps: by paper and hue in even steps, from nothing to the most; signed: the hues of what raised and what lowered the target
 const { ramps: RAMPS, signed: SIGNED, unsigned: UNSIGNED } = JSON.parse($("palette").textContent);
 
@@ -39,18 +40,34 @@ function targetsOf(data) {
     ([start, stop, probability, nTokens, foil], number) => ({ number, start, stop, probability, nTokens, foil }));
 }
 
-function numbersOf(data, target) { // a target's row and its scales: the row's largest, then largest and total by cut
-  const scores = mapOf(data).scores[state.targetBy];
+function numbersOf(data, target, by = state.targetBy) { // a target's row and its scales: the row's largest, then largest and total by cut
+  const scores = mapOf(data).scores[by];
   if (!scores.starts) {
     Object.assign(scores, { values: unpack(scores.rows, Int16Array), numbers: unpack(scores.scales, Float32Array), starts: [0] });
-    for (const [start] of data.targets[state.targetBy]) scores.starts.push(scores.starts.at(-1) + start);
+    for (const [start] of data.targets[by]) scores.starts.push(scores.starts.at(-1) + start);
   }
   const width = 1 + 2 * Object.keys(data.cuts).length;
   return [scores.values.subarray(scores.starts[target.number], scores.starts[target.number + 1]),
     scores.numbers.subarray(target.number * width, (target.number + 1) * width)];
 }
 
-function sourcesOf(data, target) { // every span of the text with its score, its share and its level
+function sourcesOf(data, target) { // every span of the text with its score, its share and its level, by the way that is shown
+  const sources = directSourcesOf(data, target);
+  if (state.shown === "direct") return sources;
+  const trace = traceOf(data, target);
+  const shares = state.shown === "through" ? trace.through : trace.total;
+  for (const source of sources) {
+    source.passed = source.visible ? trace.total[source.number] : 0; // of own words: what came by way of them
+    source.visible &&= source.stop <= data.border;
+    source.score = source.share = source.visible ? shares[source.number] : 0;
+    Object.assign(source, { direct: trace.direct[source.number], through: trace.through[source.number], total: trace.total[source.number] });
+  }
+  const largest = sources.reduce((most, { score }) => Math.max(most, score), 0);
+  for (const source of sources) source.level = largest ? source.score / largest : 0;
+  return sources;
+}
+
+function directSourcesOf(data, target) {
   const bounds = boundsOf(data, state.sourceBy);
   const cut = data.cuts[state.sourceBy];
   const [row, scales] = numbersOf(data, target);
@@ -63,6 +80,57 @@ function sourcesOf(data, target) { // every span of the text with its score, its
     return { number, start: bounds[number], stop: bounds[number + 1], special, visible, score,
       name: cut.names?.[number], share: total ? score / total : 0, level: largest ? score / largest : 0 };
   });
+}
+
+// ---- through the model's own words -----------------------------------------------------------------------------------
+
+function ownWordsOf(data, target) { // the units that the model wrote before the target
+  return (data.targets.token ?? []).filter(([, stop]) => stop <= target.start).map(([start]) => start);
+}
+
+function hiddenUnits(data) {
+  boundsOf(data, "token");
+  return (data.hidden ??= data.texts.map((_, unit) => data.cuts.token.isSpecial.has(unit)));
+}
+
+function mixedOf(data, by) { // by target: the parts of units whose bytes have scores of both signs
+  const scores = mapOf(data).scores[by];
+  return (scores.mixedOf ??= (scores.mixed ?? []).reduce((found, [number, unit, raised, lowered]) =>
+    found.set(number, (found.get(number) ?? new Map()).set(unit, [raised, lowered])), new Map()));
+}
+
+function linksOf(data) { // what each unit of the completion rests on
+  const { scores: { token }, direction } = mapOf(data);
+  return (token.links ??= data.targets.token.map((_, number) =>
+    takeShares(numbersOf(data, { number }, "token")[0], direction, hiddenUnits(data), mixedOf(data, "token").get(number))));
+}
+
+function chainOf(data, target) {
+  const bounds = boundsOf(data, state.sourceBy);
+  const hidden = hiddenUnits(data).slice(0, target.start);
+  hidden.fill(true, bounds.findLast((start) => start <= target.start)); // what the target touches
+  const row = takeShares(numbersOf(data, target)[0], mapOf(data).direction, hidden, mixedOf(data, state.targetBy).get(target.number));
+  const words = ownWordsOf(data, target);
+  return buildChain(row, words, linksOf(data).slice(0, words.length));
+}
+
+function traceOf(data, target) {
+  const chain = chainOf(data, target);
+  return { chain, ...poolChain(chain, boundsOf(data, state.sourceBy)) };
+}
+
+function obstacleOf(data, target, way) { // why a target can't be followed back that way; nothing if it can
+  const { direction, objective, scores } = mapOf(data);
+  if (way === "direct" || !target) return "";
+  if (!direction) return `These scores raise or lower the ${objective}, and not the amber part itself: choose a method without a sign.`;
+  if (!scores.token) return "There are no scores for each word that the model wrote: run the prompts with --targets token.";
+  if (data.uncontrasted !== null && data.uncontrasted < target.start)
+    return "Only the words that are contrasted with a foil have scores: run the prompts without the foil, or with --foil auto.";
+  const words = ownWordsOf(data, target);
+  if (way === "all" || words[0] < boundsOf(data, state.sourceBy).findLast((start) => start <= target.start)) return "";
+  if (words.length) return `The amber part and what the model wrote before it are one ${state.sourceBy}: shade by smaller parts.`;
+  return targetsOf(data).length > 1 ? "The model wrote nothing before the amber part: choose a later part of the completion."
+    : "The amber part is the whole completion: choose a part of it.";
 }
 
 // ---- colours ---------------------------------------------------------------------------------------------------------
@@ -101,10 +169,13 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
     element("p", { class: "asked" }, `Why ${data.given ? "would" : "did"} the model write `, markTarget(data, target),
       target.foil ? ` rather than “${shorten(target.foil, 60)}”` : "", "?"),
     element("p", { class: "facts" }, `probability ${spellProbability(target)}; ${data.stopped}`),
-    element("p", { class: "facts" }, describeMethod(mapOf(data))),
+    element("p", { class: "facts" }, describeMethod(mapOf(data))), ...drawFollowed(data, target, sources),
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
+  if (state.shown !== "direct") place.append(drawWays(place, data, target));
   if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
-  if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, mapOf(data).trust));
+  const ofDirect = state.shown === "direct" ? "" : "Of the direct scores: ";
+  if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, ofDirect + mapOf(data).trust));
+  place.append(drawContract(data, target));
 }
 
 function spellProbability({ probability, nTokens }) { // of several tokens it is the mean; never rounded up to 1
@@ -114,8 +185,11 @@ function spellProbability({ probability, nTokens }) { // of several tokens it is
 
 function describeMethod({ words, signed }) {
   const [raised, lowered] = SIGNED[state.colours];
+  if (state.shown !== "direct") return signed ? `${words}: the part that raised it` : words;
   return `${words}: ${signed ? `${raised} raised it, ${lowered} lowered it` : "how strongly, not in which direction"}`;
 }
+
+function isSigned(data) { return mapOf(data).signed && state.shown === "direct"; } // only what raised it can be followed
 
 function markTarget(data, target) { return element("mark", {}, shorten(textOf(data, target), 80)); }
 
@@ -129,11 +203,13 @@ function drawText(data, target, sources, choose) {
       const source = ofUnit[at];
       const end = Math.min(source.stop, stop);
       const text = textOf(data, { start: at, stop: end });
-      const piece = element("span", { class: source.special ? "special" : "piece" }, text);
+      const piece = element("span", { class: source.special ? "special" : "piece", "data-source": source.number }, text);
       if (source.visible && text) {
-        paint(piece, source.level, mapOf(data).signed);
-        piece.title = `${percent(source.share)} of all shading, score ${source.score.toPrecision(3)}`;
-      } else if (later) piece.classList.add("later");
+        paint(piece, source.level, isSigned(data));
+        piece.title = state.shown === "direct" ? `${percent(source.share)} of all shading, score ${source.score.toPrecision(3)}`
+          : `${percent(source.total)} in all: ${percent(source.direct)} directly, ${percent(source.through)} through its own words`;
+      } else if (source.passed) piece.title = `${percent(source.passed)} came by way of this`;
+      else if (later) piece.classList.add("later");
       parent.append(piece);
       at = end;
     }
@@ -166,7 +242,7 @@ function move(event, at, last, choose) {
 
 function drawLegend(data) {
   const legend = element("p", { class: "legend" });
-  const { signed } = mapOf(data);
+  const signed = isSigned(data);
   const levels = signed ? [-1, -0.5, 0, 0.5, 1] : [0, 0.25, 0.5, 0.75, 1];
   for (const level of levels) {
     const step = element("span", { class: "step" }, String(Math.round(100 * level)));
@@ -179,10 +255,12 @@ function drawLegend(data) {
 
 function drawList(data, sources) {
   const strongest = sources.filter((source) => source.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).slice(0, N_LISTED);
-  const table = element("table", {}, element("caption", {}, `The strongest ${state.sourceBy}s`));
-  table.append(tableRow("th", [["share", "number"], ["score", "number"], ["text"]]));
-  for (const source of strongest) table.append(tableRow("td", [[percent(source.share), "number"],
-    [source.score.toPrecision(3), "number"], [`${source.name ? `${source.name}: ` : ""}${shorten(textOf(data, source), 160)}`, "text-cell"]]));
+  const table = element("table", {}, element("caption", {}, `The strongest ${state.sourceBy}s${WAY_NAMES[state.shown]}`));
+  const columns = state.shown === "direct" ? { share: (source) => percent(source.share), score: (source) => source.score.toPrecision(3) }
+    : { direct: ({ direct }) => percent(direct), "through own words": ({ through }) => percent(through), "in all": ({ total }) => percent(total) };
+  table.append(tableRow("th", [...Object.keys(columns).map((name) => [name, "number"]), ["text"]]));
+  for (const source of strongest) table.append(tableRow("td", [...Object.values(columns).map((show) => [show(source), "number"]),
+    [`${source.name ? `${source.name}: ` : ""}${shorten(textOf(data, source), 160)}`, "text-cell"]]));
   return table;
 }
 
@@ -209,7 +287,8 @@ function drawMoved(place, sides) { // sides: two prompts, each as { data, target
   const [text, text2] = sides.map(({ data, target }) => textOf(data, target).trim());
   if (text !== text2) place.append(element("p", { class: "differ", role: "note" },
     "These two texts differ, and that alone can move shares. Click a part of either completion to compare others."));
-  const lists = sides.map(({ data, target }) => sourcesOf(data, target).filter((source) => !source.special && source.start < target.stop));
+  const lists = sides.map(({ data, target }) => sourcesOf(data, target).filter((source) =>
+    !source.special && (state.shown === "direct" ? source.start < target.stop : source.stop <= data.border)));
   if (Math.max(...lists.map((list) => list.length)) > MOST_ALIGNED)
     place.append(element("p", {}, "Too many parts to compare: shade by sentence or line."));
   else place.append(drawChanges(sides.map(({ data }) => data), lists));
@@ -237,7 +316,7 @@ function drawChanges(both, lists) { // the sources whose shares moved most
       shares: sources.map(showShare), moved: share2 - share };
   });
   changes.sort((a, b) => Math.abs(b.moved) - Math.abs(a.moved));
-  const table = element("table", {}, element("caption", {}, `Shares of ${state.sourceBy}s that moved most`));
+  const table = element("table", {}, element("caption", {}, `Shares of ${state.sourceBy}s that moved most${WAY_NAMES[state.shown]}`));
   table.append(tableRow("th", [...both.map(({ id }) => [id, "number id"]), ["change", "number"], ["text"]]));
   for (const { text, shares, moved } of changes.slice(0, N_LISTED)) table.append(tableRow("td", [...shares.map((share) => [share, "number"]),
     [`${moved >= 0 ? "+" : ""}${percent(moved)}`, "number"], [text, "text-cell"]]));

@@ -3,7 +3,9 @@ const dark = matchMedia("(prefers-color-scheme: dark)");
 const nodes = [...document.querySelectorAll("script.record")];
 const heads = nodes.map(({ dataset: { id, label, start } }) => ({ id, label, start }));
 const records = nodes.map(() => null); // each is read when it is first shown
-const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", colours: "", target: -1, target2: -1 }; // target2 -1: follows
+const firstWay = document.querySelector("input[name=way]:checked").value; // before the address is read
+const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", colours: "",
+  way: "", shown: "direct", target: -1, target2: -1 }; // way: the one asked for, shown: what the targets allow; target2 -1: follows
 
 function record(number) {
   records[number] ??= JSON.parse(nodes[number].textContent);
@@ -19,29 +21,53 @@ function show() {
   state.targetBy = $("target-by").value;
   state.sourceBy = $("source-by").value;
   $("colours").parentElement.hidden = !mapOf(data).signed;
-  const targets = targetsOf(data);
-  const target = targets[state.target] ?? targets[0];
+  const target = targetOf(data);
+  const sides = [{ data, target }, ...(state.with >= 0 ? [otherSide(data, target)] : [])];
+  chooseWay(sides);
   const parts = { id: data.id, target: (target?.number ?? 0) + 1, explain: state.targetBy, shade: state.sourceBy };
   draw($("view"), data, target, (number) => choose({ target: number, target2: -1 }, "view"));
-  const compared = state.with >= 0;
-  $("other").hidden = $("moved").hidden = !compared;
-  if (compared) Object.assign(parts, showOther(data, target));
+  $("other").hidden = $("moved").hidden = sides.length < 2;
+  if (sides.length > 1) Object.assign(parts, showOther(sides));
   for (const button of document.querySelectorAll("nav button"))
     if (Number(button.dataset.number) === state.id) button.setAttribute("aria-current", "true");
     else button.removeAttribute("aria-current");
   if (data.methods.length > 1) parts.method = state.method;
   if (mapOf(data).signed) parts.colours = state.colours;
+  if (state.way !== "direct" || firstWay !== "direct") parts.way = state.way;
   history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
 }
 
-function showOther(data, target) { // the prompt compared with; its target follows the first until it is chosen itself
+function targetOf(data) { // the first opens, or the last, which has the most words before it, if these are followed
+  const targets = targetsOf(data);
+  return targets[state.target] ?? (state.way === "direct" ? targets[0] : targets.at(-1));
+}
+
+function otherSide(data, target) { // the prompt compared with; its target follows the first until it is chosen itself
   const other = record(state.with);
   const targets = targetsOf(other);
   const read = (one, spans) => spans.map((span) => textOf(one, span).trim());
-  const target2 = targets[state.target2] ?? (target && targets[findPartner(target.number, read(data, targetsOf(data)), read(other, targets))]);
-  draw($("other"), other, target2, (number) => choose({ target2: number }, "other"));
-  drawMoved($("moved"), [{ data, target }, { data: other, target: target2 }]);
-  return { with: other.id, "with-target": (target2?.number ?? 0) + 1 };
+  return { data: other, target: targets[state.target2]
+    ?? (target && targets[findPartner(target.number, read(data, targetsOf(data)), read(other, targets))]) };
+}
+
+function showOther(sides) {
+  const { data, target } = sides[1];
+  draw($("other"), data, target, (number) => choose({ target2: number }, "other"));
+  drawMoved($("moved"), sides);
+  return { with: data.id, "with-target": (target?.number ?? 0) + 1 };
+}
+
+function chooseWay(sides) { // the way asked for if all targets can be followed that way; the page says why if not
+  const obstacles = new Set();
+  state.shown = state.way;
+  for (const choice of document.querySelectorAll("input[name=way]")) {
+    const found = sides.map(({ data, target }) => ({ data, why: obstacleOf(data, target, choice.value) })).filter(({ why }) => why);
+    choice.disabled = found.length > 0;
+    for (const { data, why } of found) obstacles.add(sides.length > 1 ? `${data.id}: ${why}` : why);
+    if (found.length && choice.value === state.way) state.shown = "direct";
+  }
+  for (const choice of document.querySelectorAll("input[name=way]")) choice.checked = choice.value === state.shown;
+  $("no-way").textContent = [...obstacles].join(" ");
 }
 
 function choose(changed, view) {
@@ -88,6 +114,7 @@ function readAddress() {
   $("with").value = state.with;
   if (Object.hasOwn(SIGNED, parts.get("colours") ?? "")) $("colours").value = parts.get("colours");
   state.colours = $("colours").value;
+  state.way = Object.hasOwn(WAY_NAMES, parts.get("way") ?? "") ? parts.get("way") : firstWay;
 }
 
 $("with").append(element("option", { value: -1 }, "nothing"), ...heads.map((head, number) => element("option", { value: number }, head.id)));
@@ -96,8 +123,11 @@ $("target-by").addEventListener("change", (event) => change({ targetBy: event.ta
 $("method").addEventListener("change", (event) => change({ method: event.target.value }));
 $("source-by").addEventListener("change", (event) => change({ sourceBy: event.target.value }));
 $("colours").addEventListener("change", (event) => change({ colours: event.target.value }));
+$("way").addEventListener("change", (event) => change({ way: event.target.value, target: targetOf(record(state.id))?.number ?? -1 }));
 $("intensity").addEventListener("input", show);
 $("search").addEventListener("input", listPrompts);
 dark.addEventListener("change", show);
+addEventListener("beforeprint", () => { for (const block of document.querySelectorAll(".contract")) block.open = true; });
+addEventListener("afterprint", () => { for (const block of document.querySelectorAll(".contract")) block.open = isContractOpen; });
 addEventListener("hashchange", () => { readAddress(); show(); });
 if (nodes.length) { readAddress(); listPrompts(); show(); }

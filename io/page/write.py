@@ -1,7 +1,8 @@
 """Write a page for colleagues: one self-contained HTML file that opens from disk and contacts no server.
 
 Each prompt is a separate JSON element (``record.py``), parsed when it is first shown. ``numbers.js`` has the few
-computations of the browser, ``draw.js`` draws prompts, ``page.js`` has the controls.
+computations of the browser and ``through.js`` its chain through the model's own words; ``draw.js`` draws prompts,
+``ways.js`` the ways through own words, and ``page.js`` has the controls.
 """
 
 from __future__ import annotations
@@ -17,22 +18,30 @@ from promptlight.io.files import writing
 from promptlight.io.page.colours import SIGNED, UNSIGNED, Colours
 from promptlight.io.page.record import ReportEntry, to_record
 from promptlight.salience.text.printable import printable
+from promptlight.salience.types import Way
 
 PAGE = Path(__file__).parent
-SCRIPTS = ("numbers.js", "draw.js", "page.js")
+SCRIPTS = ("numbers.js", "through.js", "draw.js", "ways.js", "page.js")
+WAYS = {Way.DIRECT: "directly", Way.THROUGH: "through the model's own words", Way.ALL: "in all"}
 SUBTITLE = "Which parts of each prompt mattered for what the model wrote."
 
 Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
 
 
 def write_report(
-    path: Path, entries: Iterable[ReportEntry], *, title: str, ramps: Ramps, colours: Colours = Colours.SAFE
+    path: Path,
+    entries: Iterable[ReportEntry],
+    *,
+    title: str,
+    ramps: Ramps,
+    colours: Colours = Colours.SAFE,
+    way: Way = Way.DIRECT,
 ) -> int:
     """Write the page, one prompt in memory at a time; returns the number of prompts.
 
-    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages, by hue. ``colours`` are the hues of signed
-    scores that the page opens with; readers can choose others. The file appears complete or not at all. Raises
-    OutputError if it can't be written.
+    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages, by hue. The page opens with ``colours``,
+    the hues of signed scores, and ``way``, how sources reach the target; readers can choose others. The file appears
+    complete or not at all. Raises OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
@@ -60,6 +69,8 @@ def write_report(
         "palette": Markup(json.dumps({"ramps": ramps, "signed": SIGNED, "unsigned": UNSIGNED})),
         "hues": SIGNED,
         "colours": colours,
+        "ways": WAYS,
+        "way": way,
     }
     with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(template.generate(values | {"records": records()}))

@@ -44,6 +44,7 @@ RUNS = {  # results folder of a view -> the command that makes it, before -o
 }
 REAL_VIEW = ("show", "REAL", "--id", "dish-mistake", *RECOMMENDATION)  # of `make real`
 REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
+WAYS_VIEW = "#id=dish-constitution&explain=line&shade=line&target=2&way=all"
 
 
 def main() -> None:
@@ -54,7 +55,7 @@ def main() -> None:
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
         draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
-        draw_report(results["RESULTS"], PICTURES / "report.png")
+        draw_report(results["RESULTS"], PICTURES)
 
 
 def make_results(name: str, folder: Path) -> Path:
@@ -94,8 +95,8 @@ def draw_explorer(results: Path, path: Path) -> None:
     asyncio.run(draw())
 
 
-def draw_report(results: Path, path: Path) -> None:
-    """Draw the page as a browser shows it."""
+def draw_report(results: Path, folder: Path) -> None:
+    """Draw the page as a browser shows it, and one of its prompts with the ways through the model's own words."""
     from playwright.sync_api import sync_playwright
 
     page_file = results.parent / "report.html"
@@ -104,7 +105,10 @@ def draw_report(results: Path, path: Path) -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1200, "height": 1000}, color_scheme="light")
         page.goto(page_file.as_uri() + REPORT_VIEW)
-        page.screenshot(path=path)
+        page.screenshot(path=folder / "report.png")
+        page.set_viewport_size({"width": 1200, "height": 500})  # the text scrolls
+        page.goto(page_file.as_uri() + WAYS_VIEW)
+        page.locator(".views").screenshot(path=folder / "report-ways.png")
         browser.close()
 
 

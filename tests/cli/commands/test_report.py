@@ -45,3 +45,12 @@ def test_sections_are_named(promptlight: Command, demo_results: Path, tmp_path: 
     done = promptlight("report", demo_results, "-o", path, "--id", "dish-fixed", "--sections", sections)
     assert done.exit_code == 0
     assert '"example 1"' in path.read_text(encoding="utf-8")
+
+
+def test_the_page_opens_with_the_way(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    checked = re.compile(r'name="way" value="(\w+)" autocomplete="off" checked')
+    for options, way in (([], "direct"), (["--way", "through"], "through")):
+        done = promptlight("report", demo_results, "-o", path, "--id", "dish-fixed", "--overwrite", *options)
+        assert done.exit_code == 0
+        assert checked.findall(path.read_text(encoding="utf-8")) == [way]

@@ -27,8 +27,8 @@ from promptlight.salience.explain.comparison import (
     split_words,
 )
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target, find_targets
-from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Foil, Granularity, Method, Span
+from tests.support.browser import choices, marked, open_page, rows_of, shorten
 from tests.support.handmade import make_analysis, make_completion
 from tests.support.span_cases import build_completion
 
@@ -37,31 +37,6 @@ if TYPE_CHECKING:
 
 Find = Callable[[str], Analysis]
 SHADES = ("token", "word", "sentence", "line", "paragraph", "section")
-
-
-def choices(page: Page, view: str = "view") -> list[str]:
-    return page.locator(f"#{view} [role=option]").all_inner_texts()
-
-
-def rows_of(page: Page, table: str) -> list[list[str]]:
-    return [row.locator("td").all_inner_texts() for row in page.locator(f"{table} tr").all()[1:]]
-
-
-def marked(page: Page, view: str) -> list[str]:
-    return page.locator(f"#{view} mark").all_inner_texts()
-
-
-def shorten(text: str, length: int) -> str:
-    """As the page shows a text in one line."""
-    line = printable(text).strip().replace("\n", "↵")
-    return f"{line[: length - 1]}…" if len(line) > length else line or "↵"
-
-
-def open_page(browser: Browser, path: Path, *entries: ReportEntry, **options: Any) -> Page:
-    write_report(path, entries, title="Why?", ramps=list_ramps())
-    page = browser.new_page(**options)
-    page.goto(path.as_uri())
-    return page
 
 
 # ---- its numbers are Python's ---------------------------------------------------------------------------------------
@@ -256,9 +231,13 @@ def test_a_page_opens_with_the_colours_asked_for(browser: Browser, tmp_path: Pat
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_piece_of_text_has_contrast(browser: Browser, page_file: Path, scheme: Any) -> None:
+@pytest.mark.parametrize(("target", "way"), [(1, "direct"), (2, "all")])
+def test_every_piece_of_text_has_contrast(
+    browser: Browser, page_file: Path, scheme: Any, target: int, way: str
+) -> None:
     page = browser.new_page(color_scheme=scheme)
-    page.goto(f"{page_file.as_uri()}#id=dish-mistake&explain=line&shade=word&target=1&with=dish-fixed&with-target=2")
+    page.goto(f"{page_file.as_uri()}#id=dish-mistake&explain=line&shade=word&target={target}&with=dish-fixed&way={way}")
+    page.locator("#view .contract summary").click()
     ratios = page.evaluate(CONTRASTS)
     assert len(ratios) > 100
     assert min(ratio for ratio, _ in ratios) >= 4.5, min(ratios)
@@ -274,7 +253,8 @@ CONTRASTS = """() => {
   const ground = (node) => { for (let at = node; at; at = at.parentElement) {
     const colour = getComputedStyle(at).backgroundColor; const parts = parse(colour);
     if (parts.length < 4 || parts[3] > 0) return colour; } return getComputedStyle(document.body).backgroundColor; };
-  return [...document.querySelectorAll("h1, h2, p, label, td, th, summary, small, .piece, .special, .step, mark")]
+  return [...document.querySelectorAll("h1, h2, h3, p, label, legend, td, th, dt, dd, summary, small, mark," +
+      ".piece, .special, .step, .box b, .box span, .ways button")]
     .filter((node) => node.textContent.trim() && node.offsetParent)
     .map((node) => { const [a, b] = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
       return [(a + 0.05) / (b + 0.05), node.className + ": " + node.textContent.slice(0, 30)]; });

@@ -20,7 +20,7 @@ from promptlight.salience import Analysis
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, explain_target, find_targets
 from promptlight.salience.text.printable import printable
-from promptlight.salience.types import Compat, Foil, Granularity, Method
+from promptlight.salience.types import Compat, Foil, Granularity, Method, Objective
 from tests.support.handmade import make_analysis
 from tests.support.span_cases import build_completion
 
@@ -124,6 +124,34 @@ def test_a_target_names_its_foil_and_the_first_method_is_the_one_asked_for() -> 
     assert [one["name"] for one in record["methods"]] == ["grad_dot_input", "grad_l2"]
     with pytest.raises(UsageError):
         describe(analysis, Method.LIME)
+
+
+def test_it_says_where_the_completion_begins_and_what_a_sign_means() -> None:
+    analysis = make_analysis(build_completion(["<bos>", "▁a", "<0xF0>", "<0x9F>"], ["▁so", "<eos>"]))
+    assert describe(analysis)["border"] == 3  # the bytes are one unit
+    assert describe(analysis)["methods"][0]["direction"] == 1
+    for objective, direction in ((Objective.LOSS, -1), (Objective.MARGIN, 1), (Objective.KL, None)):
+        signed = make_analysis(analysis.completion, method=Method.GRAD_DOT_INPUT)
+        salience = replace(signed.map_by(), objective=objective)
+        described = describe(replace(signed, maps={salience.method: salience}))
+        assert described["methods"][0]["direction"] == direction
+
+
+def test_it_says_which_word_has_no_foil() -> None:
+    analysis = make_analysis(build_completion(["<bos>", "▁a"], ["▁so", "<0xF0>", "<0x9F>", "▁be", "<eos>"]))
+    for foil, expected in (((None,) * 5, 2), (("x", "y", None, "z", None), 3), (("x",) * 4 + (None,), None)):
+        assert describe(replace(analysis, foil=Foil(request="x", tokens=foil)))["uncontrasted"] == expected
+    assert describe(analysis)["uncontrasted"] is None
+
+
+def test_bytes_of_both_signs_keep_both_parts() -> None:
+    completion = build_completion(["<bos>", "▁a", "<0xF0>", "<0x9F>", "<0x8D>"], ["▁so"])
+    scores = np.array([[9, 4, 3, -2, 1, 0]], dtype=np.float32)
+    analysis = make_analysis(completion, method=Method.GRAD_DOT_INPUT, exact=())
+    salience = replace(analysis.map_by(), scores=scores)
+    described = describe(replace(analysis, maps={salience.method: salience}))["methods"][0]["scores"]["token"]
+    assert unpack(described["rows"], "<i2").tolist() == [0, 32767, round(32767 / 2)]  # <bos> is never shown
+    assert described["mixed"] == [[0, 2, 32767, round(32767 / 2, 1)]]
 
 
 def test_an_empty_completion_has_no_targets() -> None:
