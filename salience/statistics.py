@@ -31,8 +31,11 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     return float(low), float(high)
 
 
-def wilson_interval(n_hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95% interval of a rate (Journal of the American Statistical Association 22, 1927)."""
+def wilson_interval(n_hits: float, n: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a rate (Journal of the American Statistical Association 22, 1927).
+
+    Hits may be expected values, of orders that count in part.
+    """
     z, rate = 1.959964, n_hits / n
     centre, spread = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)

@@ -21,12 +21,13 @@ from promptlight.salience.ablation.scores import find_removable
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, cut_targets, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import find_segmentation
+from promptlight.salience.faithfulness._direction import find_direction
 from promptlight.salience.faithfulness.curves import N_STEPS, Order, count_values, rank_sources
 from promptlight.salience.faithfulness.noise import count_backwards
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.options.methods import AblationKind, MethodOptions
 from promptlight.salience.statistics import correlate_ranks
-from promptlight.salience.types import Analysis, Method, Objective, Role, Span
+from promptlight.salience.types import Analysis, Method, Role, Span
 
 NOISE = 0.01  # relative to the standard deviation of the embeddings' entries
 NEAREST, LAST_LINE = "nearest", "last line"
@@ -104,7 +105,7 @@ def plan_evaluation(analysis: Analysis, question: Question, options: EvaluationO
 
     Raises UsageError if the prompt has no such target, nothing to remove, or scores that are not of a log-probability.
     """
-    directions = [_find_direction(analysis, method) for method in analysis.maps]
+    directions = [find_direction(analysis, method) for method in analysis.maps]
     target_cut = cut_targets(analysis, question)
     targets = find_targets(analysis, question, target_cut)
     source_cut = find_segmentation(analysis, question.by)
@@ -169,18 +170,3 @@ def _join_ranges(targets: Sequence[Span]) -> list[tuple[int, int]]:
         else:
             ranges.append((start, span.stop))
     return ranges
-
-
-def _find_direction(analysis: Analysis, method: Method) -> int:
-    """1 if a positive score should raise the target's log-probability, -1 if it should lower it."""
-    if analysis.foil is not None:
-        raise UsageError(
-            f"{analysis.completion.prompt.id}: expected scores of a log-probability, found those of a difference from a"
-            " foil, which can't be evaluated"
-        )
-    objective = analysis.maps[method].objective
-    direction = objective.direction
-    if direction is None:
-        known = ", ".join(one for one in Objective if one.direction)
-        raise UsageError(f"expected scores of one of {known}, found {objective}, which can't be evaluated")
-    return direction
