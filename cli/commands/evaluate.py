@@ -19,6 +19,7 @@ from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 
 OF_BOTH = {"json", "overwrite", "seed", "model", "device"}  # what results and benchmarks take
+OF_ABLATIONS = ("ablate", "random_orders", "noisy_texts")
 
 
 @with_groups
@@ -39,8 +40,9 @@ def evaluate(
     """Measure how far stored scores can be trusted: remove the strongest sources, and see how the model reacts.
 
     Each method's order is compared with random ones and with simple rules. The findings are stored with the results;
-    show and report then give them in a line. With --benchmark, methods are tested on prompts of the demo model where
-    edits have shown which line the answer depends on.
+    show and report then give them in a line. With --regenerate, the model writes again without each part of the prompt,
+    and the methods are judged by the parts that change the answer. With --benchmark, methods are tested on prompts of
+    the demo model where edits have shown which line the answer depends on.
     """
     if results is not None and benchmark.benchmark is not None:
         raise UsageError("expected either a results folder or --benchmark NAME, found both: leave one out")
@@ -59,10 +61,16 @@ def evaluate(
             benchmark, picture, seed=measuring.seed, model=model, device=measuring.device, as_json=output.json
         )
         return
-    from promptlight.cli.work.evaluating import evaluate_results
-
     refuse_given(context, names_of(BenchmarkOptions), "on stored results: it is for a --benchmark")
     folder = find_folder(results, instead="--benchmark NAME")
     chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections)
-    evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
+    if measuring.regenerate:
+        from promptlight.cli.work.regenerating import judge_results
+
+        refuse_given(context, OF_ABLATIONS, "with --regenerate, which takes parts away by writing again")
+        judge_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
+    else:
+        from promptlight.cli.work.evaluating import evaluate_results
+
+        evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
     chosen.raise_damage()

@@ -27,6 +27,14 @@ from promptlight.salience.types import Benchmark, Method
 class Measuring:
     """What to measure, and with which model."""
 
+    regenerate: Annotated[
+        bool,
+        typer.Option(
+            "--regenerate",
+            help="Take away each part of the prompt alone, let the model write again, and judge the methods by the"
+            " parts that change the answer (default --target: the last line).",
+        ),
+    ] = False
     ablate: Annotated[
         AblationKind,
         typer.Option(

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import view_findings
+from promptlight.cli.work._own_model import load_own_model
 from promptlight.cli.work._passes import Meter, Workload
 from promptlight.cli.work.progress import open_display
 from promptlight.cli.work.signals import ending_in_order
@@ -33,14 +34,13 @@ from promptlight.io.results.evaluations import EvaluationStore, evaluation_schem
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.tables.tidy import check_output, write_rows
-from promptlight.salience.errors import ModelError, UsageError
+from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.faithfulness.evaluation import measure_plan
 from promptlight.salience.faithfulness.findings import Findings
 from promptlight.salience.faithfulness.plan import NOISE, EvaluationOptions, Plan, plan_evaluation
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.loading.handles import spell_stored
-from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.printable import one_line
@@ -79,7 +79,7 @@ def evaluate_results(
         tally = Tally(total=load.n_prompts)
         with ending_in_order(tally), open_display() as display:
             with display.loading(measuring.model or spell_stored(settings["model"])):
-                model = _load_own_model(settings, measuring, say_where_model_is(results))
+                model = load_own_model(settings, measuring, say_where_model_is(results))
             found = evaluation.measure(model, Meter(load, display), tally)
     else:
         found = evaluation.collect()
@@ -154,45 +154,12 @@ class _Evaluation:
         return found if all(map(plan.is_of, found)) else []
 
 
-def _load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missing: str) -> Model:
-    """Load the model that made the results. Raises ModelError if it is missing or is another one."""
-    model, adapter = measuring.model, measuring.adapter or settings.get("adapter")
-    precision = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype
-    try:
-        loaded = load_model(
-            model or spell_stored(settings["model"]), adapter=adapter, device=measuring.device, dtype=precision
-        )
-    except ModelError as error:
-        if model:
-            raise
-        raise ModelError(f"{error}; {if_missing}") from error
-    if loaded.facts.adapter_sha256 != settings.get("adapter_sha256"):
-        raise ModelError(
-            f"{loaded.facts.adapter or loaded.facts.name}: expected the adapter that these results were made with,"
-            f" {settings.get('adapter', 'none')}, found another one: name that one with --adapter"
-        )
-    other = "one of another shape" if loaded.facts.config_hash != settings["config_hash"] else ""
-    if not other and loaded.facts.file_sha256 != settings.get("file_sha256"):
-        other = "another file"
-    if other:
-        raise ModelError(
-            f"{loaded.facts.name}: expected the model that made these results, {settings['model']}, found {other}: name"
-            " that one with --model"
-        )
-    return loaded
-
-
 def describe_settings(
     question: Question, options: EvaluationOptions, dtype: str, sections: Path | None
 ) -> dict[str, Any]:
     """Describe all settings that change the measurements, apart from the results themselves."""
-    return {
-        "by": str(question.by),
+    return describe_question(question, sections) | {
         "pool": question.pooling.value,
-        "target": question.target,
-        "target_by": str(question.target_by) if question.target_by else None,
-        "sections": str(sections) if sections else None,
-        "sections_sha256": sha256(sections.read_bytes()).hexdigest() if sections else None,
         "ablate": options.ablate.value,
         "samples": options.n_random,
         "steps": options.n_steps,
@@ -201,4 +168,15 @@ def describe_settings(
         "seed": options.seed,
         "dtype": dtype,
         "promptlight": version("promptlight"),
+    }
+
+
+def describe_question(question: Question, sections: Path | None) -> dict[str, Any]:
+    """Describe the settings that say what the sources and the target are."""
+    return {
+        "by": str(question.by),
+        "target": question.target,
+        "target_by": str(question.target_by) if question.target_by else None,
+        "sections": str(sections) if sections else None,
+        "sections_sha256": sha256(sections.read_bytes()).hexdigest() if sections else None,
     }

@@ -1,11 +1,11 @@
-"""Read what a folder's evaluation and the kept answers of ``why`` say about a prompt, for ``show`` and ``report``."""
+"""Read what a folder's evaluations and the kept answers of ``why`` say about a prompt, for ``show`` and ``report``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, Span, Way
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class StoredTrust:
-    """What was measured and tried about a folder's results; both files are read once."""
+    """What was measured and tried about a folder's results; each file is read once."""
 
     def __init__(self, results: Path | None) -> None:
         self._results = results
@@ -27,8 +27,13 @@ class StoredTrust:
         It names the evaluated target if that differs from these targets, and says that direct scores were evaluated if
         the ``way`` is another one. Answers about parts of the targets count, and without targets all.
         """
-        answers = self._say_answers(analysis, method, "".join(span.text for span in targets))
-        return "\n".join(filter(None, [self._describe_evaluation(analysis, method, targets, way), *answers]))
+        target = "".join(span.text for span in targets)
+        lines = [
+            self._describe_evaluation(analysis, method, targets, way),
+            *self._say_answers(analysis, method, target),
+            self._say_causes(analysis, target),
+        ]
+        return "\n".join(filter(None, lines))
 
     def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span], way: Way) -> str:
         from promptlight.cli.views.trust import describe_trust, name_target
@@ -58,11 +63,31 @@ class StoredTrust:
             return
         yield from (f"tested: {one['sentence']}" for one in answers if not target or one["target"] in target)
 
+    def _say_causes(self, analysis: Analysis, target: str) -> str:
+        """Which parts of the prompt change a target or a part of it, as ``evaluate --regenerate`` found."""
+        from promptlight.cli.views.causes import spell_causes
+        from promptlight.salience.faithfulness.prompt_causes import PromptCauses
+
+        prompt = analysis.completion.prompt
+        try:
+            rows = self._causes.get(prompt.id, [])
+        except OutputError as error:
+            return f"tested: {error}"
+        found = [row for row in rows if row["fingerprint"] == prompt.fingerprint]
+        causes = PromptCauses.from_rows(found) if found else None
+        return f"tested: {spell_causes(causes)}" if causes and (not target or causes.target_text in target) else ""
+
     @cached_property
     def _stored(self) -> StoredEvaluation | None:
         from promptlight.io.results.evaluations import read_evaluation
 
         return read_evaluation(self._results) if self._results else None
+
+    @cached_property
+    def _causes(self) -> Mapping[str, list[dict[str, Any]]]:
+        from promptlight.io.results.regenerations import read_regenerated
+
+        return read_regenerated(self._results) if self._results else {}
 
     @cached_property
     def _answers(self) -> list[Answer]:

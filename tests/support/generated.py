@@ -17,6 +17,7 @@ from promptlight.cli.app import app
 from promptlight.cli.failures import EXIT_CODES
 from promptlight.cli.options.values import find_choices
 from promptlight.io.results.evaluations import evaluation_schema
+from promptlight.io.results.regenerations import judgement_schema, regeneration_schema
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.parts import parts_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
@@ -112,6 +113,8 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order o
         lambda: render_columns(summary_schema()),
         lambda: render_columns(evaluation_schema()),
         lambda: render_columns(parts_schema()),
+        lambda: render_columns(judgement_schema()),
+        lambda: render_columns(regeneration_schema()),
         lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from promptlight.io.results.evaluations import EVALUATION, read_evaluation
+from promptlight.io.results.regenerations import REGENERATED, read_regenerated
 from tests.conftest import START, Command
 from tests.support.evaluations import assert_same_row
 from tests.support.processes import finish, wait_until
@@ -76,3 +77,27 @@ def test_a_stopped_evaluation_goes_on_after_the_last_finished_prompt(
     assert re.match(r"to measure: 1 prompt, \d+ passes; 1 measured before", again.stderr)
     for row, expected in zip(rows_of(folder), undisturbed, strict=True):
         assert_same_row(row, expected)
+
+
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGTERM, 143), (signal.SIGKILL, -9)])
+def test_stopped_writing_goes_on_after_the_last_finished_prompt(
+    promptlight: Command, demo_results: Path, tmp_path: Path, number: signal.Signals, exit_code: int
+) -> None:
+    folder = Path(shutil.copytree(demo_results, tmp_path / "results"))
+    arguments = ["evaluate", str(folder), *CHOSEN, "--regenerate", "--device", "cpu"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", START.format(""), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until((folder / REGENERATED).exists)
+    run.send_signal(number)
+    assert finish(run)[:2] == (exit_code, "")
+    kept = read_regenerated(folder)
+    assert set(kept) == {DISHES[0]}
+    again = promptlight(*arguments)
+    assert again.exit_code == 0
+    said = r"1 prompt, (\d+) parts: the model writes (\d+) completions; 1 prompt done before"
+    counts = re.match(said, again.stderr)
+    assert counts
+    assert int(counts[2]) == int(counts[1]) + 1
+    assert read_regenerated(folder)[DISHES[0]] == kept[DISHES[0]]
+    assert set(read_regenerated(folder)) == set(DISHES)
