@@ -73,12 +73,25 @@ def test_other_ways_are_ranked_by_the_shares_that_came_by_them(way: Way) -> None
 
 
 def test_only_the_parts_that_were_taken_away_are_ranked() -> None:
-    analysis = make(seed=1)
-    table = analysis.maps[Method.GRAD_L2].scores
-    assert table is not None
-    sums = [float(table[LAST, start:stop].sum()) for start, stop in LINES[1:3]]
     causes = make_causes([True, False], first=2)
-    assert judge_method(analysis, QUESTION, causes).own.first == float(sums[0] > sums[1])
+    for seed in range(6):
+        analysis = make(seed=seed)
+        table = analysis.maps[Method.GRAD_L2].scores
+        assert table is not None
+        sums = [float(table[LAST, start:stop].sum()) for start, stop in LINES[1:3]]
+        assert judge_method(analysis, QUESTION, causes).own.first == float(sums[0] > sums[1])
+
+
+def test_of_the_last_line_the_last_part_comes_first_and_of_the_others_the_first() -> None:
+    made = make_causes([False] * 4)
+    lines = (1, 2, 3, 3)
+    for cause, rank in ((3, 1), (2, 2), (0, 3), (1, 4)):
+        parts = [
+            replace(part, line=line, changed=part.number == 1 + cause)
+            for part, line in zip(made.parts, lines, strict=True)
+        ]
+        found = judge_method(make(), QUESTION, replace(made, parts=parts))
+        assert found.last_line.average == pytest.approx(1 / rank)
 
 
 def test_a_loss_is_read_the_other_way_round() -> None:
