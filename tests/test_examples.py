@@ -165,3 +165,15 @@ def test_the_prompts_for_a_real_model_say_where_their_answers_end() -> None:
     assert all(prompt.stop for prompt in real.values())
     kinds = Counter(prompt.label for prompt in real.values())
     assert kinds == {"few-shot": 7, "sum with steps": 4, "headline": 4, "instruction": 5, "Chinese": 5}
+
+
+def test_prompts_with_reasoning_leave_a_line_before_the_answer_to_the_model() -> None:
+    reasoning = read_usable("reasoning.jsonl")
+    assert Counter(Counter(prompt.label for prompt in reasoning.values()).values()) == {6: 4, 12: 1}
+    for prompt in reasoning.values():
+        *shots, asked = [block for block in prompt.text.split("\n\n") if ":" in block]
+        names = [[line.partition(":")[0] for line in block.splitlines()] for block in (*shots, asked)]
+        assert len({tuple(own) for own in names[:-1]}) == 1, prompt.id
+        assert names[-1] == names[0][:-1], prompt.id  # what comes before the answer is left open, too
+        assert asked.endswith(":"), prompt.id
+        assert prompt.stop == ("\n\n",)
