@@ -23,7 +23,7 @@ from rich.style import Style
 from rich.text import Text
 
 from promptlight.cli.views._as_json import describe_comparison
-from promptlight.cli.views.heatmap import describe_scores, render_heading, render_legend
+from promptlight.cli.views.heatmap import describe_method, render_heading, render_legend
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
@@ -40,12 +40,18 @@ from promptlight.salience.explain.comparison import (
 )
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
+from promptlight.salience.types import Way
 
 SIDE_BY_SIDE = 100  # cells, at least, to show both texts beside each other
 SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"}
 GONE, NEW = Style(strike=True, color="red"), Style(underline=True, bold=True, color="green")
 PLAIN = {Change.GONE: ("[-", "-]"), Change.NEW: ("{+", "+}"), Change.SAME: ("", "")}
 BOLD = Style(bold=True)
+SHARES = {
+    Way.DIRECT: "a source's part of all scores of its target",
+    Way.THROUGH: "the part of the target that came from a source through the model's own words",
+    Way.ALL: "the part of the target that comes from a source in all",
+}
 
 
 def view_comparison(before: Explanation, after: Explanation, *, n_top: int, title: str) -> View:
@@ -200,5 +206,5 @@ def _describe_pair(pair: PairedSpan, look: Look) -> Iterator[tuple[int, Text]]:
 
 def _describe_moved(paired: Sequence[PairedSpan], before: Explanation) -> Iterator[Text]:
     """Explain the columns, and say how much moved in all."""
-    yield Text(f"{find_moved(paired):.0%} of all shares moved; share: a source's part of all scores of its target")
-    yield from list(describe_scores(before))[1:]
+    yield Text(f"{find_moved(paired):.0%} of all shares moved; share: {SHARES[before.way]}")
+    yield from describe_method(before)

@@ -122,7 +122,7 @@ def _render_view(
         blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
-        blocks.append(line for note in describe_scores(explanation, remarks) for line in wrap(note, console))
+        blocks.append(line for note in _describe_scores(explanation, remarks) for line in wrap(note, console))
         blocks += _render_ways(explanation, console)
         if advice := spell_advice(explanation):
             blocks.append([Text(advice, "bold")])
@@ -212,16 +212,22 @@ def _describe_scale(look: Look) -> str:
     return "% of the strongest" + ("; below 0 lowers the target" if look.signed else "")
 
 
-def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> Iterator[Text]:
-    """Explain the two columns of numbers, and add the remarks that aren't empty."""
-    salience = explanation.salience
-    parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
-    objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
-    pooled = "" if explanation.exact else f", the sum of the scores for each of the target's {parts}"
+def _describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> Iterator[Text]:
+    """Explain the columns of numbers, and add the remarks that aren't empty."""
     if explanation.way is Way.DIRECT:
         yield Text("share: a source's part of all scores")
     else:
         yield from map(Text, describe_columns())
+    yield from describe_method(explanation)
+    yield from (Text(one_line(line)) for remark in remarks for line in remark.splitlines())
+
+
+def describe_method(explanation: Explanation) -> Iterator[Text]:
+    """Explain where the scores come from."""
+    salience = explanation.salience
+    parts = "tokens" if salience.scores is not None else plural(explanation.target_by)
+    objective = "" if salience.objective is Objective.LOGPROB else f" of the {salience.objective}"
+    pooled = "" if explanation.exact else f", the sum of the scores for each of the target's {parts}"
     if explanation.analysis.compat is Compat.LIT:
         yield Text("cut, summed and signed as LIT does, <bos> within the first source")
     how = "" if explanation.pooling is Pooling.SUM else f", the {explanation.pooling} over a source's tokens"
@@ -236,4 +242,3 @@ def describe_scores(explanation: Explanation, remarks: Sequence[str] = ()) -> It
         yield from map(Text, describe_sum(explanation))
     elif explanation.through_by is not Granularity.TOKEN:
         yield Text(f"the model's own words are cut by {explanation.through_by}: links within one are not followed")
-    yield from (Text(one_line(line)) for remark in remarks for line in remark.splitlines())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import stat
 from dataclasses import replace
@@ -141,6 +142,22 @@ def test_each_prompt_can_have_a_target_of_its_own(promptlight: Command, demo_res
     assert shown.exit_code == 0
     assert "“try it.”" in shown.stdout
     assert "“Avoid.”" in shown.stdout
+
+
+def test_both_sides_are_followed_back(promptlight: Command, demo_results: Path) -> None:
+    shown = promptlight("compare", demo_results, "--id", "dish-mistake", "--with", "dish-fixed", "--way", "all")
+    assert (shown.exit_code, shown.stderr) == (0, "")
+    assert shown.stdout.count("shown: what it comes from in all") == 2
+    assert "“Recommendation: Avoid.”" in shown.stdout  # the last line, without being asked
+    assert "share: the part of the target that comes from a source in all" in " ".join(shown.stdout.split())
+    found = json.loads(
+        promptlight(
+            "compare", demo_results, "--id", "dish-mistake", "--with", "dish-fixed", "--way", "all", "--json"
+        ).stdout
+    )
+    assert [sum(part[f"share_{side}"] or 0 for part in found["parts"]) for side in ("before", "after")] == [
+        pytest.approx(1, abs=1e-4)
+    ] * 2
 
 
 @pytest.mark.parametrize("color_system", [None, "truecolor"])
