@@ -10,6 +10,7 @@ import typer
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.picture import Picture
+from promptlight.cli.options.question import choose_target, refuse_through_by
 from promptlight.cli.options.shared import (
     ByOption,
     FormatOption,
@@ -20,11 +21,14 @@ from promptlight.cli.options.shared import (
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
+    ThroughByOption,
+    WayOption,
     WhereOption,
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.explain.summary import Grouping, GroupQuestion
+from promptlight.salience.types import Way
 
 
 @with_groups
@@ -43,6 +47,8 @@ def summarize(
             "--target", "-t", help="What is explained in each prompt: a span's number, some of its text, or a pattern."
         ),
     ] = None,
+    way: WayOption = Way.DIRECT,
+    through_by: ThroughByOption = "token",
     sections: SectionsOption = None,
     method: StoredMethodOption = None,
     id: IdsOption = None,
@@ -61,12 +67,16 @@ def summarize(
     if output is None:
         unused = ["format"] if picture.files else ["format", "overwrite"]
         refuse_given(context, unused, "without --output FILE")
+    refuse_through_by(context, way)
+    target, target_by = choose_target(target, target_by, way)
     question = GroupQuestion(
         by=parse_cut(by),
         group=group,
         target=target,
         target_by=parse_cut(target_by) if target_by else None,
         method=method,
+        way=way,
+        through_by=parse_cut(through_by),
     )
     chosen = ChosenResults(find_folder(results), ids=id, where=where, sections=sections)
     picture.check(as_json=as_json, overwrite=overwrite)

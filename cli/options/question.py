@@ -46,7 +46,7 @@ class Asking:
         from promptlight.salience.explain.explanation import Question
         from promptlight.salience.text.spans import parse_cut
 
-        target, target_by = _choose_target(self.target, self.target_by, self.way)
+        target, target_by = choose_target(self.target, self.target_by, self.way)
         return Question(
             by=parse_cut(self.by),
             target=target,
@@ -58,7 +58,7 @@ class Asking:
         )
 
 
-def _choose_target(target: str | None, target_by: str | None, way: Way) -> tuple[str | None, str | None]:
+def choose_target(target: str | None, target_by: str | None, way: Way) -> tuple[str | None, str | None]:
     """The target and its cut: by default the completion's last line for a way through the model's own words.
 
     None of them come before the whole completion.

@@ -22,10 +22,17 @@ from rich.text import Text
 from promptlight.cli.views.output import View
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Pattern
+from promptlight.salience.types import Pattern, Way
 
 WIDE = 100  # cells, at least, for a separate column of words
 MIN_ROOM = 20  # cells, at least, for a name
+LAST = "-1"
+BY_WAY = {Way.DIRECT: "", Way.THROUGH: ", through the model's own words before it", Way.ALL: ", in all"}
+OF_WHAT = {
+    Way.DIRECT: "all scores",
+    Way.THROUGH: "the target through the model's own words",
+    Way.ALL: "the target in all, directly and through the model's own words,",
+}
 
 
 def view_summary(summary: Summary, question: GroupQuestion, note: str, *, n_top: int) -> View:
@@ -48,18 +55,29 @@ def _render(summary: Summary, question: GroupQuestion, note: str, width: int, n_
         Text(),
         *_render_groups(summary.groups[:n_top], question, width),
         Text(),
-        *map(Text, _describe_columns(summary, n_top)),
+        *map(Text, _describe_columns(summary, question, n_top)),
         *([Text(note)] if note else ()),
     )
 
 
 def _describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str]:
     """The question, and the number of prompts."""
-    target = "the completion" if question.target is None else f"“{one_line(question.target)}”"
-    yield f"Which {_name_groups(question)}s mattered for {target}?"
+    yield f"Which {_name_groups(question)}s mattered for {_name_target(question)}{BY_WAY[question.way]}?"
     prompts = "1 prompt" if summary.n_prompts == 1 else f"{summary.n_prompts:,} prompts"
-    skipped = f"; {summary.n_skipped:,} without that target left out" if summary.n_skipped else ""
-    yield f"{prompts}{skipped}"
+    if not summary.n_skipped:
+        yield prompts
+    elif question.way is Way.DIRECT:
+        yield f"{prompts}; {summary.n_skipped:,} without that target left out"
+    else:
+        yield f"{prompts}; {summary.n_skipped:,} left out, the first because of {one_line(summary.reason or '')}"
+
+
+def _name_target(question: GroupQuestion) -> str:
+    if question.target is None:
+        return "the completion"
+    if question.target == LAST:
+        return f"the last {question.target_by or 'part'} of the completion"
+    return f"“{one_line(question.target)}”"
 
 
 def _name_groups(question: GroupQuestion) -> str:
@@ -107,9 +125,9 @@ def _show_interval(group: GroupSummary) -> str:
     return f"{100 * group.share_low:.1f} to {100 * group.share_high:.1f}"
 
 
-def _describe_columns(summary: Summary, n_top: int) -> Iterator[str]:
+def _describe_columns(summary: Summary, question: GroupQuestion, n_top: int) -> Iterator[str]:
     """Explain the columns, and say what is not shown."""
-    yield "share: its part of all scores in a prompt, averaged over the prompts it is in"
+    yield f"share: its part of {OF_WHAT[question.way]} in a prompt, averaged over the prompts it is in"
     yield "95% interval: of that average over prompts (bootstrap)"
     yield "top: in how many prompts its share is the largest"
     if len(summary.groups) > n_top:

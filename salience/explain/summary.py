@@ -2,8 +2,9 @@
 
 1. Find the *target* in each prompt as ``show`` does; skip prompts without it. *Sources* are the spans before its end
    that are neither special nor touched by it.
-2. A source's share is its score over the sum of the absolute scores of all the prompt's sources. A *group's* share is
-   the sum over its spans. The group with the largest absolute share is the prompt's *top*.
+2. A source's share is its score over the sum of the absolute scores of all the prompt's sources. By a way through the
+   model's own words it is the part of the target that came that way, and what the model wrote is no source. A
+   *group's* share is the sum over its spans. The group with the largest absolute share is the prompt's *top*.
 3. A group's *mean share* is the mean over the prompts in which it occurs. Its 95% interval is the percentile bootstrap:
    the 2.5th to the 97.5th percentile of the mean over 1,000 resamples of these prompts (Efron and Tibshirani, An
    Introduction to the Bootstrap, 1993, chapter 13).
@@ -25,7 +26,7 @@ import numpy as np
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets, explain_spans, find_targets
 from promptlight.salience.statistics import bootstrap_interval
-from promptlight.salience.types import Analysis, Cut, Granularity, Role, Segmentation, Span
+from promptlight.salience.types import Analysis, Cut, Granularity, Role, Segmentation, Span, Way
 
 N_TOP_WORDS = 3
 BLANK, COMPLETION, NO_SECTION = "(blank)", "(completion)", "(no section)"
@@ -86,29 +87,42 @@ class GroupSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """All groups, the largest mean share first, and the numbers of prompts with and without the target."""
+    """All groups, the largest mean share first, and the numbers of prompts with and without the target.
+
+    If the way is not direct, prompts whose target can't be followed back are skipped, too. ``reason`` says why the
+    first was.
+    """
 
     groups: Sequence[GroupSummary]
     n_prompts: int
     n_skipped: int
+    reason: str | None
 
 
 def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, seed: int = 0) -> Summary:
     """Average shares over all prompts. Raises UsageError if none of them has the target, or the sections asked for."""
     collected: dict[str, _Group] = {}
-    reason, n_prompts, n_skipped = "", 0, 0
+    n_prompts, n_skipped, reason, parameters = 0, 0, None, tuple[str, ...]()
     for analysis in analyses:
+        by_way = None
         try:
             target_cut = cut_targets(analysis, question)
             targets = find_targets(analysis, question, target_cut)
+            if question.way is not Way.DIRECT:
+                by_way = share_out(analysis, question, targets, target_cut)
         except UsageError as error:
-            reason = reason or f"; {analysis.completion.prompt.id}: {error}"
             n_skipped += 1
+            if reason is None:
+                reason, parameters = _spell_reason(analysis.completion.prompt.id, error), error.parameters
             continue
         n_prompts += 1
-        _collect(share_out(analysis, question, targets, target_cut), collected)
+        _collect(by_way or share_out(analysis, question, targets, target_cut), collected)
     if not n_prompts:
-        raise UsageError(f"expected prompts with the target, found none among {n_skipped} that were explained{reason}")
+        because = f"; {reason}" if reason else ""
+        raise UsageError(
+            f"expected prompts with the target, found none among {n_skipped} that were explained{because}",
+            parameters=parameters,
+        )
     if question.group is Grouping.SECTION and not collected.keys() - {COMPLETION, NO_SECTION}:
         raise UsageError(
             "expected prompts with sections, found none: give their records `sections`, or say which"
@@ -117,7 +131,12 @@ def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, s
         )
     groups = [_summarize_group(name, group, seed) for name, group in collected.items()]
     groups.sort(key=lambda group: -abs(group.mean_share))
-    return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped)
+    return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped, reason=reason)
+
+
+def _spell_reason(id: str, error: UsageError) -> str:
+    """What is wrong with a prompt, behind its id."""
+    return str(error) if str(error).startswith(f"{id}: ") else f"{id}: {error}"
 
 
 def share_out(
@@ -130,7 +149,9 @@ def share_out(
         for span in explanation.spans
         if explanation.visible[span.number] and span.start < targets[-1].start
     }
-    total = float(np.abs(explanation.scores[list(names)]).sum(dtype=np.float64)) or 1.0
+    total = 1.0  # by way, scores are shares of the target already
+    if question.way is Way.DIRECT:
+        total = float(np.abs(explanation.scores[list(names)]).sum(dtype=np.float64)) or 1.0
     groups: dict[str, float] = dict.fromkeys(names.values(), 0.0)
     for number, name in names.items():
         groups[name] += float(explanation.scores[number]) / total

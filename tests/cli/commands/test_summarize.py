@@ -84,6 +84,34 @@ def test_means_are_those_of_the_exported_shares(promptlight: Command, demo_resul
         assert found[name]["n_top"] == strongest.count(name)
 
 
+def test_means_by_way_are_those_of_the_exported_shares(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    tidy, summary = tmp_path / "lines.parquet", tmp_path / "summary.parquet"
+    ids = ("--id", "dish-mistake", "--id", "dish-fixed", "--id", "dish-constitution")
+    assert promptlight("export", demo_results, "-o", tidy, "--ways", *ids).exit_code == 0
+    done = promptlight("summarize", demo_results, "--way", "through", *ids, "-o", summary, "--group", "line")
+    assert done.exit_code == 0
+    assert "mattered for the last line of the completion, through the" in done.stdout
+    shares: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for row in pd.read_parquet(tidy).to_dict("records"):
+        if row["target_text"].startswith("Recommendation") and row["source_role"] == "prompt":
+            shares[row["source_line"]][row["id"]] += row["through"]
+    for row in pd.read_parquet(summary).to_dict("records"):
+        own = shares[int(row["name"])]
+        assert row["mean_share"] == pytest.approx(sum(own.values()) / len(own), abs=1e-6)
+
+
+def test_prompts_that_can_not_be_followed_are_said(promptlight: Command, demo_results: Path) -> None:
+    done = promptlight("summarize", demo_results, "--way", "through", "--top", 1)
+    assert done.exit_code == 0
+    said = " ".join(done.stdout.split())
+    assert re.search(r"\d left out, the first because of [^:]+: expected a target with words of the model", said)
+    refused = promptlight("summarize", demo_results, "--way", "through", "--target", 1)
+    assert refused.exit_code == 2
+    assert "(--target)" in refused.stderr
+
+
 @pytest.mark.usefixtures("wide")
 @pytest.mark.parametrize("format", list(READERS))
 def test_the_file_holds_what_is_shown_and_the_rest(

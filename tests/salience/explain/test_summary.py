@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 from promptlight.salience import statistics
 from promptlight.salience.errors import UsageError
-from promptlight.salience.explain.explanation import cut_targets, find_targets
+from promptlight.salience.explain.explanation import Question, cut_targets, explain_target, find_targets
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, share_out, summarize_shares
 from promptlight.salience.statistics import bootstrap_interval
 from promptlight.salience.text.spans import segment
-from promptlight.salience.types import Analysis, Granularity, Method, Pattern, Prompt, SalienceMap, Section
+from promptlight.salience.types import Analysis, Granularity, Method, Pattern, Prompt, SalienceMap, Section, Way
 from tests.support.handmade import make_analysis, make_completion
 
 TEXT, LINE, SECTION, ROLE = Grouping.TEXT, Grouping.LINE, Grouping.SECTION, Grouping.ROLE
@@ -198,6 +198,30 @@ def test_a_target_that_no_prompt_has_is_refused_with_the_first_reason(target: st
     with pytest.raises(UsageError) as refused:
         summarize_shares(both(), GroupQuestion(target=target))
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("way", [Way.THROUGH, Way.ALL])
+def test_means_by_way_are_parts_of_the_target(way: Way) -> None:
+    analyses = [make_analysis(make_completion(["a b\n", "c\n"], ["d\n", "e"]), seed=seed) for seed in (0, 1)]
+    question = GroupQuestion(target="-1", way=way, group=Grouping.LINE)
+    found = {one.name: one for one in summarize_shares(analyses, question).groups}
+    assert set(found) == {"1", "2"}  # what the model wrote is no source
+    shares = [explain_target(one, Question(target="-1", way=way)).shares for one in analyses]
+    for line, of_line in enumerate(np.array(shares)[:, :2].T, 1):
+        assert found[str(line)].mean_share == pytest.approx(of_line.mean())
+    assert sum(one.mean_share for one in found.values()) < 0.999 or way is Way.ALL
+
+
+def test_prompts_that_can_not_be_followed_are_left_out_with_the_reason() -> None:
+    followed = make_analysis(make_completion(["a\n", "b\n"], ["c\n", "d"]))
+    not_followed = make_analysis(make_completion(["a\n", "b\n"], ["c\n", "d"]), with_tokens=False)
+    found = summarize_shares([followed, not_followed], GroupQuestion(target="-1", way=Way.ALL))
+    assert (found.n_prompts, found.n_skipped) == (1, 1)
+    assert found.reason
+    assert found.reason.startswith("by-hand: expected scores of every token that the model wrote before the target")
+    with pytest.raises(UsageError, match="found none among 1 that were explained; by-hand: expected") as refused:
+        summarize_shares([not_followed], GroupQuestion(target="-1", way=Way.ALL))
+    assert "through_by" in refused.value.parameters
 
 
 def test_without_prompts_there_is_nothing_to_summarize() -> None:
