@@ -395,10 +395,23 @@ class Span:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WayShares:
+    """What each target owes to each source, as shares of 0 to 1: ``direct`` + ``through`` own words = ``total``.
+
+    All are float32 [targets, sources]; a row is NaN if its target was not followed back.
+    """
+
+    direct: FloatArray
+    through: FloatArray
+    total: FloatArray
+
+
+@dataclass(frozen=True, kw_only=True)
 class SpanTable:
     """Salience of source spans for target spans by one method: ``scores`` is float32 [targets, sources].
 
-    ``exact``: each row comes from the whole target span's gradient, not from adding up its tokens' rows.
+    ``exact``: each row comes from the whole target span's gradient, not from adding up its tokens' rows. ``ways`` has
+    the shares by way, if targets were followed back through the model's own words.
     """
 
     method: Method
@@ -406,3 +419,4 @@ class SpanTable:
     sources: Sequence[Span]
     scores: FloatArray
     exact: bool
+    ways: WayShares | None = None

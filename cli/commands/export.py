@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.shared import (
     ByOption,
     FormatOption,
@@ -17,16 +18,18 @@ from promptlight.cli.options.shared import (
     SectionsOption,
     StoredMethodOption,
     TargetByOption,
+    ThroughByOption,
     WhereOption,
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
-from promptlight.salience.types import Pooling
+from promptlight.salience.types import Pooling, Way
 
 OUTPUT_HELP = "File to write: .parquet, .csv, .jsonl or .arrow; - is standard output, in the --format given."
 
 
 def export(
+    context: typer.Context,
     results: ResultsArgument = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT_HELP)],
@@ -41,6 +44,15 @@ def export(
     ] = None,
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
+    ways: Annotated[
+        bool,
+        typer.Option(
+            "--ways",
+            help="Fill the columns direct, through and total: the part of a target that comes from a source directly, "
+            "through the model's own words before it, and in all.",
+        ),
+    ] = False,
+    through_by: ThroughByOption = "token",
     sections: SectionsOption = None,
     method: StoredMethodOption = None,
     id: IdsOption = None,
@@ -56,7 +68,16 @@ def export(
     from promptlight.salience.explain.explanation import Question
     from promptlight.salience.text.spans import parse_cut
 
-    cut = parse_cut(target_by) if target_by else None
-    question = Question(by=parse_cut(by), target=target, target_by=cut, pooling=pool, method=method)
+    if not ways:
+        refuse_given(context, ["through_by"], "without --ways")
+    question = Question(
+        by=parse_cut(by),
+        target=target,
+        target_by=parse_cut(target_by) if target_by else None,
+        pooling=pool,
+        method=method,
+        way=Way.ALL if ways else Way.DIRECT,
+        through_by=parse_cut(through_by),
+    )
     chosen = ChosenResults(find_folder(results), ids=id, where=where, sections=sections)
     export_results(chosen, question, output, top=top, format=format, overwrite=overwrite)

@@ -10,17 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from promptlight.cli.failures import name_options
+from promptlight.cli.views.estimate import count
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.io.tables.tidy import TableFormat, write_tidy_table
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets
 from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.explain.way_table import trace_table
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.targets import find_target_spans
-from promptlight.salience.types import Analysis, SpanTable
+from promptlight.salience.types import Analysis, Cut, SpanTable, Way
 
 STANDARD_OUTPUT = Path("-")
+OPTIONS = ("--target", "--through-by", "--method", "--by", "--target-by")  # of export, that help
 TEXT_FORMATS = (TableFormat.CSV, TableFormat.JSONL)
 
 
@@ -35,7 +38,8 @@ def export_results(
 ) -> None:
     """Write the table, and say how many rows it has: on stderr if the table goes to standard output.
 
-    Raises UsageError if no prompt has the question's target, OutputError at the end if shards are damaged.
+    If the question's way is not direct, the table has shares by way. Raises UsageError if no prompt has the question's
+    target, or none can be followed back, OutputError at the end if shards are damaged.
     """
     tables = _Tables(chosen, question)
     if output == STANDARD_OUTPUT:
@@ -47,6 +51,8 @@ def export_results(
     left_out = f"; {tables.n_skipped:,} prompts without that target left out" if tables.n_skipped else ""
     where = "" if output == STANDARD_OUTPUT else f" in {one_line(str(output))}"
     print(f"{n_rows:,} rows{where}{left_out}", file=say)
+    if tables.n_direct:
+        print(f"without shares by way: {count(tables.n_direct, 'prompt')}; {one_line(tables.reason)}", file=say)
     if note := describe_quantised(find_quantised(chosen.folder)):
         print(note, file=say)
     chosen.raise_damage()
@@ -54,19 +60,24 @@ def export_results(
 
 @dataclass
 class _Tables:
-    """Each chosen result with its table; counts the results that lack the target."""
+    """Each chosen result with its table; counts the results that lack the target, and those without shares by way.
+
+    ``reason`` says why the first of them does.
+    """
 
     chosen: ChosenResults
     question: Question
     n_skipped: int = 0
-    _reason: str = field(default="", init=False)
+    n_direct: int = 0
+    reason: str = field(default="", init=False)
 
     def __iter__(self) -> Iterator[tuple[Analysis, SpanTable]]:
         question, n_found = self.question, 0
         for analysis in self.chosen:
+            target_by = cut_targets(analysis, question).granularity
             table = build_span_table(
                 analysis,
-                targets=cut_targets(analysis, question).granularity,
+                targets=target_by,
                 sources=question.by,
                 pooling=question.pooling,
                 method=question.method,
@@ -74,19 +85,35 @@ class _Tables:
             if question.target is not None and not self._has_target(analysis, table, question.target):
                 continue
             n_found += 1
-            yield analysis, table
+            yield analysis, self._follow(analysis, table, target_by)
         if self.n_skipped and not n_found:
-            raise UsageError(f"expected prompts with the target {question.target!r}, found none; {self._reason}")
+            raise UsageError(f"expected prompts with the target {question.target!r}, found none; {self.reason}")
+        if n_found and self.n_direct == n_found:
+            raise UsageError(f"expected targets that can be followed back, found none; {self.reason}")
 
     def _has_target(self, analysis: Analysis, table: SpanTable, target: str) -> bool:
         try:
             find_target_spans(table.targets, target)
         except UsageError as error:
             self.n_skipped += 1
-            named = f"{analysis.completion.prompt.id}: {name_options(str(error), error.parameters)}"
-            self._reason = self._reason or named
+            self._keep_reason(analysis, error)
             return False
         return True
+
+    def _follow(self, analysis: Analysis, table: SpanTable, target_by: Cut) -> SpanTable:
+        """The table with its shares by way, if these are wanted and the targets can be followed back."""
+        if self.question.way is Way.DIRECT:
+            return table
+        try:
+            return trace_table(analysis, table, self.question, target_by)
+        except UsageError as error:
+            self.n_direct += 1
+            self._keep_reason(analysis, error)
+            return table
+
+    def _keep_reason(self, analysis: Analysis, error: UsageError) -> None:
+        id, reason = analysis.completion.prompt.id, name_options(str(error), error.parameters, OPTIONS)
+        self.reason = self.reason or (reason if reason.startswith(f"{id}: ") else f"{id}: {reason}")
 
 
 def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, format: TableFormat | None) -> int:

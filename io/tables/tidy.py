@@ -73,6 +73,7 @@ def tidy_schema() -> pa.Schema:
                 pa.float32(),
                 "score over the sum of absolute scores of all visible sources, -1 to 1; 0 if special",
             ),
+            *_list_way_columns(),
             column(
                 "exact",
                 pa.bool_(),
@@ -80,6 +81,22 @@ def tidy_schema() -> pa.Schema:
             ),
         ]
     )
+
+
+def _list_way_columns() -> list[pa.Field]:
+    """The shares by way."""
+    import pyarrow as pa
+
+    from promptlight.io.results.schema import column
+
+    meanings = {
+        "direct": "part of the target that comes from the source directly: its positive score over the sum of those of"
+        " all visible sources; empty unless targets were followed back",
+        "through": "part of the target that comes from the source through words that the model wrote before the target",
+        "total": "both together: for each target, 1 over all sources in the prompt; that of a source in the completion"
+        " says how much came by way of it",
+    }
+    return [column(name, pa.float32(), meaning) for name, meaning in meanings.items()]
 
 
 def summary_schema() -> pa.Schema:
@@ -211,12 +228,25 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, 
         *([of_sources[column][place] for column in columns] for place in range(7)),
         table.scores[rows, columns],
         shares[rows, columns],
+        *_take_ways(table, rows, columns),
         [table.exact] * len(rows),
     ]
     schema = tidy_schema()
     return pa.table(
         [pa.array(column, type=field.type) for column, field in zip(data, schema, strict=True)], schema=schema
     )
+
+
+def _take_ways(table: SpanTable, rows: np.ndarray, columns: np.ndarray) -> Iterator[pa.Array]:
+    """The shares by way, in the order of the schema: null for targets that were not followed back."""
+    import pyarrow as pa
+
+    ways = table.ways
+    for shares in [None] * 3 if ways is None else [ways.direct, ways.through, ways.total]:
+        if shares is None:
+            yield pa.nulls(len(rows), pa.float32())
+        else:
+            yield pa.array(shares[rows, columns], from_pandas=True)
 
 
 def _keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ import pytest
 from promptlight.io import read_results
 from promptlight.io.tables.tidy import tidy_schema
 from promptlight.salience import Analysis
+from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.explain.span_scores import build_span_table
-from promptlight.salience.types import Granularity
+from promptlight.salience.types import Granularity, Prompt, Way
 from tests.conftest import Command
+from tests.support.handmade import make_analysis, make_completion
+from tests.support.results import write
 
 READERS: dict[str, Any] = {
     "parquet": pd.read_parquet,
@@ -188,6 +192,72 @@ def test_the_rows_of_one_target_are_those_of_the_whole_table(
     assert len(frame.merge(chosen, on=keys)) == len(frame) == 2 * chosen.groupby("id").ngroups
     n_without = whole["id"].nunique() - frame["id"].nunique()
     assert done.stdout == f"{len(frame)} rows in {some}; {n_without} prompts without that target left out\n"
+
+
+@pytest.mark.parametrize("target_by", ["line", "word"])
+def test_shares_by_way_add_up_to_the_target(
+    promptlight: Command, demo_results: Path, tmp_path: Path, target_by: str
+) -> None:
+    path = tmp_path / "ways.parquet"
+    assert promptlight("export", demo_results, "-o", path, "--ways", "--target-by", target_by).exit_code == 0
+    sums: defaultdict[tuple[str, int], dict[str, float]] = defaultdict(lambda: {"through": 0.0, "total": 0.0})
+    for row in pd.read_parquet(path).to_dict("records"):
+        assert row["direct"] + row["through"] == pytest.approx(row["total"], abs=1e-6)
+        if row["source_role"] == "prompt":
+            for name, summed in sums[row["id"], row["target_number"]].items():
+                sums[row["id"], row["target_number"]][name] = summed + row[name]
+    assert [one["total"] for one in sums.values()] == pytest.approx([1] * len(sums), abs=1e-4)
+    assert max(one["through"] for one in sums.values()) > 0.01
+    # nothing that the model wrote comes before the first
+    assert not any(one["through"] for (_, number), one in sums.items() if number == 1)
+
+
+def test_the_ways_of_a_target_are_those_that_show_has(
+    promptlight: Command, demo_results: Path, tmp_path: Path, analyses: dict[str, Analysis]
+) -> None:
+    path = tmp_path / "ways.parquet"
+    options = ("--ways", "--through-by", "word", "--target", "Recommendation")
+    assert promptlight("export", demo_results, "-o", path, *options, "--id", "dish-mistake").exit_code == 0
+    frame = pd.read_parquet(path)
+    question = Question(target="Recommendation", way=Way.ALL, through_by=Granularity.WORD)
+    through = explain_target(analyses["dish-mistake"], question).through
+    assert through
+    for name in ("direct", "through", "total"):
+        expected = getattr(through, name)[frame["source_number"] - 1]
+        assert frame[name].to_numpy() == pytest.approx(expected, abs=1e-6)
+
+
+def test_without_ways_their_columns_are_empty(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    assert promptlight("export", demo_results, "-o", tmp_path / "x.parquet").exit_code == 0
+    rows = pd.read_parquet(tmp_path / "x.parquet").to_dict("records")
+    assert all(pd.isna(row[name]) for row in rows for name in ("direct", "through", "total"))
+
+
+def test_prompts_that_can_not_be_followed_have_no_shares_by_way(promptlight: Command, tmp_path: Path) -> None:
+    completion = make_completion(["a\n", "b\n"], ["c\n", "d"])
+    lines = make_analysis(completion, exact=(Granularity.LINE,), with_tokens=False)
+    write(tmp_path / "out", lines)
+    refused = promptlight("export", tmp_path / "out", "-o", tmp_path / "x.csv", "--ways")
+    assert refused.exit_code == 2
+    assert "expected targets that can be followed back, found none; by-hand: expected scores of every token" in (
+        refused.stderr
+    )
+    assert "(--through-by)" in refused.stderr
+    assert not (tmp_path / "x.csv").exists()
+    done = promptlight("export", tmp_path / "out", "-o", tmp_path / "x.csv", "--ways", "--through-by", "line")
+    assert (done.exit_code, done.stderr) == (0, "")
+    named = make_completion(["a\n", "b\n"], ["c\n", "d"], prompt=Prompt(id="b", text="a\nb\n"))
+    write(tmp_path / "both", lines, make_analysis(named))
+    done = promptlight("export", tmp_path / "both", "-o", tmp_path / "both.parquet", "--ways")
+    assert "without shares by way: 1 prompt; by-hand: expected scores of every token" in done.stdout
+    frame = pd.read_parquet(tmp_path / "both.parquet").groupby("id")["total"].count()
+    assert (frame["by-hand"], frame["b"] > 0) == (0, True)
+
+
+def test_means_and_maxima_can_not_be_followed(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    refused = promptlight("export", demo_results, "-o", tmp_path / "x.csv", "--ways", "--pool", "max")
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "only sums can be passed on (--pool)" in refused.stderr
 
 
 def test_a_target_that_no_prompt_has_makes_no_file(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
