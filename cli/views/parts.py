@@ -154,6 +154,8 @@ def _list_remarks(found: PartsFound, sampling: Sampling, quantised: str | None) 
         f"each part was {_name_change(found)} alone, and the model wrote everything again, its own words before the"
         " answer too; that an answer stays does not say that the part is idle: others may say the same"
     )
+    if len(found.outcomes) > 1 and 2 * len(found.causes) > len(found.outcomes):
+        yield "more than half of the parts change the answer: it changes easily, and a single change proves little"
     if not found.is_reproduced:
         target = quote_text(found.target.text)
         yield f"the stored completion has {target} there; the parts are compared with what the model writes now"
@@ -239,17 +241,20 @@ def _render_completion(found: PartsFound, look: Look) -> Iterator[tuple[str, Sty
 def _render_legend(found: PartsFound, look: Look) -> Text:
     """Explain the mark and the colours, bars or numbers."""
     mark = Text.assemble((MARK, CHANGES_ANSWER), " changes the answer   ")
-    scale = f"% of the largest change: the old text {_find_largest(found):.1f} nats less likely; below 0 likelier"
+    raises = any(_find_drop(one, found) <= -SMALLEST for one in found.outcomes)
+    levels = [level for level in look.steps if level >= 0 or raises]
+    scale = f"% of the largest change: the old text {_find_largest(found):.1f} nats less likely"
+    scale += "; below 0 likelier" if raises else ""
     target = Text.assemble((" old answer ", look.target)) if look.target else Text("old answer".join(PLAIN_TARGET))
     if look.marking is Marking.UNDERLINE:
-        steps = ((look.bar(level), round(100 * level)) for level in look.steps if level)
+        steps = ((look.bar(level), round(100 * level)) for level in levels if level)
         shown = Text.assemble(
             *(part for (bar, ink), number in steps for part in ((bar * 2, ink or ""), f" {number}  "))
         )
     elif look.color_system is None:
         shown, scale = Text(look.mark(1) + " "), scale.removeprefix("% of ")
     else:
-        shown = Text.assemble(*((f" {round(100 * level)} ", look.shade(level) or "") for level in look.steps), "  ")
+        shown = Text.assemble(*((f" {round(100 * level)} ", look.shade(level) or "") for level in levels), "  ")
     return Text.assemble(mark, shown, scale, "   ", target)
 
 

@@ -37,6 +37,7 @@ VIEWS = {  # name of the picture -> the command between `promptlight` and --svg
     ),
     "shap": ("show", "SHAP", *RECOMMENDATION),
     "why": ("why", "RESULTS", "--id", "dish-fixed"),
+    "each": ("try", "RESULTS", "--id", "dish-fixed", "--each", "line"),
 }
 RUNS = {  # results folder of a view -> the command that makes it, before -o
     "RESULTS": ("run", "examples/prompts.jsonl"),
