@@ -9,7 +9,9 @@ s [T] the target's shares, and A [U, T] the shares of each own word's sources:
  2. What reaches the prompt *directly* is s on the prompt. What reaches it *through* one, two, ... own words is s A,
     s A A, ...; *in all*, it is s (I - A)^-1 on the prompt. A word has no later sources, so no inverse is needed:
     ``trace_back`` hands on each own word's share, the last word first. Cost: U x T.
- 3. In all, the shares of the prompt sum to 1, minus what is ``stuck`` at own words that have no positive score.
+ 3. A word that the model was sure of says little about its sources. Among the sources of own words, other own words are
+    therefore weighed by the model's doubt, where that helps (``build_chain``).
+ 4. In all, the shares of the prompt sum to 1, minus what is ``stuck`` at own words that have no positive score.
 
 Every step holds the written words fixed: it says what a word rests on in the text as it is, not what the model would
 write in its place. Only writing again says that (``faithfulness/``).
@@ -31,6 +33,7 @@ from promptlight.salience.statistics import BoolArray, WideArray
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import (
     Analysis,
+    Completion,
     Cut,
     FloatArray,
     Granularity,
@@ -83,11 +86,15 @@ def build_chain(
     hidden: BoolArray,
     target: Span,
     unit: Cut = Granularity.TOKEN,
+    *,
+    by_doubt: bool | None = None,
 ) -> Chain:
     """Trace one target back. ``row`` [T] has its scores, ``hidden`` [T] marks tokens that can't be its sources.
 
-    ``target`` is its last span, and ``unit`` says how own words are cut: within a unit no links are followed. Raises
-    UsageError if an own word has no scores, or if the objective does not say which sign raises the target.
+    ``target`` is its last span, and ``unit`` says how own words are cut: within a unit no links are followed.
+    ``by_doubt``: in the rows of own words, another one counts for less the surer the model was of it (``find_doubt``);
+    None: by a method that takes spans away, because that is what ground truth favours. Raises UsageError if an own word
+    has no scores, or if the objective does not say which sign raises the target.
     """
     name, sign = analysis.completion.prompt.id, 1
     if salience.method.is_signed:
@@ -101,12 +108,24 @@ def build_chain(
     special = np.array([token.role is Role.SPECIAL for token in analysis.completion.tokens])
     words, scores = _read_own_words(analysis, salience, target, unit)
     earlier = np.arange(len(row)) < np.array([span.start for span in words], dtype=np.intp)[:, None]
-    links, lost = _take_shares(sign * scores, earlier & ~special)
+    weighed = salience.method.takes_spans if by_doubt is None else by_doubt
+    doubt = find_doubt(analysis.completion) if weighed else 1.0
+    links, lost = _take_shares(sign * doubt * scores, earlier & ~special)
     _check_contrasts(analysis, name, words)
     shares, own_lost = _take_shares(sign * row[None], ~(hidden | special)[None])
     arrived, flow = trace_back(shares[0], links, [(span.start, span.stop) for span in words])
     clipped = float(own_lost[0] + flow @ lost) / (1 + float(flow.sum()))
     return Chain(row=shares[0], links=links, words=words, flow=flow, arrived=arrived, clipped=clipped)
+
+
+def find_doubt(completion: Completion) -> WideArray:
+    """How unsure the model was of each own word, [T], 0.01 to 1: (1 - p)^(1/4) of its probability; 1 in the prompt.
+
+    A word that was sure would have been written anyway, so little goes through it. The root keeps words in play that
+    were all but sure; docs/ground-truth.md has the figures.
+    """
+    log_probs = np.array([-np.inf if token.log_prob is None else token.log_prob for token in completion.tokens])
+    return np.maximum(-np.expm1(log_probs), 1e-8) ** 0.25
 
 
 def _take_shares(scores: FloatArray | WideArray, visible: BoolArray) -> tuple[WideArray, WideArray]:

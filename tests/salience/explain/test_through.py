@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
-from promptlight.salience.explain.through import Through, trace_back
+from promptlight.salience.explain.through import Through, find_doubt, trace_back
 from promptlight.salience.explain.ways import FoundWay, find_ways
 from promptlight.salience.types import (
     Analysis,
+    Completion,
     FloatArray,
     Foil,
     Granularity,
@@ -23,6 +25,7 @@ from promptlight.salience.types import (
     Objective,
     Pooling,
     Role,
+    Token,
     Way,
 )
 from tests.support.handmade import make_analysis, make_completion
@@ -144,10 +147,10 @@ def test_a_way_names_the_word_that_hands_most_on() -> None:
     assert way.share == pytest.approx(0.16 + 0.06 + 0.432 + 0.05 + 0.02 + 0.054)
 
 
-def _with_scores(completion: object, scores: FloatArray) -> Analysis:
-    analysis = make_analysis(completion, exact=())  # pyright: ignore
+def _with_scores(completion: Completion, scores: FloatArray, method: Method = Method.GRAD_L2) -> Analysis:
+    analysis = make_analysis(completion, exact=())
     (salience,) = analysis.maps.values()
-    return replace(analysis, maps={salience.method: replace(salience, scores=scores, span_scores={})})
+    return replace(analysis, maps={method: replace(salience, method=method, scores=scores, span_scores={})})
 
 
 def test_uniform_rows_leave_the_prompt_uniform() -> None:
@@ -183,6 +186,30 @@ def test_a_word_without_positive_scores_keeps_its_share() -> None:
     )
     assert arrived.tolist() == [0.625, 0.375, 0.0]
     assert flow.tolist() == [0.375, 0.5]
+
+
+def test_own_words_count_by_doubt_where_spans_were_taken_away() -> None:
+    completion = make_completion(["a\n", "b\n"], ["c", "d\n", "e"])
+    tokens = (*completion.tokens[:2], *map(with_probability, completion.tokens[2:], (0.9375, 0.9999, 0.5)))
+    completion = replace(completion, tokens=tokens)
+    scores = np.array([[1, 3, 0, 0, 0], [2, 1, 4, 0, 0], [1, 1, 2, 4, 0]], dtype=np.float32)
+    # doubt: c (1 - 0.9375)^(1/4) = 0.5, so that d's sources are 2, 1 and 4 x 0.5; the target's row stays
+    through_c, through_d = 2 / 8 + 4 / 8 * 2 / 5, 4 / 8
+    expected = 1 / 8 + through_c * 1 / 4 + through_d * 2 / 5
+    analysis = _with_scores(completion, scores, Method.OCCLUSION)
+    assert ask(analysis).scores[0] == pytest.approx(expected)
+    plain = 1 / 8 + (2 / 8 + 4 / 8 * 4 / 7) * 1 / 4 + 4 / 8 * 2 / 7
+    assert ask(_with_scores(completion, scores)).scores[0] == pytest.approx(plain)
+
+
+def with_probability(token: Token, probability: float) -> Token:
+    return replace(token, log_prob=math.log(probability))
+
+
+def test_a_word_without_probability_is_in_full_doubt() -> None:
+    completion = make_completion(["a", "b"], ["c"])
+    tokens = (*completion.tokens[:2], with_probability(completion.tokens[2], 1.0))
+    assert find_doubt(replace(completion, tokens=tokens)).tolist() == [1.0, 1.0, pytest.approx(0.01)]
 
 
 def test_the_objective_loss_is_turned_round() -> None:
