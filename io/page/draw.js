@@ -171,7 +171,7 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
     element("p", { class: "facts" }, `probability ${spellProbability(target)}; ${data.stopped}`),
     element("p", { class: "facts" }, describeMethod(mapOf(data))), ...drawFollowed(data, target, sources),
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
-  if (state.shown !== "direct") place.append(drawWays(place, data, target));
+  if (state.shown !== "direct" && ownWordsOf(data, target).length) place.append(drawWays(place, data, target));
   if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
   const ofDirect = state.shown === "direct" ? "" : "Of the direct scores: ";
   if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, ofDirect + mapOf(data).trust));
@@ -257,7 +257,7 @@ function drawList(data, sources) {
   const strongest = sources.filter((source) => source.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).slice(0, N_LISTED);
   const table = element("table", {}, element("caption", {}, `The strongest ${state.sourceBy}s${WAY_NAMES[state.shown]}`));
   const columns = state.shown === "direct" ? { share: (source) => percent(source.share), score: (source) => source.score.toPrecision(3) }
-    : { direct: ({ direct }) => percent(direct), "through own words": ({ through }) => percent(through), "in all": ({ total }) => percent(total) };
+    : { direct: ({ direct }) => percent(direct), "own words": ({ through }) => percent(through), "in all": ({ total }) => percent(total) };
   table.append(tableRow("th", [...Object.keys(columns).map((name) => [name, "number"]), ["text"]]));
   for (const source of strongest) table.append(tableRow("td", [...Object.values(columns).map((show) => [show(source), "number"]),
     [`${source.name ? `${source.name}: ` : ""}${shorten(textOf(data, source), 160)}`, "text-cell"]]));

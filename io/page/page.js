@@ -63,7 +63,8 @@ function chooseWay(sides) { // the way asked for if all targets can be followed 
   for (const choice of document.querySelectorAll("input[name=way]")) {
     const found = sides.map(({ data, target }) => ({ data, why: obstacleOf(data, target, choice.value) })).filter(({ why }) => why);
     choice.disabled = found.length > 0;
-    for (const { data, why } of found) obstacles.add(sides.length > 1 ? `${data.id}: ${why}` : why);
+    const isShared = found.length === sides.length && found.every(({ why }) => why === found[0].why);
+    for (const { data, why } of found) obstacles.add(isShared ? why : `${data.id}: ${why}`);
     if (found.length && choice.value === state.way) state.shown = "direct";
   }
   for (const choice of document.querySelectorAll("input[name=way]")) choice.checked = choice.value === state.shown;

@@ -3,7 +3,7 @@ const N_WAYS = 5;
 const MANY = 0.5; // of the direct sources are own words: say so
 const FEW = 0.005; // not worth saying
 const [ROW, GAP, WIDEST] = [46, 10, 18]; // px: heights of a box, of what is between boxes, and of the strongest way
-const [BOX, SPACE] = [8.5, 0.6]; // rem: the least width of a box; and what is between columns, in boxes
+const [BOX, SPACE] = [7, 0.6]; // rem: the least width of a box; and what is between columns, in boxes
 let isContractOpen = false;
 
 // ---- in words --------------------------------------------------------------------------------------------------------
@@ -30,7 +30,7 @@ function drawContract(data, target) { // what is scored, what is held fixed, wha
   const { title, objective, removed, signed } = mapOf(data);
   const points = {
     Scored: `the ${objective} of the amber part${target.foil ? `, against that of “${shorten(target.foil, 60)}”` : ""}, by ${title}`
-      + `${removed ? `, which removes whole ${removed}s` : ""}. ${signed ? "The sign says whether a source raised it." : "It says how strongly, not in which direction."}`,
+      + `${removed ? `, which takes whole ${removed}s of the prompt away` : ""}. ${signed ? "The sign says whether a source raised it." : "It says how strongly, not in which direction."}`,
     "Held fixed": "the model, the prompt, and every word of the completion as it was written.",
     "A source": `a token that the model read before the amber part, its own words included; here summed up to ${state.sourceBy}s. `
       + "Special tokens such as <bos> (small and grey) are none.",
@@ -70,12 +70,12 @@ function describeWays(data, target) { // each way's share, and what it passes, f
   const prompt = [...bounds.keys()].filter((number) => bounds[number + 1] <= data.border && !isSpecial.has(number));
   const at = (number) => ({ number, start: bounds[number], stop: bounds[number + 1] });
   const isShort = ["token", "word"].includes(state.sourceBy); // named by its text
-  const step = (number, name, text, comma) => ({ ...at(number), name, text,
+  const step = (number, name, text, comma) => ({ ...at(number), name, text, title: textOf(data, at(number)).trim(),
     spelled: isShort ? `“${shorten(textOf(data, at(number)), 50)}” in line ${lineOf(data, at(number))}` : `${name}${comma} “${shorten(text, 50)}”` });
   return findWays(chain, bounds, prompt, N_WAYS).map(({ source, stations, share }) => ({ share, steps: [
     step(source, names?.[source] ?? `line ${lineOf(data, at(source))}`, textOf(data, at(source)), ","),
     ...stations.map(({ span, unit }) => step(span, nameLine(data, at(span)), wordAt(data, unit), "")),
-    { ...target, number: -1, name: "explained", text: textOf(data, target), spelled: nameLine(data, target) }] }));
+    { ...target, number: -1, name: "explained", text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameLine(data, target) }] }));
 }
 
 function spellWay({ share, steps }) { return `${spellPart(share)}  ${steps.map(({ spelled }) => spelled).join(" → ")}`; }
@@ -128,10 +128,10 @@ function drawPicture(ways) { // boxes for spans in columns from left to right, a
     drawing.append(path);
   }
   const frame = element("div", { class: "frame", style: `height: ${height}px; min-width: ${(100 * BOX) / width}rem` }, drawing,
-    ...boxes.map(({ step, column, top, tall }) => element("div", {
-      class: `box${step.number < 0 ? " target" : ""}`, title: step.text.trim(), dir: "auto",
+    ...boxes.map(({ step, words, column, top, tall }) => element("div", {
+      class: `box${step.number < 0 ? " target" : ""}`, title: step.title, dir: "auto",
       style: `left: ${left(column)}%; width: ${width}%; top: ${top}px; height: ${tall}px` },
-    element("b", {}, step.name), element("span", {}, column && step.number >= 0 ? `“${shorten(step.text, 60)}”` : shorten(step.text, 60)))));
+    element("b", {}, step.name), element("span", {}, column && step.number >= 0 ? words.join(", ") : shorten(step.text, 60)))));
   return element("div", { class: "picture", role: "img", "aria-label": "Picture of the ways in the list below", tabindex: "0" }, frame);
 }
 
@@ -170,6 +170,8 @@ function layOut(ways) { // places for boxes and bands; a band that passes a colu
       top += slot.tall + GAP;
     }
   });
+  for (const slot of sorted.flat()) slot.words = [...new Set(slot.ways.sort((one, other) => one - other).map((way) =>
+    `“${shorten(ways[way].steps.find(({ number }) => number === slot.step?.number)?.text ?? "", 30)}”`))];
   return { boxes: sorted.flat().filter(({ step }) => step), bands, columns, height };
 }
 

@@ -285,6 +285,8 @@ def test_ways_are_drawn_and_lead_to_their_lines(page: Page, find_named: Find) ->
     boxes = page.locator("#view .box b").all_inner_texts()
     assert boxes[0] == f"line {min(way.source.line for way in ways)}"
     assert boxes[-2:] == ["Analysis", "explained"]
+    words = page.locator("#view .box span").all_inner_texts()[-2].split(", ")
+    assert words == [f"“{word}”" for word in dict.fromkeys(way.stations[0].word for way in ways)]
 
     def passed() -> list[str]:
         return [text.strip() for text in page.locator("#view .text .passed").all_inner_texts()]
@@ -388,4 +390,7 @@ def test_both_prompts_are_shown_directly_if_one_cannot_be_followed(browser: Brow
     assert page.locator(".ways").count() == 0
     page.select_option("#with", "-1")
     assert page.get_by_label("in all").is_checked()
+    page.locator("#view [role=option]").first.click()
+    page.select_option("#with", "0")
+    assert page.locator("#no-way").inner_text().startswith("The model wrote nothing before")  # once, for both
     page.close()
