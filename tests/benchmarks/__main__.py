@@ -19,7 +19,19 @@ from typing import Any
 
 from promptlight.salience.loading.environment import block_tensorflow
 
-NAMES = ("salience", "methods", "generation", "pipeline", "memory", "growth", "throughput", "sizes", "startup", "real")
+NAMES = (
+    "salience",
+    "methods",
+    "generation",
+    "pipeline",
+    "memory",
+    "growth",
+    "throughput",
+    "sizes",
+    "startup",
+    "ways",
+    "real",
+)
 ON_GPU = ("salience", "generation")
 
 
