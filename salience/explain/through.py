@@ -22,6 +22,7 @@ a span's share of the reasoning before it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,7 +110,7 @@ def build_chain(
     words, scores = _read_own_words(analysis, salience, target, unit)
     earlier = np.arange(len(row)) < np.array([span.start for span in words], dtype=np.intp)[:, None]
     weighed = salience.method.takes_spans if by_doubt is None else by_doubt
-    doubt = find_doubt(analysis.completion) if weighed else 1.0
+    doubt = find_doubt(analysis.completion, words) if weighed else 1.0
     links, lost = _take_shares(sign * doubt * scores, earlier & ~special)
     _check_contrasts(analysis, name, words)
     shares, own_lost = _take_shares(sign * row[None], ~(hidden | special)[None])
@@ -118,14 +119,18 @@ def build_chain(
     return Chain(row=shares[0], links=links, words=words, flow=flow, arrived=arrived, clipped=clipped)
 
 
-def find_doubt(completion: Completion) -> WideArray:
-    """How unsure the model was of each own word, [T], 0.01 to 1: (1 - p)^(1/4) of its probability; 1 in the prompt.
+def find_doubt(completion: Completion, words: Sequence[Span]) -> WideArray:
+    """How unsure the model was of each own word, [T], 0.01 to 1: (1 - p)^(1/4) of the word's probability; 1 elsewhere.
 
     A word that was sure would have been written anyway, so little goes through it. The root keeps words in play that
     were all but sure; docs/ground-truth.md has the figures.
     """
-    log_probs = np.array([-np.inf if token.log_prob is None else token.log_prob for token in completion.tokens])
-    return np.maximum(-np.expm1(log_probs), 1e-8) ** 0.25
+    doubt = np.ones(len(completion.tokens))
+    for word in words:
+        log_probs = [token.log_prob for token in completion.tokens[word.start : word.stop]]
+        if None not in log_probs:
+            doubt[word.start : word.stop] = max(-math.expm1(sum(filter(None, log_probs))), 1e-8) ** 0.25
+    return doubt
 
 
 def _take_shares(scores: FloatArray | WideArray, visible: BoolArray) -> tuple[WideArray, WideArray]:

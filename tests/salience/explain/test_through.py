@@ -15,6 +15,7 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
 from promptlight.salience.explain.through import Through, find_doubt, trace_back
 from promptlight.salience.explain.ways import FoundWay, find_ways
+from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import (
     Analysis,
     Completion,
@@ -25,6 +26,7 @@ from promptlight.salience.types import (
     Objective,
     Pooling,
     Role,
+    Segmentation,
     Token,
     Way,
 )
@@ -206,10 +208,13 @@ def with_probability(token: Token, probability: float) -> Token:
     return replace(token, log_prob=math.log(probability))
 
 
-def test_a_word_without_probability_is_in_full_doubt() -> None:
-    completion = make_completion(["a", "b"], ["c"])
-    tokens = (*completion.tokens[:2], with_probability(completion.tokens[2], 1.0))
-    assert find_doubt(replace(completion, tokens=tokens)).tolist() == [1.0, 1.0, pytest.approx(0.01)]
+def test_the_doubt_of_a_word_is_that_of_all_its_tokens() -> None:
+    completion = make_completion(["a", "b"], ["c", "d", " e", "f"])
+    tokens = (*completion.tokens[:2], *map(with_probability, completion.tokens[2:], (0.75, 0.5, 1.0, 1.0)))
+    completion = replace(completion, tokens=(*tokens[:5], replace(tokens[5], log_prob=None)))
+    words = describe_spans(completion, Segmentation(granularity=WORD, bounds=(0, 2, 4, 5, 6)))
+    expected = [1.0, 1.0, 0.625**0.25, 0.625**0.25, 0.01, 1.0]
+    assert find_doubt(completion, words[1:]).tolist() == pytest.approx(expected)
 
 
 def test_the_objective_loss_is_turned_round() -> None:
