@@ -12,6 +12,7 @@ import numpy as np
 from promptlight.io.page._cuts import Cuts, CutText
 from promptlight.io.page.encoding import FULL_SCALE, encode_floats, encode_rows
 from promptlight.salience.explain.span_scores import pool_earlier, read_rows
+from promptlight.salience.explain.through import find_doubt
 from promptlight.salience.statistics import BoolArray
 from promptlight.salience.types import Analysis, FloatArray, Granularity, Method, Objective, Role, SalienceMap, Span
 
@@ -56,7 +57,14 @@ def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[
         "signed": is_signed,
         "direction": salience.objective.direction if is_signed else 1,
         "scores": {name: _describe_scores(analysis, salience, cuts, name) for name in list_target_cuts(salience)},
+        **({"doubt": _describe_doubt(analysis, cuts)} if salience.method.takes_spans else {}),
     }
+
+
+def _describe_doubt(analysis: Analysis, cuts: Cuts) -> str:
+    """How unsure the model was of each unit that it wrote: chains of methods that take spans away weigh by it."""
+    units = cuts[Granularity.TOKEN].targets
+    return encode_floats(find_doubt(analysis.completion, units)[[unit.start for unit in units]])
 
 
 def _describe_scores(analysis: Analysis, salience: SalienceMap, cuts: Cuts, targets: Granularity) -> dict[str, Any]:

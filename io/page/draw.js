@@ -99,10 +99,19 @@ function mixedOf(data, by) { // by target: the parts of units whose bytes have s
     found.set(number, (found.get(number) ?? new Map()).set(unit, [raised, lowered])), new Map()));
 }
 
+function doubtOf(data) { // by unit: how unsure the model was of what it wrote; only of methods whose chains are weighed by it
+  const { doubt } = mapOf(data);
+  if (!doubt) return undefined;
+  const weights = new Array(data.texts.length).fill(1);
+  unpack(doubt, Float32Array).forEach((weight, number) => { weights[data.targets.token[number][0]] = weight; });
+  return weights;
+}
+
 function linksOf(data) { // what each unit of the completion rests on
   const { scores: { token }, direction } = mapOf(data);
+  const weights = token.links ? undefined : doubtOf(data);
   return (token.links ??= data.targets.token.map((_, number) =>
-    takeShares(numbersOf(data, { number }, "token")[0], direction, hiddenUnits(data), mixedOf(data, "token").get(number))));
+    takeShares(numbersOf(data, { number }, "token")[0], direction, hiddenUnits(data), mixedOf(data, "token").get(number), weights)));
 }
 
 function chainOf(data, target) {

@@ -2,16 +2,17 @@
 // Positions count units, and each of the model's own words here is one unit. Nothing here knows the page.
 const MOST_STEPS = 5000; // of the search; with many short spans, the last of the ways may be missing
 
-function takeShares(row, sign, hidden, mixed) { // the scores of one sign over their sum, and the part of the others
+function takeShares(row, sign, hidden, mixed, weights) { // the scores of one sign over their sum, and the part of the others
   const shares = new Float64Array(row.length);
   let [raised, lowered] = [0, 0];
   for (let at = 0; at < row.length; at += 1) {
     if (hidden[at]) continue;
     const found = mixed?.get(at); // [raised, lowered] of a character's bytes whose scores have both signs
     const score = sign * row[at];
-    shares[at] = found ? found[Number(sign < 0)] : Math.max(score, 0);
+    const weight = weights?.[at] ?? 1;
+    shares[at] = weight * (found ? found[Number(sign < 0)] : Math.max(score, 0));
     raised += shares[at];
-    lowered += found ? found[Number(sign > 0)] : Math.max(-score, 0);
+    lowered += weight * (found ? found[Number(sign > 0)] : Math.max(-score, 0));
   }
   if (raised) for (let at = 0; at < row.length; at += 1) shares[at] /= raised;
   return { shares, passesOn: raised > 0, lost: raised + lowered ? lowered / (raised + lowered) : 0 };

@@ -16,6 +16,7 @@ from promptlight.io.page.write import write_report
 from promptlight.salience import Analysis
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target, find_targets
 from promptlight.salience.explain.span_scores import combine_rows
+from promptlight.salience.explain.through import find_doubt
 from promptlight.salience.explain.ways import find_ways
 from promptlight.salience.types import Completion, Foil, Granularity, Method, Objective, Role, Section, Way
 from tests.support.browser import choices, marked, open_page, rows_of
@@ -86,7 +87,7 @@ def spell(way: Any) -> tuple[Any, ...]:
 # ---- its numbers are Python's ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [Method.GRAD_L2, Method.GRAD_DOT_INPUT])
+@pytest.mark.parametrize("method", [Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION])
 @pytest.mark.parametrize("by", [TOKEN, WORD, LINE])
 def test_chains_and_ways_are_pythons(page: Page, method: Method, by: Granularity) -> None:
     for seed in range(20):
@@ -96,8 +97,8 @@ def test_chains_and_ways_are_pythons(page: Page, method: Method, by: Granularity
         for target in ("1", "2", "-1"):
             explained = ask(analysis, target, by=by)
             found = page.evaluate(
-                """([sign, row, hidden, links, special, words, bounds, sources]) => {
-                  const shares = links.map((one) => takeShares(one, sign, special));
+                """([sign, row, hidden, links, special, words, bounds, sources, doubt]) => {
+                  const shares = links.map((one) => takeShares(one, sign, special, undefined, doubt));
                   const chain = buildChain(takeShares(row, sign, hidden), words, shares);
                   const { direct, through, total, ...rest } = poolChain(chain, bounds);
                   const ways = findWays(chain, bounds, sources, 5)
@@ -123,6 +124,8 @@ def list_inputs(explained: Explanation) -> list[Any]:
     hidden = np.repeat(touched, np.diff(explained.source_cut.bounds)) | np.array(special)
     words = list(range(first, target.start))
     assert salience.scores is not None
+    assert explained.through
+    chain = explained.through.chain
     return [
         (salience.objective.direction or 0) if salience.method.is_signed else 1,
         row[: target.start].tolist(),
@@ -132,6 +135,7 @@ def list_inputs(explained: Explanation) -> list[Any]:
         words,
         list(explained.source_cut.bounds),
         [span.number for span in explained.spans if span.role is Role.PROMPT],
+        find_doubt(completion, chain.words).tolist() if salience.method.takes_spans else None,
     ]
 
 
@@ -153,10 +157,11 @@ def test_stored_results_are_followed_as_explained(
             assert np.allclose(found["levels"], expected.levels, rtol=0, atol=2e-3)
 
 
-def test_bytes_of_one_character_with_scores_of_both_signs(browser: Browser, tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", [Method.GRAD_DOT_INPUT, Method.OCCLUSION])
+def test_bytes_of_one_character_with_scores_of_both_signs(browser: Browser, tmp_path: Path, method: Method) -> None:
     apple, pear = [[f"<0x{byte:02X}>" for byte in symbol.encode()] for symbol in "🍎🍐"]
     written = ["▁Five", *apple, "\n", "▁Seven", *pear, "\n", "▁Nine", "▁ten"]
-    analysis = make_analysis(build_completion([*PROMPT[:-1], *pear, "\n"], written), method=Method.GRAD_DOT_INPUT)
+    analysis = make_analysis(build_completion([*PROMPT[:-1], *pear, "\n"], written), method=method)
     page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=analysis, name="1"))
     for by in (TOKEN, LINE):
         found = page.evaluate(ANSWER, [LINE, by, 2, "1"])
