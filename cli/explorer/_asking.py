@@ -64,7 +64,7 @@ class Asking(App[None]):
     @property
     def look(self) -> Look:
         """How salience is drawn at the moment."""
-        signed = self.scene is not None and self.scene.method.is_signed
+        signed = self.scene is not None and self.scene.explanation.is_signed
         by = self.scene.by if self.scene else None
         return Look(color_system=self.color_system, signed=signed, by=by, taste=self.taste)
 

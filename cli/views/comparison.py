@@ -59,7 +59,7 @@ def view_comparison(before: Explanation, after: Explanation, *, n_top: int, titl
     return View(
         paint=lambda console, look: render_comparison(before, after, console, look, n_top=n_top),
         describe=lambda: describe_comparison(before, after, n_top),
-        signed=any(one.salience.method.is_signed for one in (before, after)),
+        signed=before.is_signed or after.is_signed,
         by=before.by,
         title=title,
     )

@@ -68,7 +68,7 @@ def view_explanation(
         describe=lambda: (
             describe_explanation(explanation, n_top) | {"trust": trust or None, "quantised": quantised or None}
         ),
-        signed=explanation.salience.method.is_signed,
+        signed=explanation.is_signed,
         by=explanation.by,
         title=title,
     )
@@ -240,5 +240,8 @@ def describe_method(explanation: Explanation) -> Iterator[Text]:
         )
     if explanation.way is Way.DIRECT:
         yield from map(Text, describe_sum(explanation))
-    elif explanation.through_by is not Granularity.TOKEN:
+        return
+    if explanation.through_by is not Granularity.TOKEN:
         yield Text(f"the model's own words are cut by {explanation.through_by}: links within one are not followed")
+    if salience.method.takes_spans:
+        yield Text("the surer the model was of one of its own words, the less it passes on to others")

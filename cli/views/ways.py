@@ -38,8 +38,8 @@ LABEL = regex.compile(r"[ \t]*(\p{L}[\w -]{0,23}):(?=\s|$)")  # as in `Analysis:
 SHORT = (Granularity.TOKEN, Granularity.WORD)  # cuts whose spans are named by their text
 OVERLAP = "what came by way of several parts counts for each of them"
 HELD = (
-    "the written words are held fixed: only writing again (promptlight why, promptlight try --each) shows what would"
-    " change"
+    "the written words are held fixed: only writing again (promptlight why, promptlight try --each line) shows what"
+    " would change"
 )
 
 

@@ -113,6 +113,11 @@ class Explanation:
         return self.target_cut.granularity
 
     @property
+    def is_signed(self) -> bool:
+        """Whether scores can be negative; only positive ones are passed on through own words."""
+        return self.salience.method.is_signed and self.way is Way.DIRECT
+
+    @property
     def target_text(self) -> str:
         """The text that is explained."""
         return "".join(span.text for span in self.targets)

@@ -111,6 +111,16 @@ def test_negative_scores_that_were_left_out_are_said() -> None:
     assert "are negative" not in draw(ask(make()), 200)
 
 
+def test_shares_by_way_have_no_sign() -> None:
+    analysis = make(Method.GRAD_DOT_INPUT)
+    assert [ask(analysis, way).is_signed for way in Way] == [True, False, False]
+
+
+def test_a_method_that_takes_spans_away_weighs_own_words_by_doubt_and_says_so() -> None:
+    assert "the less it passes on to others" in draw(ask(make(Method.OCCLUSION)), 200)
+    assert "the less it passes on to others" not in draw(ask(make()), 200)
+
+
 def test_what_got_stuck_is_said() -> None:
     scores = np.tril(np.ones((7, 14), dtype=np.float32), 6)
     scores[0] = 0  # the first word has no sources
