@@ -243,8 +243,8 @@ def _render_legend(found: PartsFound, look: Look) -> Text:
     mark = Text.assemble((MARK, CHANGES_ANSWER), " changes the answer   ")
     raises = any(_find_drop(one, found) <= -SMALLEST for one in found.outcomes)
     levels = [level for level in look.steps if level >= 0 or raises]
-    scale = f"% of the largest change: the old text {_find_largest(found):.1f} nats less likely"
-    scale += "; below 0 likelier" if raises else ""
+    scale = f"% of the largest change, {_find_largest(found):.1f} nats; above 0 the old text became less likely"
+    scale += ", below 0 likelier" if raises else ""
     target = Text.assemble((" old answer ", look.target)) if look.target else Text("old answer".join(PLAIN_TARGET))
     if look.marking is Marking.UNDERLINE:
         steps = ((look.bar(level), round(100 * level)) for level in levels if level)

@@ -88,4 +88,4 @@ def _score_batch(decoder: Decoder, prompts: Sequence[Sequence[int]], ids: Sequen
         return log_probabilities(logits.to(at_least_float32(logits.dtype)), expected[start:stop])
 
     parts = run_in_chunks(read, len(expected), plan_rows(decoder, len(expected)))
-    return torch.cat([part for _, part in parts]).double().cpu().numpy().reshape(len(prompts), -1)
+    return torch.cat([part for _, part in parts]).cpu().double().numpy().reshape(len(prompts), -1)

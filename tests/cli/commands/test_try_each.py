@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 from rich.cells import cell_len
 
+from promptlight.io.results.reader import find_result
 from promptlight.io.tables.parts import parts_schema
-from promptlight.salience.types import Prompt
+from promptlight.salience.types import Analysis, Prompt
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
 
@@ -76,6 +77,20 @@ def test_the_lines_that_change_the_answer_are_found(promptlight: Command, tried:
     first = next(one for one in found["parts"] if one["changed"])
     assert f" alone, change{'s' * (found['n_changed'] == 1)} “{AVOID}”" in found["sentence"]
     assert f"ithout line {first['line']}, “" in found["sentence"]
+
+
+@pytest.mark.usefixtures("without_model")
+def test_the_old_texts_likelihood_is_what_the_run_stored(promptlight: Command, tried: Path) -> None:
+    """The run takes it from the forward pass of an explanation."""
+    found = ask(promptlight, tried, *FIXED, "--each", "line")
+    stored = find_result(tried, id="dish-fixed")
+    assert isinstance(stored, Analysis)
+    completion = stored.completion
+    scored = [token for token in completion.tokens if token.log_prob is not None and token.start < token.stop]
+    start = completion.text.index(AVOID, completion.prompt_stop)
+    assert sum(token.log_prob or 0.0 for token in scored) == pytest.approx(found["text_log_prob"], abs=1e-4)
+    own = sum(token.log_prob or 0.0 for token in scored if token.start >= start)
+    assert own == pytest.approx(found["log_prob"], abs=1e-4)
 
 
 def _read_prompt(id: str) -> str:

@@ -93,7 +93,8 @@ def test_the_prompt_has_a_mark_and_a_number_for_what_it_lost() -> None:
     shown = draw(find([WRITTEN, OTHER, WRITTEN, WRITTEN], [0.5, 4.0, -2.0, 0.0]))
     assert "   1  One.\n   2  ◆ Two.‹100%›\n" in shown  # 12% is too little for a number
     assert "   4  Ask: a\n   5  »Answer: yes.«\n" in shown
-    assert "the old text 4.0 nats less likely; below 0 likelier" in " ".join(shown.split())
+    said = "the largest change, 4.0 nats; above 0 the old text became less likely, below 0 likelier"
+    assert said in " ".join(shown.split())
     rows = [
         line.split() for line in shown.splitlines() if line.startswith("   ") and "." in line and "nats" not in line
     ]
