@@ -7,17 +7,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.progress import Standing, spell_left
 from promptlight.cli.work.progress import Display
 from promptlight.salience.errors import UsageError
 from promptlight.salience.faithfulness.finding_causes import Complete, PartsPlan
-from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.progress import Phase, Step
-from promptlight.salience.run.batches import complete
 from promptlight.salience.types import Completion, Prompt, SetAside
+
+if TYPE_CHECKING:
+    from promptlight.salience.model import Model
 
 LONG = 60.0  # seconds: a cost to know before one waits
 
@@ -73,6 +75,7 @@ class Pen:
 
     def follow(self, plan: PartsPlan) -> Complete:
         """What completes the prompts of a plan. It raises UsageError if one of them can't be completed."""
+        from promptlight.salience.run.batches import complete
 
         def write(prompts: Sequence[Prompt]) -> list[Completion]:
             self._started = self._started or self._clock()

@@ -13,7 +13,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import view_findings
+from promptlight.cli.work._asked import describe_question
 from promptlight.cli.work._own_model import load_own_model
 from promptlight.cli.work._passes import Meter, Workload
 from promptlight.cli.work.progress import open_display
@@ -168,15 +168,4 @@ def describe_settings(
         "seed": options.seed,
         "dtype": dtype,
         "promptlight": version("promptlight"),
-    }
-
-
-def describe_question(question: Question, sections: Path | None) -> dict[str, Any]:
-    """Describe the settings that say what the sources and the target are."""
-    return {
-        "by": str(question.by),
-        "target": question.target,
-        "target_by": str(question.target_by) if question.target_by else None,
-        "sections": str(sections) if sections else None,
-        "sections_sha256": sha256(sections.read_bytes()).hexdigest() if sections else None,
     }

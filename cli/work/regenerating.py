@@ -23,9 +23,8 @@ from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.judging import view_judged
-from promptlight.cli.work._own_model import load_own_model
+from promptlight.cli.work._asked import describe_question
 from promptlight.cli.work._writing_again import Load, Pen
-from promptlight.cli.work.evaluating import describe_question
 from promptlight.cli.work.progress import open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
@@ -67,6 +66,8 @@ def judge_results(
     work = _Regeneration(chosen=chosen, question=question, store=store)
     load = work.survey()
     if load.n_prompts:
+        from promptlight.cli.work._own_model import load_own_model  # and torch, which all else here does without
+
         print(load.spell(), file=sys.stderr, flush=True)
         tally = Tally(total=load.n_prompts)
         options = replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE)

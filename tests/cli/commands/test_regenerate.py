@@ -19,6 +19,7 @@ from promptlight.salience import AnalysisOptions, Completion, Model, Prompt
 from promptlight.salience.run.batches import complete
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
+from tests.support.source_code import modules_loaded_by
 
 METHODS = ("grad_l2", "grad_dot_input")
 CHOSEN = ("dish-mistake", "headline-buys", "sums-pencils")
@@ -117,6 +118,12 @@ def test_what_was_written_is_kept_and_needs_no_model_again(
     assert "the model writes" in one.stderr
     assert {part["section"] for part in json.loads(one.stdout)["prompts"][0]["parts"]} >= {"example 1", "question"}
     assert set(read_regenerated(results)) == {"dish-mistake"}  # other settings start over
+
+
+def test_what_is_kept_is_judged_without_torch(results: Path, tmp_path: Path) -> None:
+    arguments = ["evaluate", str(results), "--regenerate"]
+    code = f"from promptlight.cli.app import app; app({arguments!r}, standalone_mode=False)"
+    assert not modules_loaded_by(code, tmp_path) & {"torch", "keras", "keras_hub"}
 
 
 def test_a_folder_with_other_results_knows_nothing_of_it(promptlight: Command, results: Path, run_folder: Path) -> None:
