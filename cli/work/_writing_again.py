@@ -100,8 +100,8 @@ class Pen:
 
     def stand(self) -> Standing:
         """How far it has come; the time left is known once something is written."""
-        which = f" prompt {self._n_prompts:,} of {self._load.n_prompts:,}" if self._load.n_prompts > 1 else ""
-        text = f"{Phase.WRITING} again,{which}: {self._n_done:,}/{self._load.n_completions:,} completions"
+        which = f", prompt {self._n_prompts:,} of {self._load.n_prompts:,}" if self._load.n_prompts > 1 else ""
+        text = f"{Phase.WRITING} again{which}: {self._n_done:,}/{self._load.n_completions:,} completions"
         done = (self._n_tokens + self._ahead) / max(1, self._load.n_tokens)
         if self._started is None or done <= 0:
             return Standing(text=text, share=0.0)
