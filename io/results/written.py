@@ -56,7 +56,7 @@ class WrittenStore:
         self._settings = json.dumps(dict(settings) | results, sort_keys=True)
         self.path = folder / WRITTEN / f"{sha256(self._settings.encode()).hexdigest()[:16]}.parquet"
         if not anew and self.path.exists():
-            self._written = {_find_key(one.completion.prompt): one for one in _read(self.path, self._settings)}
+            self._written = {_find_key(one.completion.prompt): one for one in _read(self.path)}
 
     def find(self, prompt: Prompt) -> Written | None:
         """What was written for a prompt of this text; None if nothing was."""
@@ -77,13 +77,11 @@ class WrittenStore:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
 
 
-def _read(path: Path, settings: str) -> list[Written]:
-    """The rows of a file; none if it is damaged, or has other settings."""
+def _read(path: Path) -> list[Written]:
+    """The rows of a file; none if it is damaged."""
     try:
         with pq.ParquetFile(path) as file:
             table = file.read()
-        if (table.schema.metadata or {})[METADATA_KEY].decode() != settings:
-            return []
         found = [(from_row(row, KIND), row["old_log_probs"]) for row in to_rows(table)]
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return []

@@ -76,10 +76,8 @@ def _score_batch(decoder: Decoder, prompts: Sequence[Sequence[int]], ids: Sequen
     for row, prompt in zip(rows, prompts, strict=True):
         row[: len(prompt) + len(ids)] = torch.tensor([*prompt, *ids])
     output = decoder.hidden(decoder.embed(rows.to(device)))
-    starts = torch.tensor(
-        [len(prompt) - 1 for prompt in prompts], device=device
-    )  # each predicts the text's first token
-    places = starts[:, None] + torch.arange(len(ids), device=device)
+    firsts = torch.tensor([len(prompt) for prompt in prompts], device=device)
+    places = firsts[:, None] + torch.arange(len(ids), device=device) - 1  # each predicts the token after it
     predicting = output.gather(1, places[..., None].expand(-1, -1, output.shape[-1])).flatten(0, 1)  # [B G, D]
     expected = torch.tensor(ids, device=device).repeat(len(prompts))
 
