@@ -231,7 +231,7 @@ def _show_count(n: float) -> str:
 
 def _show_rate(order: OrderSummary) -> str:
     low, high = order.first.low, order.first.high
-    return "" if low is None or high is None else f"{low * 100:.0f} to {high * 100:.0f}%"
+    return "" if low is None or high is None else f"{max(0.0, low * 100):.0f} to {high * 100:.0f}%"
 
 
 def _show_interval(mean: Mean, form: str = "{}", *, sign: str = "") -> str:

@@ -96,7 +96,7 @@ def test_a_method_is_compared_with_chance_the_nearest_part_and_its_other_ways() 
     assert "Against direct, its precision is through own words -0.46 (-0.50 to -0.42), worse; in all" in text
     table = [re.split("  +", line) for line in lines if re.match(r"grad_l2 |random|nearest", line)]
     assert table[0] == ["grad_l2", "direct", "5 of 5", "57 to 100%", "0.96", "0.92 to 1.00"]
-    assert table[1][:3] == ["grad_l2", "own words", "0 of 5"]
+    assert table[1][:4] == ["grad_l2", "own words", "0 of 5", "0 to 43%"]  # and not -0
     assert table[3] == ["random", "1.2 of 5", "5 to 66%", "0.52", "0.52 to 0.52"]
 
 
