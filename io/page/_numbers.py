@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from promptlight.io.page._cuts import Cuts, CutText
-from promptlight.io.page.encoding import FULL_SCALE, encode_floats, encode_rows
+from promptlight.io.page.encoding import encode_floats, encode_rows
 from promptlight.salience.explain.span_scores import pool_earlier, read_rows
 from promptlight.salience.explain.through import find_doubt
 from promptlight.salience.statistics import BoolArray
@@ -100,8 +100,8 @@ def _find_shown(cuts: Cuts) -> BoolArray:
 def _list_mixed(
     scores: FloatArray, targets: Sequence[Span], units: CutText, largest: Sequence[float]
 ) -> Iterator[list[float]]:
-    """Units whose bytes have scores of both signs: target, unit, and the positive and the negative part, as in rows."""
+    """Units whose bytes have scores of both signs: target, unit, positive and negative part over the row's largest."""
     raised, lowered = (pool_earlier(np.maximum(part, 0), targets, units.segmentation) for part in (scores, -scores))
     for target, unit in np.argwhere((raised > 0) & (lowered > 0)).tolist():
-        parts = (float(part[target, unit]) / (largest[target] or 1.0) * FULL_SCALE for part in (raised, lowered))
+        parts = (float(part[target, unit]) / (largest[target] or 1.0) for part in (raised, lowered))
         yield [target, unit, *(float(f"{part:.6g}") for part in parts)]

@@ -43,7 +43,8 @@ function targetsOf(data) {
 function numbersOf(data, target, by = state.targetBy) { // a target's row and its scales: the row's largest, then largest and total by cut
   const scores = mapOf(data).scores[by];
   if (!scores.starts) {
-    Object.assign(scores, { values: unpack(scores.rows, Int16Array), numbers: unpack(scores.scales, Float32Array), starts: [0] });
+    const roots = unpack(scores.rows, Int16Array); // cube roots: encoding.py says why
+    Object.assign(scores, { values: Float32Array.from(roots, (root) => (root / FULL_SCALE) ** 3), numbers: unpack(scores.scales, Float32Array), starts: [0] });
     for (const [start] of data.targets[by]) scores.starts.push(scores.starts.at(-1) + start);
   }
   const width = 1 + 2 * Object.keys(data.cuts).length;
@@ -76,7 +77,7 @@ function directSourcesOf(data, target) {
   return Array.from(sumEarlier(row, bounds, target.start), (sum, number) => {
     const special = cut.isSpecial.has(number);
     const visible = !special && bounds[number + 1] <= target.start;
-    const score = visible ? (sum / FULL_SCALE) * scales[0] : 0;
+    const score = visible ? sum * scales[0] : 0;
     return { number, start: bounds[number], stop: bounds[number + 1], special, visible, score,
       name: cut.names?.[number], share: total ? score / total : 0, level: largest ? score / largest : 0 };
   });

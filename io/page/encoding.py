@@ -12,9 +12,13 @@ FULL_SCALE = 32767
 
 
 def encode_rows(rows: Sequence[NDArray[np.floating]]) -> tuple[str, list[float]]:
-    """Encode ragged rows as 16-bit fractions of each row's largest absolute value; also returns those values."""
+    """Encode ragged rows as fractions of each row's largest absolute value, and return those values too.
+
+    A fraction is stored as its cube root, in 16 bits. The largest may be hidden, as a word beside the target in its
+    line is; what remains can be a millionth of it, and its shares need digits as well.
+    """
     largest = [float(np.abs(row).max(initial=0.0)) for row in rows]
-    parts = [np.rint(row / (most or 1.0) * FULL_SCALE) for row, most in zip(rows, largest, strict=True)]
+    parts = [np.rint(np.cbrt(row / (most or 1.0)) * FULL_SCALE) for row, most in zip(rows, largest, strict=True)]
     return _encode(np.concatenate([np.zeros(0), *parts]), "<i2"), largest
 
 

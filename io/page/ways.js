@@ -22,12 +22,13 @@ function drawFollowed(data, target, sources) { // lines about what is shaded
     : "The model wrote nothing before it: all of it comes from the prompt directly.");
   if (stuck > FEW) lines.push(`${percent(stuck)} can't be followed further: it lies on own words without a positive score.`);
   if (clipped > 0) lines.push(`Only scores that raise a word can be followed: ${percent(clipped)} of all are negative and left out.`);
+  if (mapOf(data).doubt) lines.push("The surer the model was of one of its own words, the less it passes on to others.");
   return [facts(lines.join(" ")), facts("The written words are held fixed: only writing again (promptlight why, promptlight try --each line) "
     + "shows what would change.")];
 }
 
 function drawContract(data, target) { // what is scored, what is held fixed, what a source is (arXiv:2605.23080)
-  const { title, objective, removed, signed } = mapOf(data);
+  const { title, objective, removed, signed, doubt } = mapOf(data);
   const points = {
     Scored: `the ${objective} of the amber part${target.foil ? `, against that of “${shorten(target.foil, 60)}”` : ""}, by ${title}`
       + `${removed ? `, which takes whole ${removed}s of the prompt away` : ""}. ${signed ? "The sign says whether a source raised it." : "It says how strongly, not in which direction."}`,
@@ -35,7 +36,8 @@ function drawContract(data, target) { // what is scored, what is held fixed, wha
     "A source": `a token that the model read before the amber part, its own words included; here summed up to ${state.sourceBy}s. `
       + "Special tokens such as <bos> (small and grey) are none.",
     "Through its own words": "each word of the model has sources, too. A way's share is the product of the shares along it, and all ways "
-      + "are added up. A word hands its whole share on, however sure the model was of it.",
+      + `are added up. ${doubt ? "The surer the model was of one of its own words, the less it passes on to others."
+        : "A word hands its whole share on, however sure the model was of it."}`,
     "Not said": "what the model would have written without a part of the prompt. Only writing again shows that: promptlight why, or "
       + "promptlight try --each line.",
   };

@@ -30,7 +30,7 @@ Find = Callable[[str], Analysis]
 TOKEN, WORD, LINE = Granularity.TOKEN, Granularity.WORD, Granularity.LINE
 PROMPT = ["<bos>", "▁One", "▁two", ".\n", "▁Three", "▁four", "\n"]
 WRITTEN = ["▁Five", "▁six", "\n", "▁Seven", "▁eight", "▁more", "\n", "▁Nine", "▁ten"]
-STORED = 1e-4  # numbers on the page have 16 bits, and a target's largest may be hidden
+STORED = 1e-4  # numbers on the page have 16 bits
 PARTS = ("direct", "through", "total")
 ANSWER = """([targetBy, sourceBy, number, id]) => {
   Object.assign(state, { method: "", targetBy, sourceBy, shown: "all" });
@@ -327,7 +327,7 @@ def test_a_way_of_several_stations(browser: Browser, tmp_path: Path) -> None:
 
 
 def test_the_contract_says_what_the_numbers_are(browser: Browser, tmp_path: Path) -> None:
-    maps = {one: make(one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT)}
+    maps = {one: make(one).map_by() for one in (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)}
     maps[Method.GRAD_DOT_INPUT] = replace(maps[Method.GRAD_DOT_INPUT], objective=Objective.MARGIN)
     entry = ReportEntry(analysis=replace(make(), maps=maps), name="1")
     page = open_page(browser, tmp_path / "page.html", entry)
@@ -342,6 +342,9 @@ def test_the_contract_says_what_the_numbers_are(browser: Browser, tmp_path: Path
     page.select_option("#method", "grad_dot_input")
     assert contract.get_attribute("open") is not None
     assert "the logit above that of the likeliest other token of the amber part" in contract.inner_text()
+    assert "A word hands its whole share on" in contract.inner_text()
+    page.select_option("#method", "occlusion")
+    assert "The surer the model was of one of its own words, the less it passes on" in contract.inner_text()
     contract.locator("summary").click()
     page.select_option("#method", "grad_l2")
     assert contract.get_attribute("open") is None
