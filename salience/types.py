@@ -314,12 +314,13 @@ class Way(StrEnum):
 
 
 class Benchmark(StrEnum):
-    """A set of prompts with known causes of their answers; see ``benchmark/causes.py``."""
+    """A set of prompts with known causes of their answers; see ``benchmark/causes.py``, ``benchmark/tracking.py``."""
 
     RECOMMENDATIONS = "recommendations"
     TWINS = "twins"
     PRINCIPLES = "principles"
     HOPS = "hops"
+    TRACKING = "tracking"
 
 
 @dataclass(frozen=True, kw_only=True)

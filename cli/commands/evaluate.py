@@ -17,6 +17,7 @@ from promptlight.cli.options.shared import RESULTS_HELP, IdsOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Benchmark
 
 OF_BOTH = {"json", "overwrite", "seed", "model", "device"}  # what results and benchmarks take
 OF_ABLATIONS = ("ablate", "random_orders", "noisy_texts")
@@ -42,7 +43,8 @@ def evaluate(
     Each method's order is compared with random ones and with simple rules. The findings are stored with the results;
     show and report then give them in a line. With --regenerate, the model writes again without each part of the prompt,
     and the methods are judged by the parts that change the answer. With --benchmark, methods are tested on prompts of
-    the demo model where edits have shown which line the answer depends on.
+    the demo model where edits have shown which line the answer depends on; with --benchmark tracking, on prompts where
+    the task says so, and any model that solves them.
     """
     if results is not None and benchmark.benchmark is not None:
         raise UsageError("expected either a results folder or --benchmark NAME, found both: leave one out")
@@ -53,10 +55,23 @@ def evaluate(
         groups = (Asking, Measuring, Output)
         of_results = {"id", "where"}.union(*map(names_of, groups))
         refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
+        picture.check(as_json=output.json, overwrite=output.overwrite)
+        if benchmark.benchmark is Benchmark.TRACKING:
+            from promptlight.cli.work.tracking import run_tracking
+
+            run_tracking(
+                benchmark,
+                picture,
+                seed=measuring.seed,
+                model=measuring.model,
+                device=measuring.device,
+                as_json=output.json,
+            )
+            return
         from promptlight.cli.work.benchmark import run_benchmark
 
+        refuse_given(context, ["hops", "at_once"], f"on the benchmark {benchmark.benchmark}: it is for tracking")
         model = measuring.model or "demo"
-        picture.check(as_json=output.json, overwrite=output.overwrite)
         run_benchmark(
             benchmark, picture, seed=measuring.seed, model=model, device=measuring.device, as_json=output.json
         )

@@ -62,7 +62,8 @@ class Measuring:
             "--model",
             "-m",
             autocompletion=complete_model,
-            help="Model that made the results, if it has moved (default: the folder's own; demo for a --benchmark).",
+            help="Model that made the results, if it has moved (default: the folder's own; demo for a --benchmark, but"
+            " none for tracking).",
             rich_help_panel=MODEL,
         ),
     ] = None
@@ -99,13 +100,34 @@ class BenchmarkOptions:
         list[Method] | None,
         typer.Option(
             "--method",
-            help="Method that a --benchmark measures; repeatable (default: three quick ones).",
+            help="Method that a --benchmark measures; repeatable (default: the quick ones).",
             rich_help_panel=BENCHMARK,
         ),
     ] = None
     n_prompts: Annotated[
+        int | None,
+        typer.Option(
+            "--prompts",
+            min=1,
+            metavar="N",
+            help="Number of prompts of a --benchmark (default: 300; 30 of tracking, those that the model solves).",
+            rich_help_panel=BENCHMARK,
+        ),
+    ] = None
+    hops: Annotated[
         int,
         typer.Option(
-            "--prompts", min=1, metavar="N", help="Number of prompts of a --benchmark.", rich_help_panel=BENCHMARK
+            min=1,
+            metavar="N",
+            help="How often the benchmark tracking hands a value on.",
+            rich_help_panel=BENCHMARK,
         ),
-    ] = 300
+    ] = 1
+    at_once: Annotated[
+        bool,
+        typer.Option(
+            "--at-once",
+            help="In the benchmark tracking, ask for the value alone: the model does not write the chain out first.",
+            rich_help_panel=BENCHMARK,
+        ),
+    ] = False

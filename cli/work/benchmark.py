@@ -19,6 +19,7 @@ from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.progress import Phase
 from promptlight.salience.types import Method
 
+N_PROMPTS = 300
 METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)  # the quick ones
 
 
@@ -26,18 +27,18 @@ def run_benchmark(
     options: BenchmarkOptions, picture: Picture, *, seed: int, model: str, device: str, as_json: bool
 ) -> None:
     """Draw the prompts, find their causes by editing, score them by each method, and print the hit rates."""
-    benchmark = options.benchmark
+    benchmark, n_prompts = options.benchmark, options.n_prompts or N_PROMPTS
     assert benchmark is not None
     with open_display() as display:
         with display.loading(model):
             loaded = load_model(model, device=device)
-        cases = find_known_causes(loaded, benchmark, options.n_prompts, seed=seed)
+        cases = find_known_causes(loaded, benchmark, n_prompts, seed=seed)
         methods, own = options.method or METHODS, MethodOptions(seed=seed)
-        rates = measure(loaded.decoder, _show_each(cases, options.n_prompts, display), methods, options=own)
+        rates = measure(loaded.decoder, show_each(cases, n_prompts, display), methods, options=own)
     described = {
         "benchmark": benchmark.value,
         "model": loaded.facts.name,
-        "prompts": options.n_prompts,
+        "prompts": n_prompts,
         "seed": seed,
         "rates": [asdict(rate) | {"rate": rate.rate, "interval": rate.interval} for rate in rates],
     }
@@ -50,7 +51,7 @@ def run_benchmark(
     picture.draw(view, as_json=as_json)
 
 
-def _show_each(cases: Iterable[KnownCause], n_prompts: int, display: Display) -> Iterator[KnownCause]:
+def show_each(cases: Iterable[KnownCause], n_prompts: int, display: Display) -> Iterator[KnownCause]:
     """Pass the cases on, and show how many are measured; finding the next one takes part of the time."""
     started = time.monotonic()
     for number, case in enumerate(cases):

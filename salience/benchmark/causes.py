@@ -169,6 +169,10 @@ def _list_edits(prompt: RestaurantPrompt, benchmark: Benchmark, rng: random.Rand
             yield from _edit_restriction(prompt)
         case Benchmark.HOPS:
             yield _edit_dislike(prompt, rng)
+        case Benchmark.TRACKING:
+            raise UsageError(
+                "expected a benchmark of the demo model, found tracking: its causes are not found by editing"
+            )
 
 
 def _edit_recommendations(prompt: RestaurantPrompt, rng: random.Random) -> Iterator[Edit]:

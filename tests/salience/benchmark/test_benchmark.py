@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from promptlight.salience import Model
 
 N = 6
+DEMO_BENCHMARKS = [benchmark for benchmark in Benchmark if benchmark is not Benchmark.TRACKING]
 
 
-@pytest.fixture(scope="module", params=Benchmark)
+@pytest.fixture(scope="module", params=DEMO_BENCHMARKS)
 def found(request: pytest.FixtureRequest, demo_model: Model) -> tuple[Benchmark, list[KnownCause]]:
     return request.param, list(find_known_causes(demo_model, request.param, N, seed=3))
 
