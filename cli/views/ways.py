@@ -33,7 +33,7 @@ from promptlight.salience.types import Granularity, Role, Span, Way
 N_WAYS, N_OWN, N_SOURCES = 5, 3, 3  # ways listed; own parts in the tree, and sources of each
 MOST = 0.5  # share of a target on own words from which a hint says so
 STUCK = 0.005  # smallest share that got stuck which is worth a sentence
-TEXT_WIDTH, FEWEST = 60, 12  # cells of a part's text in the tree
+TEXT_WIDTH, FEWEST, TARGET_WIDTH = 60, 12, 24  # cells of a part's text in the tree, and of the target's in a way
 LABEL = regex.compile(r"[ \t]*(\p{L}[\w -]{0,23}):(?=\s|$)")  # as in `Analysis: it has ...`
 SHORT = (Granularity.TOKEN, Granularity.WORD)  # cuts whose spans are named by their text
 OVERLAP = "what came by way of several parts counts for each of them"
@@ -128,7 +128,17 @@ def _spell_steps(explanation: Explanation, way: FoundWay) -> Iterator[str]:
             yield _name_source(explanation, station.span)
         else:
             yield f"{name_part(explanation, station.span)} “{quote(station.word, TEXT_WIDTH)}”"
-    yield name_part(explanation, explanation.targets[0])
+    yield _name_target(explanation)
+
+
+def _name_target(explanation: Explanation) -> str:
+    """Its label, its line's number, or its text if it begins within a line that has no label before it."""
+    text = explanation.target_text.strip()
+    if label := LABEL.match(text):
+        return one_line(label[1])
+    completion, first = explanation.analysis.completion, explanation.targets[0]
+    before = completion.text[: completion.tokens[first.start].start].rpartition("\n")[2]
+    return f"“{quote(text, TARGET_WIDTH)}”" if before.strip() else f"line {first.line}"
 
 
 def _name_source(explanation: Explanation, span: Span) -> str:

@@ -116,10 +116,7 @@ function linksOf(data) { // what each unit of the completion rests on
 }
 
 function chainOf(data, target) {
-  const bounds = boundsOf(data, state.sourceBy);
-  const hidden = hiddenUnits(data).slice(0, target.start);
-  hidden.fill(true, bounds.findLast((start) => start <= target.start)); // what the target touches
-  const row = takeShares(numbersOf(data, target)[0], mapOf(data).direction, hidden, mixedOf(data, state.targetBy).get(target.number));
+  const row = takeShares(numbersOf(data, target)[0], mapOf(data).direction, hiddenUnits(data), mixedOf(data, state.targetBy).get(target.number));
   const words = ownWordsOf(data, target);
   return buildChain(row, words, linksOf(data).slice(0, words.length));
 }
@@ -136,9 +133,7 @@ function obstacleOf(data, target, way) { // why a target can't be followed back 
   if (!scores.token) return "There are no scores for each word that the model wrote: run the prompts with --targets token.";
   if (data.uncontrasted !== null && data.uncontrasted < target.start)
     return "Only the words that are contrasted with a foil have scores: run the prompts without the foil, or with --foil auto.";
-  const words = ownWordsOf(data, target);
-  if (way === "all" || words[0] < boundsOf(data, state.sourceBy).findLast((start) => start <= target.start)) return "";
-  if (words.length) return `The amber part and what the model wrote before it are one ${state.sourceBy}: shade by smaller parts.`;
+  if (way === "all" || ownWordsOf(data, target).length) return "";
   return targetsOf(data).length > 1 ? "The model wrote nothing before the amber part: choose a later part of the completion."
     : "The amber part is the whole completion: choose a part of it.";
 }

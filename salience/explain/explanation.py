@@ -225,7 +225,10 @@ def _trace_spans(explanation: Explanation, question: Question) -> Explanation:
     """
     analysis, salience, targets = explanation.analysis, explanation.salience, explanation.targets
     row, _ = combine_rows(salience, analysis.completion, targets, explanation.target_cut)
-    hidden = np.repeat(~explanation.visible, np.diff(explanation.source_cut.bounds))
+    # own words that share a source with the target count too: however sources are cut, the same came through them
+    hidden = np.zeros(len(row), dtype=bool)
+    for target in targets:
+        hidden[target.start : target.stop] = True
     through = pool_chain(
         build_chain(analysis, salience, row, hidden, targets[-1], question.through_by), explanation.source_cut
     )

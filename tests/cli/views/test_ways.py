@@ -177,6 +177,13 @@ def test_a_part_is_named_by_its_label_or_its_line() -> None:
     assert named == ["Likes", "Hates", "Analysis", "line 4", "Recommendation"]
 
 
+def test_a_target_within_a_line_is_named_by_its_text() -> None:
+    text = draw(ask(make(), target="Avoid", target_by=Granularity.WORD))
+    assert "line 2 → Analysis “it has eggs” → “Avoid.”" in text
+    text = draw(ask(make(), by=Granularity.PARAGRAPH))
+    assert "85.4% of its scores lie on the model's own words" in text
+
+
 @pytest.mark.parametrize("width", [20, 80])
 def test_any_text_fits_into_the_terminal(demo_results: Path, width: int) -> None:
     for analysis in read_results(demo_results):

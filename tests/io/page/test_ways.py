@@ -119,9 +119,7 @@ def list_inputs(explained: Explanation) -> list[Any]:
     analysis, salience, target = explained.analysis, explained.salience, explained.targets[-1]
     completion, first = analysis.completion, analysis.completion.n_prompt_tokens
     row, _ = combine_rows(salience, completion, explained.targets, explained.target_cut)
-    touched = [span.start < target.stop and target.start < span.stop for span in explained.spans]
     special = [token.role is Role.SPECIAL for token in completion.tokens]
-    hidden = np.repeat(touched, np.diff(explained.source_cut.bounds)) | np.array(special)
     words = list(range(first, target.start))
     assert salience.scores is not None
     assert explained.through
@@ -129,7 +127,7 @@ def list_inputs(explained: Explanation) -> list[Any]:
     return [
         (salience.objective.direction or 0) if salience.method.is_signed else 1,
         row[: target.start].tolist(),
-        hidden.tolist(),
+        special,
         [salience.scores[word - first, :word].tolist() for word in words],
         special,
         words,
@@ -238,7 +236,6 @@ ENTROPY = with_map(make(Method.GRAD_DOT_INPUT), objective=Objective.ENTROPY)
         (ENTROPY, "target=3", "raise or lower the entropy", True),
         (replace(make(), foil=FOIL), "target=3", "run the prompts without the foil", True),
         (make(), "target=1", "choose a later part of the completion", False),
-        (make(), "target=3&shade=section", "are one section: shade by smaller parts", False),
         (make_analysis(make_completion(PROMPT, WRITTEN[:3])), "target=1", "is the whole completion: choose", False),
     ],
 )

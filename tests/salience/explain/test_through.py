@@ -162,6 +162,22 @@ def test_uniform_rows_leave_the_prompt_uniform() -> None:
     assert found.scores[1:7] == pytest.approx(np.full(6, 1 / 6))
 
 
+@pytest.mark.parametrize("target", ["-1", "ten"])
+def test_the_prompt_gets_the_same_however_sources_are_cut(target: str) -> None:
+    target_by = WORD if target == "ten" else LINE
+    by_token = ask(make(), by=TOKEN, target=target, target_by=target_by)
+    assert by_token.through
+    cuts = (WORD, LINE, Granularity.PARAGRAPH, Granularity.SECTION)
+    for found in [
+        ask(make(), by=by, target=target, target_by=target_by) for by in cuts
+    ]:  # two of them make all that was written one source
+        for span in found.spans:
+            if found.visible[span.number]:
+                assert found.scores[span.number] == pytest.approx(by_token.scores[span.start : span.stop].sum())
+        assert found.through
+        assert found.through.own == pytest.approx(by_token.through.own)
+
+
 def test_links_of_larger_units_stay_outside_the_unit() -> None:
     analysis = make(seed=5)
     rows = analysis.maps[Method.GRAD_L2].span_scores[LINE].astype(np.float64)
