@@ -178,8 +178,9 @@ function draw(place, data, target, choose) { // `choose` is told the number of t
     drawText(data, target, sources, choose), drawLegend(data), drawList(data, sources));
   if (state.shown !== "direct" && ownWordsOf(data, target).length) place.append(drawWays(place, data, target));
   if (data.quantised) place.append(element("p", { class: "facts" }, data.quantised));
-  const ofDirect = state.shown === "direct" ? "" : "Of the direct scores: ";
-  if (mapOf(data).trust) place.append(element("p", { class: "facts trust" }, ofDirect + mapOf(data).trust));
+  const { trust } = mapOf(data);
+  const ofDirect = state.shown === "direct" ? trust : trust.replace(/^trust(?=[:,])/, "trust in the direct scores"); // they were evaluated
+  if (trust) place.append(element("p", { class: "facts trust" }, ofDirect));
   place.append(drawContract(data, target));
 }
 
@@ -262,7 +263,7 @@ function drawList(data, sources) {
   const strongest = sources.filter((source) => source.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).slice(0, N_LISTED);
   const table = element("table", {}, element("caption", {}, `The strongest ${state.sourceBy}s${WAY_NAMES[state.shown]}`));
   const columns = state.shown === "direct" ? { share: (source) => percent(source.share), score: (source) => source.score.toPrecision(3) }
-    : { direct: ({ direct }) => percent(direct), "own words": ({ through }) => percent(through), "in all": ({ total }) => percent(total) };
+    : { line: (source) => String(lineOf(data, source)), direct: ({ direct }) => percent(direct), "own words": ({ through }) => percent(through), "in all": ({ total }) => percent(total) };
   table.append(tableRow("th", [...Object.keys(columns).map((name) => [name, "number"]), ["text"]]));
   for (const source of strongest) table.append(tableRow("td", [...Object.values(columns).map((show) => [show(source), "number"]),
     [`${source.name ? `${source.name}: ` : ""}${shorten(textOf(data, source), 160)}`, "text-cell"]]));

@@ -178,7 +178,7 @@ def test_the_switch_shades_the_prompt_by_the_way(page: Page, find_named: Find) -
     through = explained.through
     assert through
     expected = [
-        [*(f"{100 * getattr(through, part)[span.number]:.1f}%" for part in PARTS), span.text.strip()]
+        [str(span.line), *(f"{100 * getattr(through, part)[span.number]:.1f}%" for part in PARTS), span.text.strip()]
         for span in explained.strongest(4)
     ]
     assert rows_of(page, "#view table")[:4] == expected
@@ -362,6 +362,21 @@ def test_only_what_raised_it_is_followed(browser: Browser, tmp_path: Path) -> No
     text = page.locator("#view").inner_text()
     assert f"Only scores that raise a word can be followed: {100 * through.chain.clipped:.1f}% of all are neg" in text
     assert page.locator("#view .legend .step").all_inner_texts() == ["0", "25", "50", "75", "100"]
+    page.close()
+
+
+def test_trust_is_in_direct_scores(browser: Browser, tmp_path: Path) -> None:
+    trust = "trust, for line 1: good\ntested: trust: it changes"
+
+    def say(analysis: Analysis, method: Method) -> str:
+        return trust
+
+    entry = ReportEntry(analysis=make(), name="1", trust=say)
+    page = open_page(browser, tmp_path / "page.html", entry)
+    assert page.locator("#view .trust").inner_text() == trust
+    page.locator("#view [role=option]").last.click()
+    page.get_by_label("in all").check()
+    assert page.locator("#view .trust").inner_text() == f"trust in the direct scores{trust.removeprefix('trust')}"
     page.close()
 
 
