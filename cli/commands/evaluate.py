@@ -19,7 +19,7 @@ from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Benchmark
 
-OF_BOTH = {"json", "overwrite", "seed", "model", "device"}  # what results and benchmarks take
+OF_BOTH = {"json", "overwrite", "seed", "model", "device", "ablate"}  # what results and benchmarks take
 OF_ABLATIONS = ("ablate", "random_orders", "noisy_texts")
 
 
@@ -56,25 +56,7 @@ def evaluate(
         of_results = {"id", "where"}.union(*map(names_of, groups))
         refuse_given(context, of_results - OF_BOTH, "on a --benchmark: it is for stored results")
         picture.check(as_json=output.json, overwrite=output.overwrite)
-        if benchmark.benchmark is Benchmark.TRACKING:
-            from promptlight.cli.work.tracking import run_tracking
-
-            run_tracking(
-                benchmark,
-                picture,
-                seed=measuring.seed,
-                model=measuring.model,
-                device=measuring.device,
-                as_json=output.json,
-            )
-            return
-        from promptlight.cli.work.benchmark import run_benchmark
-
-        refuse_given(context, ["hops", "at_once"], f"on the benchmark {benchmark.benchmark}: it is for tracking")
-        model = measuring.model or "demo"
-        run_benchmark(
-            benchmark, picture, seed=measuring.seed, model=model, device=measuring.device, as_json=output.json
-        )
+        _measure_on(context, benchmark.benchmark, benchmark, measuring, picture, as_json=output.json)
         return
     refuse_given(context, names_of(BenchmarkOptions), "on stored results: it is for a --benchmark")
     folder = find_folder(results, instead="--benchmark NAME")
@@ -89,3 +71,35 @@ def evaluate(
 
         evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
     chosen.raise_damage()
+
+
+def _measure_on(
+    context: typer.Context,
+    name: Benchmark,
+    options: BenchmarkOptions,
+    measuring: Measuring,
+    picture: Picture,
+    *,
+    as_json: bool,
+) -> None:
+    """Measure methods on a benchmark's prompts."""
+    if name is Benchmark.TRACKING:
+        from promptlight.cli.work.tracking import run_tracking
+
+        refuse_given(context, ["ablate", "objective"], "on the benchmark tracking: it is measured one way")
+        run_tracking(
+            options, picture, seed=measuring.seed, model=measuring.model, device=measuring.device, as_json=as_json
+        )
+        return
+    from promptlight.cli.work.benchmark import run_benchmark
+
+    refuse_given(context, ["hops", "at_once"], f"on the benchmark {name}: it is for tracking")
+    run_benchmark(
+        options,
+        picture,
+        seed=measuring.seed,
+        ablate=measuring.ablate,
+        model=measuring.model or "demo",
+        device=measuring.device,
+        as_json=as_json,
+    )

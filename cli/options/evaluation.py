@@ -20,7 +20,7 @@ from promptlight.cli.options.shared import (
     OverwriteOption,
 )
 from promptlight.salience.options.methods import AblationKind
-from promptlight.salience.types import Benchmark, Method
+from promptlight.salience.types import Benchmark, Method, Objective
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ class Output:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkOptions:
-    """Which benchmark, which methods, and how many prompts."""
+    """Which benchmark, which methods and objectives, and how many prompts."""
 
     benchmark: Annotated[
         Benchmark | None,
@@ -100,7 +100,16 @@ class BenchmarkOptions:
         list[Method] | None,
         typer.Option(
             "--method",
-            help="Method that a --benchmark measures; repeatable (default: the quick ones).",
+            help="Method that a --benchmark measures; repeatable (default: the quick ones, which are measured"
+            " through the model's own words, too).",
+            rich_help_panel=BENCHMARK,
+        ),
+    ] = None
+    objective: Annotated[
+        list[Objective] | None,
+        typer.Option(
+            "--objective",
+            help="Objective that a --benchmark explains; repeatable (default: logprob, logit and margin).",
             rich_help_panel=BENCHMARK,
         ),
     ] = None

@@ -13,18 +13,23 @@ from promptlight.cli.views.progress import Standing
 from promptlight.cli.views.rates import render_rates
 from promptlight.cli.work.progress import Display, open_display
 from promptlight.salience.benchmark.causes import KnownCause, find_known_causes
-from promptlight.salience.benchmark.rates import measure
+from promptlight.salience.benchmark.rates import OBJECTIVES, QUICK, measure
 from promptlight.salience.loading.load import load_model
-from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.options.methods import AblationKind, MethodOptions
 from promptlight.salience.progress import Phase
-from promptlight.salience.types import Method
 
 N_PROMPTS = 300
-METHODS = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)  # the quick ones
 
 
 def run_benchmark(
-    options: BenchmarkOptions, picture: Picture, *, seed: int, model: str, device: str, as_json: bool
+    options: BenchmarkOptions,
+    picture: Picture,
+    *,
+    seed: int,
+    ablate: AblationKind,
+    model: str,
+    device: str,
+    as_json: bool,
 ) -> None:
     """Draw the prompts, find their causes by editing, score them by each method, and print the hit rates."""
     benchmark, n_prompts = options.benchmark, options.n_prompts or N_PROMPTS
@@ -33,13 +38,19 @@ def run_benchmark(
         with display.loading(model):
             loaded = load_model(model, device=device)
         cases = find_known_causes(loaded, benchmark, n_prompts, seed=seed)
-        methods, own = options.method or METHODS, MethodOptions(seed=seed)
-        rates = measure(loaded.decoder, show_each(cases, n_prompts, display), methods, options=own)
+        rates = measure(
+            loaded.decoder,
+            show_each(cases, n_prompts, display),
+            options.method or QUICK,
+            options.objective or OBJECTIVES,
+            options=MethodOptions(seed=seed, ablate=ablate),
+        )
     described = {
         "benchmark": benchmark.value,
         "model": loaded.facts.name,
         "prompts": n_prompts,
         "seed": seed,
+        "ablate": ablate.value,
         "rates": [asdict(rate) | {"rate": rate.rate, "interval": rate.interval} for rate in rates],
     }
     view = View(

@@ -11,9 +11,9 @@ training held out. The target is the text of the recommendation without its labe
    of the two lines does not tell which one the model read.
  - PRINCIPLES: the answer needs two lines together, the principle about dietary restrictions and the guest's "Can't
    eat". A prompt is kept if editing either changes the answer.
- - HOPS: the guest's dislike decides the model's own analysis, and the analysis decides the recommendation. A prompt is
-   kept if another dislike, of nothing in the dish, changes the answer. Salience is computed with the analysis as
-   written, so it can only see the second hop.
+ - HOPS: the guest's dislikes and the dish decide the model's own analysis, and the analysis decides the recommendation.
+   A prompt is kept if another dislike, of nothing in the dish, changes the answer, and another dish without it does,
+   too. Salience is computed with the analysis as written, so what it sees directly is the second hop.
 """
 
 from __future__ import annotations
@@ -42,10 +42,12 @@ from promptlight.salience.types import Benchmark, Completion, Granularity, Promp
 
 LABEL = "Recommendation:"
 DISLIKES = "Taste-dislikes:"
+DISH = "Suggestion:"
 AT_ONCE = 25  # prompts that are completed together
 MOST_DRAWN = 20  # prompts per requested case before giving up
 
 
+TWO_CAUSES = (Benchmark.PRINCIPLES, Benchmark.HOPS)
 TWINS_MATTER = (Benchmark.RECOMMENDATIONS, Benchmark.TWINS)
 
 
@@ -103,7 +105,7 @@ def _check_batch(
     for completion, some in zip(answers, edits, strict=True):
         given = read_recommendation(completion)
         changed = [edit.place for edit in some if read_recommendation(next(edited)) not in (given, None)]
-        wanted = 2 if benchmark is Benchmark.PRINCIPLES else 1
+        wanted = 2 if benchmark in TWO_CAUSES else 1
         if given is None or len(changed) != wanted:
             continue
         if benchmark is Benchmark.PRINCIPLES and given != NOT_SUITABLE:
@@ -169,6 +171,7 @@ def _list_edits(prompt: RestaurantPrompt, benchmark: Benchmark, rng: random.Rand
             yield from _edit_restriction(prompt)
         case Benchmark.HOPS:
             yield _edit_dislike(prompt, rng)
+            yield _edit_dish(prompt)
         case Benchmark.TRACKING:
             raise UsageError(
                 "expected a benchmark of the demo model, found tracking: its causes are not found by editing"
@@ -213,6 +216,19 @@ def _edit_dislike(prompt: RestaurantPrompt, rng: random.Random) -> Edit:
     others = [name for name in INGREDIENTS if name not in DISHES[prompt.query.dish][0]]
     verb = " ".join(prompt.query.dislikes.split(" ")[:2])
     return _with_dislikes(prompt, f"{verb} {rng.choice(others)}")
+
+
+def _edit_dish(prompt: RestaurantPrompt) -> Edit:
+    """Replace the dish with another one that has nothing of what the guest dislikes and is not in the prompt.
+
+    Drawn by the prompt's own text, not from the stream that draws the prompts.
+    """
+    text = prompt.text()
+    disliked = prompt.query.dislikes.split(" ", 2)[2].split(" or ")
+    others = [dish for dish, (parts, _) in DISHES.items() if dish not in text and not set(disliked) & set(parts)]
+    place = text.rindex(f"{DISH} ")
+    changed = dataclasses.replace(prompt.query, dish=random.Random(text).choice(others))
+    return Edit(place=place, prompt=dataclasses.replace(prompt, query=changed))
 
 
 def _with_dislikes(prompt: RestaurantPrompt, dislikes: str) -> Edit:

@@ -1,11 +1,12 @@
-"""Measure how often the top source is the line that the answer depends on, by method, objective and pooling.
+"""Measure how often the top source is the line that the answer depends on, by every rule to choose it.
 
-``causes.py`` finds the prompts. For each prompt, every *setting* scores all earlier lines for the target and chooses
-the line with the highest score. There are three *scopes* to choose from: the candidates that were edited, all lines of
-the prompt, and all lines before the target, including those that the model wrote. Methods without a sign are ranked by
-score. Methods with a sign are ranked by score (what raised the target most) and, separately, by absolute score.
+``causes.py`` finds the prompts, ``line_scores.py`` scores their lines. The line with the highest score is chosen from
+one of three *scopes*: the candidates that were edited, all lines of the prompt, and all lines before the target,
+including those that the model wrote. Methods without a sign are ranked by score. Methods with a sign are ranked by
+score (what raised the target most) and, separately, by absolute score.
 
-For the benchmark with two causes, ``both`` counts the cases where the two top lines are the two causes.
+For the benchmarks with two causes, ``both`` counts the cases where the two top lines are the two causes, and ``first``
+those where the top line is the first of them in the text.
 """
 
 # pyright: standard
@@ -13,31 +14,20 @@ For the benchmark with two causes, ``both`` counts the cases where the two top l
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
 import numpy as np
 
-from promptlight.salience.ablation.scores import compute_ablation_scores
 from promptlight.salience.benchmark.causes import KnownCause
+from promptlight.salience.benchmark.line_scores import Rule, score_lines
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.explain.span_scores import pool_sources
-from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.statistics import wilson_interval
 from promptlight.salience.text.spans import describe_spans, segment
-from promptlight.salience.types import (
-    Completion,
-    FloatArray,
-    Granularity,
-    Method,
-    Objective,
-    Pooling,
-    Role,
-    Segmentation,
-    Span,
-)
+from promptlight.salience.types import FloatArray, Granularity, Method, Objective, Role, Span, Way
 
+QUICK = (Method.GRAD_L2, Method.GRAD_DOT_INPUT, Method.OCCLUSION)
 OBJECTIVES = (Objective.LOGPROB, Objective.LOGIT, Objective.MARGIN)
 LAST, CHANCE = "last line", "chance"
 
@@ -51,18 +41,27 @@ class Scope(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rate:
-    """How often a setting's choice was a cause: ``hits`` of ``n``, with Wilson's 95% interval; ``both``, see above.
+class Verdict:
+    """Whether the line with the highest score is a cause (``hits``), and whether it is the first of them in the text.
 
-    A baseline has its name as ``method`` and no other setting; the hits of ``chance`` are expected values.
+    ``both``: whether the two highest are the two causes. 0 or 1; chance has expected values.
     """
 
-    method: str
-    objective: str
-    pooling: str
-    ranking: str  # score or size
+    hits: float
+    first: float
+    both: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rate(Rule):
+    """How often a rule's choice was a cause: ``hits`` of ``n``, with Wilson's 95% interval; ``Verdict`` has the rest.
+
+    The hits of ``chance`` are expected values.
+    """
+
     scope: Scope
     hits: float
+    first: float
     both: float
     n: int
 
@@ -77,42 +76,29 @@ class Rate:
         return wilson_interval(round(self.hits), self.n)
 
 
-Key = tuple[str, str, str, str, Scope]
-
-
-@dataclass
-class _Count:
-    hits: float = 0.0
-    both: float = 0.0
-
-
 @dataclass
 class Tally:
     """Running counts over the cases."""
 
     n: int = 0
-    counts: dict[Key, _Count] = field(default_factory=dict[Key, _Count])
+    verdicts: dict[tuple[Rule, Scope], list[Verdict]] = field(default_factory=dict[tuple[Rule, Scope], list[Verdict]])
 
-    def add(self, key: Key, hits: float, both: float) -> None:
-        """Count one case for one setting."""
-        count = self.counts.setdefault(key, _Count())
-        count.hits += hits
-        count.both += both
+    def add(self, rule: Rule, scope: Scope, verdict: Verdict) -> None:
+        """Count one case for one rule."""
+        self.verdicts.setdefault((rule, scope), []).append(verdict)
 
     def rates(self) -> list[Rate]:
-        """The rates of all settings, in the order in which they first occurred."""
+        """The rates of all rules, in the order in which they first occurred."""
         return [
             Rate(
-                method=method,
-                objective=objective,
-                pooling=pooling,
-                ranking=ranking,
+                **asdict(rule),
                 scope=scope,
-                hits=count.hits,
-                both=count.both,
+                hits=sum(verdict.hits for verdict in verdicts),
+                first=sum(verdict.first for verdict in verdicts),
+                both=sum(verdict.both for verdict in verdicts),
                 n=self.n,
             )
-            for (method, objective, pooling, ranking, scope), count in self.counts.items()
+            for (rule, scope), verdicts in self.verdicts.items()
         ]
 
 
@@ -123,26 +109,47 @@ def measure(
     objectives: Sequence[Objective] = OBJECTIVES,
     options: MethodOptions | None = None,
 ) -> list[Rate]:
-    """The hit rates of all settings, and of two baselines: the last line, and chance."""
+    """The hit rates of all rules, and of two baselines: the last line, and chance.
+
+    Only the quick methods are measured by every way: that takes the rows of every own word. The others are direct.
+    """
     tally = Tally()
     for case in cases:
         lines = describe_spans(case.completion, segment(case.completion, Granularity.LINE))
         scopes = find_scopes(case, lines)
         tally.n += 1
         for scope, numbers in scopes.items():
-            tally.add((LAST, "", "", "", scope), *judge(case, numbers, [float(number) for number in numbers]))
-            chance = len(set(case.causes) & set(numbers)) / len(numbers)
-            pairs = len(numbers) * (len(numbers) - 1) / 2
-            tally.add((CHANCE, "", "", "", scope), chance, 1 / pairs if len(case.causes) == 2 and pairs else 0.0)
-        for method in methods:
-            for objective in objectives:
-                for pooling, scores in _score_lines(decoder, case, method, objective, options or MethodOptions()):
-                    for ranking in ("score", "size") if method.is_signed else ("score",):
-                        ranked = np.abs(scores) if ranking == "size" else scores
-                        for scope, numbers in scopes.items():
-                            verdict = judge(case, numbers, ranked[list(numbers)].tolist())
-                            tally.add((method.value, objective.value, pooling, ranking, scope), *verdict)
+            tally.add(Rule(method=LAST), scope, judge(case, numbers, [float(number) for number in numbers]))
+            tally.add(Rule(method=CHANCE), scope, _expect_chance(case, numbers))
+        for rule, scores in _score_all(decoder, case, methods, objectives, options or MethodOptions()):
+            for scope, numbers in scopes.items():
+                if scope is not Scope.ALL or rule.way == Way.DIRECT:
+                    tally.add(rule, scope, judge(case, numbers, scores[list(numbers)].tolist()))
     return tally.rates()
+
+
+def _score_all(
+    decoder: Decoder,
+    case: KnownCause,
+    methods: Sequence[Method],
+    objectives: Sequence[Objective],
+    options: MethodOptions,
+) -> Iterator[tuple[Rule, FloatArray]]:
+    """The scores [S] of all lines by every rule."""
+    for objective in objectives:
+        for ways in (tuple(Way), (Way.DIRECT,)):
+            some = [method for method in methods if (method in QUICK) == (len(ways) > 1)]
+            if some:
+                yield from score_lines(decoder, case, some, objective, ways, options)
+
+
+def _expect_chance(case: KnownCause, numbers: Sequence[int]) -> Verdict:
+    """What a random order would get."""
+    n, found = len(numbers), len(set(case.causes) & set(numbers))
+    pairs = n * (n - 1) / 2
+    return Verdict(
+        hits=found / n, first=float(case.causes[0] in numbers) / n, both=1 / pairs if found == 2 and pairs else 0.0
+    )
 
 
 def find_scopes(case: KnownCause, lines: Sequence[Span]) -> dict[Scope, list[int]]:
@@ -155,54 +162,8 @@ def find_scopes(case: KnownCause, lines: Sequence[Span]) -> dict[Scope, list[int
     return scopes
 
 
-def judge(case: KnownCause, numbers: Sequence[int], scores: Sequence[float]) -> tuple[float, float]:
-    """Whether the line with the highest score is a cause, and whether the two highest are the two causes."""
+def judge(case: KnownCause, numbers: Sequence[int], scores: Sequence[float]) -> Verdict:
+    """Judge the order that the scores [n] give the lines with these numbers."""
     order = [numbers[at] for at in np.argsort(-np.array(scores), kind="stable")]
     both = len(case.causes) == 2 and set(order[:2]) == set(case.causes)
-    return float(order[0] in case.causes), float(both)
-
-
-def _score_lines(
-    decoder: Decoder, case: KnownCause, method: Method, objective: Objective, options: MethodOptions
-) -> Iterator[tuple[str, FloatArray]]:
-    """The scores [S] of all lines for each pooling; an ablation method scores lines and needs no pooling."""
-    lines = segment(case.completion, Granularity.LINE)
-    if method not in GRADIENT_METHODS:
-        made = compute_ablation_scores(
-            decoder, case.completion, lines, [case.target], method, options.for_ablation(objective)
-        )
-        yield "", made.scores[0]
-        return
-    row = score_tokens(decoder, case, method, objective, options)
-    for pooling in Pooling:
-        yield pooling.value, pool_sources(row[None], lines, pooling)[0]
-
-
-def score_tokens(
-    decoder: Decoder, case: KnownCause, method: Method, objective: Objective, options: MethodOptions
-) -> FloatArray:
-    """Scores [T] of all tokens for the whole target: one backward for it, and one for the text before it."""
-    completion = case.completion
-    cut = isolate(completion, case.target)
-    result = compute_salience(
-        decoder,
-        completion.ids,
-        completion.n_prompt_tokens,
-        {Granularity.SENTENCE: cut},
-        methods=(method,),
-        setting=Setting(
-            objective=objective,
-            options=options,
-            special=[token.role is Role.SPECIAL for token in completion.tokens],
-            name=completion.prompt.id,
-        ),
-        unit=Granularity.SENTENCE,
-    )
-    first = cut.spans_from(completion.n_prompt_tokens).start
-    return result.maps[method].span_scores[Granularity.SENTENCE][cut.bounds.index(case.target[0]) - first]
-
-
-def isolate(completion: Completion, target: tuple[int, int]) -> Segmentation:
-    """A segmentation in which the target is one span."""
-    bounds = sorted({0, completion.n_prompt_tokens, *target, len(completion.tokens)})
-    return Segmentation(granularity=Granularity.SENTENCE, bounds=tuple(bounds))
+    return Verdict(hits=float(order[0] in case.causes), first=float(order[0] == case.causes[0]), both=float(both))

@@ -339,15 +339,18 @@ def test_changed_patterns_of_sections_are_measured_anew(promptlight: Command, re
 
 def test_a_benchmark_is_a_table_or_json_and_needs_no_results(promptlight: Command) -> None:
     arguments = ("evaluate", "--benchmark", "recommendations", "--method", "grad_l2", "--prompts", 4, "--device", "cpu")
+    arguments += ("--objective", "margin")
     shown = promptlight(*arguments)
     assert shown.exit_code == 0
     assert "copied from?" in shown.stdout
     assert "4 prompts, seed 0" in shown.stdout
     found = json.loads(promptlight(*arguments, "--json").stdout)
     assert (found["benchmark"], found["prompts"], found["model"]) == ("recommendations", 4, "demo")
-    chosen = [rate for rate in found["rates"] if (rate["objective"], rate["pooling"]) == ("logprob", "sum")]
+    chosen = [rate for rate in found["rates"] if (rate["way"], rate["pooling"]) == ("direct", "sum")]
     assert [rate["scope"] for rate in chosen] == ["candidates", "prompt", "all"]
     assert all(rate["n"] == 4 for rate in chosen)
+    assert {rate["way"] for rate in found["rates"]} == {"", "direct", "through", "all"}
+    assert {rate["objective"] for rate in found["rates"]} == {"", "margin"}
     refused = promptlight("evaluate", "somewhere", "--benchmark", "hops")
     assert refused.exit_code == 2
     assert "either a results folder or --benchmark" in refused.stderr

@@ -40,6 +40,7 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (("evaluate", "--method", "lime", "--prompts", 3), f"--method, --prompts: no effect {STORED}"),
         (("evaluate", "--benchmark", "hops", "--id", "one", "--by", "word"), "--by, --id: no effect on a --benchmark"),
         (("evaluate", "--benchmark", "hops", "-o", "x", "--random-orders", 2), "--random-orders, --output: no effect"),
+        (("evaluate", "--benchmark", "tracking", "--objective", "margin"), "--objective: no effect on the benchmark"),
     ],
 )  # fmt: skip
 def test_what_has_no_effect_is_refused_before_anything_is_done(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,18 +10,26 @@ import numpy as np
 import pytest
 
 from promptlight.salience.benchmark.causes import (
+    TWO_CAUSES,
     KnownCause,
     answer_all,
     find_known_causes,
     has_twin,
     read_recommendation,
 )
-from promptlight.salience.benchmark.rates import CHANCE, LAST, Scope, find_scopes, isolate, judge, measure, score_tokens
+from promptlight.salience.benchmark.line_scores import (
+    cut_own_words,
+    explain_case,
+    isolate,
+    read_target_row,
+    score_lines,
+)
+from promptlight.salience.benchmark.rates import CHANCE, LAST, Scope, Verdict, find_scopes, judge, measure
 from promptlight.salience.errors import UsageError
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.spans import describe_spans, segment
-from promptlight.salience.types import Benchmark, Granularity, Method, Objective, Span
+from promptlight.salience.types import Benchmark, Granularity, Method, Objective, Span, Way
 from tests.support.handmade import make_completion
 
 if TYPE_CHECKING:
@@ -47,10 +56,10 @@ def test_a_case_is_the_whole_recommendation_and_lines_before_it(found: tuple[Ben
         text = case.completion.text[tokens[start].start : tokens[stop - 1].stop]
         assert text.strip() == read_recommendation(case.completion)
         assert set(case.causes) <= set(case.candidates)
-        assert len(case.causes) == (2 if benchmark is Benchmark.PRINCIPLES else 1)
+        assert len(case.causes) == (2 if benchmark in TWO_CAUSES else 1)
         for number in case.candidates:
             shown = lines_of(case)[number].text
-            assert shown.startswith(("Recommendation: ", "Taste-dislikes: ", "* "))
+            assert shown.startswith(("Recommendation: ", "Taste-dislikes: ", "Suggestion: ", "* "))
             assert lines_of(case)[number].stop <= case.completion.n_prompt_tokens
 
 
@@ -66,6 +75,8 @@ def test_cases_are_what_their_benchmark_says(found: tuple[Benchmark, list[KnownC
             assert answer == "Not suitable for you."
             assert causes[0].startswith("* ")
             assert causes[1].startswith("Taste-dislikes: Can't eat")
+        if benchmark is Benchmark.HOPS:
+            assert [cause.split(" ")[0] for cause in causes] == ["Taste-dislikes:", "Suggestion:"]
 
 
 def test_editing_the_cause_changes_the_answer(demo_model: Model) -> None:
@@ -112,16 +123,20 @@ def test_lines_to_choose_from_lie_before_the_target() -> None:
 @pytest.mark.parametrize(
     ("causes", "scores", "expected"),
     [
-        ((2,), [0.1, 0.5, 0.2], (1.0, 0.0)),
-        ((2,), [0.6, 0.5, 0.2], (0.0, 0.0)),
-        ((1, 2), [0.6, 0.5, 0.2], (1.0, 1.0)),
-        ((1, 3), [0.6, 0.5, 0.2], (1.0, 0.0)),
-        ((2, 3), [0.6, 0.5, 0.2], (0.0, 0.0)),
+        ((2,), [0.1, 0.5, 0.2], (1.0, 1.0, 0.0)),
+        ((2,), [0.6, 0.5, 0.2], (0.0, 0.0, 0.0)),
+        ((1, 2), [0.6, 0.5, 0.2], (1.0, 1.0, 1.0)),
+        ((1, 2), [0.5, 0.6, 0.2], (1.0, 0.0, 1.0)),
+        ((1, 3), [0.6, 0.5, 0.2], (1.0, 1.0, 0.0)),
+        ((2, 3), [0.6, 0.5, 0.2], (0.0, 0.0, 0.0)),
     ],
 )
-def test_the_top_line_is_judged(causes: tuple[int, ...], scores: list[float], expected: tuple[float, float]) -> None:
+def test_the_top_line_is_judged(
+    causes: tuple[int, ...], scores: list[float], expected: tuple[float, float, float]
+) -> None:
     case = KnownCause(completion=HANDMADE, target=(6, 7), candidates=(1, 2, 3), causes=causes)
-    assert judge(case, [1, 2, 3], scores) == expected
+    hits, first, both = expected
+    assert judge(case, [1, 2, 3], scores) == Verdict(hits=hits, first=first, both=both)
 
 
 def test_the_target_is_a_span_of_its_own() -> None:
@@ -135,7 +150,15 @@ def test_scores_of_the_target_are_those_of_its_tokens_where_that_is_a_sum(demo_m
 
     (case,) = find_known_causes(demo_model, Benchmark.RECOMMENDATIONS, 1, seed=9)
     method = Method.GRAD_DOT_INPUT
-    row = score_tokens(demo_model.decoder, case, method, Objective.LOGPROB, MethodOptions())
+    options = MethodOptions()
+    row, again = (
+        read_target_row(explained.maps[method], case)
+        for explained in (
+            explain_case(demo_model.decoder, case, [method], Objective.LOGPROB, options, own_words=own_words)
+            for own_words in (False, True)
+        )
+    )
+    np.testing.assert_allclose(row, again, atol=1e-5 * np.abs(row).max())
     completion, (start, stop) = case.completion, case.target
     result = compute_salience(demo_model.decoder, completion.ids, completion.n_prompt_tokens, {}, methods=(method,))
     tokens = result.maps[method].scores
@@ -150,6 +173,7 @@ def test_rates_have_baselines_and_the_gradient_finds_the_copied_line(demo_model:
     rates = {
         (rate.method, rate.pooling, rate.scope): rate
         for rate in measure(demo_model.decoder, cases, [Method.GRAD_L2], [Objective.LOGPROB])
+        if rate.way in ("", Way.DIRECT)
     }
     assert all(rate.n == 12 for rate in rates.values())
     chance = rates[CHANCE, "", Scope.CANDIDATES]
@@ -160,3 +184,40 @@ def test_rates_have_baselines_and_the_gradient_finds_the_copied_line(demo_model:
     assert gradient.rate >= 0.9
     low, high = gradient.interval
     assert low < gradient.rate <= high
+
+
+def test_own_words_are_removed_one_by_one_and_the_prompt_by_line() -> None:
+    assert cut_own_words(HANDMADE).bounds == (0, 1, 2, 3, 4, 5, 6, 7)
+    two_lines = make_completion(["<bos>", "one", " two\n", "three"], [" four", " five\n"])
+    assert cut_own_words(two_lines).bounds == (0, 1, 3, 4, 5, 6)
+
+
+def test_the_causes_of_the_analysis_are_found_through_it_and_not_directly(demo_model: Model) -> None:
+    cases = list(find_known_causes(demo_model, Benchmark.HOPS, N, seed=5))
+    found = {
+        (rate.method, rate.way, rate.by_doubt): rate
+        for rate in measure(demo_model.decoder, cases, [Method.GRAD_L2, Method.OCCLUSION], [Objective.LOGPROB])
+        if rate.scope is Scope.PROMPT and rate.pooling in ("", "sum") and rate.unit in ("", "token")
+    }
+    assert found["grad_l2", Way.DIRECT, False].hits == 0
+    assert found["grad_l2", Way.THROUGH, False].rate >= 0.8
+    assert found["occlusion", Way.THROUGH, True].rate >= 0.8
+    chance = found[CHANCE, "", False]
+    n_lines = [len(find_scopes(case, lines_of(case))[Scope.PROMPT]) for case in cases]
+    assert chance.hits == pytest.approx(sum(2 / n for n in n_lines))
+    assert chance.first == pytest.approx(sum(1 / n for n in n_lines))
+    assert chance.both == pytest.approx(sum(2 / (n * (n - 1)) for n in n_lines))
+
+
+def test_what_comes_through_and_directly_adds_up_to_all_of_it(demo_model: Model) -> None:
+    (case,) = find_known_causes(demo_model, Benchmark.HOPS, 1, seed=9)
+    prompt = find_scopes(case, lines_of(case))[Scope.PROMPT]
+    methods, options = [Method.GRAD_L2, Method.OCCLUSION], MethodOptions()
+    scores = dict(score_lines(demo_model.decoder, case, methods, Objective.LOGPROB, list(Way), options))
+    for rule, through in scores.items():
+        if rule.way != Way.THROUGH or rule.pooling not in ("", "sum"):
+            continue
+        total = scores[replace(rule, way=Way.ALL.value)]
+        assert (through[prompt] >= -1e-6).all()
+        assert (total[prompt] >= through[prompt] - 1e-6).all()
+        assert 0 < through[prompt].sum() < total[prompt].sum() <= 1 + 1e-5
