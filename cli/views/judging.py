@@ -40,6 +40,7 @@ from promptlight.salience.types import Way
 WAYS = {Way.DIRECT: "direct", Way.THROUGH: "own words", Way.ALL: "in all"}
 NAMES = {"random": "random", "nearest": "nearest", "last_line": "last line"}
 VERDICTS = ("which may be chance", "better", "worse")
+FEW_SIGN = "which is a sign, no proof"
 
 
 def view_judged(
@@ -187,11 +188,14 @@ def _spell_ways(rows: Sequence[Judgement], seed: int) -> str:
     total = compare_ways(rows, Way.ALL, Way.DIRECT, seed=seed)
     if through is None or total is None:
         return ""
+    n_own = sum(row.way is Way.THROUGH for row in rows)
+    verdicts = VERDICTS if n_own >= FEW_PROMPTS else ("which may be chance", FEW_SIGN, FEW_SIGN)
     found = [
-        f"{name} {mean.mean:+.2f}{_show_interval(mean, ' ({})', sign='+')}, {_judge(mean, *VERDICTS)}"
+        f"{name} {mean.mean:+.2f}{_show_interval(mean, ' ({})', sign='+')}, {_judge(mean, *verdicts)}"
         for name, mean in (("through own words", through), ("in all", total))
     ]
-    return f"Against direct, its precision is {'; '.join(found)}."
+    those = f" on the {n_own:,} prompts with own words" * (n_own < sum(row.way is Way.DIRECT for row in rows))
+    return f"Against direct{those}, its precision is {'; '.join(found)}."
 
 
 def _judge(ahead: Mean, equal: str, better: str, worse: str) -> str:

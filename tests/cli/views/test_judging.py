@@ -107,7 +107,9 @@ def test_no_difference_is_made_of_what_may_be_chance() -> None:
 
 
 def test_prompts_without_own_words_have_a_table_of_their_own() -> None:
-    lines = draw(make([1.0, 0.5, 0.5], [0.5, 0.5]))
+    lines = draw(make([1.0, 0.5, 0.5], [0.3, 0.4]))
+    said = "Against direct on the 2 prompts with own words, its precision is through own words -0.40 (-0.70 to -0.10),"
+    assert f"{said} which is a sign, no proof;" in " ".join(lines)
     assert "3 prompts" in lines
     assert "2 prompts where the model wrote words before the target" in lines
     assert "3 prompts are few: this is a sign, no proof." in lines
