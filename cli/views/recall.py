@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from promptlight.salience.benchmark.rates import Scope
-from promptlight.salience.benchmark.recall import Recall
+from promptlight.salience.benchmark.recall import CHANCE, Recall
 from promptlight.salience.benchmark.solved import Attempt, Rewritten
 from promptlight.salience.benchmark.tracking import Form
 from promptlight.salience.statistics import wilson_interval
@@ -66,7 +66,7 @@ def render_recall(found: Sequence[Recall], solving: Solving) -> RenderableType:
     for name in ("method", "way"):
         table.add_column(name)
     for scope in SCOPES.values():
-        for name in (f"{scope}:\nchain found", "\nhops", "\nvalue on top"):
+        for name in (f"{scope}:\nchain found", "\nvalue on top", "\nhop on top"):
             table.add_column(name, justify="right")
     for row in _group(found):
         table.add_row(row[0].method, WAYS[row[0].way], *(cell for one in row for cell in _show(one)))
@@ -95,9 +95,11 @@ def _group(found: Sequence[Recall]) -> Iterator[list[Recall]]:
 
 
 def _show(one: Recall) -> tuple[str, str, str]:
-    interval, (low, high) = one.recall_interval, one.first_interval
-    spread = "" if interval is None else f" ({interval[0]:.0%} to {interval[1]:.0%})"
-    return f"{one.recall:.0%}{spread}", f"{one.hops:.0%}", f"{one.first:.0%} ({low:.0%} to {high:.0%})"
+    if one.method == CHANCE:  # known exactly
+        return f"{one.recall:.0%}", f"{one.value:.0%}", f"{one.hop:.0%}"
+    value, hop = (_spread(*interval) for interval in (one.value_interval, one.hop_interval))
+    recall = "" if one.recall_interval is None else _spread(*one.recall_interval)
+    return f"{one.recall:.0%}{recall}", f"{one.value:.0%}{value}", f"{one.hop:.0%}{hop}"
 
 
 def _describe_changes(solving: Solving) -> str:
@@ -112,5 +114,8 @@ def _describe_changes(solving: Solving) -> str:
 def _show_rate(hits: int, n: int) -> str:
     if not n:
         return "none"
-    low, high = wilson_interval(hits, n)
-    return f"{hits / n:.0%} ({low:.0%} to {high:.0%})"
+    return f"{hits / n:.0%}{_spread(*wilson_interval(hits, n))}"
+
+
+def _spread(low: float, high: float) -> str:
+    return f" ({low:.0%} to {high:.0%})"

@@ -101,9 +101,10 @@ def _describe(model: str, found: list[Recall], solving: Solving) -> dict[str, An
                 "scope": one.scope.value,
                 "recall": one.recall,
                 "recall_interval": one.recall_interval,
-                "hops": one.hops,
-                "first": one.first,
-                "first_interval": one.first_interval,
+                "value_on_top": one.value,
+                "value_interval": one.value_interval,
+                "hop_on_top": one.hop,
+                "hop_interval": one.hop_interval,
             }
             for one in found
         ],

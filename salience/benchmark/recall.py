@@ -3,11 +3,11 @@
 For a case with k causes, every method and way scores the lines before the target. Three figures:
 
  - ``recall``: the share of the causes among the k highest lines.
- - ``hops``: the same for the causes that only hand the value on, all but the first.
- - ``first``: whether the highest line is the one that has the value.
+ - ``value``: whether the highest line is the one that has the value, the first cause.
+ - ``hop``: whether the highest line is one that hands the value on, another cause.
 
-They are taken among the block's lines (``Scope.CANDIDATES``), and among all lines of the prompt. Equal scores are in
-random order: the figures are expectations over it. So lines that all score the same give chance, exactly.
+They are taken among the block's lines (``Scope.CANDIDATES``), and among all lines of the prompt but the question. Equal
+scores are in random order: the figures are expectations over it. So lines that all score the same give chance, exactly.
 
 Own words are followed token by token. So occlusion takes away lines of the prompt, and tokens of the completion.
 """
@@ -47,8 +47,8 @@ class Found:
     """How well one ranking finds the causes of one case, 0 to 1 each: see the module's text."""
 
     recall: float
-    hops: float
-    first: float
+    value: float
+    hop: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,19 +71,24 @@ class Recall:
         return bootstrap_interval([one.recall for one in self.found])
 
     @property
-    def hops(self) -> float:
-        """The mean share of the causes that hand the value on among the k highest lines."""
-        return float(np.mean([one.hops for one in self.found]))
-
-    @property
-    def first(self) -> float:
+    def value(self) -> float:
         """How often the highest line is the one that has the value."""
-        return float(np.mean([one.first for one in self.found]))
+        return float(np.mean([one.value for one in self.found]))
 
     @property
-    def first_interval(self) -> tuple[float, float]:
-        """Wilson's 95% interval of ``first``."""
-        return wilson_interval(round(self.first * len(self.found)), len(self.found))
+    def value_interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of ``value``."""
+        return wilson_interval(round(self.value * len(self.found)), len(self.found))
+
+    @property
+    def hop(self) -> float:
+        """How often the highest line is one that hands the value on."""
+        return float(np.mean([one.hop for one in self.found]))
+
+    @property
+    def hop_interval(self) -> tuple[float, float]:
+        """Wilson's 95% interval of ``hop``."""
+        return wilson_interval(round(self.hop * len(self.found)), len(self.found))
 
 
 def measure_recall(
@@ -101,20 +106,18 @@ def measure_recall(
 
 
 def list_prompt_lines(completion: Completion, lines: Segmentation) -> list[int]:
-    """The numbers of the prompt's lines that have text."""
+    """The numbers of the prompt's lines that have text, without the last one, which asks."""
     spans = describe_spans(completion, lines)
-    return [span.number for span in spans if span.role is Role.PROMPT and span.text.strip()]
+    return [span.number for span in spans if span.role is Role.PROMPT and span.text.strip()][:-1]
 
 
 def judge_lines(scores: WideArray, choices: Sequence[int], causes: Sequence[int]) -> Found:
     """Rank lines by their scores [S]. The first cause is the line with the value."""
     shown = scores[list(choices)]
-    chances = {line: find_chance_in_top(shown, choices.index(line), len(causes)) for line in causes}
-    return Found(
-        recall=sum(chances.values()) / len(causes),
-        hops=sum(chances[line] for line in causes[1:]) / max(1, len(causes) - 1),
-        first=find_chance_in_top(shown, choices.index(causes[0]), 1),
-    )
+    places = [choices.index(line) for line in causes]
+    value, *hops = (find_chance_in_top(shown, place, 1) for place in places)
+    recall = sum(find_chance_in_top(shown, place, len(causes)) for place in places) / len(causes)
+    return Found(recall=recall, value=value, hop=sum(hops))
 
 
 def find_chance_in_top(scores: WideArray, place: int, k: int) -> float:
