@@ -59,10 +59,17 @@ function wordAt(data, unit) {
   return textOf(data, { start: bounds[number], stop: bounds[number + 1] }).trim();
 }
 
-function nameLine(data, span) { // the label of the line where a span begins, as in “Analysis: ...”, or else its number
+function labelOf(text) { return text.match(/^[ \t]*(\p{L}[\p{L}\p{N}_ -]{0,23}):(?=\s|$)/u)?.[1]; } // as in “Analysis: ...”
+
+function nameLine(data, span) { // the label of the line where a span begins, or else its number
   const number = lineOf(data, span);
-  const [, label] = data.texts.join("").split("\n")[number - 1].match(/^[ \t]*(\p{L}[\p{L}\p{N}_ -]{0,23}):(?=\s|$)/u) ?? [];
-  return label ?? `line ${number}`;
+  return labelOf(data.texts.join("").split("\n")[number - 1]) ?? `line ${number}`;
+}
+
+function nameTarget(data, target) { // its label, its line's number, or its text if it begins within a line
+  const text = textOf(data, target).trim();
+  const isWithin = textOf(data, { start: 0, stop: target.start }).split("\n").at(-1).trim();
+  return labelOf(text) ?? (isWithin ? `“${shorten(text, 24)}”` : `line ${lineOf(data, target)}`);
 }
 
 function describeWays(data, target) { // each way's share, and what it passes, from the prompt's span to the target
@@ -77,7 +84,7 @@ function describeWays(data, target) { // each way's share, and what it passes, f
   return findWays(chain, bounds, prompt, N_WAYS).map(({ source, stations, share }) => ({ share, steps: [
     step(source, names?.[source] ?? `line ${lineOf(data, at(source))}`, textOf(data, at(source)), ","),
     ...stations.map(({ span, unit }) => step(span, nameLine(data, at(span)), wordAt(data, unit), "")),
-    { ...target, number: -1, name: "explained", text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameLine(data, target) }] }));
+    { ...target, number: -1, name: "explained", text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameTarget(data, target) }] }));
 }
 
 function spellWay({ share, steps }) { return `${spellPart(share)}  ${steps.map(({ spelled }) => spelled).join(" → ")}`; }

@@ -293,6 +293,10 @@ def test_ways_are_drawn_and_lead_to_their_lines(page: Page, find_named: Find) ->
     def passed() -> list[str]:
         return [text.strip() for text in page.locator("#view .text .passed").all_inner_texts()]
 
+    page.select_option("#target-by", "word")
+    page.locator("#view [role=option]").last.click()
+    assert buttons.first.inner_text().endswith(f" → “{choices(page)[-1].strip()}”")
+    page.select_option("#target-by", "line")
     buttons.first.hover()
     assert passed()[0] == way.source.text.strip()
     assert len(passed()) == 2
