@@ -103,9 +103,10 @@ def _show(one: Recall) -> tuple[str, str, str]:
 
 
 def _describe_changes(solving: Solving) -> str:
-    chain, others = solving.chain, solving.others
+    chain, others, n = solving.chain, solving.others, len(solving.rewritten)
+    n_prompts = "1 prompt" if n == 1 else f"{n} prompts"
     return (
-        f"Written again without one line, {len(solving.rewritten)} prompts: the value changes without a line of the"
+        f"Written again without one line, {n_prompts}: the value changes without a line of the"
         f" chain in {_show_rate(chain.changed, chain.n)}, without another line in"
         f" {_show_rate(others.changed, others.n)}"
     )
