@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,6 +31,21 @@ def bootstrap_interval(values: Sequence[float], *, seed: int = 0) -> tuple[float
     ]
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
     return float(low), float(high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mean:
+    """A mean over prompts and its 95% interval, which is None for a single prompt."""
+
+    mean: float
+    low: float | None
+    high: float | None
+
+
+def take_mean(values: Sequence[float], *, seed: int = 0) -> Mean:
+    """A mean with its interval over prompts."""
+    low, high = bootstrap_interval(values, seed=seed) or (None, None)
+    return Mean(mean=fmean(values), low=low, high=high)
 
 
 def wilson_interval(n_hits: float, n: int) -> tuple[float, float]:

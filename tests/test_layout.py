@@ -34,7 +34,7 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
         ("options", "explain"),
         ("decoder",),
         ("model", "gradients", "ablation"),
-        ("loading", "faithfulness"),
+        ("loading", "faithfulness", "regeneration"),
         ("run",),
         ("benchmark",),
     ),

@@ -18,7 +18,8 @@ from rich.table import Table
 
 from promptlight.cli.views.trust import RULES, describe_noise, name_rival, name_strongest, name_unit, show_drop
 from promptlight.salience.faithfulness.curves import OrderFigures
-from promptlight.salience.faithfulness.summaries import Mean, PromptEvaluation, take_mean
+from promptlight.salience.faithfulness.summaries import PromptEvaluation
+from promptlight.salience.statistics import Mean, take_mean
 
 FEW_PROMPTS = 5  # below this, an interval over prompts says little
 NAMES = {"nearest": "nearest", "last_line": "last line", "random": "random"}

@@ -8,8 +8,8 @@ import sys
 from rich.style import Style
 from rich.text import Text
 
-from promptlight.salience.faithfulness.parts import PartOutcome
-from promptlight.salience.faithfulness.regeneration import Outcome
+from promptlight.salience.regeneration.parts import PartOutcome
+from promptlight.salience.regeneration.trials import Outcome
 from promptlight.salience.text.printable import one_line, quote
 
 QUOTED = 60  # characters of a text within a sentence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses, TriedPart
+from promptlight.salience.regeneration.prompt_causes import PromptCauses, TriedPart
 from promptlight.salience.text.printable import one_line, quote
 
 LISTED = 5  # parts to name in a sentence

@@ -20,7 +20,8 @@ from promptlight.cli.views._findings import describe_drops, new_table, render_dr
 from promptlight.cli.views.output import View
 from promptlight.cli.views.trust import describe_trust, name_unit
 from promptlight.salience.faithfulness.findings import Findings
-from promptlight.salience.faithfulness.summaries import Mean, MethodSummary, PromptEvaluation, summarize_methods
+from promptlight.salience.faithfulness.summaries import MethodSummary, PromptEvaluation, summarize_methods
+from promptlight.salience.statistics import Mean
 from promptlight.salience.text.printable import one_line
 
 NAMES = {"drop_1": "drop 1", "drop_3": "drop 3", "drop_5": "drop 5"}

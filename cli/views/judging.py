@@ -23,17 +23,17 @@ from promptlight.cli.views._findings import FEW_PROMPTS, new_table
 from promptlight.cli.views.causes import SHOWN_WIDTH, name_unit, spell_causes
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.output import View
-from promptlight.salience.faithfulness.judging import Judged, Judgement
-from promptlight.salience.faithfulness.judging_summary import (
+from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.judging import Judged, Judgement
+from promptlight.salience.regeneration.judging_summary import (
     Block,
     OrderSummary,
     compare_ways,
     compare_with_rival,
     summarize_judgements,
 )
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses
-from promptlight.salience.faithfulness.summaries import Mean
-from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.prompt_causes import PromptCauses
+from promptlight.salience.statistics import Mean
 from promptlight.salience.text.printable import one_line, quote
 from promptlight.salience.types import Way
 

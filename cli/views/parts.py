@@ -36,8 +36,8 @@ from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, join_pieces, render_page, split_span, wrap
-from promptlight.salience.faithfulness.parts import PartOutcome, PartsFound
 from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.parts import PartOutcome, PartsFound
 from promptlight.salience.text.printable import one_line, printable
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import Granularity, Role, Span

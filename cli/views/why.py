@@ -33,8 +33,8 @@ from promptlight.cli.views.output import View
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE
-from promptlight.salience.faithfulness.regeneration import Outcome, Regeneration
 from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.trials import Outcome, Regeneration
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Granularity, Span
 

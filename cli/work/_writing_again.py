@@ -13,9 +13,9 @@ from promptlight.cli.views.estimate import count
 from promptlight.cli.views.progress import Standing, spell_left
 from promptlight.cli.work.progress import Display
 from promptlight.salience.errors import UsageError
-from promptlight.salience.faithfulness.finding_causes import Complete, PartsPlan
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.progress import Phase, Step
+from promptlight.salience.regeneration.finding_causes import Complete, PartsPlan
 from promptlight.salience.types import Completion, Prompt, SetAside
 
 if TYPE_CHECKING:

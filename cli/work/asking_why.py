@@ -62,7 +62,7 @@ def ask_why(
     from promptlight.cli.views.why import view_why
     from promptlight.io.results.answers import keep_answer
     from promptlight.io.results.reader import read_settings
-    from promptlight.salience.faithfulness.regeneration import choose_trials, judge_trials
+    from promptlight.salience.regeneration.trials import choose_trials, judge_trials
 
     settings, missing = (read_settings(folder), say_where_model_is(folder)) if folder else ({}, "")
     live = build_live_model(settings, rerun, question.method, if_missing=missing)
@@ -80,7 +80,7 @@ def ask_why(
 def _explain_part(analysis: Analysis, question: Question, by: Cut | None) -> Explanation:
     """Explain the part of the completion that is asked about: by default its last line."""
     from promptlight.salience.explain.explanation import explain_target
-    from promptlight.salience.faithfulness.regeneration import choose_cut
+    from promptlight.salience.regeneration.trials import choose_cut
 
     refuse_given_completion(analysis.completion)
     target = "-1" if question.target is None else question.target

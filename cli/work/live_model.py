@@ -84,7 +84,7 @@ class LiveModel:
 
     def score(self, prompts: Sequence[Prompt], ids: Sequence[int]) -> NDArray[np.float64]:
         """The log-probability of each of these tokens after each prompt, [prompts, tokens]."""
-        from promptlight.salience.faithfulness.likelihood import score_text
+        from promptlight.salience.regeneration.likelihood import score_text
 
         return score_text(self._loaded, prompts, ids)
 

@@ -1,9 +1,9 @@
 """Take each part of every stored prompt away, let the model write again, and judge the methods by what changes.
 
-1. Plan every prompt (``salience/faithfulness/finding_causes.py``): this needs no model, and says how much to write.
+1. Plan every prompt (``salience/regeneration/finding_causes.py``): this needs no model, and says how much to write.
 2. Load the model, unless all prompts were done before with the same settings.
 3. Write what is left, and keep each prompt's parts as soon as they are there: a stopped evaluation goes on from them.
-4. Judge the stored methods by each way (``salience/faithfulness/judging.py``), without the model, and print what was
+4. Judge the stored methods by each way (``salience/regeneration/judging.py``), without the model, and print what was
    found.
 """
 
@@ -35,11 +35,11 @@ from promptlight.io.results.regenerations import RegenerationStore, judgement_sc
 from promptlight.io.tables.tidy import check_output, write_rows
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.finding_causes import LAST, PartsPlan, find_causes, plan_parts
-from promptlight.salience.faithfulness.judging import Judged
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.regeneration.finding_causes import LAST, PartsPlan, find_causes, plan_parts
+from promptlight.salience.regeneration.judging import Judged
+from promptlight.salience.regeneration.prompt_causes import PromptCauses
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Explain, Granularity
 

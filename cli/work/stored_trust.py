@@ -66,7 +66,7 @@ class StoredTrust:
     def _say_causes(self, analysis: Analysis, target: str) -> str:
         """Which parts of the prompt change a target or a part of it, as ``evaluate --regenerate`` found."""
         from promptlight.cli.views.causes import spell_causes
-        from promptlight.salience.faithfulness.prompt_causes import PromptCauses
+        from promptlight.salience.regeneration.prompt_causes import PromptCauses
 
         prompt = analysis.completion.prompt
         try:

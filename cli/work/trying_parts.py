@@ -35,16 +35,16 @@ from promptlight.io.results.reader import read_settings
 from promptlight.io.results.written import Written, WrittenStore
 from promptlight.io.tables.parts import write_parts
 from promptlight.io.tables.tidy import check_output
-from promptlight.salience.faithfulness.counterparts import find_target
-from promptlight.salience.faithfulness.parts import find_answer, judge_parts, list_old_ids, list_parts
 from promptlight.salience.progress import Phase, Step
+from promptlight.salience.regeneration.counterparts import find_target
+from promptlight.salience.regeneration.parts import find_answer, judge_parts, list_old_ids, list_parts
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.spans import parse_cut
 from promptlight.salience.types import Analysis, Completion, Cut, Prompt
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
-    from promptlight.salience.faithfulness.parts import PartsFound
+    from promptlight.salience.regeneration.parts import PartsFound
 
 LONG = 60.0  # seconds: a cost to know before one waits
 

@@ -22,11 +22,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from promptlight.salience.explain.direction import Order
 from promptlight.salience.statistics import BoolArray, WideArray
 
-Order = NDArray[np.intp]
 ValueOf = Callable[[BoolArray], WideArray]
 
 TOP_K = (1, 3, 5)
@@ -123,16 +123,6 @@ def _list_kept(
     sizes = choose_sizes(n_spans, n_steps)
     left = _keep_last(np.concatenate([named, random_orders.reshape(-1, n_spans)]), sizes)  # [orders, K, S]
     return len(named), np.concatenate([left, ~left[: len(named)]]), sizes
-
-
-def rank_sources(scores: ArrayLike, *, signed: bool) -> Order:
-    """Rank scores [S]: positions in descending order; equal scores in the order of the text.
-
-    Signed scores go from the most positive to the most negative: a source that lowers the target is removed last,
-    because its removal raises the curve. Scores without a sign go by absolute value.
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    return np.argsort(-(values if signed else np.abs(values)), kind="stable")
 
 
 def choose_sizes(n_spans: int, n_steps: int = N_STEPS) -> NDArray[np.intp]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from promptlight.salience.faithfulness.summaries import Mean, PromptEvaluation, take_mean
+from promptlight.salience.faithfulness.summaries import PromptEvaluation
+from promptlight.salience.statistics import Mean, take_mean
 from promptlight.salience.types import Method
 
 

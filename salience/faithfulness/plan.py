@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from promptlight.salience.ablation.coalitions import draw_orders, start_stream
 from promptlight.salience.ablation.scores import find_removable
 from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.direction import Order, find_direction, rank_sources
 from promptlight.salience.explain.explanation import Explanation, Question, cut_targets, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import find_segmentation
-from promptlight.salience.faithfulness._direction import find_direction
-from promptlight.salience.faithfulness.curves import N_STEPS, Order, count_values, rank_sources
+from promptlight.salience.faithfulness.curves import N_STEPS, count_values
 from promptlight.salience.faithfulness.noise import count_backwards
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.options.methods import AblationKind, MethodOptions

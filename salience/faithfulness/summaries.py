@@ -17,7 +17,7 @@ from statistics import fmean
 from typing import Any
 
 from promptlight.salience.faithfulness.curves import OrderFigures
-from promptlight.salience.statistics import bootstrap_interval
+from promptlight.salience.statistics import Mean, take_mean
 
 FIGURES = tuple(field.name for field in fields(OrderFigures))
 RIVALS = ("random", "nearest", "last_line")
@@ -71,15 +71,6 @@ class PromptEvaluation:
         for name, prefix in {"order": "", **{rival: f"{rival}_" for rival in RIVALS}}.items():
             values[name] = OrderFigures(**{figure: row[f"{prefix}{figure}"] for figure in FIGURES})
         return cls(**values)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mean:
-    """A mean over prompts and its 95% interval, which is None for a single prompt."""
-
-    mean: float
-    low: float | None
-    high: float | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,9 +136,3 @@ def _summarize_figure(name: str, rows: Sequence[PromptEvaluation], seed: int) ->
         gain=take_mean(differences, seed=seed),
         **{rival: fmean(values) for rival, values in rivals.items()},
     )
-
-
-def take_mean(values: Sequence[float], *, seed: int = 0) -> Mean:
-    """A mean with its interval over prompts."""
-    low, high = bootstrap_interval(values, seed=seed) or (None, None)
-    return Mean(mean=fmean(values), low=low, high=high)

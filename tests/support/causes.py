@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses, TriedPart
+from promptlight.salience.regeneration.prompt_causes import PromptCauses, TriedPart
 
 
 def make_causes(changed: Sequence[bool], *, id: str = "by-hand", by: str = "line", first: int = 1) -> PromptCauses:

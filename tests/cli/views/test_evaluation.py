@@ -12,7 +12,8 @@ from rich.console import Console
 from promptlight.cli.views._findings import describe_drops, render_drops, spell_findings
 from promptlight.cli.views.evaluation import render_method, show, show_interval
 from promptlight.salience.faithfulness.curves import OrderFigures
-from promptlight.salience.faithfulness.summaries import FigureSummary, Mean, MethodSummary, PromptEvaluation
+from promptlight.salience.faithfulness.summaries import FigureSummary, MethodSummary, PromptEvaluation
+from promptlight.salience.statistics import Mean
 from tests.support.evaluations import ROW
 
 

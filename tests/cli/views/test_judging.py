@@ -13,9 +13,9 @@ from rich.console import Console
 from promptlight.cli.views.causes import spell_causes
 from promptlight.cli.views.judging import view_judged
 from promptlight.cli.views.palette import Look
-from promptlight.salience.faithfulness.judging import Judged, Judgement
-from promptlight.salience.faithfulness.ranking import Precision
 from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.judging import Judged, Judgement
+from promptlight.salience.regeneration.precision import Precision
 from promptlight.salience.types import Way
 from tests.support.causes import make_causes
 

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.parts import view_parts
-from promptlight.salience.faithfulness.counterparts import find_target
-from promptlight.salience.faithfulness.parts import PartsFound, find_answer, judge_parts, list_parts
 from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.regeneration.counterparts import find_target
+from promptlight.salience.regeneration.parts import PartsFound, find_answer, judge_parts, list_parts
 from promptlight.salience.text.editing import Replacement
 from promptlight.salience.types import Completion, Cut, Granularity
 from tests.support.handmade import make_completion

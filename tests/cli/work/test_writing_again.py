@@ -15,9 +15,9 @@ from promptlight.cli.views.progress import Standing
 from promptlight.cli.work._writing_again import Load, Pen
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.finding_causes import PartsPlan, plan_parts
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.progress import Phase
+from promptlight.salience.regeneration.finding_causes import PartsPlan, plan_parts
 from promptlight.salience.types import Prompt
 from tests.support.handmade import make_analysis, make_completion
 

@@ -18,8 +18,8 @@ from promptlight.io.results.regenerations import (
 )
 from promptlight.salience.errors import OutputError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.judging import judge_method
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses
+from promptlight.salience.regeneration.judging import judge_method
+from promptlight.salience.regeneration.prompt_causes import PromptCauses
 from tests.support.causes import make_causes
 from tests.support.results import analysis, write
 

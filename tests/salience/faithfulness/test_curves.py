@@ -8,7 +8,8 @@ import math
 import numpy as np
 import pytest
 
-from promptlight.salience.faithfulness.curves import choose_sizes, measure_orders, rank_sources, take_areas
+from promptlight.salience.explain.direction import rank_sources
+from promptlight.salience.faithfulness.curves import choose_sizes, measure_orders, take_areas
 from promptlight.salience.statistics import BoolArray, WideArray, correlate_ranks, share_ranks
 
 NO_ORDERS = np.zeros((0, 4), dtype=np.intp)

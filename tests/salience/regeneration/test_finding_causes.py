@@ -9,8 +9,8 @@ import pytest
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.finding_causes import find_causes, plan_parts
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses
+from promptlight.salience.regeneration.finding_causes import find_causes, plan_parts
+from promptlight.salience.regeneration.prompt_causes import PromptCauses
 from promptlight.salience.types import Analysis, Completion, Granularity, Prompt, StopReason
 from tests.support.handmade import make_analysis, make_completion
 

@@ -16,10 +16,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.direction import rank_sources
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.span_scores import find_segmentation
-from promptlight.salience.faithfulness.counterparts import Target, find_counterpart_text
-from promptlight.salience.faithfulness.curves import rank_sources
+from promptlight.salience.regeneration.counterparts import Target, find_counterpart_text
 from promptlight.salience.text.editing import ARROW
 from promptlight.salience.text.removal import is_removable, read_range, remove_span, replace_in_span
 from promptlight.salience.text.spans import describe_spans

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.faithfulness.counterparts import Target, find_counterpart, find_counterpart_text
+from promptlight.salience.regeneration.counterparts import Target, find_counterpart, find_counterpart_text
 from promptlight.salience.text.edit_distance import find_distance
 from promptlight.salience.text.editing import Replacement
 from promptlight.salience.text.removal import is_removable, read_range, remove_span, replace_in_span

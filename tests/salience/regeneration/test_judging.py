@@ -11,9 +11,9 @@ import pytest
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, explain_target
-from promptlight.salience.faithfulness.judging import Judged, Judgement, judge_method
-from promptlight.salience.faithfulness.judging_summary import compare_ways, compare_with_rival, summarize_judgements
-from promptlight.salience.faithfulness.ranking import Precision, judge_scores
+from promptlight.salience.regeneration.judging import Judged, Judgement, judge_method
+from promptlight.salience.regeneration.judging_summary import compare_ways, compare_with_rival, summarize_judgements
+from promptlight.salience.regeneration.precision import Precision, judge_scores
 from promptlight.salience.types import Analysis, Foil, Method, Objective, Pooling, Way
 from tests.support.causes import make_causes
 from tests.support.handmade import make_analysis, make_completion

@@ -3,7 +3,7 @@
  1. The parts of the prompt are ranked by a method's scores for the target: directly, through the model's own words, and
     in all (``explain/through.py``). Scores with a sign go from the part that raises the target most to the one that
     lowers it most.
- 2. ``ranking.py`` says how good the ranking is. Its rivals are chance, the nearest part first, and the last line of the
+ 2. ``precision.py`` says how good the ranking is. Its rivals are chance, the nearest part first, and the last line of the
     prompt first, then all others from the top.
 
 The last two ways need own words before the target: a prompt without them has only the first. No model is needed.
@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.direction import find_direction
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
-from promptlight.salience.faithfulness._direction import find_direction
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses, TriedPart
-from promptlight.salience.faithfulness.ranking import Precision, judge_chance, judge_scores
+from promptlight.salience.regeneration.precision import Precision, judge_chance, judge_scores
+from promptlight.salience.regeneration.prompt_causes import PromptCauses, TriedPart
 from promptlight.salience.statistics import BoolArray, WideArray
 from promptlight.salience.types import Analysis, Way
 

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from promptlight.salience.errors import PromptTooLongError, UsageError
-from promptlight.salience.faithfulness.counterparts import Target, find_target
-from promptlight.salience.faithfulness.likelihood import score_text
-from promptlight.salience.faithfulness.parts import (
+from promptlight.salience.regeneration.counterparts import Target, find_target
+from promptlight.salience.regeneration.likelihood import score_text
+from promptlight.salience.regeneration.parts import (
     Part,
     find_answer,
     judge_parts,

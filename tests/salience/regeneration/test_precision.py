@@ -8,7 +8,7 @@ from itertools import combinations, pairwise, permutations, product
 
 import pytest
 
-from promptlight.salience.faithfulness.ranking import judge_chance, judge_scores
+from promptlight.salience.regeneration.precision import judge_chance, judge_scores
 
 
 def judge_order(order: Sequence[int], causes: Sequence[bool]) -> tuple[Fraction, Fraction]:

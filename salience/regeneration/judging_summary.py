@@ -10,10 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from promptlight.salience.faithfulness.judging import RIVALS, Judgement, read_precision
-from promptlight.salience.faithfulness.ranking import Precision
-from promptlight.salience.faithfulness.summaries import Mean, take_mean
-from promptlight.salience.statistics import wilson_interval
+from promptlight.salience.regeneration.judging import RIVALS, Judgement, read_precision
+from promptlight.salience.regeneration.precision import Precision
+from promptlight.salience.statistics import Mean, take_mean, wilson_interval
 from promptlight.salience.types import Way
 
 

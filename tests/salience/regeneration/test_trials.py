@@ -12,8 +12,8 @@ import pytest
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target
-from promptlight.salience.faithfulness.counterparts import Target, find_counterpart_text
-from promptlight.salience.faithfulness.regeneration import (
+from promptlight.salience.regeneration.counterparts import Target, find_counterpart_text
+from promptlight.salience.regeneration.trials import (
     choose_cut,
     choose_trials,
     judge_trials,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
-from promptlight.salience.faithfulness.counterparts import Target, find_target
-from promptlight.salience.faithfulness.parts import Part, PartOutcome, find_answer, judge_parts, list_parts
-from promptlight.salience.faithfulness.prompt_causes import PromptCauses, TriedPart
+from promptlight.salience.regeneration.counterparts import Target, find_target
+from promptlight.salience.regeneration.parts import Part, PartOutcome, find_answer, judge_parts, list_parts
+from promptlight.salience.regeneration.prompt_causes import PromptCauses, TriedPart
 from promptlight.salience.types import Analysis, Completion, Cut, Granularity, Prompt, StopReason
 
 LAST = "-1"  # the last span, as users say it
