@@ -3,8 +3,8 @@
  1. The parts of the prompt are ranked by a method's scores for the target: directly, through the model's own words, and
     in all (``explain/through.py``). Scores with a sign go from the part that raises the target most to the one that
     lowers it most.
- 2. ``precision.py`` says how good the ranking is. Its rivals are chance, the nearest part first, and the last line of the
-    prompt first, then all others from the top.
+ 2. ``precision.py`` says how good the ranking is. Its rivals are chance, the nearest part first, and the last line of
+    the prompt first, then all others from the top.
 
 The last two ways need own words before the target: a prompt without them has only the first. No model is needed.
 """
