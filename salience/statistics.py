@@ -55,7 +55,8 @@ def wilson_interval(n_hits: float, n: int) -> tuple[float, float]:
     """
     z, rate = 1.959964, n_hits / n
     centre, spread = rate + z * z / (2 * n), z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
-    return (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    low, high = (centre - spread) / (1 + z * z / n), (centre + spread) / (1 + z * z / n)
+    return max(low, 0.0), min(high, 1.0)  # they can pass 0 and 1 by rounding
 
 
 def correlate_ranks(one: ArrayLike, other: ArrayLike) -> float | None:

@@ -236,7 +236,7 @@ def describe_method(explanation: Explanation) -> Iterator[Text]:
         yield Text("±: the score's standard error over random draws")
     if salience.sources and _is_finer(explanation.by, salience.sources):
         yield Text(
-            f"{salience.method} removed whole {salience.sources}s: all parts of a {salience.sources} have one score"
+            f"{salience.method} removed whole {salience.sources}s of the prompt: all parts of one have one score"
         )
     if explanation.way is Way.DIRECT:
         yield from map(Text, describe_sum(explanation))

@@ -47,7 +47,7 @@ def list_target_cuts(salience: SalienceMap) -> list[Granularity]:
 def describe_map(analysis: Analysis, salience: SalienceMap, cuts: Cuts) -> dict[str, Any]:
     """A method's name, a description in plain words, and its numbers for each cut of targets that it has."""
     title, is_signed = METHOD_NAMES[salience.method], salience.method.is_signed
-    whole = f", found by removing whole {salience.sources}s" if salience.sources else ""
+    whole = f", found by removing whole {salience.sources}s of the prompt" if salience.sources else ""
     return {
         "name": salience.method.value,
         "title": title,

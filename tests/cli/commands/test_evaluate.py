@@ -134,7 +134,6 @@ def test_the_page_says_it(promptlight: Command, evaluated: tuple[Path, dict[str,
     assert trust["headline-buys"] == ""
     assert trust["dish-mistake"].startswith("trust, for “Recommendation: You have to try it.”: taking away ")
     assert trust["dish-mistake"].endswith(found["prompts"][0]["trust"])
-    assert "mapOf(data).trust" in text
 
 
 def test_the_findings_come_first_and_figures_on_request(
