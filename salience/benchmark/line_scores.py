@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from promptlight.salience.ablation.scores import compute_ablation_scores, spread_over_tokens
+from promptlight.salience.ablation.maps import explain_by_ablation
+from promptlight.salience.ablation.scores import compute_ablation_scores
 from promptlight.salience.benchmark.causes import KnownCause
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.explain.span_scores import pool_sources
@@ -40,6 +41,7 @@ from promptlight.salience.types import (
 
 TARGET = Granularity.SENTENCE  # the name of the segmentation in which the target is one span
 UNITS = ((Granularity.TOKEN, False), (Granularity.TOKEN, True), (Granularity.LINE, False))  # with the rule's by_doubt
+OWN_WORDS = {"sources": Granularity.LINE, "own_sources": Granularity.TOKEN}  # what ablation takes away, one by one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,39 +157,10 @@ def explain_case(
     )
     maps = dict(result.maps)
     if own_words:
+        one_by_one = replace(options, **OWN_WORDS)
         for method in set(methods) - set(GRADIENT_METHODS):
-            maps[method] = _ablate(decoder, completion, cuts, method, objective, options)
+            maps[method] = explain_by_ablation(decoder, completion, cuts, method, objective, one_by_one)
     return Analysis(completion=with_log_probs(completion, result.log_probs), segmentations=cuts, maps=maps)
-
-
-def _ablate(
-    decoder: Decoder,
-    completion: Completion,
-    cuts: dict[Granularity, Segmentation],
-    method: Method,
-    objective: Objective,
-    options: MethodOptions,
-) -> SalienceMap:
-    """Remove the prompt's lines and the model's own tokens, and score every own token, line, and the target."""
-    first, n_tokens = completion.n_prompt_tokens, len(completion.tokens)
-    sources = cut_own_words(completion)
-    rows = {name: [cut.ranges()[number] for number in cut.spans_from(first)] for name, cut in cuts.items()}
-    rows[Granularity.TOKEN] = [(place, place + 1) for place in range(first, n_tokens)]
-    targets = [place for places in rows.values() for place in places]
-    made = compute_ablation_scores(decoder, completion, sources, targets, method, options.for_ablation(objective))
-    stops = np.cumsum([len(places) for places in rows.values()])[:-1]
-    split = np.split(spread_over_tokens(made.scores, sources, n_tokens), stops)
-    by_cut = dict(zip(rows, split, strict=True))
-    return SalienceMap(
-        method=method, objective=objective, scores=by_cut.pop(Granularity.TOKEN), span_scores=by_cut, sources=TARGET
-    )
-
-
-def cut_own_words(completion: Completion) -> Segmentation:
-    """A segmentation with the lines of the prompt, and the tokens that the model wrote."""
-    first = completion.n_prompt_tokens
-    bounds = [bound for bound in segment(completion, Granularity.LINE).bounds if bound < first]
-    return Segmentation(granularity=TARGET, bounds=(*bounds, *range(first, len(completion.tokens) + 1)))
 
 
 def isolate(completion: Completion, target: tuple[int, int]) -> Segmentation:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from promptlight.salience.ablation.maps import cut_sources
 from promptlight.salience.benchmark.causes import (
     TWO_CAUSES,
     KnownCause,
@@ -18,7 +19,7 @@ from promptlight.salience.benchmark.causes import (
     read_recommendation,
 )
 from promptlight.salience.benchmark.line_scores import (
-    cut_own_words,
+    OWN_WORDS,
     explain_case,
     isolate,
     read_target_row,
@@ -29,7 +30,7 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.text.spans import describe_spans, segment
-from promptlight.salience.types import Benchmark, Granularity, Method, Objective, Span, Way
+from promptlight.salience.types import Benchmark, Completion, Granularity, Method, Objective, Span, Way
 from tests.support.handmade import make_completion
 
 if TYPE_CHECKING:
@@ -187,9 +188,12 @@ def test_rates_have_baselines_and_the_gradient_finds_the_copied_line(demo_model:
 
 
 def test_own_words_are_removed_one_by_one_and_the_prompt_by_line() -> None:
-    assert cut_own_words(HANDMADE).bounds == (0, 1, 2, 3, 4, 5, 6, 7)
+    def cut(completion: Completion) -> tuple[int, ...]:
+        return cut_sources(completion, {}, Method.OCCLUSION, replace(MethodOptions(), **OWN_WORDS)).bounds
+
+    assert cut(HANDMADE) == (0, 1, 2, 3, 4, 5, 6, 7)
     two_lines = make_completion(["<bos>", "one", " two\n", "three"], [" four", " five\n"])
-    assert cut_own_words(two_lines).bounds == (0, 1, 3, 4, 5, 6)
+    assert cut(two_lines) == (0, 1, 3, 4, 5, 6)
 
 
 def test_the_causes_of_the_analysis_are_found_through_it_and_not_directly(demo_model: Model) -> None:
