@@ -24,6 +24,7 @@ from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.evaluation import view_findings
 from promptlight.cli.work._asked import describe_question
+from promptlight.cli.work._kept import report_kept
 from promptlight.cli.work._own_model import load_own_model
 from promptlight.cli.work._passes import Meter, Workload
 from promptlight.cli.work.progress import open_display
@@ -33,7 +34,7 @@ from promptlight.cli.work.tally import Tally
 from promptlight.io.results.evaluations import EvaluationStore, evaluation_schema
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
-from promptlight.io.tables.tidy import check_output, write_rows
+from promptlight.io.tables.tidy import check_output
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.faithfulness.evaluation import measure_plan
@@ -43,7 +44,6 @@ from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.model import Model
 from promptlight.salience.options.methods import MethodOptions
-from promptlight.salience.text.printable import one_line
 
 
 def evaluate_results(
@@ -85,15 +85,7 @@ def evaluate_results(
         found = evaluation.collect()
     view = view_findings(found, described, question.target, options.seed, each=each, details=output.details)
     picture.draw(view, as_json=output.json)
-    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
-    if path := store.flush():
-        notes = [f"kept in {path}; show and report say it"]
-    if output.output:
-        rows = [row.to_row() for row in found.rows]
-        n_rows = write_rows(output.output, evaluation_schema(), rows, format=output.format, overwrite=output.overwrite)
-        notes.append(f"{n_rows:,} rows in {output.output}")
-    if not output.json:
-        print(*map(one_line, notes), sep="\n")
+    report_kept(store.flush(), [row.to_row() for row in found.rows], evaluation_schema(), output)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from promptlight.cli.options.question import Asking
 from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.judging import view_judged
 from promptlight.cli.work._asked import describe_question
+from promptlight.cli.work._kept import report_kept
 from promptlight.cli.work._writing_again import Load, Pen
 from promptlight.cli.work.progress import open_display
 from promptlight.cli.work.signals import ending_in_order
@@ -32,7 +33,7 @@ from promptlight.cli.work.tally import Tally
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.regenerations import RegenerationStore, judgement_schema
-from promptlight.io.tables.tidy import check_output, write_rows
+from promptlight.io.tables.tidy import check_output
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.loading.handles import spell_stored
@@ -40,7 +41,6 @@ from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.regeneration.finding_causes import LAST, PartsPlan, find_causes, plan_parts
 from promptlight.salience.regeneration.judging import Judged
 from promptlight.salience.regeneration.prompt_causes import PromptCauses
-from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Explain, Granularity
 
 
@@ -82,15 +82,7 @@ def judge_results(
     refusal = name_options(str(error), error.parameters) if error else ""
     view = view_judged(judged, described, sampling, measuring.seed, each=each, details=output.details, refusal=refusal)
     picture.draw(view, as_json=output.json)
-    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
-    if path := store.flush():
-        notes = [f"kept in {path}; show and report say it"]
-    if output.output:
-        rows = [row.to_row() for row in judged.rows]
-        n_rows = write_rows(output.output, judgement_schema(), rows, format=output.format, overwrite=output.overwrite)
-        notes.append(f"{n_rows:,} rows in {output.output}")
-    if not output.json:
-        print(*map(one_line, notes), sep="\n")
+    report_kept(store.flush(), [row.to_row() for row in judged.rows], judgement_schema(), output)
 
 
 def _give_defaults(question: Question) -> Question:
