@@ -11,11 +11,38 @@ import keras_nlp
 import torch
 
 FAMILIES = ("gemma", "gemma2", "gemma3")
+NEWER_FAMILIES = ("gemma4", "gemma4_e", "gemma4_moe", "gemma3n")
+"""Dense with K = V, the E-series, a mixture of experts, and Gemma 3n."""
+
+SLIDING, FULL = "sliding_attention", "full_attention"
+N_OWN_ROWS = 10
+"""How many of the last ids of ``gemma3n`` have no row of their own in the table of per-layer embeddings."""
 
 
-def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabulary_size: int = 300) -> Any:
-    """A Keras backbone of 3 layers (7 for Gemma 3, whose sixth is its first global one), width 32, window 16."""
+def build_backbone(
+    family: str, *, dtype: str = "float32", seed: int = 1, vocabulary_size: int = 300, **options: Any
+) -> Any:
+    """A Keras backbone of 3 to 7 layers with full attention among them, width 32, window 16.
+
+    ``options`` replace arguments of the backbone's constructor.
+    """
     keras.utils.set_random_seed(seed)
+    name, arguments = describe_backbone(family, vocabulary_size)
+    backbone = getattr(keras_nlp.models, name)(**arguments | {"dtype": dtype} | options)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for variable in backbone.variables:
+            noise = torch.randn(variable.shape, generator=generator, dtype=torch.float64)
+            variable.value.add_((0.2 * noise).to(variable.value.dtype))
+            if variable.name == "correct_output_scale":  # starts at 0, unlike every other scale
+                variable.value.add_(1)
+    return backbone
+
+
+def describe_backbone(family: str, vocabulary_size: int) -> tuple[str, dict[str, Any]]:
+    """The Keras class of a family and the constructor's arguments."""
+    if family == "gemma3n":
+        return "Gemma3nBackbone", describe_gemma3n(vocabulary_size)
     sizes: dict[str, Any] = {
         "vocabulary_size": vocabulary_size,
         "num_query_heads": 4,
@@ -23,8 +50,9 @@ def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabu
         "hidden_dim": 32,
         "intermediate_dim": 64,
         "head_dim": 16,
-        "dtype": dtype,
     }
+    if family in NEWER_FAMILIES:
+        return "Gemma4Backbone", sizes | describe_gemma4(family)
     second: dict[str, Any] = {
         "use_post_ffw_norm": True,
         "use_post_attention_norm": True,
@@ -33,21 +61,72 @@ def build_backbone(family: str, *, dtype: str = "float32", seed: int = 1, vocabu
     }
     match family:
         case "gemma":
-            backbone = keras_nlp.models.GemmaBackbone(num_layers=3, **sizes)
+            return "GemmaBackbone", {"num_layers": 3} | sizes
         case "gemma2":
-            caps: dict[str, Any] = {"attention_logit_soft_cap": 50.0, "final_logit_soft_cap": 30.0}
-            backbone = keras_nlp.models.GemmaBackbone(num_layers=3, **sizes, **second, **caps)
-        case "gemma3":
-            scaling: dict[str, Any] = {"image_size": None, "global_rope_scaling_factor": 8.0}
-            backbone = keras_nlp.models.Gemma3Backbone(num_layers=7, **sizes, **second, **scaling)
+            caps = {"attention_logit_soft_cap": 50.0, "final_logit_soft_cap": 30.0}
+            return "GemmaBackbone", {"num_layers": 3} | sizes | second | caps
+        case "gemma3":  # its sixth layer is its first global one
+            scaling = {"image_size": None, "global_rope_scaling_factor": 8.0}
+            return "Gemma3Backbone", {"num_layers": 7} | sizes | second | scaling
         case _:
             raise ValueError(family)
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for variable in backbone.variables:
-            noise = torch.randn(variable.shape, generator=generator, dtype=torch.float64)
-            variable.value.add_((0.2 * noise).to(variable.value.dtype))
-    return backbone
+
+
+def describe_gemma4(family: str) -> dict[str, Any]:
+    """What a kind of Gemma 4 has beside the sizes: full layers have wider heads that turn a quarter of their pairs."""
+    common: dict[str, Any] = {
+        "image_size": None,
+        "final_logit_soft_cap": 30.0,
+        "sliding_window_size": 16,
+        "global_head_dim": 32,
+        "global_rope_partial_rotary_factor": 0.25,
+    }
+    tied = {"num_global_key_value_heads": 1}  # which makes values of the full layers' keys
+    own: dict[str, Any]
+    match family:
+        case "gemma4":
+            own = tied | {"layer_types": [SLIDING, SLIDING, FULL, SLIDING, FULL]}
+        case "gemma4_e":  # layers 4 to 6 read the keys and values of layers 2 and 3
+            own = {
+                "layer_types": [SLIDING, FULL, SLIDING, FULL, SLIDING, SLIDING, FULL],
+                "num_kv_shared_layers": 3,
+                "use_double_wide_mlp": True,
+                "hidden_size_per_layer_input": 8,
+            }
+        case "gemma4_moe":
+            experts = {"num_experts": 6, "num_experts_per_token": 2, "expert_intermediate_dim": 16}
+            own = tied | {"layer_types": [SLIDING, FULL, SLIDING, FULL], "enable_moe_block": True} | experts
+        case _:
+            raise ValueError(family)
+    return common | own | {"num_layers": len(own["layer_types"])}
+
+
+def describe_gemma3n(vocabulary_size: int) -> dict[str, Any]:
+    """Four streams over six layers; the first two are sparse, the last two read the keys and values of 2 and 3."""
+    kinds = [SLIDING, FULL] * 3
+    return {
+        "text_vocab_size": vocabulary_size,
+        "text_hidden_size": 32,
+        "num_hidden_layers": len(kinds),
+        "pad_token_id": 0,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "head_dim": 16,
+        "intermediate_size": [64] * len(kinds),
+        "hidden_activation": "gelu_approximate",
+        "layer_types": kinds,
+        "sliding_window": 16,
+        "rope_theta": 1_000_000.0,
+        "max_position_embeddings": 128,
+        "vocab_size_per_layer_input": vocabulary_size - N_OWN_ROWS,
+        "hidden_size_per_layer_input": 8,
+        "altup_num_inputs": 4,
+        "laurel_rank": 4,
+        "activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0, 0.0, 0.0],
+        "altup_coef_clip": 120.0,
+        "num_kv_shared_layers": 2,
+        "final_logit_soft_cap": 30.0,
+    }
 
 
 def in_dtype(backbone: Any, dtype: str) -> Any:
