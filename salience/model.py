@@ -70,7 +70,4 @@ class Model:
     @property
     def stops(self) -> dict[int, StopReason]:
         """Token ids that end a completion."""
-        stops = {self.tokenizer.eos_id: StopReason.END_OF_TEXT}
-        if self.tokenizer.end_of_turn_id is not None:
-            stops[self.tokenizer.end_of_turn_id] = StopReason.END_OF_TURN
-        return stops
+        return {self.tokenizer.eos_id: StopReason.END_OF_TEXT, **self.tokenizer.chat_stops}

@@ -41,6 +41,7 @@ class StopReason(StrEnum):
 
     END_OF_TEXT = "end of text"
     END_OF_TURN = "end of turn"
+    TOOL_CALL = "tool call"
     STOP_TEXT = "stop text"
     TOKEN_LIMIT = "token limit"
     CONTEXT_FULL = "context full"
@@ -107,11 +108,15 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
-    """One turn of a chat: who speaks, and the half-open range of its message in ``Prompt.text``."""
+    """One turn of a chat: who speaks, and the half-open range of its message in ``Prompt.text``.
+
+    Its first ``n_system`` characters are the system's message, if that is in front of the user's. They are not stored.
+    """
 
     role: str  # user, model, or another role of the record
     start: int
     stop: int
+    n_system: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         "id": prompt.id,
         "source": prompt.label,
         "prompt": prompt.text,
-        "turns": [vars(turn) for turn in prompt.turns] or None,
+        "turns": [_turn_to_row(turn) for turn in prompt.turns] or None,
         "sections": [vars(section) for section in prompt.sections] or None,
         "completion": completion.completion_text,
         "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
@@ -70,6 +70,10 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
     for found in result.maps.values():
         row |= _map_to_columns(found, _row_lengths(result), scores)
     return row
+
+
+def _turn_to_row(turn: Turn) -> dict[str, Any]:
+    return {"role": turn.role, "start": turn.start, "stop": turn.stop}
 
 
 def _row_lengths(result: Analysis) -> dict[Granularity, list[int]]:

@@ -68,8 +68,8 @@ RECORD_FIELDS = [
     column(
         "stop_reason",
         pa.string(),
-        "why it ends: `end of text`, `end of turn`, `token limit`, `context full`, `given`, or `stop text` and"
-        ' that text in JSON: `stop text "\\n"`',
+        "why it ends: `end of text`, `end of turn`, `tool call` (the model waits for the tool), `token limit`,"
+        ' `context full`, `given`, or `stop text` and that text in JSON: `stop text "\\n"`',
     ),
     column("error", pa.string(), "why the record was set aside; null otherwise"),
     column("error_code", pa.string(), f"the kind of that reason: {CODES}"),

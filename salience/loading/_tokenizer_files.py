@@ -22,18 +22,19 @@ _OF_IMAGES = ("<image_soft_token>",)  # no text has it
 
 def read_tokenizer(folder: Path, config: Mapping[str, Any], family: Family, name: str) -> Tokenizer:
     """The tokenizer of a model from its folder; ``name`` is what the user calls it. Raises ModelError."""
+    chat = family.chat_of(config)
     keras, pieces = (folder / one for one in VOCABULARIES)
     if is_of_keras(config) and keras.is_file():
-        return Tokenizer.from_file(keras, family.turn_marks)
+        return Tokenizer.from_file(keras, chat)
     file = folder / TOKENIZER
     if pieces.is_file():
-        tokenizer = Tokenizer.from_file(pieces, family.turn_marks)
+        tokenizer = Tokenizer.from_file(pieces, chat)
         if not (file.is_file() and _find_last_added(folder, name) >= len(tokenizer)):
             return tokenizer
     if is_of_keras(config) or not file.is_file():
         expected = VOCABULARIES[0] if is_of_keras(config) else f"{VOCABULARIES[1]} or {TOKENIZER}"
         raise ModelError(f"{name}: expected {expected} in it, found none")
-    return Tokenizer.from_json(file, family.turn_marks)
+    return Tokenizer.from_json(file, chat)
 
 
 def has_more_rows(folder: Path, config: Mapping[str, Any]) -> bool:

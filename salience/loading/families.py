@@ -9,11 +9,11 @@ To add a family, add a row; new behaviour of its layers belongs in the room ``de
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.text.tokenizer import TURN_MARKS
+from promptlight.salience.text.chat import GEMMA_CHAT, ChatFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ class Family:
 
     ``keras_options`` tell families apart that share a Keras backbone class. ``context_length`` is how many tokens a
     model reads if its configuration does not say. ``keras_feedforward_parts`` is how many matrices Keras's feed-forward
-    width counts together: 2 for gate and up. ``turn_marks`` open and close a turn of a chat.
+    width counts together: 2 for gate and up. ``chat`` is how they read a chat.
     """
 
     name: str
@@ -64,7 +64,7 @@ class Family:
     context_length: int
     keras_options: Mapping[str, bool] = field(default_factory=dict[str, bool])
     keras_feedforward_parts: int = 1
-    turn_marks: tuple[str, str] = TURN_MARKS
+    chat: ChatFormat = GEMMA_CHAT
 
     def covers(self, config: Mapping[str, Any]) -> bool:
         """Whether a config.json describes a model of this family."""
@@ -73,6 +73,14 @@ class Family:
         sizes = find_sizes(config)
         options = {name: bool(sizes.get(name)) for name in self.keras_options}
         return config.get("class_name") == self.keras_backbone and options == self.keras_options
+
+    def chat_of(self, config: Mapping[str, Any]) -> ChatFormat:
+        """How the model with this config.json reads a chat."""
+        return self.chat_with(find_sizes(config).get("hidden_size_per_layer_input"))
+
+    def chat_with(self, per_layer_width: object) -> ChatFormat:
+        """How a model reads a chat: one with a per-layer table (Gemma 4 E2B, E4B) reads no empty thought."""
+        return replace(self.chat, fills_empty_thought=False) if per_layer_width else self.chat
 
 
 FAMILIES = (

@@ -69,7 +69,7 @@ def open_keras_preset(handle: Handle, config: Mapping[str, Any], family: Family,
         decoder = convert_tensors(borrow_decoder(backbone, dtype if quantised else None), Tensor.detach)
         return Loaded(
             decoder=decoder,
-            tokenizer=Tokenizer(vocabulary, family.turn_marks),
+            tokenizer=Tokenizer(vocabulary, family.chat_of(config)),
             config_hash=hash_config(backbone),
             adapter_sha256=digest,
         )

@@ -29,6 +29,7 @@ class JsonVocabulary:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._control = {self.piece_to_id(piece) for piece in control} - {self.unk_id()}
+        self._unread = {self.piece_to_id(piece) for piece in _CONTROL}
 
     def _added(self) -> Iterable[Any]:
         return self._tokenizer.get_added_tokens_decoder().values()
@@ -55,23 +56,12 @@ class JsonVocabulary:
         return id in self._control
 
     def vocab_size(self) -> int:
-        """One more than the largest id that text may give: transformers adds ``<mask>`` behind a vocabulary without."""
-        return max((id for id in self._tokenizer.get_vocab().values() if id not in self._control), default=-1) + 1
-
-    def bos_id(self) -> int:
-        """The id that begins a text, -1 if there is none."""
-        return self._find(BOS)
-
-    def eos_id(self) -> int:
-        """The id that ends a text, -1 if there is none."""
-        return self._find(EOS)
+        """One more than the largest id of a text or chat: transformers adds ``<mask>`` behind a vocabulary without."""
+        return max((id for id in self._tokenizer.get_vocab().values() if id not in self._unread), default=-1) + 1
 
     def unk_id(self) -> int:
         """The id of the unknown piece, -1 if there is none."""
-        return self._find(UNKNOWN)
-
-    def _find(self, piece: str) -> int:
-        found = self._tokenizer.token_to_id(piece)
+        found = self._tokenizer.token_to_id(UNKNOWN)
         return -1 if found is None else found
 
 

@@ -9,37 +9,39 @@ from typing import Any
 import sentencepiece
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.text._json_vocabulary import JsonVocabulary
-from promptlight.salience.text.chat import TURN_MARKS
+from promptlight.salience.text._control_pieces import make_control
+from promptlight.salience.text._json_vocabulary import BOS, EOS, JsonVocabulary
+from promptlight.salience.text.chat import GEMMA_CHAT, ChatFormat
+from promptlight.salience.types import StopReason
 
 
 class Tokenizer:
     """A vocabulary with Gemma's special pieces: a SentencePiece model, or a ``tokenizer.json``.
 
-    ``encode`` adds no special tokens; ``bos_id``, ``eos_id`` and ``end_of_turn_id`` are for the caller to use.
-    ``turn_marks`` are the pieces that open and close a turn of a chat.
+    ``encode`` adds no special tokens; ``bos_id`` and ``eos_id`` are for the caller to use.
+    ``chat`` is the model's chat format, whose marks are pieces of the vocabulary.
     """
 
-    def __init__(self, vocabulary: bytes | JsonVocabulary, turn_marks: tuple[str, str] = TURN_MARKS) -> None:
+    def __init__(self, vocabulary: bytes | JsonVocabulary, chat: ChatFormat = GEMMA_CHAT) -> None:
         """``vocabulary`` is the serialised model of SentencePiece, or was read from ``tokenizer.json``."""
-        is_model = isinstance(vocabulary, bytes)
-        self._processor: Any = sentencepiece.SentencePieceProcessor(model_proto=vocabulary) if is_model else vocabulary
+        self.chat = chat
+        self._processor: Any = _open_model(vocabulary, chat) if isinstance(vocabulary, bytes) else vocabulary
         self._n_pieces: int = self._processor.vocab_size()
-        self._turn_marks = turn_marks
-        self.bos_id: int = self._processor.bos_id()
-        self.eos_id: int = self._processor.eos_id()
-        if self.bos_id < 0 or self.eos_id < 0:
+        bos, eos = self._id_of(BOS), self._id_of(EOS)  # what the file calls so may be another, such as <turn|>
+        if bos is None or eos is None:
             raise ModelError("expected a vocabulary with <bos> and <eos>, found none: is this a Gemma tokenizer?")
+        self.bos_id, self.eos_id = bos, eos
 
     @classmethod
-    def from_file(cls, path: str | Path, turn_marks: tuple[str, str] = TURN_MARKS) -> Tokenizer:
+    def from_file(cls, path: str | Path, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:
         """Read a ``vocabulary.spm`` or ``tokenizer.model`` file."""
-        return cls(Path(path).read_bytes(), turn_marks)
+        return cls(Path(path).read_bytes(), chat)
 
     @classmethod
-    def from_json(cls, path: str | Path, turn_marks: tuple[str, str] = TURN_MARKS) -> Tokenizer:
+    def from_json(cls, path: str | Path, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:
         """Read a ``tokenizer.json`` of transformers."""
-        return cls(JsonVocabulary(Path(path).read_text(encoding="utf-8"), turn_marks), turn_marks)
+        text = Path(path).read_text(encoding="utf-8")
+        return cls(JsonVocabulary(text, (chat.opening, chat.closing, *chat.control)), chat)
 
     def __len__(self) -> int:
         return self._n_pieces
@@ -59,26 +61,23 @@ class Tokenizer:
     @property
     def turn_marks(self) -> tuple[int, int]:
         """The ids of the pieces that open and close a turn. Raises ModelError if the vocabulary has none."""
-        opening, closing = self._start_of_turn_id, self.end_of_turn_id
+        opening, closing = self._id_of(self.chat.opening), self._id_of(self.chat.closing)
         if opening is None or closing is None:
             raise ModelError(
-                f"expected a model that chats, found a vocabulary without {self._turn_marks[0]}: ask for no chat",
+                f"expected a model that chats, found a vocabulary without {self.chat.opening}: ask for no chat",
                 parameters=("chat",),
             )
         return opening, closing
 
     @cached_property
-    def end_of_turn_id(self) -> int | None:
-        """The id of the piece that closes a turn, if the vocabulary has it."""
-        return self._id_of(self._turn_marks[1])
-
-    @cached_property
-    def _start_of_turn_id(self) -> int | None:
-        return self._id_of(self._turn_marks[0])
+    def chat_stops(self) -> dict[int, StopReason]:
+        """The ids that end a completion of a chat, of those that the vocabulary has."""
+        found = ((self._id_of(piece), reason) for piece, reason in self.chat.stops.items())
+        return {id: reason for id, reason in found if id is not None}
 
     @cached_property
     def _turn_ids(self) -> set[int | None]:
-        return {self._start_of_turn_id, self.end_of_turn_id} - {None}
+        return {self._id_of(self.chat.opening), self._id_of(self.chat.closing)} - {None}
 
     def _piece(self, id: int) -> str:
         try:
@@ -89,3 +88,12 @@ class Tokenizer:
     def _id_of(self, piece: str) -> int | None:
         id = self._processor.piece_to_id(piece)
         return None if id == self._processor.unk_id() else id
+
+
+def _open_model(model: bytes, chat: ChatFormat) -> Any:
+    """A SentencePiece model that reads none of the chat's control pieces from text."""
+    processor: Any = sentencepiece.SentencePieceProcessor(model_proto=model)
+    control = {piece for piece in chat.control if processor.piece_to_id(piece) != processor.unk_id()}
+    if all(processor.is_control(processor.piece_to_id(piece)) for piece in control):
+        return processor
+    return sentencepiece.SentencePieceProcessor(model_proto=make_control(model, control))

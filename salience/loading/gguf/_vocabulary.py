@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.gguf._family import find_gguf_family
+from promptlight.salience.loading.gguf._family import ARCHITECTURE, find_gguf_family
 from promptlight.salience.loading.gguf._header import Header, Value
 from promptlight.salience.text.tokenizer import Tokenizer
 
@@ -42,20 +42,22 @@ _BPE = 2
 
 def build_tokenizer(header: Header) -> Tokenizer:
     """The tokenizer of a GGUF file. Raises ModelError if it is none of Gemma's."""
-    marks = find_gguf_family(header).turn_marks
+    family = find_gguf_family(header)
+    chat = family.chat_with(header.fields.get(f"{header.fields[ARCHITECTURE]}.embedding_length_per_layer_input"))
     embedding = header.tensors.get(_EMBEDDING)
-    proto = _build_proto(header.fields, header.name, embedding.shape[0] if embedding and embedding.shape else 0, marks)
+    n_rows = embedding.shape[0] if embedding and embedding.shape else 0
+    proto = _build_proto(header.fields, header.name, n_rows, (chat.opening, chat.closing, *chat.control))
     try:
-        return Tokenizer(proto, marks)
+        return Tokenizer(proto, chat)
     except (RuntimeError, ValueError) as error:
         raise ModelError(f"{header.name}: damaged: SentencePiece does not accept its vocabulary") from error
 
 
-def _build_proto(fields: Mapping[str, Value], name: str, n_rows: int, turn_marks: tuple[str, str]) -> bytes:
+def _build_proto(fields: Mapping[str, Value], name: str, n_rows: int, marks: tuple[str, ...]) -> bytes:
     """A serialised ModelProto. Pieces beyond the embedding's rows, which Ollama leaves in, are dropped."""
     pieces, scores, types = _read_pieces(fields, name, n_rows)
     ids = {one: _find_id(fields, name, key, default, len(pieces)) for one, (key, default) in _IDS.items()}
-    for mark in turn_marks:  # typed by a user, they stay text: some files have them as user-defined pieces
+    for mark in marks:  # typed by a user, they stay text: some files have them as user-defined pieces
         for id in (id for id, piece in enumerate(pieces) if piece == mark.encode()):
             types[id] = _CONTROL
     types[types == _UNKNOWN] = 1

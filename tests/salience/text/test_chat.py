@@ -19,7 +19,7 @@ from promptlight.salience import AnalysisOptions, Model, Prompt
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.run.batches import complete
-from promptlight.salience.text.chat import MODEL, SYSTEM, USER, Message, format_turns, is_continued
+from promptlight.salience.text.chat import MODEL, SYSTEM, USER, ChatFormat, Message, format_turns, is_continued
 from promptlight.salience.text.completion import build_completion, encode_prompt
 from promptlight.salience.text.spans import segment
 from promptlight.salience.text.tokenizer import Tokenizer
@@ -255,16 +255,16 @@ def test_a_developers_message_is_the_systems(demo_model: Model, tmp_path: Path) 
 
 
 def test_a_vocabulary_without_turns_is_refused() -> None:
-    tokenizer = Tokenizer.from_file(VOCABULARY, turn_marks=("<begin>", "<end_of_turn>"))
+    tokenizer = Tokenizer.from_file(VOCABULARY, ChatFormat(opening="<begin>"))
     with pytest.raises(ModelError, match=r"found a vocabulary without <begin>: ask for no chat"):
         encode_prompt(tokenizer, chat(*CHAT))
 
 
 def test_the_marks_of_a_turn_are_the_tokenizers() -> None:
-    tokenizer = Tokenizer.from_file(VOCABULARY, turn_marks=("a", "b"))
+    tokenizer = Tokenizer.from_file(VOCABULARY, ChatFormat(opening="a", closing="b"))
     (opening, closing), old = tokenizer.turn_marks, Tokenizer.from_file(VOCABULARY).turn_marks
     assert tokenizer.pieces([opening, closing]) == ["a", "b"]
-    assert tokenizer.end_of_turn_id == closing
+    assert tokenizer.chat_stops == {closing: StopReason.END_OF_TURN}
     assert [tokenizer.is_special(id) for id in (opening, closing, *old)] == [True, True, False, False]
 
 
