@@ -1,7 +1,10 @@
 """Plain salience: one forward, then one backward per target, with nothing shared and no optimisation.
 
-``FORWARDS`` names two ways to run the model: through the Keras layers, and through the float64 reference. Neither
-shares code with ``promptlight``: no decoder, no loss, no reduction.
+The model runs in plain float64 code, or, if not ``exact``, through its own library's layers. Neither shares code with
+``promptlight``: no decoder, no loss, no reduction.
+
+A token's row is its unscaled embedding e [D]. Gemma 4's E-series and Gemma 3n look it up in a second table, too: there
+a row is [D + n P], e and then the other table's row R, both as stored. Gradients are by these rows.
 """
 
 # pyright: standard
@@ -14,10 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from tests.oracles import gemma3n, gemma4
 from tests.oracles.reference import logits_from_embeddings
-
-Forward = Callable[[Any, Tensor], Tensor]
-"""A backbone and unscaled embeddings [T, D] -> logits [T, V]."""
+from tests.oracles.weights import is_newer, is_of_transformers, read_weights
 
 
 def through_keras(backbone: Any, embeddings: Tensor) -> Tensor:
@@ -29,21 +31,62 @@ def through_keras(backbone: Any, embeddings: Tensor) -> Tensor:
     return backbone.token_embedding(backbone.layer_norm(x), reverse=True)[0]
 
 
-def embed(backbone: Any, ids: Sequence[int], *, exact: bool = True) -> Tensor:
-    """Unscaled embeddings [T, D] that require gradients; float64 if ``exact``."""
-    rows = backbone.token_embedding.embeddings.value.detach()[torch.tensor(ids)]
-    return (rows.double() if exact else rows.clone()).requires_grad_()
+def through_transformers(model: Any, rows: Tensor) -> Tensor:
+    """The layers of a transformers model of Gemma 4 or 3n, in its dtype."""
+    width = model.config.hidden_size
+    given: dict[str, Any] = {"inputs_embeds": rows[None, :, :width] * width**0.5}
+    if rows.shape[1] > width:
+        n_layers, per_layer = model.config.num_hidden_layers, model.config.hidden_size_per_layer_input
+        given["per_layer_inputs"] = (rows[None, :, width:] * per_layer**0.5).unflatten(-1, (n_layers, per_layer))
+    return model(**given).logits[0]
 
 
-def log_probabilities(backbone: Any, embeddings: Tensor) -> Tensor:
-    """Log-probabilities of the next token at each position, [T, V]; exact if the embeddings are float64."""
-    forward: Forward = logits_from_embeddings if embeddings.dtype == torch.float64 else through_keras
-    logits = forward(backbone, embeddings)
-    return logits.to(torch.promote_types(logits.dtype, torch.float32)).log_softmax(dim=-1)
+def embed(model: Any, ids: Sequence[int], *, exact: bool = True) -> Tensor:
+    """Rows [T, D] or [T, D + n P] that require gradients; float64 if ``exact``."""
+    if is_newer(model):
+        weights, places = read_weights(model), torch.tensor(ids)
+        rows = weights["embedding"][places]
+        if weights.per_layer_width:
+            known = places < len(weights["table"])  # Gemma 3n has ids beyond it, which take row 0
+            rows = torch.cat([rows, weights["table"][places.where(known, torch.zeros_like(places))]], dim=1)
+        rows = rows if exact else rows.float()
+    else:
+        rows = model.token_embedding.embeddings.value.detach()[torch.tensor(ids)]
+        rows = rows.double() if exact else rows.clone()
+    return rows.requires_grad_()
+
+
+def logits(model: Any, rows: Tensor) -> Tensor:
+    """Logits [T, V] of these rows; exact if they are float64."""
+    exact = rows.dtype == torch.float64
+    if not is_newer(model):
+        return logits_from_embeddings(model, rows) if exact else through_keras(model, rows)
+    family = gemma3n if type(model).__name__.startswith("Gemma3n") else gemma4
+    if exact:
+        return family.logits(read_weights(model), rows)
+    return through_transformers(model, rows) if is_of_transformers(model) else family.through_keras(model, rows)
+
+
+def log_probabilities(model: Any, rows: Tensor) -> Tensor:
+    """Log-probabilities of the next token at each position, [T, V]; exact if the rows are float64."""
+    found = logits(model, rows)
+    return found.to(torch.promote_types(found.dtype, torch.float32)).log_softmax(dim=-1)
+
+
+def as_entering(model: Any, gradients: Tensor) -> Tensor:
+    """Gradients by rows as gradients by what enters the network, up to a common sqrt(D).
+
+    The network takes sqrt(D) e and sqrt(P) R, so the part of R is sqrt(D / P) times the gradient by R.
+    """
+    if not is_newer(model):
+        return gradients
+    weights = read_weights(model)
+    main, rest = gradients[..., : weights.width], gradients[..., weights.width :]
+    return torch.cat([main, rest * (weights.width / max(weights.per_layer_width, 1)) ** 0.5], dim=-1)
 
 
 def gradients(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: bool = True) -> Tensor:
-    """Gradient of each target's log-probability with respect to every embedding, [G, T, D]."""
+    """Gradient of each target's log-probability with respect to every row, [G, T, W]."""
     embeddings = embed(backbone, ids, exact=exact)
     log_probs = log_probabilities(backbone, embeddings)
     return torch.stack(
@@ -54,13 +97,23 @@ def gradients(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact:
     )
 
 
-def grad_l2(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: bool = True) -> Tensor:
-    """Grad L2 Norm of every token for every target, [G, T]."""
-    return gradients(backbone, ids, n_prompt_tokens, exact=exact).norm(dim=-1)
+def grad_l2(
+    backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: bool = True, main_only: bool = False
+) -> Tensor:
+    """Grad L2 Norm of every token for every target, [G, T]; of the main table's part alone if ``main_only``."""
+    found = as_entering(backbone, gradients(backbone, ids, n_prompt_tokens, exact=exact))
+    if main_only and is_newer(backbone):
+        found = found[..., : read_weights(backbone).width]
+    return found.norm(dim=-1)
+
+
+def grad_dot_input(backbone: Any, ids: Sequence[int], n_prompt_tokens: int, *, exact: bool = True) -> Tensor:
+    """Gradient of +log p times the row, of every token for every target, [G, T]."""
+    return (gradients(backbone, ids, n_prompt_tokens, exact=exact) * embed(backbone, ids, exact=exact)).sum(dim=-1)
 
 
 def span_gradient(backbone: Any, ids: Sequence[int], start: int, stop: int) -> Tensor:
-    """Gradient of the summed log-probability of tokens start..stop with respect to every embedding, [T, D]."""
+    """Gradient of the summed log-probability of tokens start..stop with respect to every row, [T, W]."""
     embeddings = embed(backbone, ids)
     log_probs = log_probabilities(backbone, embeddings)
     total = torch.stack([log_probs[place - 1, ids[place]] for place in range(start, stop)]).sum()
@@ -68,13 +121,13 @@ def span_gradient(backbone: Any, ids: Sequence[int], start: int, stop: int) -> T
 
 
 def gradient_of(backbone: Any, embeddings: Tensor, quantity: Callable[[Tensor], Tensor]) -> Tensor:
-    """Gradient of any quantity of the log-probabilities [T, V] at these embeddings, [T, D]: one backward."""
+    """Gradient of any quantity of the log-probabilities [T, V] at these rows, [T, W]: one backward."""
     leaf = embeddings.detach().double().requires_grad_()
     return torch.autograd.grad(quantity(log_probabilities(backbone, leaf)), leaf)[0]
 
 
 def central_difference(backbone: Any, ids: Sequence[int], target: int, source: int, step: float = 1e-5) -> Tensor:
-    """Gradient of log p of token ``target`` by the embedding of token ``source``, from central differences, [D]."""
+    """Gradient of log p of token ``target`` by the row of token ``source``, from central differences, [W]."""
     embeddings = embed(backbone, ids).detach()
     result = torch.zeros(embeddings.shape[1], dtype=embeddings.dtype)
     for axis in range(len(result)):

@@ -14,6 +14,14 @@ FAMILIES = ("gemma", "gemma2", "gemma3")
 NEWER_FAMILIES = ("gemma4", "gemma4_e", "gemma4_moe", "gemma3n")
 """Dense with K = V, the E-series, a mixture of experts, and Gemma 3n."""
 
+FACTORS = {
+    "query_norm": 0.5,  # nothing else divides the scores
+    "q_norm": 0.5,
+    "per_layer_projection_norm": 0.3,  # so that rows of the second table count
+    "post_per_layer_input_norm": 4.0,
+    "modality_router": 8.0,  # so that streams mix
+}
+"""By what some weights of the newer families are multiplied."""
 SLIDING, FULL = "sliding_attention", "full_attention"
 N_OWN_ROWS = 10
 """How many of the last ids of ``gemma3n`` have no row of their own in the table of per-layer embeddings."""
@@ -34,8 +42,11 @@ def build_backbone(
         for variable in backbone.variables:
             noise = torch.randn(variable.shape, generator=generator, dtype=torch.float64)
             variable.value.add_((0.2 * noise).to(variable.value.dtype))
-            if variable.name == "correct_output_scale":  # starts at 0, unlike every other scale
+            if "correct_output_scale" in variable.path:  # starts at 0, unlike every other scale
                 variable.value.add_(1)
+            for part, factor in FACTORS.items():
+                if part in variable.path and family in NEWER_FAMILIES:
+                    variable.value.mul_(factor)
     return backbone
 
 
@@ -91,7 +102,7 @@ def describe_gemma4(family: str) -> dict[str, Any]:
                 "layer_types": [SLIDING, FULL, SLIDING, FULL, SLIDING, SLIDING, FULL],
                 "num_kv_shared_layers": 3,
                 "use_double_wide_mlp": True,
-                "hidden_size_per_layer_input": 8,
+                "hidden_size_per_layer_input": 16,
             }
         case "gemma4_moe":
             experts = {"num_experts": 6, "num_experts_per_token": 2, "expert_intermediate_dim": 16}
@@ -119,14 +130,27 @@ def describe_gemma3n(vocabulary_size: int) -> dict[str, Any]:
         "rope_theta": 1_000_000.0,
         "max_position_embeddings": 128,
         "vocab_size_per_layer_input": vocabulary_size - N_OWN_ROWS,
-        "hidden_size_per_layer_input": 8,
+        "hidden_size_per_layer_input": 16,
         "altup_num_inputs": 4,
         "laurel_rank": 4,
-        "activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0, 0.0, 0.0],
+        "activation_sparsity_pattern": [0.7, 0.7, 0.0, 0.0, 0.0, 0.0],
         "altup_coef_clip": 120.0,
         "num_kv_shared_layers": 2,
         "final_logit_soft_cap": 30.0,
     }
+
+
+def run_backbone(backbone: Any, ids: list[int]) -> torch.Tensor:
+    """Logits [T, V] of the whole Keras model for a text."""
+    tokens = torch.tensor([ids], dtype=torch.int32)
+    inputs: dict[str, Any] = {"token_ids": tokens, "padding_mask": torch.ones_like(tokens)}
+    owner = backbone
+    if type(backbone).__name__ == "Gemma4Backbone":
+        inputs["position_ids"] = torch.arange(len(ids), dtype=torch.int32)[None]
+    elif type(backbone).__name__ == "Gemma3nBackbone":
+        inputs["padding_mask"], owner = inputs["padding_mask"].bool(), backbone.language_model
+    with torch.no_grad():
+        return owner.token_embedding(backbone(inputs), reverse=True)[0]
 
 
 def in_dtype(backbone: Any, dtype: str) -> Any:

@@ -29,6 +29,13 @@ NAMES = {
     "gemma3n": "Gemma3nText",
 }
 NEWER_FAMILIES = ("gemma4", "gemma4_e", "gemma4_moe", "gemma4_unified", "gemma3n")
+FACTORS = {
+    "q_norm": 0.5,  # nothing else divides the scores
+    "per_layer_projection_norm": 0.3,  # so that rows of the second table count
+    "post_per_layer_input_norm": 4.0,
+    "modality_router": 8.0,  # so that streams mix
+}
+"""By what some weights of the newer families are multiplied."""
 SLIDING, FULL = "sliding_attention", "full_attention"
 
 
@@ -64,6 +71,9 @@ def build_transformers_model(family: str, vocabulary_size: int, **options: Any) 
         for name, parameter in model.named_parameters():
             if name.endswith("correct_output_scale"):  # starts at 0, unlike every other scale
                 parameter.add_(1)
+            for part, factor in FACTORS.items():
+                if part in name and family in NEWER_FAMILIES:
+                    parameter.mul_(factor)
     return model
 
 
@@ -80,7 +90,7 @@ def describe_newer(family: str, vocabulary_size: int) -> dict[str, Any]:
         case "gemma4_e":  # layers 4 to 6 read the keys and values of layers 2 and 3
             kinds = [SLIDING, FULL, SLIDING, FULL, SLIDING, SLIDING, FULL]
             own = wide | {"num_kv_shared_layers": 3, "use_double_wide_mlp": True}
-            own |= {"hidden_size_per_layer_input": 8, "vocab_size_per_layer_input": vocabulary_size}
+            own |= {"hidden_size_per_layer_input": 16, "vocab_size_per_layer_input": vocabulary_size}
         case "gemma4_moe":
             kinds, own = [SLIDING, FULL, SLIDING, FULL], tied | {"hidden_size_per_layer_input": 0}
             own |= {"enable_moe_block": True, "num_experts": 6, "top_k_experts": 2, "moe_intermediate_size": 16}
@@ -88,10 +98,10 @@ def describe_newer(family: str, vocabulary_size: int) -> dict[str, Any]:
             kinds = [SLIDING, FULL] * 3
             own = {
                 "vocab_size_per_layer_input": vocabulary_size - 10,
-                "hidden_size_per_layer_input": 8,
+                "hidden_size_per_layer_input": 16,
                 "altup_num_inputs": 4,
                 "laurel_rank": 4,
-                "activation_sparsity_pattern": [0.95, 0.95, 0.0, 0.0, 0.0, 0.0],
+                "activation_sparsity_pattern": [0.7, 0.7, 0.0, 0.0, 0.0, 0.0],
                 "num_kv_shared_layers": 2,
             }
         case _:
