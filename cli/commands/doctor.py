@@ -1,4 +1,4 @@
-"""``promptlight doctor``: what is installed, where models would run, which would fit, and what to fix."""
+"""``promptlight doctor``: what is installed, where models would run, which would fit, which load, what to fix."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
-    """Look at this machine: versions, device, memory, logins, models on disk, and which models would fit.
+    """Look at this machine: versions, device, memory, logins, models on disk, which models would fit, and which load.
 
     Logins are looked for and never shown. The exit code is 1 if something that promptlight needs is missing or wrong.
     """

@@ -1,15 +1,17 @@
-"""The output of ``doctor``: a line per finding with what to do below it, and the models that would fit."""
+"""The output of ``doctor``: a line per finding with what to do below it, the models that would fit, all presets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from promptlight.salience.loading.families import FAMILIES
 from promptlight.salience.loading.model_size import GIB
 from promptlight.salience.text.printable import one_line
 
@@ -39,11 +41,15 @@ class Fit:
 
 def describe_checks(checks: Sequence[Check], fits: Sequence[Fit]) -> dict[str, Any]:
     """All findings, for programs."""
-    return {"checks": [asdict(one) for one in checks], "models": [asdict(one) for one in fits]}
+    return {
+        "checks": [asdict(one) for one in checks],
+        "models": [asdict(one) for one in fits],
+        "presets": {family.name: list(family.presets) for family in FAMILIES},
+    }
 
 
 def render_checks(checks: Sequence[Check], fits: Sequence[Fit], dtype: str) -> RenderableType:
-    """A line per check, the fix below those that need one, and the models that would fit in this precision."""
+    """A line per check, the fix below those that need one, the models that would fit in this precision, all presets."""
     found, models = Table.grid(padding=(0, 2)), Table.grid(padding=(0, 2))
     for check in checks:
         sign = ("ok", "green") if not check.fix else ("--", "dim") if check.is_optional else ("!!", "bold red")
@@ -54,4 +60,12 @@ def render_checks(checks: Sequence[Check], fits: Sequence[Fit], dtype: str) -> R
     for fit in fits:
         sign = ("ok", "green") if fit.fits else ("no", "dim")
         models.add_row(Text(*sign), Text(fit.model), Text(f"{fit.needed / GIB:>6.1f} GiB"))
-    return Group(found, Text(), Text(heading, "bold"), models)
+    return Group(found, Text(), Text(heading, "bold"), models, Text(), *_list_presets())
+
+
+def _list_presets() -> Iterator[RenderableType]:
+    """The names of presets that ``--model`` takes, by family."""
+    yield Text("Presets of Keras that --model takes by name", "bold")
+    for family in FAMILIES:
+        yield Text(family.name)
+        yield Padding(Text(", ".join(family.presets), "dim"), (0, 0, 0, 4))

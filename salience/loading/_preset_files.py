@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import check_config
-from promptlight.salience.loading.families import FAMILIES, list_families
+from promptlight.salience.loading.families import list_families, list_presets
 from promptlight.salience.loading.handles import DEMO, Handle, check_folder
 from promptlight.salience.loading.hub_errors import explain_loading_error
 from promptlight.salience.loading.hubs import ADDRESSES, fetch_config, fetch_preset, fetch_vocabulary
+from promptlight.salience.loading.other_kinds import explain_address, explain_name
 from promptlight.salience.loading.presets import check_links, check_preset
 
 
@@ -68,20 +69,22 @@ def explaining_errors(handle: Handle) -> Generator[None]:
 def _find_address(handle: Handle) -> str:
     """The address of a preset that keras-nlp knows by name, or else the user's own text."""
     if handle.preset.startswith(ADDRESSES):
+        if why := explain_address(handle.preset):
+            raise ModelError(f"{handle.preset}: not covered: {why}; covered are {list_families()}")
         return handle.preset
     from promptlight.salience.loading.keras import find_presets  # loads torch and Keras
 
-    covered = {name for family in FAMILIES for name in find_presets(family.keras_backbone)}
-    presets = find_presets()
-    if handle.preset not in covered:
+    presets, covered = find_presets(), list_presets()
+    if handle.preset not in presets or handle.preset not in covered:
         raise ModelError(f"{handle.preset}: {_explain_name(handle.preset, covered, known=handle.preset in presets)}")
     return presets[handle.preset]["kaggle_handle"]
 
 
-def _explain_name(preset: str, covered: set[str], *, known: bool) -> str:
+def _explain_name(preset: str, covered: Sequence[str], *, known: bool) -> str:
     """Say what is wrong with the name of a preset."""
     if known:
-        return f"this family is not covered; covered are {list_families()}"
+        why = explain_name(preset) or "this family is not covered"
+        return f"{why}; covered are {list_families()}"
     close = difflib.get_close_matches(preset, [*covered, DEMO], n=3)
     hint = f"did you mean {' or '.join(close)}?" if close else "expected a preset such as gemma2_instruct_2b_en,"
     return f"unknown model; {hint} a folder, kaggle://..., hf://... or demo also work"

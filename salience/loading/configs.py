@@ -13,14 +13,15 @@ from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import FAMILIES, KERAS_SIZES, TRANSFORMERS_SIZES, find_family, is_of_keras
+from promptlight.salience.loading.other_kinds import explain_name
 
 CONFIG, TOKENIZER, TASK = "config.json", "tokenizer.json", "task.json"
 VOCABULARIES = ("assets/tokenizer/vocabulary.spm", "tokenizer.model")  # of Keras, of transformers
 RUNS_NO_CODE = "promptlight runs no code of a preset"
 AS_PUBLISHED = "take the preset as it was published"
 
-_PREFIXES = "|".join(sorted({family.keras_backbone.removesuffix("Backbone") for family in FAMILIES}))
-_CLASSES = re.compile(rf"({_PREFIXES})[A-Z]\w*|\w*DTypePolicy(Map)?")  # no Gemma3nBackbone
+_CLASSES = frozenset[str]().union(*(family.keras_classes for family in FAMILIES))
+_DTYPES = re.compile(r"\w*DTypePolicy(Map)?")
 _PACKAGES = ("keras", "keras_hub", "keras_nlp")
 _FORMATS = (KERAS_SIZES, TRANSFORMERS_SIZES)
 _PARAMETERS_A_BYTE = 2  # at least four bits each
@@ -64,10 +65,12 @@ def check_classes(value: object, place: str) -> None:
         kind, module, registered = (found.get(key) for key in ("class_name", "module", "registered_name"))
         package, _, registered_as = str(registered or kind).rpartition(">")
         known = (
-            _CLASSES.fullmatch(str(kind))
+            (str(kind) in _CLASSES or _DTYPES.fullmatch(str(kind)))
             and registered_as == kind
             and {str(module or "keras").partition(".")[0], package or "keras"} <= set(_PACKAGES)
         )
+        if why := explain_name(str(kind)):
+            raise ModelError(f"{place} asks for {kind}, which is not covered: {why}")
         if not known:
             raise ModelError(
                 f"{place} asks for {kind} of {module or registered or 'unknown origin'}, which no covered model has,"

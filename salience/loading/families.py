@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.other_kinds import explain_name, explain_options
 from promptlight.salience.text.chat import GEMMA_CHAT, ChatFormat
 
 
@@ -55,16 +56,27 @@ class Family:
 
     ``keras_options`` tell families apart that share a Keras backbone class. ``context_length`` is how many tokens a
     model reads if its configuration does not say. ``keras_feedforward_parts`` is how many matrices Keras's feed-forward
-    width counts together: 2 for gate and up. ``chat`` is how they read a chat.
+    width counts together: 2 for gate and up. ``chat`` is how they read a chat. ``presets`` are the names
+    that keras-nlp has for models of this family. ``keras_towers`` are the classes, without the family's prefix, of what
+    reads images and sound in its presets.
     """
 
     name: str
     keras_backbone: str
     model_types: tuple[str, ...]
+    presets: tuple[str, ...]
     context_length: int
     keras_options: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    keras_towers: tuple[str, ...] = ()
     keras_feedforward_parts: int = 1
     chat: ChatFormat = GEMMA_CHAT
+
+    @property
+    def keras_classes(self) -> frozenset[str]:
+        """The classes that the files of its presets name."""
+        prefix = self.keras_backbone.removesuffix("Backbone")
+        parts = ("Backbone", "CausalLM", "CausalLMPreprocessor", "Tokenizer", *self.keras_towers)
+        return frozenset(prefix + part for part in parts)
 
     def covers(self, config: Mapping[str, Any]) -> bool:
         """Whether a config.json describes a model of this family."""
@@ -85,30 +97,52 @@ class Family:
 
 FAMILIES = (
     Family(
-        name="Gemma 1 and 1.1 (with CodeGemma)",
+        name="Gemma 1 and 1.1 (with CodeGemma and VaultGemma)",
         keras_backbone="GemmaBackbone",
         keras_options={"use_post_ffw_norm": False},
         model_types=("gemma",),
+        presets=(
+            *("gemma_2b_en", "gemma_instruct_2b_en", "gemma_1.1_instruct_2b_en"),
+            *("gemma_7b_en", "gemma_instruct_7b_en", "gemma_1.1_instruct_7b_en"),
+            *("code_gemma_2b_en", "code_gemma_1.1_2b_en", "code_gemma_7b_en"),
+            *("code_gemma_instruct_7b_en", "code_gemma_1.1_instruct_7b_en", "vault_gemma_1b_en"),
+        ),
         context_length=8192,
         keras_feedforward_parts=2,
     ),
     Family(
-        name="Gemma 2 (with ShieldGemma)",
+        name="Gemma 2 (with ShieldGemma and C2S-Scale)",
         keras_backbone="GemmaBackbone",
         keras_options={"use_post_ffw_norm": True},
         model_types=("gemma2",),
+        presets=(
+            *("gemma2_2b_en", "gemma2_9b_en", "gemma2_27b_en"),
+            *("gemma2_instruct_2b_en", "gemma2_instruct_9b_en", "gemma2_instruct_27b_en"),
+            *("shieldgemma_2b_en", "shieldgemma_9b_en", "shieldgemma_27b_en"),
+            *("c2s_scale_gemma_2_2b_en", "c2s_scale_gemma_2_27b_en"),
+        ),
         context_length=8192,
         keras_feedforward_parts=2,
     ),
     Family(
-        name="Gemma 3 text",
+        name="Gemma 3 text (with FunctionGemma, MedGemma and TranslateGemma)",
         keras_backbone="Gemma3Backbone",
+        keras_towers=("ImageConverter", "VisionEncoder"),
         model_types=("gemma3_text", "gemma3"),
+        presets=(
+            *("gemma3_270m", "gemma3_1b", "gemma3_4b", "gemma3_12b", "gemma3_27b"),
+            *("gemma3_4b_text", "gemma3_12b_text", "gemma3_27b_text"),
+            *("gemma3_instruct_270m", "gemma3_instruct_1b", "gemma3_instruct_4b"),
+            *("gemma3_instruct_12b", "gemma3_instruct_27b"),
+            *("gemma3_instruct_4b_text", "gemma3_instruct_12b_text", "gemma3_instruct_27b_text"),
+            "function_gemma_instruct_270m",
+            *("medgemma_4b", "medgemma_instruct_4b", "medgemma_1.5_instruct_4b"),
+            *("medgemma_instruct_27b", "medgemma_instruct_27b_text"),
+            *("translategemma_4b_it", "translategemma_12b_it", "translategemma_27b_it"),
+        ),
         context_length=32768,
     ),
 )
-# Models with one of these are bidirectional or return a vector: they don't predict a next token.
-EMBEDDING_OPTIONS = ("use_bidirectional_attention", "is_embedding_model")
 
 
 def list_families() -> str:
@@ -117,16 +151,24 @@ def list_families() -> str:
     return f"{', '.join(names)} and {last}"
 
 
+def list_presets() -> tuple[str, ...]:
+    """The names of all presets that are covered; keras-nlp knows more."""
+    return tuple(name for family in FAMILIES for name in family.presets)
+
+
 def find_family(config: Mapping[str, Any], name: str) -> Family:
     """The family of a model from its config.json; ``name`` is what the user calls it. Raises ModelError if none is."""
-    found = next((family for family in FAMILIES if family.covers(config)), None)
-    embeds = any(find_sizes(config).get(option) for option in EMBEDDING_OPTIONS)
-    if found is not None and not embeds:
-        return found
     what = config.get("class_name" if is_of_keras(config) else "model_type")
     if what is None:
         raise ModelError(f"{name}: config.json does not say what the model is; covered are {list_families()}")
-    raise ModelError(f"{name}: {what}{' for embeddings' * embeds} is not covered; covered are {list_families()}")
+    kind, why = str(what), explain_name(str(what))
+    for sizes in (config, find_sizes(config)):
+        if why is None and (found := explain_options(sizes, kind)) is not None:
+            kind, why = f"{kind} with {found[0]} in config.json", found[1]
+    family = next((family for family in FAMILIES if family.covers(config)), None)
+    if family is None or why is not None:
+        raise ModelError(f"{name}: {kind} is not covered{f': {why}' if why else ''}; covered are {list_families()}")
+    return family
 
 
 def is_of_keras(config: Mapping[str, Any]) -> bool:

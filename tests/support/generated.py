@@ -21,6 +21,7 @@ from promptlight.io.results.regenerations import judgement_schema, regeneration_
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.parts import parts_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
+from promptlight.salience.loading.families import FAMILIES
 from promptlight.salience.types import Method
 from tests.support.paths import DOCS
 from tests.support.span_cases import render_cases
@@ -105,7 +106,16 @@ def render_exit_codes() -> Iterator[str]:
     yield "| 130, 143 | Ctrl-C or SIGTERM stopped a run; what was computed is kept |"
 
 
+def render_presets() -> Iterator[str]:
+    """The presets of Keras that are covered, by family."""
+    yield "| family | names that `--model` takes |"
+    yield "|---|---|"
+    for family in FAMILIES:
+        yield f"| {family.name} | {', '.join(f'`{name}`' for name in family.presets)} |"
+
+
 BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order of the page
+    "models.md": (render_presets,),
     "reference.md": (render_commands, render_exit_codes),
     "spans.md": (render_cases,),
     "tables.md": (

@@ -11,6 +11,7 @@ import pytest
 from gguf import GGMLQuantizationType
 
 from promptlight.cli.work import checks
+from promptlight.salience.loading.families import FAMILIES
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from tests.conftest import Command, unbind_logs
 from tests.support.gguf_files import write_gguf
@@ -50,6 +51,15 @@ def test_a_bare_machine_is_told_what_is_optional(promptlight: Command) -> None:
     assert "promptlight login" in str(find(found["checks"], "Kaggle login")["fix"])
     assert find(found["checks"], "models on disk")["found"] == "demo"
     assert {model["model"] for model in found["models"]} == set(checks.MODELS)
+
+
+def test_every_preset_that_is_covered_is_listed(promptlight: Command) -> None:
+    listed = json.loads(promptlight("doctor", "--json").stdout)["presets"]
+    assert listed == {family.name: list(family.presets) for family in FAMILIES}
+    shown = " ".join(promptlight("doctor").stdout.split())
+    for family in FAMILIES:
+        assert f"{family.name} {', '.join(family.presets)}" in shown
+    assert "embedding" not in shown
 
 
 def test_logins_are_seen_and_never_shown(promptlight: Command, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:

@@ -16,14 +16,20 @@ import keras_nlp
 import pytest
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.families import FAMILIES, find_family, list_families
+from promptlight.salience.loading.families import FAMILIES, find_family, find_sizes, list_families
+from promptlight.salience.loading.keras import find_presets
 from promptlight.salience.loading.load import load_model
+from promptlight.salience.loading.other_kinds import explain_name
 from promptlight.salience.loading.vocabulary import load_tokenizer
 from tests.conftest import Offline, save_tiny_preset
 from tests.oracles.tiny import build_backbone
 from tests.support.presets import edit_json
+from tests.support.transformers_models import build_transformers_model, save_folder
 
-COVERED = "Gemma 1 and 1.1 (with CodeGemma), Gemma 2 (with ShieldGemma) and Gemma 3 text"
+COVERED = (
+    "Gemma 1 and 1.1 (with CodeGemma and VaultGemma), Gemma 2 (with ShieldGemma and C2S-Scale) and Gemma 3 text (with"
+    " FunctionGemma, MedGemma and TranslateGemma)"
+)
 
 
 def of_keras(name: str, **sizes: Any) -> dict[str, Any]:
@@ -32,17 +38,65 @@ def of_keras(name: str, **sizes: Any) -> dict[str, Any]:
 
 
 NOT_COVERED = [  # what is called a Gemma, and is another kind of model; and what is none
-    *({"model_type": name} for name in ("gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "recurrent_gemma")),
-    *({"model_type": name} for name in ("paligemma", "t5gemma", "t5gemma2", "shieldgemma2", "vaultgemma", "gemma5")),
-    *({"model_type": name} for name in ("embedding_gemma2", "llama", "gpt2", "Gemma2")),
-    *(of_keras(f"{name}Backbone") for name in ("Gemma3n", "Gemma4", "PaliGemma", "T5Gemma", "T5Gemma2", "GPT2")),
+    *({"model_type": name} for name in ("gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gemma5", "gemma3_vision")),
+    *({"model_type": name} for name in ("llama", "gpt2", "Gemma2")),
+    *(of_keras(f"{name}Backbone") for name in ("Gemma3n", "Gemma4", "GPT2")),
     of_keras("Gemma4Backbone") | {"model_type": "gemma2"},  # keras-nlp goes by the class then
 ]
-EMBEDDINGS = [
-    {"model_type": "gemma3_text", "use_bidirectional_attention": True},
-    {"model_type": "gemma3", "text_config": {"use_bidirectional_attention": True}},
-    of_keras("Gemma3Backbone", use_bidirectional_attention=True),
-    of_keras("Gemma3Backbone", is_embedding_model=True),
+EMBEDS, DRAFTS = (
+    "it is an embedding model, which makes a vector of a text and predicts no next token",
+    "it drafts tokens",
+)
+SEES_ALL, ENCODES = "it reads each token together with those after it", "an encoder reads the prompt in both directions"
+OTHER_KINDS = {  # by name, in each format; and the reason
+    "EmbeddingGemma2Backbone": EMBEDS,
+    "embedding_gemma2": EMBEDS,
+    "embedding_gemma2_text": EMBEDS,
+    "colpali": EMBEDS,
+    "Gemma4AssistantBackbone": DRAFTS,
+    "gemma4_assistant": DRAFTS,
+    "gemma4_unified_assistant": DRAFTS,
+    "DiffusionGemmaBackbone": "it writes many tokens at once by removing noise",
+    "diffusion_gemma": "it writes many tokens at once by removing noise",
+    "T5GemmaBackbone": ENCODES,
+    "T5Gemma2Backbone": ENCODES,
+    "t5gemma": ENCODES,
+    "t5gemma2": ENCODES,
+    "PaliGemmaBackbone": "it answers about an image",
+    "paligemma": "it answers about an image",
+    "recurrent_gemma": "most of its layers are recurrent",
+    "shieldgemma2": "it classifies images and writes no text",
+    "vaultgemma": "VaultGemma is read from a preset of Keras only; take vault_gemma_1b_en",
+}
+OTHER_OPTIONS: list[tuple[dict[str, Any], str, str]] = [
+    ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention", SEES_ALL),
+    ({"model_type": "gemma3_text", "use_bidirectional_attention": "vision"}, "use_bidirectional_attention", SEES_ALL),
+    ({"model_type": "gemma3", "use_bidirectional_attention": 1}, "use_bidirectional_attention", SEES_ALL),
+    (
+        {"model_type": "gemma3", "text_config": {"use_bidirectional_attention": True}},
+        "use_bidirectional_attention",
+        SEES_ALL,
+    ),
+    (
+        {"model_type": "gemma4", "text_config": {"use_bidirectional_attention": "all"}},
+        "use_bidirectional_attention",
+        SEES_ALL,
+    ),
+    ({"model_type": "gemma2", "is_encoder_decoder": True}, "is_encoder_decoder", ENCODES),
+    ({"model_type": "gemma2", "add_cross_attention": True}, "add_cross_attention", ENCODES),
+    (
+        of_keras("Gemma3Backbone", use_bidirectional_attention=True, is_embedding_model=True),
+        "is_embedding_model",
+        EMBEDS,
+    ),
+    (of_keras("Gemma3Backbone", use_bidirectional_attention=True), "use_bidirectional_attention", SEES_ALL),
+    (of_keras("Gemma4Backbone", use_bidirectional_attention="vision"), "use_bidirectional_attention", SEES_ALL),
+    (of_keras("Gemma4Backbone", num_layers=4, num_kv_shared_layers=4), "all layers in num_kv_shared_layers", DRAFTS),
+    (
+        {"model_type": "gemma4_text", "num_hidden_layers": 4, "num_kv_shared_layers": 4},
+        "all layers in num_kv_shared_layers",
+        DRAFTS,
+    ),
 ]
 NAMELESS = [{}, {"architectures": ["GemmaForCausalLM"]}, {"class_name": "GemmaBackbone", "config": {}}]
 
@@ -51,10 +105,15 @@ def name_of(config: dict[str, Any]) -> str:
     return str(config["class_name"] if "registered_name" in config else config["model_type"])
 
 
-REFUSALS = [
-    *((config, f"{name_of(config)} is not covered; covered are {COVERED}") for config in NOT_COVERED),
-    *((config, f"{name_of(config)} for embeddings is not covered; covered are {COVERED}") for config in EMBEDDINGS),
-    *((config, f"config.json does not say what the model is; covered are {COVERED}") for config in NAMELESS),
+def name_in_both(name: str) -> dict[str, Any]:
+    return of_keras(name) if name.endswith("Backbone") else {"model_type": name}
+
+
+REFUSALS = [  # a config, and what the message begins with and ends with
+    *((config, f"{name_of(config)} is not covered; covered are {COVERED}", "") for config in NOT_COVERED),
+    *((name_in_both(name), f"{name} is not covered: {why}", COVERED) for name, why in OTHER_KINDS.items()),
+    *((config, f"{name_of(config)} with {option}", f"{COVERED}") for config, option, _ in OTHER_OPTIONS),
+    *((config, f"config.json does not say what the model is; covered are {COVERED}", "") for config in NAMELESS),
 ]
 
 
@@ -64,20 +123,24 @@ def write_config(folder: Path, config: dict[str, Any]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("config", "says"), REFUSALS, ids=lambda one: str(one)[:60])
+@pytest.mark.parametrize(("config", "begins", "ends"), REFUSALS, ids=lambda one: str(one)[:60])
 def test_a_folder_of_another_family_is_refused_with_those_covered(
-    tmp_path: Path, config: dict[str, Any], says: str
+    tmp_path: Path, config: dict[str, Any], begins: str, ends: str
 ) -> None:
     (write_config(tmp_path, config) / "model.safetensors").touch()
     for load in (load_model, load_tokenizer):
-        with pytest.raises(ModelError, match=f"^{re.escape(f'{tmp_path}: {says}')}$"):
+        with pytest.raises(ModelError, match=match_refusal(str(tmp_path), begins, ends)):
             load(str(tmp_path))
 
 
-@pytest.mark.parametrize(("config", "says"), REFUSALS, ids=lambda one: str(one)[:60])
+def match_refusal(handle: str, begins: str, ends: str) -> str:
+    return f"^{re.escape(f'{handle}: {begins}')}{f'.*{re.escape(ends)}' if ends else ''}$"
+
+
+@pytest.mark.parametrize(("config", "begins", "ends"), REFUSALS, ids=lambda one: str(one)[:60])
 @pytest.mark.parametrize("handle", ["hf://me/gemma", "kaggle://keras/gemma2/keras/x", "gemma3_instruct_1b"])
 def test_a_hubs_model_of_another_family_is_refused_when_its_config_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handle: str, config: dict[str, Any], says: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handle: str, config: dict[str, Any], begins: str, ends: str
 ) -> None:
     fetched: list[str] = []
 
@@ -89,16 +152,84 @@ def test_a_hubs_model_of_another_family_is_refused_when_its_config_is_there(
     monkeypatch.setattr(kagglehub, "model_download", download)
     write_config(tmp_path, config)
     for load in (load_model, load_tokenizer):
-        with pytest.raises(ModelError, match=f"^{re.escape(f'{handle}: {says}')}$"):
+        with pytest.raises(ModelError, match=match_refusal(handle, begins, ends)):
             load(handle)
     assert set(fetched) == {"config.json"}
 
 
-@pytest.mark.parametrize("name", ["gemma3n_e2b", "gemma4_2b", "pali_gemma_3b_224", "t5gemma_s_s_ul2", "gpt2_base_en"])
-def test_a_preset_of_another_family_is_refused_by_its_name(no_network: Offline, name: str) -> None:
-    with pytest.raises(ModelError, match=f"^{name}: this family is not covered; covered are Gemma 1 and 1.1"):
-        load_model(name)
+@pytest.mark.parametrize(("config", "option", "why"), OTHER_OPTIONS, ids=lambda one: str(one)[:60])
+def test_an_option_that_makes_it_another_kind_is_named_with_the_reason(
+    config: dict[str, Any], option: str, why: str
+) -> None:
+    with pytest.raises(ModelError, match=f"{name_of(config)} with {option}.* is not covered: {why}"):
+        find_family(config, "it")
+
+
+def test_gemma_4_may_see_images_in_both_directions() -> None:
+    for config in ({"model_type": "gemma4_text"}, {"model_type": "gemma4", "text_config": {}}):
+        (config.get("text_config") or config).update(use_bidirectional_attention="vision")  # pyright: ignore
+        with pytest.raises(ModelError, match="is not covered; covered are"):
+            find_family(config, "it")
+
+
+PRESETS = {  # of keras-nlp, that are refused by their name: one of each kind
+    "embedding_gemma3_300m": EMBEDS,
+    "harrier_embedding_oss_270m": EMBEDS,
+    "gemma4_instruct_2b_assistant": DRAFTS,
+    "gemma4_instruct_26b_a4b_assistant": DRAFTS,
+    "t5gemma_s_s_ul2": ENCODES,
+    "t5gemma2_270m_270m": ENCODES,
+    "pali_gemma_3b_224": "it answers about an image",
+    "pali_gemma2_mix_3b_224": "it answers about an image",
+    "gemma3n_e2b": "this family is not covered",
+    "gemma4_2b": "this family is not covered",
+    "gpt2_base_en": "this family is not covered",
+}
+
+
+@pytest.mark.parametrize(("name", "why"), PRESETS.items())
+def test_a_preset_of_another_kind_is_refused_by_its_name(no_network: Offline, name: str, why: str) -> None:
+    for load in (load_model, load_tokenizer):
+        with pytest.raises(ModelError, match=f"^{name}: {why}.*; covered are Gemma 1 and 1.1"):
+            load(name)
     assert no_network.attempts == []
+
+
+def test_what_no_config_marks_is_refused_by_its_address(no_network: Offline) -> None:
+    address = "kaggle://keras/harrier/keras/harrier_embedding_oss_270m/1"
+    with pytest.raises(ModelError, match=f"^{address}: not covered: {EMBEDS}"):
+        load_model(address)
+    assert no_network.attempts == []
+
+
+def test_each_preset_of_keras_is_covered_or_refused_with_a_reason() -> None:
+    listed = [name for family in FAMILIES for name in family.presets]
+    assert len(listed) == len(set(listed))
+    for family in FAMILIES:
+        theirs = find_presets(family.keras_backbone)
+        ours = {name for one in FAMILIES if one.keras_backbone == family.keras_backbone for name in one.presets}
+        assert {name for name in theirs if explain_name(name) is None} == ours
+    for name in find_presets().keys() - set(listed):
+        if "gemma" in name.replace("_", "") and not re.match("gemma(3n|4)_|mobilenet", name):
+            assert explain_name(name), name
+
+
+def make_bidirectional(config: Any) -> None:
+    sizes: Any = find_sizes(config)
+    sizes["use_bidirectional_attention"] = True
+
+
+def test_a_gemma_3_that_reads_in_both_directions_is_refused_in_both_formats(tmp_path: Path) -> None:
+    keras_folder, theirs = tmp_path / "keras", tmp_path / "transformers"
+    build_backbone("gemma3", vocabulary_size=1536).save_to_preset(str(keras_folder))
+    save_folder(build_transformers_model("gemma3", 1536), theirs)
+    assert load_model(str(theirs)).decoder.layers
+    for folder in (keras_folder, theirs):
+        edit_json(folder / "config.json", make_bidirectional)
+        with pytest.raises(
+            ModelError, match=f"with use_bidirectional_attention in config.json is not covered: {SEES_ALL}"
+        ):
+            load_model(str(folder))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +265,15 @@ def test_each_model_is_of_one_family_which_keras_has() -> None:
     assert list_families() == COVERED
 
 
-@pytest.mark.parametrize("name", ["Gemma3nBackbone", "Gemma4CausalLM", "PaliGemmaBackbone", "Gemma"])
+@pytest.mark.parametrize(("name", "why"), [("Gemma3TextEmbedder", EMBEDS), ("Gemma4AssistantCausalLM", DRAFTS)])
+def test_a_task_of_another_kind_is_refused_with_the_reason(tmp_path: Path, name: str, why: str) -> None:
+    folder = save_tiny_preset(tmp_path / "preset")
+    edit_json(folder / "task.json", lambda value: value.update(of_keras(name)))
+    with pytest.raises(ModelError, match=f"task.json asks for {name}, which is not covered: {why}"):
+        load_model(str(folder))
+
+
+@pytest.mark.parametrize("name", ["Gemma3nBackbone", "Gemma4CausalLM", "GemmaFunction", "Gemma"])
 @pytest.mark.parametrize("file", ["tokenizer.json", "task.json"])
 def test_no_class_of_another_family_is_made(tmp_path: Path, file: str, name: str) -> None:
     folder = save_tiny_preset(tmp_path / "preset")

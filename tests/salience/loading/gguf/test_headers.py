@@ -183,9 +183,14 @@ def write_other(path: Path, architecture: str | None, **strings: str) -> Path:
 
 
 def test_other_models_are_refused_by_their_architecture(tmp_path: Path) -> None:
-    for name in ("llama", "gemma3n", "gemma-embedding", "clip"):
+    kinds = {
+        "gemma-embedding": ": it is an embedding model",
+        "gemma4-assistant": ": it drafts",
+        "t5gemma": ": an encoder",
+    }
+    for name in ("llama", "gemma5", "clip", *kinds):
         message = refuse(write_other(tmp_path / f"{name}.gguf", name))
-        assert f"the architecture {name} is not covered; covered are Gemma 1" in message
+        assert f"the architecture {name} is not covered{kinds.get(name, '; covered are Gemma 1')}" in message
     adapter = write_other(tmp_path / "adapter.gguf", "gemma3", general_type="adapter")
     assert "general.type is adapter; expected the GGUF file of a whole model" in refuse(adapter)
 

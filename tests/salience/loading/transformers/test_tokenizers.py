@@ -124,10 +124,13 @@ def test_an_adapter_says_how_it_is_used(promptlight: Command, folder: Path, is_a
     [
         ({"quantization": {"group_size": 64, "bits": 4}}, "quantised (MLX, 4 bits)"),
         ({"quantization_config": {"quant_method": "gptq"}}, "quantised (gptq)"),
-        ({"use_bidirectional_attention": True}, "gemma3_text for embeddings is not covered"),
+        (
+            {"use_bidirectional_attention": True},
+            "gemma3_text with use_bidirectional_attention in config.json is not covered",
+        ),
         ({"architectures": ["Gemma3TextForSequenceClassification"]}, "not a model that predicts the next token"),
         ({"architectures": ["Gemma3TextModel"]}, "not a model that predicts the next token"),
-        ({"model_type": "t5gemma"}, "t5gemma is not covered"),
+        ({"model_type": "t5gemma"}, "t5gemma is not covered: an encoder reads the prompt"),
     ],
 )
 def test_other_kinds_of_models_are_refused(folder: Path, change: dict[str, Any], says: str) -> None:
