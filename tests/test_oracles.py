@@ -4,13 +4,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from tests.oracles import plain
 from tests.oracles.tiny import FAMILIES, NEWER_FAMILIES, build_backbone, draw_ids, run_backbone
 from tests.support import transformers_models
-from tests.support.transformers_models import build_transformers_model
+from tests.support.presets import edit_json
+from tests.support.transformers_models import (
+    build_transformers_model,
+    publish_config,
+    save_folder,
+    save_multimodal_folder,
+)
 
 ALL = (*FAMILIES, *NEWER_FAMILIES)
 LAST = 299
@@ -34,6 +42,22 @@ def test_the_float64_reference_is_the_model_of_transformers(family: str) -> None
         layers, exact = (plain.logits(model, plain.embed(model, ids, exact=exact)) for exact in (False, True))
     assert (exact - expected).abs().max() < 1e-4
     assert (exact - layers).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("family", ["gemma4", "gemma4_e", "gemma4_moe", "gemma4_unified"])
+def test_transformers_reads_the_multimodal_folders_and_the_published_keys(family: str, tmp_path: Path) -> None:
+    import transformers
+
+    model, ids = build_transformers_model(family, 300), torch.tensor([draw_ids(30)])
+    folders = save_folder(model, tmp_path / "text"), save_multimodal_folder(model, tmp_path / "multimodal")
+    with torch.no_grad():
+        expected = model(input_ids=ids).logits
+        for change in (lambda config: None, publish_config):
+            for folder, reader in zip(folders, ("AutoModelForCausalLM", "AutoModelForImageTextToText"), strict=True):
+                edit_json(folder / "config.json", change)
+                found, told = getattr(transformers, reader).from_pretrained(folder, output_loading_info=True)
+                assert not any(told.values())
+                assert (found(input_ids=ids).logits - expected).abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -36,7 +36,7 @@ def run_layer(
 ) -> list[Tensor]:
     """The streams above a layer; the keys and values that its heads read are appended to ``finished``."""
     n = len(streams)
-    mix = (route(layer, streams[0], epsilon) @ layer["prediction"]).unflatten(-1, (n, n))
+    mix = (route(layer, streams[0], epsilon) @ layer["stream_prediction"]).unflatten(-1, (n, n))
     predicted = [
         streams[to] + sum((mix[:, to, origin, None] * streams[origin] for origin in range(n)), torch.zeros(()))
         for to in range(n)
@@ -46,8 +46,8 @@ def run_layer(
     attended, pair = attend(layer, h, finished, epsilon)
     finished.append(pair)
     x = (predicted[0] + norm(attended, layer["post_attention_norm"], epsilon) + laurel) / math.sqrt(2)
-    x = x + norm(sparse(layer, norm(x, layer["ffw_norm"], epsilon)), layer["post_ffw_norm"], epsilon)
-    share = 1 + route(layer, x, epsilon) @ layer["correction"]
+    x = x + norm(sparse(layer, norm(x, layer["feed_forward_norm"], epsilon)), layer["post_feed_forward_norm"], epsilon)
+    share = 1 + route(layer, x, epsilon) @ layer["stream_correction"]
     corrected = [predicted[to] + share[:, to, None] * (x - predicted[0]) for to in range(n)]
     gate = gelu((corrected[0] * layer["stream_scale"]) @ layer["per_layer_gate"])
     addition = norm((gate * given) @ layer["per_layer_up"], layer["per_layer_norm"], epsilon)
@@ -56,7 +56,7 @@ def run_layer(
 
 def route(layer: Layer, x: Tensor, epsilon: float) -> Tensor:
     """How much of each stream is asked for, [T, S]."""
-    return torch.tanh(norm(x, layer["router_norm"], epsilon) / x.shape[-1] @ layer["router"])
+    return torch.tanh(norm(x, layer["stream_router_norm"], epsilon) / x.shape[-1] @ layer["stream_router"])
 
 
 def sparse(layer: Layer, h: Tensor) -> Tensor:

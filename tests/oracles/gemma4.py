@@ -25,15 +25,15 @@ def logits(weights: Weights, rows: Tensor) -> Tensor:
         attended, pair = attend(layer, norm(x, layer["attention_norm"], weights.epsilon), finished, weights.epsilon)
         finished.append(pair)
         x = x + norm(attended, layer["post_attention_norm"], weights.epsilon)
-        h = dense(layer, norm(x, layer["ffw_norm"], weights.epsilon))
+        h = dense(layer, norm(x, layer["feed_forward_norm"], weights.epsilon))
         if "router" in layer.tensors:
             h = norm(h, layer["dense_output_norm"], weights.epsilon)
             h = h + norm(experts(layer, x, weights.epsilon), layer["experts_output_norm"], weights.epsilon)
-        x = x + norm(h, layer["post_ffw_norm"], weights.epsilon)
+        x = x + norm(h, layer["post_feed_forward_norm"], weights.epsilon)
         if given is not None:
             h = (gelu(x @ layer["per_layer_gate"]) * given) @ layer["per_layer_up"]
             x = x + norm(h, layer["per_layer_norm"], weights.epsilon)
-        x = x * layer["scalar"]
+        x = x * layer["scale"]
     return cap(norm(x, weights["final_norm"], weights.epsilon) @ weights["embedding"].T, weights.cap)
 
 
@@ -91,7 +91,7 @@ def dense(layer: Layer, h: Tensor) -> Tensor:
 
 def experts(layer: Layer, x: Tensor, epsilon: float) -> Tensor:
     """The weighted sum of the chosen experts, token by token."""
-    routed = norm(x, None, epsilon) * layer["router_scale"] / math.sqrt(x.shape[-1])
+    routed = norm(x, None, epsilon) * layer["router_norm"] / math.sqrt(x.shape[-1])
     chances = (routed @ layer["router"]).softmax(dim=-1)
     h = norm(x, layer["experts_norm"], epsilon)
     rows = []

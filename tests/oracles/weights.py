@@ -106,15 +106,15 @@ def read_gemma4_layer(block: Any) -> Layer:
     tensors = {
         "attention_norm": factor(block.pre_attention_norm),
         "post_attention_norm": factor(block.post_attention_norm),
-        "ffw_norm": factor(block.pre_ffw_norm),
-        "post_ffw_norm": factor(block.post_ffw_norm),
+        "feed_forward_norm": factor(block.pre_ffw_norm),
+        "post_feed_forward_norm": factor(block.post_ffw_norm),
         "query": tensor(attention.query_dense.kernel).transpose(0, 1),
         "query_norm": factor(attention.query_norm),
         "output": tensor(attention.output_dense.kernel),
         "gate": matrix(block.gating_ffw),
         "up": matrix(block.gating_ffw_2),
         "down": matrix(block.ffw_linear),
-        "scalar": tensor(block.layer_scalar),
+        "scale": tensor(block.layer_scalar),
     }
     if not block.is_kv_shared_layer:
         tensors["key"] = tensor(attention.key_dense.kernel).transpose(0, 1)
@@ -126,7 +126,7 @@ def read_gemma4_layer(block: Any) -> Layer:
         tensors["per_layer_up"] = matrix(block.per_layer_up_proj)
         tensors["per_layer_norm"] = factor(block.post_per_layer_input_norm)
     if block.enable_moe_block:
-        tensors["router_scale"] = tensor(block.moe_router.per_dim_scale)
+        tensors["router_norm"] = tensor(block.moe_router.per_dim_scale)
         tensors["router"] = matrix(block.moe_router.proj)
         tensors["expert_scale"] = tensor(block.moe_expert_bank.per_expert_scale)
         for name in ("gate", "up", "down"):
@@ -167,7 +167,7 @@ def read_transformers_layer(model: Any, config: Any, number: int) -> Layer:
         tensors |= read_streams(block)
         sparsity = config.activation_sparsity_pattern[number]
     else:
-        tensors["scalar"] = tensor(block.layer_scalar)
+        tensors["scale"] = tensor(block.layer_scalar)
     if hasattr(block, "experts"):
         tensors |= read_experts(block)
     rope = config.rope_parameters[kind]
@@ -188,8 +188,8 @@ def read_block(block: Any, attention: Any, source: int | None) -> dict[str, Tens
     tensors = {
         "attention_norm": factor(block.input_layernorm),
         "post_attention_norm": factor(block.post_attention_layernorm),
-        "ffw_norm": factor(block.pre_feedforward_layernorm),
-        "post_ffw_norm": factor(block.post_feedforward_layernorm),
+        "feed_forward_norm": factor(block.pre_feedforward_layernorm),
+        "post_feed_forward_norm": factor(block.post_feedforward_layernorm),
         "query": split_heads(attention.q_proj, width),
         "query_norm": factor(attention.q_norm),
         "output": matrix(attention.o_proj).unflatten(0, (-1, width)),
@@ -212,10 +212,10 @@ def read_block(block: Any, attention: Any, source: int | None) -> dict[str, Tens
 def read_streams(block: Any) -> dict[str, Tensor]:
     """What a block of Gemma 3n has for its streams."""
     return {
-        "router_norm": factor(block.altup.router_norm),
-        "router": matrix(block.altup.modality_router),
-        "prediction": matrix(block.altup.prediction_coefs),
-        "correction": matrix(block.altup.correction_coefs),
+        "stream_router_norm": factor(block.altup.router_norm),
+        "stream_router": matrix(block.altup.modality_router),
+        "stream_prediction": matrix(block.altup.prediction_coefs),
+        "stream_correction": matrix(block.altup.correction_coefs),
         "stream_scale": tensor(block.altup.correct_output_scale),
         "laurel_left": matrix(block.laurel.linear_left),
         "laurel_right": matrix(block.laurel.linear_right),
@@ -227,7 +227,7 @@ def read_experts(block: Any) -> dict[str, Tensor]:
     """The experts of a layer of transformers' Gemma 4, as [E, in, out]."""
     gate, up = tensor(block.experts.gate_up_proj).transpose(1, 2).chunk(2, dim=-1)
     return {
-        "router_scale": tensor(block.router.scale),
+        "router_norm": tensor(block.router.scale),
         "router": matrix(block.router.proj),
         "expert_scale": tensor(block.router.per_expert_scale),
         "expert_gate": gate,
