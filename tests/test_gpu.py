@@ -12,10 +12,10 @@ import torch
 
 from promptlight.io import read_results
 from promptlight.salience import Analysis, AnalysisOptions, Model, Prompt, analyze, load_model
+from promptlight.salience.decoder.backward import chunk_bytes
 from promptlight.salience.decoder.chunks import plan_chunk
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.decoder.trace import chunk_bytes
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from promptlight.salience.options.sampling import Sampling

@@ -13,7 +13,7 @@ One forward scores one ablation for all targets, although each target needs anot
  4. Logits are computed only at the rows that predict a target's token.
 
 Shapes: B ablations of a batch, L entries of a row, R rows of logits, S removable spans, N query heads, K key/value
-heads, H head width, D width.
+heads, H head width, D width, E width of an embedding, S streams.
 """
 
 # pyright: standard
@@ -32,8 +32,9 @@ from promptlight.salience.decoder.attention import QUERY_BLOCK, Attend, Attentio
 from promptlight.salience.decoder.chunks import GPU_CHUNK, naming_lack_of_memory, run_in_chunks, take_budget
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.heads import Heads
-from promptlight.salience.decoder.layer import count_run_bytes, run_layer
+from promptlight.salience.decoder.layer_bytes import count_run_bytes
 from promptlight.salience.decoder.objectives import objective_value
+from promptlight.salience.decoder.rope import Angles, Rope
 from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.progress import Counted, ignore
@@ -108,29 +109,38 @@ def plan_batch(decoder: Decoder, n_entries: int, n_rows: int, n_ablations: int, 
 
 
 def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:
-    """The embedding [D] that replaces a removed token."""
+    """The embedding [E] that replaces a removed token."""
     match ablate:
         case AblationKind.MASK_EMBEDDING:
-            wide = at_least_float32(decoder.embedding.dtype)
-            return decoder.embedding.mean(dim=0, dtype=wide).to(decoder.embedding.dtype)
+            return decoder.mean_embedding().to(decoder.embedding.dtype)
         case AblationKind.PAD:
-            return decoder.embedding[PAD_ID]
+            return decoder.embed(torch.tensor(PAD_ID, device=decoder.embedding.device))
         case AblationKind.DROP:
             return None
 
 
 def _run(decoder: Decoder, embeddings: Tensor, rows: Rows) -> Tensor:
-    """Run all layers: unscaled embeddings [B, L, D] -> the last layer's output at the read entries [B, R, D]."""
-    angles = {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(rows.positions).items()}
-    *lower, top = decoder.layers
+    """Run all layers: unscaled embeddings [B, L, E] -> the last layer's output at the read entries [B, R, S D]."""
+    lower, upper = decoder.layers[: decoder.top], decoder.layers[decoder.top :]
     attends = {window: _attend_all(rows.see(rows, window)) for window in {layer.window for layer in lower}}
-    x = decoder.scale_embeddings(embeddings)
-    for layer in lower:
-        x = run_layer(layer, x, angles[layer.rope], attends[layer.window]).output
+    residual = decoder.start(embeddings, _turn(decoder, rows.positions))
+    for number, layer in enumerate(lower):
+        residual.run(number, attends[layer.window])
     del attends
-    read = rows.read.expand(len(x), -1)
-    attend = _attend_where_read(read, rows.take(rows.read).see(rows, top.window))
-    return run_layer(top, x, angles[top.rope], attend, pick=lambda x: _pick_rows(x, read)).output
+    read = rows.read.expand(len(embeddings), -1)
+    reading = rows.take(rows.read)
+    seen = {window: reading.see(rows, window) for window in {layer.window for layer in upper}}
+    attend = _attend_where_read(read, seen[upper[0].window])
+    residual.run(decoder.top, attend, pick=lambda x: _pick_rows(x, read))
+    residual.angles = _turn(decoder, reading.positions)
+    for number, layer in enumerate(upper[1:], decoder.top + 1):
+        residual.run(number, _attend_from_read(seen[layer.window]))
+    return residual.x
+
+
+def _turn(decoder: Decoder, positions: Tensor) -> dict[Rope, Angles]:
+    """The angles of positions [B, L], for heads [B, heads, L, H]."""
+    return {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
 
 
 def _attend_all(visible: Tensor) -> Attend:
@@ -147,6 +157,15 @@ def _attend_where_read(read: Tensor, visible: Tensor) -> Attend:
 
     def attend(attention: Attention, heads: Heads) -> Tensor:
         return _attend_in_blocks(attention, _pick_rows(heads.query, read[:, None]), heads, visible, in_order=False)
+
+    return attend
+
+
+def _attend_from_read(visible: Tensor) -> Attend:
+    """Attention where the queries are those of the entries that are read; visible [B or 1, R, L]."""
+
+    def attend(attention: Attention, heads: Heads) -> Tensor:
+        return _attend_in_blocks(attention, heads.query, heads, visible, in_order=False)
 
     return attend
 

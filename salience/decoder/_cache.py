@@ -21,34 +21,39 @@ from promptlight.salience.decoder.layer import Layer
 
 @dataclass
 class KeyValueCache:
-    """Keys and values so far, per layer [B, K, S, H]; ``lengths`` [B] counts each row's positions."""
+    """Keys and values so far of each layer that has its own [B, K, S, H]; ``lengths`` [B] counts each row's
+    positions."""
 
     lengths: Tensor
-    keys: list[Tensor] = field(default_factory=list[Tensor])
-    values: list[Tensor] = field(default_factory=list[Tensor])
+    keys: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
+    values: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
     rows: Tensor = field(init=False)  # [B] their numbers
 
     def __post_init__(self) -> None:
         self.rows = torch.arange(len(self.lengths), device=self.lengths.device)
 
-    def fill(self, heads: Heads, n_slots: int) -> None:
-        """Take the next layer's keys and values of whole prompts [B, K, T, H], with room for ``n_slots`` positions."""
+    def fill(self, number: int, heads: Heads, n_slots: int) -> None:
+        """Take a layer's keys and values of whole prompts [B, K, T, H], with room for ``n_slots`` positions."""
         for store, new in ((self.keys, heads.key), (self.values, heads.value)):
             slots = new.new_zeros(*new.shape[:2], n_slots, new.shape[3])
             slots[:, :, : new.shape[2]] = new
-            store.append(slots)
+            store[number] = slots
 
     def attend_from(self, number: int, visible: Tensor) -> Attend:
-        """Attention of one new position in each row to the positions of layer ``number`` so far, and to itself.
+        """Attention of one new position in each row to the positions of layer ``number`` so far, and to itself; if the
+        layer reads another one's keys and values, that one has run.
 
         ``visible`` [B, 1, 1, 1, k] says which of the first k slots each row sees.
         """
         n_seen = visible.shape[-1]
 
         def attend(attention: Attention, heads: Heads) -> Tensor:
-            for store, new in ((self.keys, heads.key), (self.values, heads.value)):
-                store[number][self.rows, :, self.lengths] = new[:, :, 0]
-            key, value = self.keys[number][:, :, :n_seen], self.values[number][:, :, :n_seen]
+            source = attention.heads.source
+            if source is None:
+                for store, new in ((self.keys, heads.key), (self.values, heads.value)):
+                    store[number][self.rows, :, self.lengths] = new[:, :, 0]
+            stored = number if source is None else source
+            key, value = self.keys[stored][:, :, :n_seen], self.values[stored][:, :, :n_seen]
             return attend_to(attention, heads.query, key, value, visible)
 
         return attend
@@ -57,12 +62,12 @@ class KeyValueCache:
         """Drop all rows but these, layer by layer, so that there is never a second copy of the cache."""
         index = torch.tensor(places, device=self.lengths.device, dtype=torch.long)
         for store in (self.keys, self.values):
-            for number in range(len(store)):
+            for number in store:
                 store[number] = store[number][index]
         self.lengths, self.rows = self.lengths[index], self.rows[: len(places)]
 
 
 def count_cache_bytes(layers: Sequence[Layer], n_slots: int, itemsize: int) -> int:
-    """Bytes for one row: 2 K H numbers for each slot in every layer."""
-    heads = (layer.attention.heads for layer in layers)
+    """Bytes for one row: 2 K H numbers for each slot in every layer with keys and values of its own."""
+    heads = (layer.attention.heads for layer in layers if layer.source is None)
     return sum(2 * one.n_key_value_heads * one.head_dim for one in heads) * n_slots * itemsize

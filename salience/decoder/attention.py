@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
-from promptlight.salience.decoder.heads import HeadProjection, Heads, add_bias
-from promptlight.salience.decoder.tensors import at_least_float32
+from promptlight.salience.decoder.heads import HeadProjection, Heads, KeyValue, add_bias
+from promptlight.salience.decoder.tensors import at_least_float32, multiply
 
 QUERY_BLOCK = 128
 
@@ -40,7 +40,7 @@ class Attention:
 
     def project(self, attended: Tensor) -> Tensor:
         """Weighted values [..., N H] -> [..., D]."""
-        return add_bias(attended @ self.output, self.output_bias)
+        return add_bias(multiply(attended, self.output), self.output_bias)
 
     def block_size(self, length: int) -> int:
         """How many scores a block of queries has in a text of this length: N q min(L, window + q)."""
@@ -170,45 +170,53 @@ def _backward_weights(attention: Attention, scores: Tensor, weights: Tensor, by_
     return centred.mul_(backward_soft_cap(scores, attention.soft_cap, weights))
 
 
-# ---- where each target reads one row alone -------------------------------------------------------------------------
+# ---- some rows of a sequence alone -----------------------------------------------------------------------------------
+
+
+def attend_rows(attention: Attention, query: Tensor, heads: KeyValue, rows: Tensor) -> Tensor:
+    """Attention of some rows [G] of a sequence alone, whose queries are [N, G, H]: weighted values [G, N H]."""
+    key, value = heads
+    positions = torch.arange(key.shape[-2], device=rows.device)
+    blocks = [
+        attend_to(attention, queries, key, value, visible_keys(some, positions, attention.window))
+        for queries, some in zip(query.split(QUERY_BLOCK, dim=1), rows.split(QUERY_BLOCK), strict=True)
+    ]
+    return torch.cat(blocks)
 
 
 @dataclass(frozen=True)
 class RowAttention:
     """The attention of C rows of a sequence to its first L positions."""
 
-    rows: Tensor  # [C]
     query: Tensor  # [N, C, H]
     scores: Tensor  # [K, M, C, L]
     weights: Tensor  # [K, M, C, L]
     attended: Tensor  # [C, N H]
 
 
-def attend_at(attention: Attention, heads: Heads, rows: Tensor) -> RowAttention:
-    """Attention of some rows [C] of a sequence alone."""
-    query = heads.query[:, rows]
-    visible = visible_keys(rows, torch.arange(heads.key.shape[1], device=rows.device), attention.window)
-    scores = _score_keys(attention, query, heads.key)
+def attend_at(attention: Attention, query: Tensor, heads: KeyValue, rows: Tensor) -> RowAttention:
+    """Attention of some rows [C] of a sequence alone, whose queries are [N, C, H]; saves what goes back through it."""
+    key, value = heads
+    visible = visible_keys(rows, torch.arange(key.shape[1], device=rows.device), attention.window)
+    scores = _score_keys(attention, query, key)
     weights = _weigh_keys(scores, visible)
-    return RowAttention(rows, query, scores, weights, _mix_values(weights, heads.value))
+    return RowAttention(query, scores, weights, _mix_values(weights, value))
 
 
 def backward_attention_at(
-    attention: Attention, heads: Heads, saved: RowAttention, by_attended: Tensor
+    attention: Attention, heads: KeyValue, saved: RowAttention, by_attended: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Through ``attend_at``, where the n-th target reads the n-th row: gradient by its weighted values [C, N H] -> by
-    query [L, C, N, H] (zero but at the target's row), key and value [L, C, K, H]."""
-    by_mixed = _group_heads(by_attended, heads.key)
-    by_weights = by_mixed @ heads.value.unsqueeze(1).transpose(-2, -1)
+    its row's query [C, N, H], key and value [L, C, K, H]."""
+    key, value = heads
+    by_mixed = _group_heads(by_attended, key)
+    by_weights = by_mixed @ value.unsqueeze(1).transpose(-2, -1)
     by_scores = _backward_weights(attention, saved.scores, saved.weights, by_weights)
-    by_row_query = by_scores @ heads.key.unsqueeze(1)  # [K, M, C, H]
-    query = _group_heads(saved.query.transpose(0, 1).flatten(1), heads.key)
+    by_row_query = by_scores @ key.unsqueeze(1)  # [K, M, C, H]
+    query = _group_heads(saved.query.transpose(0, 1).flatten(1), key)
     by_key = torch.einsum("kmcl,kmch->lckh", by_scores, query)
     by_value = torch.einsum("kmcl,kmch->lckh", saved.weights, by_mixed)
-    n = len(saved.rows)
-    by_query = by_row_query.new_zeros(heads.key.shape[1], n, heads.query.shape[0], heads.key.shape[2])
-    by_query[saved.rows, torch.arange(n, device=saved.rows.device)] = by_row_query.flatten(0, 1).transpose(0, 1)
-    return by_query, by_key, by_value
+    return by_row_query.flatten(0, 1).transpose(0, 1), by_key, by_value
 
 
 def _group_heads(joined: Tensor, key: Tensor) -> Tensor:

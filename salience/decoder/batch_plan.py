@@ -15,14 +15,14 @@ from dataclasses import dataclass
 import torch
 
 from promptlight.salience.decoder._cache import count_cache_bytes
+from promptlight.salience.decoder.backward import activation_bytes, chunk_bytes
 from promptlight.salience.decoder.chunks import keeps_activations, plan_chunk, plan_rows
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes, resident_bytes
-from promptlight.salience.decoder.layer import count_run_bytes, count_trace_bytes
+from promptlight.salience.decoder.layer_bytes import count_run_bytes, count_trace_bytes
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.sampling import count_drawing_bytes
 from promptlight.salience.decoder.tensors import count_bytes
-from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 
 # In larger batches, tokens hardly get cheaper.
 CPU_BATCH, GPU_BATCH = 16, 64

@@ -1,6 +1,6 @@
 """Plan from the free memory how many targets go through the decoder together.
 
-Functions next to the code of each part count its bytes for a target; ``trace.chunk_bytes`` adds them up.
+Functions next to the code of each part count its bytes for a target; ``backward.chunk_bytes`` adds them up.
 
 A chunk takes at most half of the free memory, so that everything else fits too. If memory still runs out, the chunk is
 halved and the work continues where it stopped.
@@ -16,11 +16,11 @@ from typing import TypeVar
 
 import torch
 
+from promptlight.salience.decoder.backward import activation_bytes, chunk_bytes
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.free_memory import free_bytes
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.processor import has_fast_bfloat16
-from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 from promptlight.salience.errors import OUT_OF_MEMORY, OutOfMemoryError
 
 Item = TypeVar("Item")

@@ -1,5 +1,7 @@
 """The gated feed-forward network of a layer, forward and backward: norm, down(gelu(gate) * up).
 
+In Gemma 3n's lower layers, the gate is sparse: max(0, gate - mean - z std) goes into GELU.
+
 Shapes: D width, F feed-forward width, C targets.
 """
 
@@ -11,6 +13,7 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder.norms import Norm, backward_norm, broadcast_rows, rms_norm
+from promptlight.salience.decoder.tensors import multiply
 
 ROW_BLOCK = 256
 
@@ -23,6 +26,7 @@ class FeedForward:
     gate: Tensor  # [D, F]
     up: Tensor  # [D, F]
     down: Tensor  # [F, D]
+    sparsity: float | None = None  # z, in standard deviations over F; None: the gate is not sparse
 
     @property
     def run_size(self) -> int:
@@ -57,7 +61,11 @@ class FeedForwardOutput:
 def run_feed_forward(part: FeedForward, x: Tensor) -> FeedForwardOutput:
     """x [..., D] -> [..., D]; nothing is saved."""
     normed = rms_norm(x, part.norm)
-    gated = torch.nn.functional.gelu(normed @ part.gate, approximate="tanh") * (normed @ part.up)
+    gate = multiply(normed, part.gate)
+    if part.sparsity is not None:
+        cut = gate.mean(dim=-1, keepdim=True) + part.sparsity * gate.std(dim=-1, keepdim=True, correction=0)
+        gate = torch.relu(gate - cut)
+    gated = torch.nn.functional.gelu(gate, approximate="tanh") * multiply(normed, part.up)
     return FeedForwardOutput(gated @ part.down)
 
 

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder._cache import KeyValueCache
-from promptlight.salience.decoder.attention import visible_keys
+from promptlight.salience.decoder.attention import Attend, Attention, attend_to, visible_keys
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.decoder.layer import run_layer
+from promptlight.salience.decoder.heads import Heads
+from promptlight.salience.decoder.rope import Angles, Rope
 from promptlight.salience.progress import Counted, ignore
 from promptlight.salience.types import StopReason
 
@@ -97,28 +98,59 @@ def _prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequenc
     ids = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt, device=device)
-    angles = decoder.angles(torch.arange(longest, device=device))
-    x = decoder.scale_embeddings(decoder.embed(ids))
+    residual = decoder.start(decoder.embed(ids), decoder.angles(torch.arange(longest, device=device)))
     cache = KeyValueCache(lengths)
-    for layer in decoder.layers:
-        done = run_layer(layer, x, angles[layer.rope])
-        cache.fill(done.heads, n_slots)
-        x = done.output
-        del done  # free its heads before the next layer makes its own
-    return cache, decoder.logits(x[torch.arange(len(prompts), device=device), lengths - 1])
+    for number in range(decoder.top):
+        cache.fill(number, residual.run(number).heads, n_slots)
+    last = lengths - 1
+    seen = _see(decoder, last, torch.arange(longest, device=device))
+
+    def pick(x: Tensor) -> Tensor:
+        return x[torch.arange(len(prompts), device=device), last][:, None]
+
+    cache.fill(decoder.top, residual.run(decoder.top, _attend_from_last(last, seen), pick=pick).heads, n_slots)
+    residual.angles = _turn(decoder, last)
+    for number in range(decoder.top + 1, len(decoder.layers)):
+        residual.run(number, _attend_from_one(seen))
+    return cache, decoder.logits(residual.x[:, 0])
 
 
 def _decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
     """Append one token to each row: ids [B] -> logits of the next one [B, V]."""
     positions = cache.lengths
-    slots = torch.arange(int(positions.max()) + 1, device=ids.device)
-    angles = {rope: (cos[:, None, None], sin[:, None, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
-    visible = {
-        window: visible_keys(positions[:, None], slots, window)[:, None, None]
-        for window in {layer.window for layer in decoder.layers}
-    }
-    x = decoder.scale_embeddings(decoder.embed(ids[:, None]))
+    seen = _see(decoder, positions, torch.arange(int(positions.max()) + 1, device=ids.device))
+    residual = decoder.start(decoder.embed(ids[:, None]), _turn(decoder, positions))
     for number, layer in enumerate(decoder.layers):
-        x = run_layer(layer, x, angles[layer.rope], cache.attend_from(number, visible[layer.window])).output
+        residual.run(number, cache.attend_from(number, seen[layer.window]))
     cache.lengths = positions + 1
-    return decoder.logits(x[:, 0])
+    return decoder.logits(residual.x[:, 0])
+
+
+def _turn(decoder: Decoder, positions: Tensor) -> dict[Rope, Angles]:
+    """The angles of one position in each row [B], for heads [B, heads, 1, H]."""
+    return {rope: (cos[:, None, None], sin[:, None, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
+
+
+def _see(decoder: Decoder, positions: Tensor, slots: Tensor) -> dict[int | None, Tensor]:
+    """Which slots one position in each row [B] sees, by the layers' windows: bool [B, 1, 1, 1, slots]."""
+    windows = {layer.window for layer in decoder.layers}
+    return {window: visible_keys(positions[:, None], slots, window)[:, None, None] for window in windows}
+
+
+def _attend_from_last(last: Tensor, seen: dict[int | None, Tensor]) -> Attend:
+    """Attention of each row's last position [B] alone, where heads have all positions."""
+
+    def attend(attention: Attention, heads: Heads) -> Tensor:
+        query = heads.query[torch.arange(len(last), device=last.device), :, last][:, :, None]
+        return attend_to(attention, query, heads.key, heads.value, seen[attention.window])
+
+    return attend
+
+
+def _attend_from_one(seen: dict[int | None, Tensor]) -> Attend:
+    """Attention where each row has one query."""
+
+    def attend(attention: Attention, heads: Heads) -> Tensor:
+        return attend_to(attention, heads.query, heads.key, heads.value, seen[attention.window])
+
+    return attend

@@ -2,8 +2,11 @@
 
  1. Normalise the input.
  2. Multiply it by one matrix, with the weights of queries, keys and values side by side, and add the bias if any.
- 3. Split the product into heads (``_split_heads``).
- 4. Normalise queries and keys if the family does so (Gemma 3), rotate them by their position, scale the queries.
+ 3. Split the product into heads (``_split_heads``). Where values are tied to keys, both begin as the same numbers.
+ 4. Normalise queries and keys (since Gemma 3) and values (Gemma 3n and 4), rotate queries and keys by their position,
+    scale the queries.
+Upper layers of Gemma 3n and of the small Gemma 4 have queries alone: they read the finished keys and values of a layer
+below, their ``source``.
 
 Shapes: T positions (L of one sequence), D width, N query heads, K key/value heads, H head width, C targets.
 """
@@ -20,6 +23,7 @@ from torch import Tensor
 
 from promptlight.salience.decoder.norms import Norm, backward_norm, backward_optional_norm, optional_norm, rms_norm
 from promptlight.salience.decoder.rope import Angles, Rope, backward_rotation, rotate
+from promptlight.salience.decoder.tensors import multiply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,7 @@ class HeadProjection:
     """The weights and options of the steps above, and how many numbers each position takes."""
 
     norm: Norm  # [D]
-    query_key_value: Tensor  # [D, (N + 2K) H]
+    query_key_value: Tensor  # [D, (N + 2K) H]; without the values if they are tied, [D, N H] if there is a source
     query_norm: Norm | None  # [H]
     key_norm: Norm | None  # [H]
     n_query_heads: int
@@ -36,16 +40,24 @@ class HeadProjection:
     query_scale: float
     rope: Rope
     bias: Tensor | None = None  # [(N + 2K) H]
+    value_norm: Norm | None = None
+    ties_values: bool = False
+    source: int | None = None  # the number of the layer whose keys and values these heads read; None: their own
+
+    @property
+    def width(self) -> int:
+        """Queries, keys and values of a position, (N + 2K) H."""
+        return (self.n_query_heads + 2 * self.n_key_value_heads) * self.head_dim
 
     @property
     def run_size(self) -> int:
         """Forward: the product, its rotated parts, and temporaries of the rotation."""
-        return 4 * self.query_key_value.shape[1]
+        return 4 * self.width
 
     @property
     def saved_size(self) -> int:
         """Saved for the backward pass, at most: including queries and keys before their norms."""
-        return 2 * self.query_key_value.shape[1]
+        return 2 * self.width
 
     @property
     def backward_size(self) -> int:
@@ -55,7 +67,11 @@ class HeadProjection:
     @property
     def backward_row_size(self) -> int:
         """Backward, for each row of a block, in the wide dtype."""
-        return 3 * self.query_key_value.shape[1]
+        return 3 * self.width
+
+
+KeyValue = tuple[Tensor, Tensor]
+"""Finished keys and values, [..., K, T, H] each."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +90,16 @@ class Heads:
         return dataclasses.replace(self, **parts)
 
 
-def project_heads(projection: HeadProjection, x: Tensor, angles: Angles) -> Heads:
-    """The heads of a layer's input x [..., T, D]."""
-    fused = add_bias(rms_norm(x, projection.norm) @ projection.query_key_value, projection.bias)
-    raw_query, raw_key, value = _split_heads(projection, fused)
+def project_heads(projection: HeadProjection, x: Tensor, angles: Angles, source: KeyValue | None = None) -> Heads:
+    """The heads of a layer's input x [..., T, D], with the keys and values of a ``source`` if it has none."""
+    fused = add_bias(multiply(rms_norm(x, projection.norm), projection.query_key_value), projection.bias)
+    raw_query, *others = _split_heads(projection, fused)
     query = rotate(optional_norm(raw_query, projection.query_norm), angles) * projection.query_scale
+    if source is not None:
+        return Heads(None, None, query, *source)
+    raw_key, value = others if len(others) > 1 else (others[0], others[0])
     key = rotate(optional_norm(raw_key, projection.key_norm), angles)
+    value = optional_norm(value, projection.value_norm)
     if projection.query_norm is None:  # then the backward pass doesn't need them
         return Heads(None, None, query, key, value)
     return Heads(raw_query, raw_key, query, key, value)
@@ -90,12 +110,12 @@ def add_bias(product: Tensor, bias: Tensor | None) -> Tensor:
     return product if bias is None else product + bias
 
 
-def _split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Cut the fused projection [..., T, (N + 2K) H] into query [..., N, T, H], key and value [..., K, T, H]."""
+def _split_heads(projection: HeadProjection, fused: Tensor) -> tuple[Tensor, ...]:
+    """Cut the fused projection [..., T, (N + 2K) H] into query [..., N, T, H], and key and value [..., K, T, H] as far
+    as the layer has them."""
     heads = fused.unflatten(-1, (-1, projection.head_dim)).transpose(-3, -2)
-    n_keys = projection.n_key_value_heads
-    query, key, value = heads.split((projection.n_query_heads, n_keys, n_keys), dim=-3)
-    return query, key, value
+    n_others = 0 if projection.source is not None else 1 if projection.ties_values else 2
+    return heads.split((projection.n_query_heads, *[projection.n_key_value_heads] * n_others), dim=-3)
 
 
 def backward_heads(

@@ -4,17 +4,23 @@ Forward, from x [..., T, D] (``run_layer``):
  1. Heads: normalise x, project it, rotate queries and keys (``project_heads``).
  2. Attention: each query mixes the values of its visible keys (``attend``, which the caller may choose).
  3. Project the mix to the width D, normalise it if the family does so, and add it to x: the middle.
- 4. Feed-forward: normalise the middle and gate it (``run_feed_forward``).
+ 4. Feed-forward: normalise the middle and gate it (``run_feed_forward``), perhaps beside experts (``experts.py``).
  5. Normalise that if the family does so, and add it to the middle: the output.
+ 6. Some families add a vector of the token's own (``per_layer.py``), and multiply by a stored number.
+Gemma 3n's layers do this to one of several streams (``streams.py``): then x is [..., T, S D].
 
-Backward goes through the same steps from 5 to 1: ``backward_after_attention`` does 5 to 3, ``backward_layer`` all.
-Generation, ablation and the gradient pass differ only in ``attend``, and in the rows that continue after it.
+All but step 2 looks at one position alone. Generation, ablation and the gradient pass differ only in ``attend``, and in
+the rows that continue after it.
 
-Shapes: T positions (L of one sequence), D width, C targets.
+Backward, written by hand for layers without what came after Gemma 3 (``by_hand``), goes through the same steps from 5
+to 1: ``backward_after_attention`` does 5 to 3, ``backward_layer`` all. ``_layerwise.py`` does it for any layer.
+
+Shapes: T positions (L of one sequence), D width, S streams, P width of a layer's own vector, C targets.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +28,7 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder.attention import Attend, Attention, attend_causally, backward_attention
+from promptlight.salience.decoder.experts import Experts, add_experts
 from promptlight.salience.decoder.feedforward import (
     FeedForward,
     FeedForwardOutput,
@@ -29,10 +36,12 @@ from promptlight.salience.decoder.feedforward import (
     run_feed_forward,
     trace_feed_forward,
 )
-from promptlight.salience.decoder.heads import Heads, backward_heads, project_heads
-from promptlight.salience.decoder.norms import Norm, backward_optional_norm, optional_norm
+from promptlight.salience.decoder.heads import Heads, KeyValue, backward_heads, project_heads
+from promptlight.salience.decoder.norms import Norm, backward_optional_norm, optional_norm, rms_norm
+from promptlight.salience.decoder.per_layer import PerLayerStep, run_per_layer
 from promptlight.salience.decoder.rope import Angles, Rope, take_angles
-from promptlight.salience.decoder.tensors import count_bytes, in_dtype
+from promptlight.salience.decoder.streams import Streams, correct, predict, run_laurel
+from promptlight.salience.decoder.tensors import in_dtype
 
 # Rows, positions times targets, that go back together; a GPU needs many to be busy.
 CPU_ROW_BLOCK, GPU_ROW_BLOCK = 1024, 2**14
@@ -46,6 +55,22 @@ class Layer:
     post_attention_norm: Norm | None  # [D]
     feed_forward: FeedForward
     post_feedforward_norm: Norm | None  # [D]
+    experts: Experts | None = None
+    per_layer: PerLayerStep | None = None
+    scale: Tensor | None = None  # [1]
+    streams: Streams | None = None
+
+    @property
+    def source(self) -> int | None:
+        """The number of the layer below whose keys and values it reads; None if it has its own."""
+        return self.attention.heads.source
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether its backward pass is written by hand: it has only what Gemma 1 to 3 have."""
+        heads = self.attention.heads
+        later = (self.experts, self.per_layer, self.scale, self.streams, self.feed_forward.sparsity, heads.value_norm)
+        return all(part is None for part in later) and not heads.ties_values and heads.source is None
 
     @property
     def rope(self) -> Rope:
@@ -104,27 +129,69 @@ def run_layer(
     angles: Angles,
     attend: Attend = attend_causally,
     *,
+    source: KeyValue | None = None,
+    own: Tensor | None = None,
     pick: Callable[[Tensor], Tensor] | None = None,
     save: torch.dtype | None = None,
 ) -> Activations:
-    """Steps 1 to 5 over x [..., T, D].
+    """Steps 1 to 6 over x [..., T, D].
 
-    If ``attend`` returns only some rows, ``pick`` takes the same rows of x. ``save`` is the dtype in which the
-    feed-forward network saves what its backward pass needs (None: it saves nothing).
+    ``source`` are the keys and values that this layer reads if it has none of its own. ``own`` are the tokens' vectors
+    for this layer [..., T, P]. If ``attend`` returns only some rows, ``pick`` takes the same rows of x, and ``own`` has
+    those alone. ``save`` is the dtype in which the feed-forward network saves what its backward pass needs (None: it
+    saves nothing).
     """
-    heads = project_heads(layer.attention.heads, x, angles)
+    heads = project_layer_heads(layer, x, angles, source)
     projected = layer.attention.project(attend(layer.attention, heads))
-    return Activations(x, heads, run_after_attention(layer, x if pick is None else pick(x), projected, save))
+    rows = x if pick is None else pick(x)
+    return Activations(x, heads, run_after_attention(layer, rows, projected, own=own, save=save))
 
 
-def run_after_attention(layer: Layer, x: Tensor, projected: Tensor, save: torch.dtype | None) -> AfterAttention:
-    """The rest of step 3, and steps 4 and 5: x and the projected mix, [rows, D] each."""
+def project_layer_heads(layer: Layer, x: Tensor, angles: Angles, source: KeyValue | None = None) -> Heads:
+    """Step 1."""
+    read = x if layer.streams is None else predict(layer.streams, x)[..., 0, :]
+    return project_heads(layer.attention.heads, read, angles, source)
+
+
+def run_after_attention(
+    layer: Layer, x: Tensor, projected: Tensor, *, own: Tensor | None = None, save: torch.dtype | None = None
+) -> AfterAttention:
+    """The rest of step 3, and steps 4 to 6: x and the projected mix, [rows, D] each."""
+    if layer.streams is not None:
+        return _run_streams_after_attention(layer, layer.streams, x, projected, own)
     middle = x + optional_norm(projected, layer.post_attention_norm)
+    fed, output = _feed(layer, middle, save)
+    if layer.per_layer is not None and own is not None:
+        output = output + run_per_layer(layer.per_layer, output, own)
+    return AfterAttention(projected, middle, fed, output if layer.scale is None else output * layer.scale)
+
+
+def _feed(layer: Layer, middle: Tensor, save: torch.dtype | None = None) -> tuple[FeedForwardOutput, Tensor]:
+    """Steps 4 and 5: what the networks give, and the output."""
     if save is None:
         fed = run_feed_forward(layer.feed_forward, middle)
     else:
         fed = trace_feed_forward(layer.feed_forward, middle, save)
-    return AfterAttention(projected, middle, fed, middle + optional_norm(fed.value, layer.post_feedforward_norm))
+    if layer.experts is not None:
+        fed = FeedForwardOutput(add_experts(layer.experts, middle, fed.value))
+    return fed, middle + optional_norm(fed.value, layer.post_feedforward_norm)
+
+
+def _run_streams_after_attention(
+    layer: Layer, streams: Streams, x: Tensor, projected: Tensor, own: Tensor | None
+) -> AfterAttention:
+    """Steps 3 to 6 on the first stream, and what becomes of the others: x [rows, S D]."""
+    assert layer.per_layer is not None
+    assert own is not None
+    predicted = predict(streams, x)
+    first = predicted[..., 0, :]
+    branch = run_laurel(streams, rms_norm(first, layer.attention.heads.norm))
+    middle = (first + optional_norm(projected, layer.post_attention_norm) + branch) / math.sqrt(2)
+    fed, output = _feed(layer, middle)
+    corrected = correct(streams, predicted, output)
+    added = run_per_layer(layer.per_layer, corrected[..., 0, :] * streams.scale, own)
+    others = corrected[..., 1:, :] + added[..., None, :]
+    return AfterAttention(projected, middle, fed, torch.cat([corrected[..., :1, :], others], dim=-2).flatten(-2))
 
 
 # ---- backward ------------------------------------------------------------------------------------------------------
@@ -133,7 +200,7 @@ def run_after_attention(layer: Layer, x: Tensor, projected: Tensor, save: torch.
 def backward_layer(layer: Layer, saved: Activations, angles: Angles, gradient: Tensor) -> Tensor:
     """Push the gradients of C targets by a layer's output to its input, [L, C, D] -> [L, C, D]."""
     by_middle, by_attended = torch.empty_like(gradient), None
-    for rows in _cut_rows(gradient):
+    for rows in cut_rows(gradient):
         by_middle[rows], part = backward_after_attention(layer, saved.after.take(rows), gradient[rows])
         if by_attended is None:
             by_attended = part.new_empty(*gradient.shape[:2], part.shape[2])
@@ -148,7 +215,7 @@ def add_backward_heads(
     layer: Layer, x: Tensor, heads: Heads, angles: Angles, by_heads: tuple[Tensor, Tensor, Tensor], by_input: Tensor
 ) -> Tensor:
     """Add the gradient through the heads to that along the residual sum, in place: [L, C, D]."""
-    for rows in _cut_rows(by_input):
+    for rows in cut_rows(by_input):
         parts = (part[rows] for part in by_heads)
         by_input[rows] += backward_heads(
             layer.attention.heads, x[rows], heads.take(rows), take_angles(angles, rows), *parts
@@ -156,15 +223,16 @@ def add_backward_heads(
     return by_input
 
 
-def _cut_rows(gradient: Tensor) -> Iterator[slice]:
+def cut_rows(gradient: Tensor) -> Iterator[slice]:
     """Blocks of positions, so that temporaries stay small and in the processor's cache."""
     length, n_targets = gradient.shape[:2]
-    n_together = max(1, _row_block(on_gpu=gradient.device.type != "cpu") // n_targets)
+    n_together = max(1, row_block(on_gpu=gradient.device.type != "cpu") // n_targets)
     for start in range(0, length, n_together):
         yield slice(start, start + n_together)
 
 
-def _row_block(*, on_gpu: bool) -> int:
+def row_block(*, on_gpu: bool) -> int:
+    """Rows, positions times targets, that go back together."""
     return GPU_ROW_BLOCK if on_gpu else CPU_ROW_BLOCK
 
 
@@ -175,47 +243,3 @@ def backward_after_attention(layer: Layer, saved: AfterAttention, gradient: Tens
     by_middle = backward_feed_forward(layer.feed_forward, saved.middle, saved.fed, by_value).add_(gradient)
     by_projected = backward_optional_norm(saved.projected, layer.post_attention_norm, by_middle)
     return by_middle, by_projected.to(layer.attention.output.dtype) @ layer.attention.output.T
-
-
-# ---- bytes; b and w are the bytes of a number in the weights' dtype and in the wide one ------------------------------
-
-
-def count_run_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
-    """A forward pass of one text that saves nothing: the larger of its halves.
-
-    (4 b + 2 w) D for each position, and: heads, and a block's scores with their softmax; or the feed-forward network.
-    """
-    attention, width = layer.attention, layer.attention.output.shape[1]
-    residual = (4 * narrow + 2 * wide) * width
-    scores = attention.forward_block_size(length) * (2 * narrow + 2 * wide)
-    return max(
-        (residual + attention.heads.run_size * narrow) * length + scores,
-        (residual + layer.feed_forward.run_size * narrow) * length,
-    )
-
-
-def count_trace_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
-    """A forward pass in the wide dtype that saves what the backward one needs, in the narrow dtype, and a copy of the
-    layer's weights where those are narrower: 7 D and heads for each position, derivatives, a block's scores."""
-    attention, width = layer.attention, layer.attention.output.shape[1]
-    fused = attention.heads.query_key_value.shape[1]
-    per_position = (7 * width + 3 * fused) * max(wide, 4) + layer.feed_forward.saved_size * narrow
-    copied = count_bytes(layer) // narrow * wide if wide > narrow else 0
-    return length * per_position + attention.forward_block_size(length) * 4 * wide + copied
-
-
-def count_saved_bytes(layer: Layer, length: int, narrow: int) -> int:
-    """The part that is kept for the backward pass: 4 D of residual stream, heads, derivatives for each position."""
-    width = layer.attention.output.shape[1]
-    per_position = 4 * width + layer.attention.heads.saved_size + layer.feed_forward.saved_size
-    return length * per_position * narrow
-
-
-def count_backward_bytes(layer: Layer, length: int, n_targets: int, narrow: int, wide: int, *, on_gpu: bool) -> int:
-    """The backward pass of C targets: 3 D w of residual stream and heads for each position, and four blocks of scores,
-    for each of them; and for each row of one block, the larger of 4 D w and 2.5 F b, and 3 D w and 3 (N + 2K) H w."""
-    attention, width = layer.attention, layer.attention.output.shape[1]
-    heads, feed_forward = attention.heads.backward_size, layer.feed_forward.backward_size
-    each = length * (3 * width * wide + heads * narrow) + 4 * attention.block_size(length) * narrow
-    row = max(4 * width * wide + feed_forward * narrow, 3 * width * wide + attention.heads.backward_row_size * wide)
-    return int(n_targets * each + min(n_targets * length, _row_block(on_gpu=on_gpu)) * row)

@@ -15,7 +15,6 @@ from torch import Tensor
 from promptlight.salience.decoder._output_head import multiply_by_head
 from promptlight.salience.decoder._soft_cap import soft_cap
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.decoder.norms import rms_norm
 from promptlight.salience.decoder.tensors import at_least_float32
 
 N_RIVALS = 64
@@ -28,13 +27,13 @@ def forward_dtype(decoder: Decoder) -> torch.dtype:
 
 
 def exact_logits(decoder: Decoder, output: Tensor, ids: Tensor) -> Tensor:
-    """Capped logits [C, V] of the last layer's output rows [C, D] with targets ``ids`` [C], float32 or better.
+    """Capped logits [C, V] of the last layer's output rows [C, S D] with targets ``ids`` [C], float32 or better.
 
     If ``output`` is wider than the weights, each target and the ``N_RIVALS`` strongest tokens are recomputed at its
     width.
     """
     head = decoder.head
-    normed = rms_norm(output, decoder.final_norm)
+    normed = decoder.normalise(output)
     wide = at_least_float32(output.dtype)
     logits = multiply_by_head(normed.to(head.dtype), head).to(wide)
     if torch.finfo(output.dtype).eps < torch.finfo(head.dtype).eps:

@@ -28,12 +28,17 @@ class Yarn:
 
 @dataclass(frozen=True)
 class Rope:
-    """One kind of rotary position embedding; a model may have several. ``scaling`` divides the frequencies."""
+    """One kind of rotary position embedding; a model may have several.
+
+    ``scaling`` divides the frequencies. Of the pairs (i, i + H / 2), only the first ``n_pairs`` turn (None: all); the
+    frequencies are the same as if all did.
+    """
 
     head_dim: int
     wavelength: float
     scaling: float
     yarn: Yarn | None = None
+    n_pairs: int | None = None
 
 
 def rope_angles(rope: Rope, positions: Tensor, dtype: torch.dtype) -> Angles:
@@ -41,6 +46,8 @@ def rope_angles(rope: Rope, positions: Tensor, dtype: torch.dtype) -> Angles:
     wide = at_least_float32(dtype)
     exponent = torch.arange(0, rope.head_dim, 2, device=positions.device, dtype=wide) / rope.head_dim
     frequency = torch.pow(torch.tensor(rope.wavelength, dtype=wide), -exponent)
+    if rope.n_pairs is not None:
+        frequency[rope.n_pairs :] = 0
     kept = 0 if rope.yarn is None else _keep_frequencies(rope, rope.yarn).to(frequency)
     angles = positions.to(wide)[..., None] * (frequency / rope.scaling * (1 - kept) + frequency * kept)
     cos, sin = angles.cos(), angles.sin()

@@ -20,6 +20,11 @@ def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def multiply(x: Tensor, matrix: Tensor) -> Tensor:
+    """x [..., in] times a matrix of weights [in, out], in the weights' dtype."""
+    return x.to(matrix.dtype) @ matrix
+
+
 def convert_tensors(owner: Owner, change: Callable[[Tensor], Tensor]) -> Owner:
     """Copy the owner with every tensor changed, say detached from autograd or moved to another device."""
     return cast("Owner", _convert(owner, change))

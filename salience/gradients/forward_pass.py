@@ -3,7 +3,8 @@
 A *unit* is what one backward explains: a target token, or a whole target span (a range of target tokens with summed
 objectives). Ranges of units and targets count from the first explained target.
 
-Shapes: L positions, R explained targets, C targets or units of one chunk, V vocabulary, D width.
+Shapes: L positions, R explained targets, C targets or units of one chunk, V vocabulary, D width of the last layer's
+output, E width of an embedding.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder.backward import pull_to_embeddings
 from promptlight.salience.decoder.chunks import plan_rows, run_in_chunks
 from promptlight.salience.decoder.decoder import Decoder, backward_logits
 from promptlight.salience.decoder.objectives import (
@@ -28,7 +30,7 @@ from promptlight.salience.decoder.objectives import (
 )
 from promptlight.salience.decoder.precision import exact_logits
 from promptlight.salience.decoder.tensors import at_least_float32
-from promptlight.salience.decoder.trace import Trace, backward_lower_layers, backward_top_layer
+from promptlight.salience.decoder.trace import Trace
 from promptlight.salience.types import Objective
 
 Ranges = list[tuple[int, int]]
@@ -100,7 +102,7 @@ class Pass:
         """Log-probabilities, objectives and gradients by the output of all targets, computed once."""
         output, n = self.trace.output, len(self.steps.ids)
         log_probs, values = output.new_empty(2, n, dtype=at_least_float32(output.dtype))
-        by_output = self._no_gradient(n) if self.pulls else None
+        by_output = self._no_gradient(n, output.shape[1]) if self.pulls else None
         for start, part in self._in_rows(self._read_rows):
             rows = slice(start, start + len(part.values))
             log_probs[rows], values[rows] = part.log_probs, part.values
@@ -118,25 +120,22 @@ class Pass:
         return torch.stack([self.reading.values[start:stop].sum() for start, stop in units])
 
     def pull(self, units: Ranges) -> Tensor:
-        """The gradient of each unit's summed objective by the embeddings, [L', units, D].
+        """The gradient of each unit's summed objective by the embeddings, [L', units, E].
 
         L' is the number of positions before the last of these targets.
         """
-        targets = slice(units[0][0], units[-1][1])
+        start, stop = units[0][0], units[-1][1]
         first, last = self.steps.counted
-        if targets.stop <= first or targets.start >= last:  # none of them counts
-            return self._no_gradient(int(self.trace.rows[targets.stop - 1]) + 1, len(units))
+        if stop <= first or start >= last:  # none of them counts
+            return self._no_gradient(int(self.trace.rows[stop - 1]) + 1, len(units), self.decoder.embedding_width)
         by_output = self.reading.by_output
         assert by_output is not None
-        gradient = backward_top_layer(self.decoder, self.trace, targets, by_output[targets])
-        if len(units) < targets.stop - targets.start:  # below the top layer, each unit's gradients are one sum
-            gradient = _sum_units(units, gradient)
-        return backward_lower_layers(self.decoder, self.trace, gradient)
+        return pull_to_embeddings(self.decoder, self.trace, units, by_output)
 
-    def _no_gradient(self, *rows: int) -> Tensor:
-        """Zeros [rows, ..., D] in a gradient's dtype."""
+    def _no_gradient(self, *shape: int) -> Tensor:
+        """Zeros in a gradient's dtype."""
         table = self.decoder.embedding
-        return table.new_zeros(*rows, table.shape[1], dtype=at_least_float32(table.dtype))
+        return table.new_zeros(*shape, dtype=at_least_float32(table.dtype))
 
     def _in_rows(self, work: Callable[[slice], Result]) -> Iterator[tuple[int, Result]]:
         """Call ``work`` for as many targets at a time as have room for their logits."""
@@ -158,9 +157,3 @@ class Pass:
             return Reading(log_probs, values, None)
         by_logits = self.steps.gradient(targets, logits, reference)
         return Reading(log_probs, values, backward_logits(self.decoder, self.trace.output[targets], logits, by_logits))
-
-
-def _sum_units(units: Ranges, numbers: Tensor) -> Tensor:
-    """Sums over each unit's targets, of which the first unit's first comes first: [rows, C, D] -> [rows, units, D]."""
-    start = units[0][0]
-    return torch.stack([numbers[:, a - start : b - start].sum(1) for a, b in units], dim=1)

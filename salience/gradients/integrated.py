@@ -30,7 +30,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.decoder.tensors import at_least_float32
 from promptlight.salience.gradients._span_sums import Reduction, Scores, take_product
 from promptlight.salience.options.methods import Baseline
 from promptlight.salience.types import PAD_ID
@@ -42,15 +41,14 @@ ScoreAt = Callable[[Tensor, Reduction], Scores]
 
 
 def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Baseline) -> Tensor:
-    """The start of the path, [L, D]: embeddings ``x`` of special tokens, and the baseline's vector elsewhere."""
-    wide = at_least_float32(decoder.embedding.dtype)
+    """The start of the path, [L, E]: embeddings ``x`` of special tokens, and the baseline's vector elsewhere."""
     match kind:
         case Baseline.ZERO:
             vector = torch.zeros_like(x[0])
         case Baseline.MEAN:
-            vector = decoder.embedding.mean(dim=0, dtype=wide)
+            vector = decoder.mean_embedding()
         case Baseline.PAD:
-            vector = decoder.embedding[PAD_ID]
+            vector = decoder.embed(torch.tensor(PAD_ID, device=x.device))
     kept = torch.tensor(list(special[: len(x)]), device=x.device)
     return torch.where(kept[:, None], x, vector.to(x.dtype))
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from promptlight.salience.decoder.backward import activation_bytes, chunk_bytes
 from promptlight.salience.decoder.chunks import CPU_BYTES, CPU_CHUNK, CPU_ROWS, keeps_activations, plan_chunk, plan_rows
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.layer import CPU_ROW_BLOCK
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.decoder.trace import activation_bytes, chunk_bytes
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras import borrow_decoder
 from tests.oracles.tiny import build_backbone, draw_ids
