@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from promptlight.cli.options.evaluation import Measuring
@@ -15,13 +15,19 @@ from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 
 
-def load_own_model(settings: Mapping[str, Any], measuring: Measuring, if_missing: str) -> Model:
+def load_own_model(
+    settings: Mapping[str, Any], measuring: Measuring, if_missing: str, on_fetch: Callable[[str], None]
+) -> Model:
     """Load the model that made the results. Raises ModelError if it is missing or is another one."""
     model, adapter = measuring.model, measuring.adapter or settings.get("adapter")
     precision = settings["dtype"] if measuring.dtype is Dtype.AUTO else measuring.dtype
     try:
         loaded = load_model(
-            model or spell_stored(settings["model"]), adapter=adapter, device=measuring.device, dtype=precision
+            model or spell_stored(settings["model"]),
+            adapter=adapter,
+            device=measuring.device,
+            dtype=precision,
+            on_fetch=on_fetch,
         )
     except ModelError as error:
         if model:

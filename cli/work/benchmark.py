@@ -36,7 +36,7 @@ def run_benchmark(
     assert benchmark is not None
     with open_display() as display:
         with display.loading(model):
-            loaded = load_model(model, device=device)
+            loaded = load_model(model, device=device, on_fetch=display.say)
         cases = find_known_causes(loaded, benchmark, n_prompts, seed=seed)
         rates = measure(
             loaded.decoder,

@@ -7,6 +7,7 @@ import io
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.options.scaling import RunEngine, Scaling
@@ -50,7 +51,8 @@ def open_workers(
     from promptlight.salience.loading.load import load_model
     from promptlight.salience.run.pipeline import analyze
 
-    loaded = load_model(model, adapter=adapter, device=device, dtype=dtype)
+    say = partial(print, file=sys.stderr, flush=True)
+    loaded = load_model(model, adapter=adapter, device=device, dtype=dtype, on_fetch=say)
     yield Workers(
         facts=loaded.facts,
         n_actors=1,

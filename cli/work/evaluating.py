@@ -79,7 +79,7 @@ def evaluate_results(
         tally = Tally(total=load.n_prompts)
         with ending_in_order(tally), open_display() as display:
             with display.loading(measuring.model or spell_stored(settings["model"])):
-                model = load_own_model(settings, measuring, say_where_model_is(results))
+                model = load_own_model(settings, measuring, say_where_model_is(results), display.say)
             found = evaluation.measure(model, Meter(load, display), tally)
     else:
         found = evaluation.collect()

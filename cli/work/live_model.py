@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +15,7 @@ from promptlight.cli.work.progress import Display, Following, open_display
 from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.loading.handles import spell_stored
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.progress import OnStep
+from promptlight.salience.progress import OnStep, ignore
 from promptlight.salience.types import Analysis, Completion, Explain, Method, Objective, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class LiveModel:
         """Load the model unless it is there."""
         if "_loaded" not in self.__dict__:
             with display.loading(self.model):
-                _ = self._loaded
+                self.__dict__["_loaded"] = self._read(display.say)
 
     @property
     def batch_size(self) -> int:
@@ -107,10 +107,13 @@ class LiveModel:
 
     @cached_property
     def _loaded(self) -> Model:
+        return self._read(ignore)
+
+    def _read(self, on_fetch: Callable[[str], None]) -> Model:
         from promptlight.salience.loading.load import load_model
 
         try:
-            return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype)
+            return load_model(self.model, adapter=self.adapter, device=self.device, dtype=self.dtype, on_fetch=on_fetch)
         except ModelError as error:
             if not self.if_missing or "dtype" in error.parameters:  # which would make it fit
                 raise

@@ -73,7 +73,7 @@ def judge_results(
         options = replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE)
         with ending_in_order(tally), open_display() as display:
             with display.loading(measuring.model or spell_stored(settings["model"])):
-                model = load_own_model(settings, measuring, say_where_model_is(results))
+                model = load_own_model(settings, measuring, say_where_model_is(results), display.say)
             judged = work.write(Pen(model, options, load, display), tally)
     else:
         judged = work.collect()

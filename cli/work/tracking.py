@@ -38,7 +38,7 @@ def run_tracking(
     form, n_prompts = Form(hops=options.hops, at_once=options.at_once), options.n_prompts or N_PROMPTS
     with open_display() as display:
         with display.loading(model):
-            loaded = load_model(model, device=device)
+            loaded = load_model(model, device=device, on_fetch=display.say)
         asked = _Asked(loaded, form, n_prompts, seed)
         cases = show_each(asked.find_cases(), n_prompts, display)
         found = measure_recall(loaded, cases, options.method or METHODS, MethodOptions(seed=seed))

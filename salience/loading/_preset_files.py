@@ -21,15 +21,18 @@ from promptlight.salience.loading.other_kinds import explain_address, explain_na
 from promptlight.salience.loading.presets import check_links, check_preset
 
 
-def find_config(handle: Handle) -> dict[str, Any]:
-    """A preset's config.json, before anything large is fetched; a folder is checked completely."""
+def find_config(handle: Handle) -> tuple[dict[str, Any], bool]:
+    """A preset's config.json, before anything large is fetched, and whether its weights are on this disk.
+
+    A folder is checked completely.
+    """
     if not handle.is_folder:
         address = _find_address(handle)
         with explaining_errors(handle):
             return fetch_config(address, handle.preset)
     check_folder(Path(handle.preset))
     check_preset(Path(handle.preset), handle.preset)
-    return check_config(Path(handle.preset), handle.preset)
+    return check_config(Path(handle.preset), handle.preset), True
 
 
 def find_folder(handle: Handle) -> Path:

@@ -31,7 +31,7 @@ class Source:
     """A model that can be loaded on a device in a dtype; ``size`` is None if its config does not say it.
 
     ``quantised`` says how its files are. ``keeps_quantised``: while it loads, those weights are in memory beside the
-    expanded ones.
+    expanded ones. ``is_here``: its weights need not be fetched.
     """
 
     size: Size | None
@@ -39,3 +39,4 @@ class Source:
     load: Callable[[torch.device, torch.dtype], Loaded]
     quantised: str | None = None
     keeps_quantised: bool = False
+    is_here: bool = True

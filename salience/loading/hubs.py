@@ -42,19 +42,22 @@ def fetch_preset(address: str, name: str) -> Path:
     folder = Path(fetch(CONFIG)).parent
     config = check_config(folder, name)
     _fetch_tokenizer(fetch, folder, config, name)
-    of_keras = is_of_keras(config)
-    if of_keras:
+    if is_of_keras(config):
         fetch(TOKENIZER)
-    single, index = (KERAS_WEIGHTS, KERAS_INDEX) if of_keras else (SAFETENSORS, SAFETENSORS_INDEX)
+    single, index = _name_weights(config)
     if (folder / index).is_file() or not _is_there(fetch, single):
         for weights in read_index(Path(fetch(index)), name):
             fetch(weights)
     return folder
 
 
-def fetch_config(address: str, name: str) -> dict[str, Any]:
-    """Fetch only a preset's config.json. Raises as ``fetch_preset`` does."""
-    return check_config(Path(_find_hub(address)(CONFIG)).parent, name)
+def fetch_config(address: str, name: str) -> tuple[dict[str, Any], bool]:
+    """Fetch only a preset's config.json: that, and whether its weights are here already. Raises as ``fetch_preset``."""
+    folder = Path(_find_hub(address)(CONFIG)).parent
+    config = check_config(folder, name)
+    single, index = (folder / one for one in _name_weights(config))
+    is_whole = index.is_file() and all((folder / one).is_file() for one in read_index(index, name))
+    return config, single.is_file() or is_whole
 
 
 def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:
@@ -64,6 +67,11 @@ def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:
     config = check_config(folder, name)
     _fetch_tokenizer(fetch, folder, config, name)
     return folder, config
+
+
+def _name_weights(config: dict[str, Any]) -> tuple[str, str]:
+    """The file with all weights in the format of a config.json, and the list of files if there are several."""
+    return (KERAS_WEIGHTS, KERAS_INDEX) if is_of_keras(config) else (SAFETENSORS, SAFETENSORS_INDEX)
 
 
 def _fetch_tokenizer(fetch: Fetch, folder: Path, config: dict[str, Any], name: str) -> None:

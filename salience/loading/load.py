@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,17 +33,26 @@ from promptlight.salience.loading.model_size import Room, Size
 from promptlight.salience.loading.quantisation import find_quantisation
 from promptlight.salience.loading.transformers._model import open_transformers
 from promptlight.salience.model import Model, ModelFacts
+from promptlight.salience.progress import ignore
 
 WHAT_FITS = ("dtype", "device", "model")  # parameters that decide whether a model fits
 
 
-def load_model(handle: str = DEMO, *, adapter: str | None = None, device: str = "auto", dtype: str = "auto") -> Model:
+def load_model(
+    handle: str = DEMO,
+    *,
+    adapter: str | None = None,
+    device: str = "auto",
+    dtype: str = "auto",
+    on_fetch: Callable[[str], None] = ignore,
+) -> Model:
     """Load a model for analysis; ``handles.py`` lists what ``handle`` may be.
 
     ``adapter``: the folder of a LoRA adapter that PEFT wrote, or a ``.lora.h5`` for a Keras preset; it is merged into
     the weights. ``device``: auto, cpu, cuda or mps; auto takes CUDA if there is one. ``dtype``: auto, float32, bfloat16
-    or float64; auto is bfloat16 on CUDA and float32 elsewhere. Raises ModelError with what to do, also if the weights
-    exceed the free memory.
+    or float64; auto is bfloat16 on CUDA and float32 elsewhere. ``on_fetch`` is told in a line what the model needs,
+    before its weights are fetched from a hub. Raises ModelError with what to do, also if the weights exceed the free
+    memory.
     """
     parsed = parse_handle(handle)
     place = choose_device(device)
@@ -53,6 +63,8 @@ def load_model(handle: str = DEMO, *, adapter: str | None = None, device: str = 
     room, size = measure_room(place, precision, quantised=source.keeps_quantised), source.size
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal, parameters=WHAT_FITS)
+    if size and not source.is_here:
+        on_fetch(room.describe(parsed.preset, size))
     with _freezing_other_objects(), explaining_errors(parsed), _explaining_memory(parsed, room, size):
         loaded = source.load(place, precision)
         if lora is not None:
@@ -82,10 +94,10 @@ def load_model(handle: str = DEMO, *, adapter: str | None = None, device: str = 
 
 def _open(handle: Handle, keras_adapter: str | None) -> Source:
     """What the model is, from its config.json or its header."""
-    config = None if handle.is_gguf else find_config(handle)
+    config, is_here = (None, True) if handle.is_gguf else find_config(handle)
     family = None if config is None else find_family(config, handle.preset)
     if config is not None and family is not None and is_of_keras(config):
-        return open_keras_preset(handle, config, family, keras_adapter)
+        return replace(open_keras_preset(handle, config, family, keras_adapter), is_here=is_here)
     if keras_adapter is not None:
         raise ModelError(
             f"{keras_adapter} is an adapter of Keras, and {handle.preset} no Keras preset; expected the preset that it"
@@ -97,7 +109,7 @@ def _open(handle: Handle, keras_adapter: str | None) -> Source:
         size, length = Size(count_parameters(file.architecture), 0), file.architecture.context_length
         return Source(size=size, context_length=length, load=file.load, quantised=file.quantised)
     find_quantisation(config, handle.preset)
-    return open_transformers(handle.preset, config, family, partial(find_folder, handle))
+    return replace(open_transformers(handle.preset, config, family, partial(find_folder, handle)), is_here=is_here)
 
 
 @contextlib.contextmanager

@@ -25,12 +25,16 @@ OUR_BYTES_BESIDE = 4  # our readers hold one tensor in its file's dtype or in fl
 
 @dataclass(frozen=True)
 class Size:
-    """The number of parameters of a model, those of its embedding, the largest matrix, and the bytes that a number of
-    the embedding takes on the CPU beside the weights while the model is loaded: those of keras-nlp, if not given."""
+    """The number of parameters of a model that are loaded, and those of its embedding, the largest matrix.
+
+    ``bytes_beside`` are what a number of the embedding takes on the CPU beside the weights while the model is loaded:
+    those of keras-nlp, if not given. ``n_table`` are the numbers of a per-layer table, whose rows stay in their file.
+    """
 
     n_parameters: int
     n_embedding: int
     bytes_beside: int = KERAS_BYTES_BESIDE
+    n_table: int = 0
 
     @property
     def loading_bytes(self) -> int:
@@ -74,6 +78,15 @@ class Room:
         """Whether the device is the CPU."""
         return self.free_on_cpu is None
 
+    def describe(self, name: str, size: Size) -> str:
+        """What a model needs here, in a line."""
+        table = f", and a table of {_spell(size.n_table)} that stays in its file" if size.n_table else ""
+        needed, free = size.n_parameters * self.weight_bytes / GIB, self.free / GIB
+        return (
+            f"{name}: {_spell(size.n_parameters)} parameters{table}; {needed:.1f} GiB in {self.dtype}, {free:.1f} GiB"
+            f" are free on {self.device}"
+        )
+
     def refuse(self, name: str, size: Size) -> str | None:
         """Say why a model can't be loaded here, and what to do; None if it can."""
         if self._bytes_to_load(size, self.weight_bytes) <= self.free:
@@ -111,6 +124,11 @@ class Room:
 
     def _has_room_for(self, size: Size) -> bool:
         return size.bytes_to_work(self.weight_bytes, on_cpu=self.on_cpu) <= self.free
+
+
+def _spell(number: int) -> str:
+    """``2.28 billion``, ``268 million``."""
+    return f"{number / 1e9:.2f} billion" if number >= 1e9 else f"{number / 1e6:.3g} million"
 
 
 def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from promptlight.salience.loading.weight_files import read_index
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command, Offline
 from tests.support.presets import edit_json
-from tests.support.transformers_models import VOCABULARY, build_transformers_model
+from tests.support.transformers_models import VOCABULARY, build_transformers_model, save_folder
 
 WEIGHTS = "model.weights.h5"
 
@@ -140,6 +141,7 @@ sys.addaudithook(lambda event, _: seen.append(event) if event == "pickle.find_cl
 load_model(sys.argv[1])
 assert not seen, seen
 import pickle
+import re
 pickle.loads(pickle.dumps(len))
 assert seen  # the hook works
 """
@@ -379,6 +381,43 @@ def test_weights_in_several_files_are_fetched_by_their_list(tmp_path: Path, monk
     fetched.clear()
     fetch_preset("hf://me/gemma", "it")
     assert "model.safetensors" not in fetched  # known from the list
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shards: bool
+) -> None:
+    hub, cache, prompts = tmp_path / "theirs", tmp_path / "cache", tmp_path / "prompts.jsonl"
+    size = {"max_shard_size": "200KB"} if shards else {}
+    save_folder(build_transformers_model("gemma2", len(Tokenizer.from_file(VOCABULARY))), hub, **size)
+    assert shards == (hub / "model.safetensors.index.json").exists()
+    cache.mkdir()
+    events: list[str] = []
+
+    def download(_: str, file: str) -> str:
+        if not (hub / file).is_file():
+            raise ValueError("404 Client Error. Entry Not Found")
+        if file.endswith(".safetensors") and not (cache / file).is_file():
+            events.append("weights")
+        return shutil.copy(hub / file, cache / file)
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    load_model("hf://me/gemma", device="cpu", on_fetch=events.append)
+    need = re.compile(r"hf://me/gemma: 0\.\d+ million parameters; 0\.0 GiB in float32, [\d.]+ GiB are free on CPU")
+    assert need.fullmatch(events[0]), events
+    assert set(events[1:]) == {"weights"}
+    load_model("hf://me/gemma", device="cpu", on_fetch=events.append)  # from the cache
+    load_model(str(hub), device="cpu", on_fetch=events.append)
+    assert sum(map(bool, map(need.fullmatch, events))) == 1
+    prompts.write_text('{"prompt": "Hello"}\n', encoding="utf-8")
+    arguments = ("--model", "hf://me/gemma", "--device", "cpu", "--max-new-tokens", 2)
+    for command in (("run", prompts, "-o", tmp_path / "out"), ("show", "-p", "Hello")):
+        for path in cache.iterdir():
+            path.unlink()
+        shown = promptlight(*command, *arguments)
+        assert shown.exit_code == 0, shown.stderr
+        assert len(need.findall(shown.stderr)) == 1
+        assert not need.search(promptlight(*command, *arguments).stderr)
 
 
 def test_the_command_line_says_it_in_one_line(promptlight: Command, preset: Path) -> None:
