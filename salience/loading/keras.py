@@ -7,25 +7,30 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from promptlight.salience.decoder.attention import Attention
 from promptlight.salience.decoder.decoder import Decoder
-from promptlight.salience.decoder.feedforward import FeedForward
-from promptlight.salience.decoder.heads import HeadProjection
-from promptlight.salience.decoder.layer import Layer
-from promptlight.salience.decoder.norms import Norm
-from promptlight.salience.decoder.rope import Rope
+from promptlight.salience.decoder.per_layer import RowTable
 from promptlight.salience.decoder.tensors import in_dtype
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.weight_files import check_h5
+from promptlight.salience.loading._keras_gemma import borrow_gemma
+from promptlight.salience.loading._keras_gemma3n import borrow_gemma3n
+from promptlight.salience.loading._keras_gemma4 import borrow_gemma4
+from promptlight.salience.loading._keras_table import N_TABLE_ROWS, TABLES, find_table
+from promptlight.salience.loading.row_table import LoadedTable, StoredTable
+from promptlight.salience.loading.weight_files import KERAS_INDEX, KERAS_WEIGHTS, check_h5
+
+# Keys of a backbone's config that hold what reads images and sounds.
+_TOWERS = {
+    "Gemma4Backbone": ("vision_encoder", "audio_encoder"),
+    "Gemma3nBackbone": ("vision_encoder_config", "audio_encoder_config"),
+}
 
 
 def import_keras_nlp() -> Any:
@@ -46,17 +51,42 @@ def find_presets(backbone: str = "Backbone") -> Mapping[str, Mapping[str, Any]]:
     return getattr(import_keras_nlp().models, backbone).presets
 
 
-def read_preset(folder: Path, device: torch.device, dtype: torch.dtype | None) -> tuple[Any, bytes]:
-    """A preset's Keras backbone and its SentencePiece vocabulary; without a dtype, in the preset's own."""
+@dataclass(frozen=True)
+class Preset:
+    """What Keras read of a preset: its backbone, and the table of per-layer embeddings that stays in its file."""
+
+    backbone: Any
+    table: StoredTable | None
+
+
+def read_preset(
+    folder: Path, config: Mapping[str, Any], name: str, device: torch.device, dtype: torch.dtype | None
+) -> Preset:
+    """Read the text part of a preset from its folder and its config.json; without a dtype, in the preset's own.
+
+    ``name`` is what the user calls the preset. Raises ModelError, and Keras's own errors.
+    """
     keras_nlp = import_keras_nlp()
     import keras
 
-    chosen = {} if dtype is None else {"dtype": str(dtype).removeprefix("torch.")}
+    kept = TABLES.get(str(config.get("class_name")))
+    sizes = config["config"]
+    options = dict.fromkeys(_TOWERS.get(str(config.get("class_name")), ()))
+    table_sizes = {} if kept is None or not sizes["hidden_size_per_layer_input"] else {N_TABLE_ROWS: 1}
+    chosen = sizes.get("dtype") if dtype is None else str(dtype).removeprefix("torch.")
     # not cpu:0, which torch treats as another device: each weight would be copied, and int8 ones refused
     with keras.device({"cuda": "gpu:0", "mps": "mps:0"}.get(device.type, "cpu")), _drawing_no_weights():
-        causal_lm = keras_nlp.models.CausalLM.from_preset(str(folder), **chosen, preprocessor=None)
-        tokenizer = keras_nlp.models.Tokenizer.from_preset(str(folder))
-    return causal_lm.backbone, tokenizer.proto
+        # not CausalLM.from_preset: Gemma 4 has two such classes, and Keras takes either
+        backbone = keras_nlp.models.Backbone.from_preset(
+            str(folder), load_weights=False, dtype=chosen, **options, **table_sizes
+        )
+        table, skipped = None, []
+        if kept is not None and table_sizes:
+            table, skipped = find_table(kept, folder, sizes, backbone, name), [kept.find_layer(backbone)]
+            setattr(backbone, N_TABLE_ROWS, sizes.get(N_TABLE_ROWS))
+        single = folder / KERAS_WEIGHTS
+        backbone.load_weights(str(single if single.is_file() else folder / KERAS_INDEX), objects_to_skip=skipped)
+    return Preset(backbone, table)
 
 
 @contextlib.contextmanager
@@ -64,13 +94,15 @@ def _drawing_no_weights() -> Generator[None]:
     """Let Keras start from zeros instead of random weights, which it would draw only to overwrite them."""
     import keras
 
-    scaling = keras.initializers.VarianceScaling
-    draw = scaling.__call__
-    scaling.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype=dtype)
+    kinds: list[Any] = [keras.initializers.VarianceScaling, keras.initializers.RandomUniform]
+    draws = [kind.__call__ for kind in kinds]
+    for kind in kinds:
+        kind.__call__ = lambda self, shape, dtype=None, **_: keras.ops.zeros(shape, dtype=dtype)
     try:
         yield
     finally:
-        scaling.__call__ = draw
+        for kind, draw in zip(kinds, draws, strict=True):
+            kind.__call__ = draw
 
 
 def load_lora(backbone: Any, file: Path) -> str:
@@ -109,95 +141,21 @@ def hash_config(backbone: Any) -> str:
     return hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None) -> Decoder:
-    """A decoder on the weights of a Keras ``GemmaBackbone`` or ``Gemma3Backbone`` (text).
+def borrow_decoder(backbone: Any, dtype: torch.dtype | None = None, table: RowTable | None = None) -> Decoder:
+    """A decoder on the weights of a Keras backbone (text part) of Gemma 1 to 4 or 3n.
 
     Weights are the Keras variables' own tensors or views of them; only query, key and value are copied, into one
-    matrix. Gradients flow back to the Keras variables if those require gradients. ``dtype`` is for a backbone that was
-    quantised to int8: its weights are all copied and expanded to this dtype.
+    matrix, and Gemma 3n's projections of streams. Gradients flow back to the Keras variables if those require
+    gradients. ``dtype`` is for a backbone that was quantised to int8: its weights are all copied and expanded to this
+    dtype. ``table`` are the per-layer embeddings; without it, the backbone's own are used.
     """
-    embedding = backbone.token_embedding
-    decoder = Decoder(
-        embedding=_expand(embedding, _tensor(embedding.embeddings), "embeddings_scale", dtype),
-        own_head=None,
-        layers=tuple(_borrow_layer(block, dtype) for block in backbone.transformer_layers),
-        final_norm=Norm(_tensor(backbone.layer_norm.scale), backbone.layer_norm.epsilon),
-        final_soft_cap=embedding.logit_soft_cap,
-    )
+    kind = type(backbone).__name__
+    if table is None and kind in TABLES and (layer := TABLES[kind].find_layer(backbone)) is not None:
+        table = LoadedTable(layer.embeddings.value)
+    if kind == "Gemma4Backbone":
+        return borrow_gemma4(backbone, table)
+    if kind == "Gemma3nBackbone":
+        assert table is not None
+        return borrow_gemma3n(backbone, table)
+    decoder = borrow_gemma(backbone, dtype)
     return decoder if dtype is None else in_dtype(decoder, dtype)
-
-
-def _borrow_layer(block: Any, dtype: torch.dtype | None) -> Layer:
-    epsilon = block.layer_norm_epsilon
-    return Layer(
-        attention=_borrow_attention(block, dtype),
-        post_attention_norm=_borrow_norm(block, "post_attention_norm", epsilon),
-        feed_forward=FeedForward(
-            norm=Norm(_tensor(block.pre_ffw_norm.scale), epsilon),
-            gate=_kernel(block.gating_ffw, dtype),
-            up=_kernel(block.gating_ffw_2, dtype),
-            down=_kernel(block.ffw_linear, dtype),
-        ),
-        post_feedforward_norm=_borrow_norm(block, "post_ffw_norm", epsilon),
-    )
-
-
-def _borrow_attention(block: Any, dtype: torch.dtype | None) -> Attention:
-    attention, epsilon = block.attention, block.layer_norm_epsilon
-    normalised_width = (
-        attention.head_dim if attention.query_head_dim_normalize else attention.hidden_dim // attention.num_query_heads
-    )
-    rope = attention.rope_layer
-    heads = HeadProjection(
-        norm=Norm(_tensor(block.pre_attention_norm.scale), epsilon),
-        query_key_value=_fuse([attention.query_dense, attention.key_dense, attention.value_dense], dtype),
-        query_norm=_borrow_norm(attention, "query_norm", epsilon),
-        key_norm=_borrow_norm(attention, "key_norm", epsilon),
-        n_query_heads=attention.num_query_heads,
-        n_key_value_heads=attention.num_key_value_heads,
-        head_dim=attention.head_dim,
-        query_scale=1 / math.sqrt(normalised_width),
-        rope=Rope(attention.head_dim, float(rope.max_wavelength), float(rope.scaling_factor)),
-    )
-    return Attention(
-        heads=heads,
-        output=_kernel(attention.output_dense, dtype).flatten(0, 1),
-        soft_cap=attention.logit_soft_cap,
-        window=attention.sliding_window_size if attention.use_sliding_window_attention else None,
-    )
-
-
-def _fuse(denses: Sequence[Any], dtype: torch.dtype | None) -> Tensor:
-    """Kernels [heads, D, H] side by side as one [D, all heads x H]."""
-    return torch.cat([_kernel(dense, dtype).transpose(0, 1).flatten(1) for dense in denses], dim=1).contiguous()
-
-
-def _kernel(dense: Any, dtype: torch.dtype | None) -> Tensor:
-    """A dense layer's kernel; its last axis is always an output axis."""
-    return _expand(dense, _tensor(dense.kernel), "kernel_scale", dtype)
-
-
-def _expand(owner: Any, stored: Tensor, name: str, dtype: torch.dtype | None) -> Tensor:
-    """Weights in the dtype of use; Keras's int8 weights are real weights times a scale for each output.
-
-    Stored [V, D] has scales [V], [heads, D, H] has [1, 1, heads, H], others have one for each entry of the last axis.
-    """
-    if stored.dtype is not torch.int8:
-        return stored
-    scale = _tensor(getattr(owner, name))
-    if scale.ndim == 1:
-        scale = scale[:, None]
-    else:
-        scale = scale.flatten(0, 1).transpose(0, 1) if scale.ndim == 4 else scale.flatten()
-    return (stored.to(scale.dtype) / scale).to(dtype or scale.dtype)
-
-
-def _borrow_norm(owner: Any, name: str, epsilon: float) -> Norm | None:
-    """A norm that not every family has."""
-    norm = getattr(owner, name, None)
-    return None if norm is None else Norm(_tensor(norm.scale), epsilon)
-
-
-def _tensor(variable: Any) -> Tensor:
-    """The torch tensor inside a Keras variable (not a copy); a kernel with an adapter is a tensor already."""
-    return variable if isinstance(variable, Tensor) else variable.value

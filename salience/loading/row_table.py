@@ -109,6 +109,31 @@ class StoredTable:
             left = left[n_read:]
 
 
+@dataclass(frozen=True)
+class LoadedTable:
+    """A table that is in memory already; it reads as one in a file."""
+
+    rows: Tensor  # [n_rows, width]
+
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return self.rows.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Numbers in a row."""
+        return self.rows.shape[1]
+
+    def read(self, ids: Tensor) -> Tensor:
+        """As ``StoredTable.read``."""
+        return torch.nn.functional.embedding(torch.where(ids < self.n_rows, ids, 0), self.rows)
+
+    def mean(self) -> Tensor:
+        """As ``StoredTable.mean``."""
+        return self.rows.mean(0, dtype=torch.float64).float()
+
+
 def find_h5_table(path: Path, dataset: str, shape: tuple[int, int], name: str) -> StoredTable:
     """The table in a dataset of an HDF5 file. Raises ModelError for another shape or layout, or a dtype but floats."""
     import h5py
