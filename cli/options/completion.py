@@ -20,12 +20,18 @@ MODELS = (  # those that `promptlight doctor` lists
     "demo",
     "gemma3_instruct_270m",
     "gemma3_instruct_1b",
+    "gemma4_instruct_2b",
+    "gemma3n_e2b_it",
     "gemma2_instruct_2b_en",
     "gemma3_instruct_4b_text",
+    "gemma3n_e4b_it",
+    "gemma4_instruct_4b",
     "gemma_1.1_instruct_7b_en",
     "gemma2_instruct_9b_en",
     "gemma3_instruct_12b_text",
+    "gemma4_instruct_26b_a4b",
     "gemma2_instruct_27b_en",
+    "gemma4_instruct_31b",
 )
 PATTERN = "regex:"
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.families import FAMILIES, KERAS_SIZES, TRANSFORMERS_SIZES, find_family, is_of_keras
+from promptlight.salience.loading.families import (
+    FAMILIES,
+    KERAS_3N_SIZES,
+    KERAS_SIZES,
+    TRANSFORMERS_SIZES,
+    find_family,
+    is_of_keras,
+)
 from promptlight.salience.loading.other_kinds import explain_name
 
 CONFIG, TOKENIZER, TASK = "config.json", "tokenizer.json", "task.json"
@@ -23,7 +30,7 @@ AS_PUBLISHED = "take the preset as it was published"
 _CLASSES = frozenset[str]().union(*(family.keras_classes for family in FAMILIES))
 _DTYPES = re.compile(r"\w*DTypePolicy(Map)?")
 _PACKAGES = ("keras", "keras_hub", "keras_nlp")
-_FORMATS = (KERAS_SIZES, TRANSFORMERS_SIZES)
+_FORMATS = (KERAS_SIZES, KERAS_3N_SIZES, TRANSFORMERS_SIZES)
 _PARAMETERS_A_BYTE = 2  # at least four bits each
 
 

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.other_kinds import explain_name, explain_options
-from promptlight.salience.text.chat import GEMMA_CHAT, ChatFormat
+from promptlight.salience.text.chat import GEMMA_4_CHAT, GEMMA_CHAT, ChatFormat
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +39,15 @@ KERAS_SIZES = SizeNames(
     head_dim="head_dim",
     feedforward="intermediate_dim",
 )
+KERAS_3N_SIZES = SizeNames(
+    vocabulary="text_vocab_size",
+    width="text_hidden_size",
+    n_layers="num_hidden_layers",
+    n_query_heads="num_attention_heads",
+    n_key_value_heads="num_key_value_heads",
+    head_dim="head_dim",
+    feedforward="intermediate_size",
+)
 TRANSFORMERS_SIZES = SizeNames(
     vocabulary="vocab_size",
     width="hidden_size",
@@ -54,11 +63,11 @@ TRANSFORMERS_SIZES = SizeNames(
 class Family:
     """What all models of a family have in common.
 
-    ``keras_options`` tell families apart that share a Keras backbone class. ``context_length`` is how many tokens a
-    model reads if its configuration does not say. ``keras_feedforward_parts`` is how many matrices Keras's feed-forward
-    width counts together: 2 for gate and up. ``chat`` is how they read a chat. ``presets`` are the names
-    that keras-nlp has for models of this family. ``keras_towers`` are the classes, without the family's prefix, of what
-    reads images and sound in its presets.
+    ``keras_options`` tell families apart that share a Keras backbone class. ``keras_towers`` are the classes, without
+    the family's prefix, of what reads images and sound in its presets. ``presets`` are the names that keras-nlp has for
+    models of this family. ``context_length`` is how many tokens a model reads if its configuration does not say,
+    ``context_length_with_table`` of one with a per-layer table. ``keras_feedforward_parts`` is how many matrices
+    Keras's feed-forward width counts together: 2 for gate and up. ``chat`` is how they read a chat.
     """
 
     name: str
@@ -66,10 +75,19 @@ class Family:
     model_types: tuple[str, ...]
     presets: tuple[str, ...]
     context_length: int
+    context_length_with_table: int | None = None
     keras_options: Mapping[str, bool] = field(default_factory=dict[str, bool])
     keras_towers: tuple[str, ...] = ()
     keras_feedforward_parts: int = 1
     chat: ChatFormat = GEMMA_CHAT
+
+    def find_context_length(self, config: Mapping[str, Any]) -> int:
+        """How many tokens the model with this config.json reads."""
+        sizes = find_sizes(config)
+        if isinstance(stated := sizes.get("max_position_embeddings"), int):
+            return stated
+        has_table = bool(sizes.get("hidden_size_per_layer_input"))
+        return (self.context_length_with_table if has_table else None) or self.context_length
 
     @property
     def keras_classes(self) -> frozenset[str]:
@@ -142,6 +160,27 @@ FAMILIES = (
         ),
         context_length=32768,
     ),
+    Family(
+        name="Gemma 3n text",
+        keras_backbone="Gemma3nBackbone",
+        keras_towers=("ImageConverter", "AudioConverter"),
+        model_types=(),
+        presets=("gemma3n_e2b", "gemma3n_e2b_it", "gemma3n_e4b", "gemma3n_e4b_it"),
+        context_length=32768,
+    ),
+    Family(
+        name="Gemma 4 text",
+        keras_backbone="Gemma4Backbone",
+        keras_towers=("ImageConverter", "VisionEncoder", "AudioConverter", "AudioEncoder", "VideoConverter"),
+        model_types=(),
+        presets=(
+            *("gemma4_2b", "gemma4_4b", "gemma4_26b_a4b", "gemma4_31b"),
+            *("gemma4_instruct_2b", "gemma4_instruct_4b", "gemma4_instruct_26b_a4b", "gemma4_instruct_31b"),
+        ),
+        context_length=262_144,
+        context_length_with_table=131_072,
+        chat=GEMMA_4_CHAT,
+    ),
 )
 
 
@@ -178,7 +217,9 @@ def is_of_keras(config: Mapping[str, Any]) -> bool:
 
 def find_size_names(config: Mapping[str, Any]) -> SizeNames:
     """The names of sizes in the format of a config.json."""
-    return KERAS_SIZES if is_of_keras(config) else TRANSFORMERS_SIZES
+    if not is_of_keras(config):
+        return TRANSFORMERS_SIZES
+    return KERAS_3N_SIZES if config.get("class_name") == "Gemma3nBackbone" else KERAS_SIZES
 
 
 def find_sizes(config: Mapping[str, Any]) -> Mapping[str, Any]:

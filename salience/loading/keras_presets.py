@@ -59,7 +59,7 @@ def open_keras_preset(handle: Handle, config: Mapping[str, Any], family: Family,
 
     return Source(
         size=measure_model(config, family),
-        context_length=DEMO_CONTEXT_LENGTH if handle.preset == str(DEMO_FOLDER) else family.context_length,
+        context_length=DEMO_CONTEXT_LENGTH if handle.preset == str(DEMO_FOLDER) else family.find_context_length(config),
         load=load,
         quantised=quantised,
         keeps_quantised=quantised is not None,

@@ -1,6 +1,6 @@
 """Check before loading whether a model fits: compare the memory of its weights with the free memory.
 
-Parameters of a Gemma decoder, with V pieces, width D, feed-forward width F, N and K query and key heads of width H:
+Parameters of Gemma 1 to 3, with V pieces, width D, feed-forward width F, N and K query and key heads of width H:
 
     V D  +  for each layer  (2 N + 2 K) H D + 3 D F     (without norms, which are a few thousandths of that)
 
@@ -14,13 +14,15 @@ from dataclasses import astuple, dataclass
 from typing import Any, cast
 
 from promptlight.salience.decoder.processor import has_fast_bfloat16
+from promptlight.salience.loading._newer_counts import count_gemma3n, count_gemma4
 from promptlight.salience.loading.architecture import Architecture, count_parameters
-from promptlight.salience.loading.families import Family, find_size_names, find_sizes, is_of_keras
+from promptlight.salience.loading.families import KERAS_SIZES, Family, find_sizes
 
 GIB = 2**30
 WORKSPACE = 2 * GIB  # beside the weights: for prompts of a few thousand tokens, and for torch itself
 KERAS_BYTES_BESIDE = 2 * 4  # of loading beside the weights: two copies of the embedding (measured, docs/engine.md)
 OUR_BYTES_BESIDE = 4  # our readers hold one tensor in its file's dtype or in float32
+_NEWER = {"Gemma4Backbone": count_gemma4, "Gemma3nBackbone": count_gemma3n}
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,21 @@ class Size:
         return self.n_parameters * weight_bytes + max(WORKSPACE, self.loading_bytes if on_cpu else 0)
 
 
-MODELS = {  # as keras-hub states them
+MODELS = {  # as keras-hub states them; Gemma 3n and 4 without towers, as their configs say
     "gemma3_instruct_270m": Size(268_000_000, 262_144 * 640),
     "gemma3_instruct_1b": Size(1_000_000_000, 262_144 * 1152),
+    "gemma4_instruct_2b": Size(2_279_000_000, 262_144 * 1536, n_table=2_349_000_000),
+    "gemma3n_e2b_it": Size(2_442_000_000, 262_400 * 2048, n_table=2_013_000_000),
     "gemma2_instruct_2b_en": Size(2_614_000_000, 256_000 * 2304),
     "gemma3_instruct_4b_text": Size(3_880_000_000, 262_144 * 2560),
+    "gemma3n_e4b_it": Size(4_517_000_000, 262_400 * 2048, n_table=2_349_000_000),
+    "gemma4_instruct_4b": Size(4_644_000_000, 262_144 * 2560, n_table=2_819_000_000),
     "gemma_1.1_instruct_7b_en": Size(8_538_000_000, 256_000 * 3072),
     "gemma2_instruct_9b_en": Size(9_242_000_000, 256_000 * 3584),
     "gemma3_instruct_12b_text": Size(11_766_000_000, 262_144 * 3840),
+    "gemma4_instruct_26b_a4b": Size(25_232_000_000, 262_144 * 2816),
     "gemma2_instruct_27b_en": Size(27_227_000_000, 256_000 * 4608),
+    "gemma4_instruct_31b": Size(30_696_000_000, 262_144 * 5376),
 }
 
 
@@ -132,18 +140,22 @@ def _spell(number: int) -> str:
 
 
 def measure_model(config: Mapping[str, Any], family: Family) -> Size | None:
-    """Apply the formula above to a config.json in Keras's format or transformers'; None if it lacks a size."""
+    """The size of a Keras preset from its config.json, without norms; None if that lacks a size."""
     sizes = find_sizes(config)
-    found = [sizes.get(name) for name in astuple(find_size_names(config))]
+    if (count := _NEWER.get(family.keras_backbone)) is not None:
+        counts = count(sizes)
+        return counts and Size(counts.loaded, counts.embedding, n_table=counts.table)
+    found = [sizes.get(name) for name in astuple(KERAS_SIZES)]
     if not all(isinstance(one, int) for one in found):
         return None
     pieces, width, n_layers, queries, keys, head, inner = cast("list[int]", found)
-    parts = family.keras_feedforward_parts if is_of_keras(config) else 1
-    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // parts)
+    layer = width * ((2 * queries + 2 * keys) * head + 3 * inner // family.keras_feedforward_parts)
     return Size(pieces * width + n_layers * layer, pieces * width)
 
 
 def measure_architecture(architecture: Architecture) -> Size:
     """The size of a model that is assembled tensor by tensor; beside the weights, that takes one tensor in float32."""
     n_embedding = architecture.vocabulary_size * architecture.width
-    return Size(count_parameters(architecture), n_embedding, bytes_beside=OUR_BYTES_BESIDE)
+    table = architecture.per_layer
+    n_table = table.n_rows * table.width * len(architecture.layers) if table else 0
+    return Size(count_parameters(architecture), n_embedding, bytes_beside=OUR_BYTES_BESIDE, n_table=n_table)

@@ -21,9 +21,11 @@ from promptlight.io.results.regenerations import judgement_schema, regeneration_
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.parts import parts_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
-from promptlight.salience.loading.families import FAMILIES
+from promptlight.salience.loading.families import FAMILIES, find_family
+from promptlight.salience.loading.model_size import GIB, MODELS, Size, measure_model
 from promptlight.salience.types import Method
 from tests.support.paths import DOCS
+from tests.support.published_sizes import PUBLISHED, UNIFIED
 from tests.support.span_cases import render_cases
 from tests.support.tutorial import write_tutorial
 
@@ -114,8 +116,35 @@ def render_presets() -> Iterator[str]:
         yield f"| {family.name} | {', '.join(f'`{name}`' for name in family.presets)} |"
 
 
+def render_sizes() -> Iterator[str]:
+    """What models need: computed, not measured."""
+    yield "| model | parameters | table in its file | float32 | bfloat16 | with 24 GiB free on a CPU | on a GPU |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, size in _find_sizes():
+        table = f"{size.n_table / 1e9:.2f} billion" if size.n_table else ""
+        memory = [f"{size.n_parameters * n_bytes / GIB:.1f} GiB" for n_bytes in (4, 2)]
+        fits = [_list_fitting(size, on_cpu=on_cpu) for on_cpu in (True, False)]
+        yield f"| {' | '.join((name, f'{size.n_parameters / 1e9:.2f} billion', table, *memory, *fits))} |"
+
+
+def _find_sizes() -> list[tuple[str, Size]]:
+    """The usual models, and Gemma 4 12B, which keras-nlp does not have; the smallest first."""
+    config = PUBLISHED[UNIFIED]
+    unified = measure_model(config, find_family(config, UNIFIED))
+    assert unified is not None
+    sizes = {**{f"`{name}`": size for name, size in MODELS.items()}, UNIFIED: unified}
+    return sorted(sizes.items(), key=lambda item: item[1].n_parameters)
+
+
+def _list_fitting(size: Size, *, on_cpu: bool) -> str:
+    """In which precisions a model fits into 24 GiB, with room to load and to work."""
+    names = {"float32": 4, "bfloat16": 2}
+    fitting = [name for name, n_bytes in names.items() if size.bytes_to_work(n_bytes, on_cpu=on_cpu) <= 24 * GIB]
+    return ", ".join(fitting) or "no"
+
+
 BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order of the page
-    "models.md": (render_presets,),
+    "models.md": (render_presets, render_sizes),
     "reference.md": (render_commands, render_exit_codes),
     "spans.md": (render_cases,),
     "tables.md": (

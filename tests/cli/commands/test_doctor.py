@@ -76,10 +76,10 @@ def test_logins_are_seen_and_never_shown(promptlight: Command, monkeypatch: pyte
 def test_models_on_disk_that_load_are_listed_by_their_handles(promptlight: Command, home: Path) -> None:
     for folder, config in {
         "kagglehub/models/keras/gemma2/keras/gemma2_instruct_2b_en/2": (DEMO_FOLDER / "config.json").read_text("utf-8"),
-        "kagglehub/models/keras/gemma4/keras/gemma4_2b/1": '{"registered_name": "x", "class_name": "Gemma4Backbone"}',
+        "kagglehub/models/keras/gemma5/keras/gemma5_2b/1": '{"registered_name": "x", "class_name": "Gemma5Backbone"}',
         "hub/models--google--gemma-2-2b-it/snapshots/abc": '{"model_type": "gemma2"}',
         "hub/models--me--a-tune/snapshots/abc": '{"model_type": "gemma3_text"}',
-        "hub/models--google--gemma-4-2b/snapshots/abc": '{"model_type": "gemma4"}',
+        "hub/models--google--gemma-4-draft/snapshots/abc": '{"model_type": "gemma4_assistant"}',
         "hub/models--other--broken-gemma/snapshots/abc": "{",
     }.items():
         (home / folder).mkdir(parents=True)

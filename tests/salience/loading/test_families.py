@@ -20,15 +20,16 @@ from promptlight.salience.loading.families import FAMILIES, find_family, find_si
 from promptlight.salience.loading.keras import find_presets
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.other_kinds import explain_name
+from promptlight.salience.loading.presets import check_preset
 from promptlight.salience.loading.vocabulary import load_tokenizer
 from tests.conftest import Offline, save_tiny_preset
-from tests.oracles.tiny import build_backbone
-from tests.support.presets import edit_json
+from tests.oracles.tiny import NEWER_FAMILIES, build_backbone
+from tests.support.presets import edit_json, save_newer_preset
 from tests.support.transformers_models import build_transformers_model, save_folder
 
 COVERED = (
-    "Gemma 1 and 1.1 (with CodeGemma and VaultGemma), Gemma 2 (with ShieldGemma and C2S-Scale) and Gemma 3 text (with"
-    " FunctionGemma, MedGemma and TranslateGemma)"
+    "Gemma 1 and 1.1 (with CodeGemma and VaultGemma), Gemma 2 (with ShieldGemma and C2S-Scale), Gemma 3 text (with"
+    " FunctionGemma, MedGemma and TranslateGemma), Gemma 3n text and Gemma 4 text"
 )
 
 
@@ -38,10 +39,10 @@ def of_keras(name: str, **sizes: Any) -> dict[str, Any]:
 
 
 NOT_COVERED = [  # what is called a Gemma, and is another kind of model; and what is none
-    *({"model_type": name} for name in ("gemma3n", "gemma3n_text", "gemma4", "gemma4_text", "gemma5", "gemma3_vision")),
+    *({"model_type": name} for name in ("gemma5", "gemma3_vision", "gemma4_vision", "gemma3n_audio")),
     *({"model_type": name} for name in ("llama", "gpt2", "Gemma2")),
-    *(of_keras(f"{name}Backbone") for name in ("Gemma3n", "Gemma4", "GPT2")),
-    of_keras("Gemma4Backbone") | {"model_type": "gemma2"},  # keras-nlp goes by the class then
+    *(of_keras(f"{name}Backbone") for name in ("Gemma5", "GPT2")),
+    of_keras("Gemma5Backbone") | {"model_type": "gemma2"},  # keras-nlp goes by the class then
 ]
 EMBEDS, DRAFTS = (
     "it is an embedding model, which makes a vector of a text and predicts no next token",
@@ -98,6 +99,13 @@ OTHER_OPTIONS: list[tuple[dict[str, Any], str, str]] = [
         DRAFTS,
     ),
 ]
+OF_FAMILY = {
+    "gemma": "Gemma 1",
+    "gemma2": "Gemma 2",
+    "gemma3": "Gemma 3 ",
+    "gemma3n": "Gemma 3n",
+    **dict.fromkeys(("gemma4", "gemma4_e", "gemma4_moe"), "Gemma 4"),
+}
 NAMELESS = [{}, {"architectures": ["GemmaForCausalLM"]}, {"class_name": "GemmaBackbone", "config": {}}]
 
 
@@ -167,7 +175,8 @@ def test_an_option_that_makes_it_another_kind_is_named_with_the_reason(
 
 def test_gemma_4_may_see_images_in_both_directions() -> None:
     for config in ({"model_type": "gemma4_text"}, {"model_type": "gemma4", "text_config": {}}):
-        (config.get("text_config") or config).update(use_bidirectional_attention="vision")  # pyright: ignore
+        sizes: Any = find_sizes(config)
+        sizes["use_bidirectional_attention"] = "vision"
         with pytest.raises(ModelError, match="is not covered; covered are"):
             find_family(config, "it")
 
@@ -181,8 +190,6 @@ PRESETS = {  # of keras-nlp, that are refused by their name: one of each kind
     "t5gemma2_270m_270m": ENCODES,
     "pali_gemma_3b_224": "it answers about an image",
     "pali_gemma2_mix_3b_224": "it answers about an image",
-    "gemma3n_e2b": "this family is not covered",
-    "gemma4_2b": "this family is not covered",
     "gpt2_base_en": "this family is not covered",
 }
 
@@ -210,7 +217,7 @@ def test_each_preset_of_keras_is_covered_or_refused_with_a_reason() -> None:
         ours = {name for one in FAMILIES if one.keras_backbone == family.keras_backbone for name in one.presets}
         assert {name for name in theirs if explain_name(name) is None} == ours
     for name in find_presets().keys() - set(listed):
-        if "gemma" in name.replace("_", "") and not re.match("gemma(3n|4)_|mobilenet", name):
+        if "gemma" in name.replace("_", "") and not name.startswith("mobilenet"):
             assert explain_name(name), name
 
 
@@ -242,17 +249,51 @@ def test_a_gemma_3_that_reads_in_both_directions_is_refused_in_both_formats(tmp_
         (of_keras("GemmaBackbone"), "Gemma 1"),  # as older presets say it
         (of_keras("GemmaBackbone", use_post_ffw_norm=False), "Gemma 1"),
         (of_keras("GemmaBackbone", use_post_ffw_norm=True), "Gemma 2"),
-        (of_keras("Gemma3Backbone", use_post_ffw_norm=True, is_embedding_model=False), "Gemma 3"),
+        (of_keras("Gemma3Backbone", use_post_ffw_norm=True, is_embedding_model=False), "Gemma 3 text"),
+        (of_keras("Gemma3nBackbone"), "Gemma 3n"),
+        (of_keras("Gemma4Backbone", num_layers=35, num_kv_shared_layers=20), "Gemma 4"),
     ],
 )
 def test_a_family_is_known_by_its_config(config: dict[str, Any], name: str) -> None:
     assert find_family(config, "it").name.startswith(name)
 
 
-@pytest.mark.parametrize(("family", "name"), [("gemma", "Gemma 1"), ("gemma2", "Gemma 2"), ("gemma3", "Gemma 3")])
+@pytest.mark.parametrize(("family", "name"), [*OF_FAMILY.items()])
 def test_what_keras_writes_is_known(family: str, name: str) -> None:
     config = cast("dict[str, Any]", keras.saving.serialize_keras_object(build_backbone(family)))
     assert find_family(config, "it").name.startswith(name)
+
+
+@pytest.mark.parametrize("family", OF_FAMILY)
+def test_what_a_keras_preset_names_is_known(family: str) -> None:
+    backbone = build_backbone(family)
+    found = find_family(cast("dict[str, Any]", keras.saving.serialize_keras_object(backbone)), "it")
+    prefix = type(backbone).__name__.removesuffix("Backbone")
+    theirs = {name for room in (keras_nlp.models, keras_nlp.layers) for name in dir(room)}
+    assert found.keras_classes <= theirs
+    others = {"AssistantCausalLM", "TextEmbedder", "TextEmbedderPreprocessor"}  # other kinds' classes
+    named = {name for name in theirs if re.fullmatch(rf"{prefix}[A-Z]\w*", name)}
+    assert named - found.keras_classes == {prefix + other for other in others} & theirs
+
+
+@pytest.mark.parametrize("family", NEWER_FAMILIES)
+def test_a_preset_that_keras_saved_is_only_data(tmp_path: Path, family: str) -> None:
+    save_newer_preset(family, tmp_path)
+    check_preset(tmp_path, "it")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        (of_keras("Gemma4Backbone", hidden_size_per_layer_input=256), 131_072),
+        (of_keras("Gemma4Backbone", hidden_size_per_layer_input=0), 262_144),
+        (of_keras("Gemma3nBackbone", hidden_size_per_layer_input=256, max_position_embeddings=1024), 1024),
+        (of_keras("Gemma3nBackbone"), 32_768),
+        (of_keras("GemmaBackbone"), 8192),
+    ],
+)
+def test_a_context_length_is_stated_or_its_familys(sizes: dict[str, Any], expected: int) -> None:
+    assert find_family(sizes, "it").find_context_length(sizes) == expected
 
 
 def test_each_model_is_of_one_family_which_keras_has() -> None:
@@ -273,7 +314,7 @@ def test_a_task_of_another_kind_is_refused_with_the_reason(tmp_path: Path, name:
         load_model(str(folder))
 
 
-@pytest.mark.parametrize("name", ["Gemma3nBackbone", "Gemma4CausalLM", "GemmaFunction", "Gemma"])
+@pytest.mark.parametrize("name", ["Gemma3nAudioEncoder", "Gemma4MoEBlock", "GemmaFunction", "Gemma"])
 @pytest.mark.parametrize("file", ["tokenizer.json", "task.json"])
 def test_no_class_of_another_family_is_made(tmp_path: Path, file: str, name: str) -> None:
     folder = save_tiny_preset(tmp_path / "preset")

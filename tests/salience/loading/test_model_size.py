@@ -7,9 +7,10 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import shutil
 import warnings
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,11 +29,13 @@ from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.handles import DEMO_FOLDER
 from promptlight.salience.loading.keras import borrow_decoder
-from promptlight.salience.loading.model_size import GIB, MODELS, Room, measure_model
+from promptlight.salience.loading.model_size import GIB, MODELS, Room, measure_architecture, measure_model
 from promptlight.salience.loading.quantisation import find_quantisations
+from promptlight.salience.loading.transformers._config import read_architecture
 from tests.conftest import Command, save_tiny_preset
-from tests.oracles.tiny import FAMILIES, build_backbone
+from tests.oracles.tiny import FAMILIES, NEWER_FAMILIES, build_backbone
 from tests.support.cramped import Cramped
+from tests.support.published_sizes import PUBLISHED, describe
 
 KERAS_2B = {  # of gemma2_instruct_2b_en
     "class_name": "GemmaBackbone",
@@ -60,28 +63,51 @@ TRANSFORMERS_2B = {  # of google/gemma-2-2b-it
 N_2B = 2_614_341_888  # as keras-hub and Hugging Face state it
 
 
-@pytest.mark.parametrize(
-    "config", [KERAS_2B, TRANSFORMERS_2B, {"model_type": "gemma3", "text_config": TRANSFORMERS_2B}]
-)
-def test_parameters_are_counted_from_a_config(config: dict[str, Any]) -> None:
-    family = find_family(config, "it")
-    size = measure_model(config, family)
+def test_parameters_are_counted_from_a_config() -> None:
+    family = find_family(KERAS_2B, "it")
+    size, same = measure_model(KERAS_2B, family), measure_architecture(read_architecture(TRANSFORMERS_2B, "it"))
     assert size is not None
-    assert size.n_parameters == pytest.approx(N_2B, rel=1e-4)
-    assert size.n_embedding == 256_000 * 2304
+    assert (size.n_parameters, same.n_parameters) == pytest.approx((N_2B, N_2B), rel=1e-4)
+    assert size.n_embedding == same.n_embedding == 256_000 * 2304
     assert measure_model({}, family) is None
-    assert measure_model({"text_config": 1}, family) is None
     assert measure_model(KERAS_2B | {"config": []}, family) is None
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+def count_matrices(backbone: Any) -> int:
+    """The numbers of a backbone, without those of norms and other vectors."""
+    return sum(variable.value.numel() for variable in backbone.variables if len(variable.shape) > 1)
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, *NEWER_FAMILIES])
 def test_the_count_is_kerass_own_but_for_norms(family: str) -> None:
     backbone = build_backbone(family, vocabulary_size=3000)
     config = cast("dict[str, Any]", keras.saving.serialize_keras_object(backbone))
     size = measure_model(config, find_family(config, "it"))
     assert size is not None
-    assert size.n_parameters == pytest.approx(backbone.count_params(), rel=0.02)
+    assert size.n_parameters + size.n_table == count_matrices(backbone)
+    assert size.n_embedding == 3000 * 32
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_borrowed_decoder_has_all_bytes_of_its_backbone(family: str) -> None:
+    backbone = build_backbone(family, vocabulary_size=3000)
     assert count_bytes(borrow_decoder(backbone)) == 4 * backbone.count_params()
+
+
+@pytest.mark.parametrize("name", ["Gemma3nBackbone", "Gemma4Backbone"])
+def test_sizes_that_make_no_sense_are_unknown(name: str) -> None:
+    family = find_family(describe(name, {}), "it")
+    for sizes in ({}, {"num_layers": "x", "num_kv_shared_layers": []}, {"intermediate_size": 3}):
+        assert measure_model(describe(name, sizes), family) is None
+
+
+def test_the_usual_models_have_the_sizes_of_their_configs() -> None:
+    for name in PUBLISHED.keys() & MODELS.keys():
+        found = measure_model(PUBLISHED[name], find_family(PUBLISHED[name], name))
+        assert found is not None
+        assert astuple(found) == pytest.approx(astuple(MODELS[name]), rel=1e-3)
+    assert list(MODELS.values()) == sorted(MODELS.values(), key=lambda size: size.n_parameters)
+    assert {name for name in MODELS if re.match("gemma(4|3n)", name)} == PUBLISHED.keys() & MODELS.keys()
 
 
 def make_hollow_preset(folder: Path, config: dict[str, Any]) -> Path:
@@ -106,14 +132,14 @@ def test_what_does_not_fit_is_told_what_would() -> None:
     assert gpu.refuse("x", small) is None
     assert gpu.refuse("gemma2_instruct_9b_en", large) == (
         "gemma2_instruct_9b_en: too large for CUDA (T4): its weights take 17.2 GiB in bfloat16, and 14.6 GiB are free;"
-        " take the CPU in float32 (41.3 GiB, slower), or a smaller model such as gemma3_instruct_4b_text, or"
+        " take the CPU in float32 (41.3 GiB, slower), or a smaller model such as gemma4_instruct_4b, or"
         " a GPU with more memory (a model is not split over several)"
     )
     assert "take the CPU in bfloat16 (24.1 GiB, slower)" in str(replace(gpu, free_on_cpu=40 * GIB).refuse("x", large))
     cpu = Room(device="CPU", dtype="float32", weight_bytes=4, free=12 * GIB)
     assert str(cpu.refuse("x", small)).endswith(
         "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; take bfloat16"
-        " (9.3 GiB), or a smaller model such as gemma3_instruct_1b, or free memory that other programs hold"
+        " (9.3 GiB), or a smaller model such as gemma4_instruct_2b, or free memory that other programs hold"
     )
     assert replace(cpu, free=15 * GIB).refuse("x", small) is None
     tight = Room(device="CPU", dtype="bfloat16", weight_bytes=2, free=1 * GIB)
@@ -194,7 +220,10 @@ def test_int8_weights_are_what_rounding_leaves_of_the_full_ones(full: Path, smal
     for expected, layer in zip(whole.decoder.layers, ours.decoder.layers, strict=True):
         for found, full_weights in zip(matrices(layer), matrices(expected), strict=True):
             assert_rounded(found.numpy(), round_to_int8(full_weights, axis=0))
-        assert torch.equal(layer.attention.heads.norm.scale, expected.attention.heads.norm.scale)
+        norm, expected_norm = layer.attention.heads.norm.scale, expected.attention.heads.norm.scale
+        assert norm is not None
+        assert expected_norm is not None
+        assert torch.equal(norm, expected_norm)
     rounded = round_to_int8(whole.decoder.embedding, axis=1)
     assert_rounded(ours.decoder.embedding.numpy(), rounded)
 

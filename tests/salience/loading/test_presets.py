@@ -399,7 +399,7 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
             raise ValueError("404 Client Error. Entry Not Found")
         if file.endswith(".safetensors") and not (cache / file).is_file():
             events.append("weights")
-        return shutil.copy(hub / file, cache / file)
+        return str(shutil.copy(hub / file, cache / file))
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     load_model("hf://me/gemma", device="cpu", on_fetch=events.append)
