@@ -21,22 +21,22 @@ P width of a layer's own vector, N query heads, K key/value heads, H head width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder._autograd import Rowwise, pull_all, pull_each
+from promptlight.salience.decoder._autograd import Recorded, record
 from promptlight.salience.decoder.attention import attend_at, attend_causally, backward_attention, backward_attention_at
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.heads import KeyValue
 from promptlight.salience.decoder.layer import Layer, cut_rows, project_layer_heads, row_block, run_after_attention
 from promptlight.salience.decoder.rope import Angles, take_angles
-from promptlight.salience.decoder.trace import Trace
+from promptlight.salience.decoder.trace import Blocks, LayerRecord, Trace
 
 Ranges = list[tuple[int, int]]
-Pull = Callable[[Rowwise, Sequence[Tensor], Sequence[Tensor]], tuple[Tensor, ...]]
 
 
 @dataclass
@@ -46,10 +46,6 @@ class _Gradient:
     by_input: Tensor  # [L', U, S D]
     by_own: Tensor | None  # [L', U, n, P]
     by_shared: dict[int, KeyValue]  # [L', U, K, H] each
-
-    def add_shared(self, number: int, parts: Sequence[Tensor]) -> None:
-        """Add to the gradients by a layer's keys and values."""
-        _add_shared(self.by_shared, number, parts)
 
 
 def pull_layerwise(decoder: Decoder, trace: Trace, units: Ranges, by_output: Tensor) -> Tensor:
@@ -86,7 +82,7 @@ def _pull_upper_layers(decoder: Decoder, trace: Trace, units: Ranges, by_output:
         for number, pair in by_shared.items()
     }
     gradient = _Gradient(by_input, by_own, summed)
-    _add_heads(decoder, trace, decoder.top, gradient, summed.pop(decoder.top))
+    _pull_top_keys(decoder, trace, gradient)
     return gradient
 
 
@@ -97,28 +93,35 @@ def _pull_rows(
     values that it reads [L', C, K, H], and by the tokens' vectors for it ``own`` [C, P]."""
     layer = decoder.layers[number]
     cos, sin = trace.angles[layer.rope]
-    angles = (cos[rows], sin[rows])
     key, value = trace.shared[number if layer.source is None else layer.source]
     others = (key[:, : int(rows.max()) + 1], value[:, : int(rows.max()) + 1])
 
     def query_of(x: Tensor) -> tuple[Tensor]:
-        source = None if layer.source is None else others
-        return (project_layer_heads(layer, x, angles, source).query.transpose(0, 1),)
+        heads = project_layer_heads(layer, x, (cos[rows], sin[rows]), None if layer.source is None else others)
+        return (heads.query.transpose(0, 1),)
 
-    read = attend_at(layer.attention, query_of(x)[0].transpose(0, 1), others, rows)
-    by_x, by_attended, by_own = _pull_after(layer, x, read.attended, own, by_output, pull_each)
-    narrow = by_attended.to(x.dtype)
-    by_query, *by_others = backward_attention_at(layer.attention, others, read, narrow)
-    (by_read,) = pull_each(query_of, [x], [by_query])
-    return by_x + by_read, by_others, by_own
+    reading = record(query_of, [x])
+    query = reading.outputs[0].detach().to(key.dtype).transpose(0, 1)
+    read = attend_at(layer.attention, query, others, rows)
+    by_x, by_attended, *by_own = _record_after(layer, x, read.attended, own).pull_each([by_output])
+    by_query, *by_others = backward_attention_at(layer.attention, others, read, by_attended.to(key.dtype))
+    return by_x + reading.pull_each([by_query])[0], by_others, by_own[0] if by_own else None
 
 
-def _take_source(trace: Trace, layer: Layer, rows: slice) -> KeyValue | None:
-    """The keys and values that a layer reads instead of its own, of some positions."""
-    if layer.source is None:
-        return None
-    key, value = trace.shared[layer.source]
-    return key[:, rows], value[:, rows]
+def _pull_top_keys(decoder: Decoder, trace: Trace, gradient: _Gradient) -> None:
+    """Add the gradient through the top layer's keys and values to that by its input."""
+    n_seen, n_units = gradient.by_input.shape[:2]
+    layer = decoder.layers[decoder.top]
+    parts, angles = gradient.by_shared.pop(decoder.top), trace.angles[layer.rope]
+
+    def run(x: Tensor, turned: Angles) -> tuple[Tensor, Tensor]:
+        heads = project_layer_heads(layer, x, turned)
+        return heads.key.transpose(0, 1), heads.value.transpose(0, 1)
+
+    for rows in cut_rows(n_seen, n_units, on_gpu=gradient.by_input.device.type != "cpu"):
+        reading = record(functools.partial(run, turned=take_angles(angles, rows)), [trace.inputs[-1][rows]])
+        (by_x,) = _pull_block(reading, rows, parts, again=False)
+        gradient.by_input[rows] += by_x
 
 
 def _sum_units(by_target: Tensor, unit: Tensor, n_units: int) -> Tensor:
@@ -139,66 +142,88 @@ def _add_shared(by_shared: dict[int, KeyValue], number: int, parts: Sequence[Ten
 
 def _pull_lower_layer(decoder: Decoder, trace: Trace, number: int, gradient: _Gradient) -> None:
     """Step 3 for one layer: change the gradient from one by its output to one by its input."""
-    layer, seen = decoder.layers[number], slice(len(gradient.by_input))
+    n_seen, n_units = gradient.by_input.shape[:2]
+    found, layer = _find_record(decoder, trace, number, n_seen, n_units), decoder.layers[number]
+    by_attended = found.attended.new_empty(n_seen, n_units, found.attended.shape[1])
+    for rows, block in _take_seen(found.writing, n_seen):
+        by_x, by_attended[rows], *by_own = _pull_block(block, rows, [gradient.by_input], again=trace.keeps)
+        gradient.by_input[rows] = by_x
+        if gradient.by_own is not None and by_own:
+            gradient.by_own[rows, :, number] = by_own[0]
+    by_query, *by_others = backward_attention(layer.attention, found.heads.take(slice(n_seen)), by_attended)
+    if layer.source is not None:
+        _add_shared(gradient.by_shared, layer.source, by_others)
+        by_others = []
+    elif number in gradient.by_shared:
+        _add_shared(gradient.by_shared, number, by_others)
+        by_others = gradient.by_shared.pop(number)
+    for rows, block in _take_seen(found.reading, n_seen):
+        (by_x,) = _pull_block(block, rows, [by_query, *by_others], again=trace.keeps)
+        gradient.by_input[rows] += by_x
+
+
+def _take_seen(blocks: Blocks, n_seen: int) -> Iterator[tuple[slice, Recorded]]:
+    """The blocks that begin before the last position that a target sees."""
+    for rows, block in blocks:
+        if rows.start < n_seen:
+            yield rows, block
+
+
+def _pull_block(block: Recorded, rows: slice, gradients: Sequence[Tensor], *, again: bool) -> Sequence[Tensor]:
+    """Back through a block of rows, of which the last may be behind all targets: they have no gradient."""
+    parts = [gradient[rows] for gradient in gradients]
+    n_seen, n_more = len(parts[0]), len(block.outputs[0]) - len(parts[0])
+    if n_more:
+        parts = [torch.cat([part, part.new_zeros(n_more, *part.shape[1:])]) for part in parts]
+    return [one[:n_seen] for one in block.pull_all(parts, again=again)]
+
+
+def _find_record(decoder: Decoder, trace: Trace, number: int, n_seen: int, n_units: int) -> LayerRecord:
+    """Run a layer again over the positions that the targets see; or once over all, if memory allows to keep it."""
+    if number in trace.records:
+        return trace.records[number]
+    layer, seen = decoder.layers[number], slice(len(trace.embeddings) if trace.keeps else n_seen)
     x, angles = trace.inputs[number][seen], take_angles(trace.angles[layer.rope], seen)
     own = None if trace.own is None else trace.own[seen, number]
-    source = _take_source(trace, layer, seen)
+    source = None
+    if layer.source is not None:
+        key, value = trace.shared[layer.source]
+        source = (key[:, seen], value[:, seen])
     heads = project_layer_heads(layer, x, angles, source)
     attended = attend_causally(layer.attention, heads)
-    by_attended = attended.new_empty(len(x), gradient.by_input.shape[1], attended.shape[1])
-    for rows in cut_rows(gradient.by_input):
-        vectors = None if own is None else own[rows]
-        by_x, part, by_own = _pull_after(layer, x[rows], attended[rows], vectors, gradient.by_input[rows], pull_all)
-        gradient.by_input[rows], by_attended[rows] = by_x, part
-        if gradient.by_own is not None and by_own is not None:
-            gradient.by_own[rows, :, number] = by_own
-    by_query, *by_others = backward_attention(layer.attention, heads, by_attended)
-    if layer.source is not None:
-        gradient.add_shared(layer.source, by_others)
-        _add_heads(decoder, trace, number, gradient, (), by_query)
-        return
-    if number in gradient.by_shared:
-        gradient.add_shared(number, by_others)
-        by_others = gradient.by_shared.pop(number)
-    _add_heads(decoder, trace, number, gradient, by_others, by_query)
+
+    def read(rows: slice) -> Recorded:
+        others = None if source is None else (source[0][:, rows], source[1][:, rows])
+        return _record_heads(layer, x[rows], take_angles(angles, rows), others)
+
+    def write(rows: slice) -> Recorded:
+        return _record_after(layer, x[rows], attended[rows], None if own is None else own[rows])
+
+    blocks = list(cut_rows(len(x), n_units, on_gpu=x.device.type != "cpu"))
+    reading, writing = ((rows, read(rows)) for rows in blocks), ((rows, write(rows)) for rows in blocks)
+    if not trace.keeps:
+        return LayerRecord(heads, attended, reading, writing)
+    trace.records[number] = LayerRecord(heads, attended, list(reading), list(writing))
+    return trace.records[number]
 
 
-def _pull_after(
-    layer: Layer, x: Tensor, attended: Tensor, own: Tensor | None, by_output: Tensor, pull: Pull
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Back through what comes after attention: by x, by the weighted values, and by ``own``."""
+def _record_heads(layer: Layer, x: Tensor, angles: Angles, source: KeyValue | None) -> Recorded:
+    """Record the first part of a layer: queries [rows, N, H], and keys and values [rows, K, H] if it has its own."""
+
+    def run(x: Tensor) -> tuple[Tensor, ...]:
+        heads = project_layer_heads(layer, x, angles, source)
+        return tuple(part.transpose(0, 1) for part in (heads.query, *(() if source else (heads.key, heads.value))))
+
+    return record(run, [x])
+
+
+def _record_after(layer: Layer, x: Tensor, attended: Tensor, own: Tensor | None) -> Recorded:
+    """Record the second part of a layer, from its input, the weighted values and the tokens' vectors."""
 
     def run(x: Tensor, attended: Tensor, own: Tensor | None = None) -> tuple[Tensor]:
         return (run_after_attention(layer, x, layer.attention.project(attended), own=own).output,)
 
-    found = pull(run, [x, attended] if own is None else [x, attended, own], [by_output])
-    return found[0], found[1], found[2] if own is not None else None
-
-
-def _add_heads(
-    decoder: Decoder,
-    trace: Trace,
-    number: int,
-    gradient: _Gradient,
-    by_others: Sequence[Tensor],
-    by_query: Tensor | None = None,
-) -> None:
-    """Add the gradient through a layer's heads to that by its input: by queries [L', U, N, H], and by keys and values
-    [L', U, K, H] if it has its own."""
-    layer, wanted = decoder.layers[number], (*([] if by_query is None else [by_query]), *by_others)
-    seen = slice(len(gradient.by_input))
-    x, angles = trace.inputs[number][seen], take_angles(trace.angles[layer.rope], seen)
-    source = _take_source(trace, layer, seen)
-    for rows in cut_rows(gradient.by_input):
-        turned = take_angles(angles, rows)
-        read = None if source is None else (source[0][:, rows], source[1][:, rows])
-
-        def run(x: Tensor, turned: Angles = turned, read: KeyValue | None = read) -> tuple[Tensor, ...]:
-            heads = project_layer_heads(layer, x, turned, read)
-            parts = [*([] if by_query is None else [heads.query]), *([heads.key, heads.value] if by_others else [])]
-            return tuple(part.transpose(0, 1) for part in parts)
-
-        gradient.by_input[rows] += pull_all(run, [x[rows]], [part[rows] for part in wanted])[0]
+    return record(run, [x, attended] if own is None else [x, attended, own])
 
 
 # ---- the embeddings ------------------------------------------------------------------------------------------------
@@ -208,16 +233,17 @@ def _pull_start(decoder: Decoder, trace: Trace, gradient: _Gradient) -> Tensor:
     """Step 4: from the first layer's input and the tokens' vectors to the unscaled embeddings, [L', U, E]."""
     if decoder.per_layer is None and decoder.streams is None:
         return gradient.by_input * decoder.embedding_scale
-    result = gradient.by_input.new_empty(*gradient.by_input.shape[:2], decoder.embedding_width)
-    for rows in cut_rows(gradient.by_input):
-        scaled = trace.embeddings[: len(result)][rows].to(result.dtype) * decoder.embedding_scale
+    n_seen, n_units = gradient.by_input.shape[:2]
+    result = gradient.by_input.new_empty(n_seen, n_units, decoder.embedding_width)
+
+    def run(*parts: Tensor) -> tuple[Tensor, ...]:
+        return tuple(part for part in decoder.spread(*parts) if part is not None)
+
+    for rows in cut_rows(n_seen, n_units, on_gpu=result.device.type != "cpu"):
+        scaled = trace.embeddings[:n_seen][rows].to(result.dtype) * decoder.embedding_scale
         parts = [part for part in scaled.tensor_split([decoder.width], dim=-1) if part.shape[-1]]
         wanted = [gradient.by_input[rows], *([] if gradient.by_own is None else [gradient.by_own[rows]])]
-
-        def run(*parts: Tensor) -> tuple[Tensor, ...]:
-            return tuple(part for part in decoder.spread(*parts) if part is not None)
-
-        result[rows] = torch.cat(pull_all(run, parts, wanted), dim=-1)
+        result[rows] = torch.cat(record(run, parts).pull_all(wanted), dim=-1)
     return result * decoder.embedding_scale
 
 

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from promptlight.salience.decoder._autograd import pull_each
+from promptlight.salience.decoder._autograd import record
 from promptlight.salience.decoder._output_head import backward_head, multiply_by_head
 from promptlight.salience.decoder._residual import Residual
 from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
@@ -160,7 +160,7 @@ def backward_logits(decoder: Decoder, output: Tensor, logits: Tensor, gradient: 
         def normalise(rows: Tensor) -> tuple[Tensor]:
             return (decoder.normalise(rows),)
 
-        (by_output,) = pull_each(normalise, [output], [by_normed])
+        (by_output,) = record(normalise, [output]).pull_each([by_normed])
     return by_output.to(at_least_float32(decoder.embedding.dtype))
 
 

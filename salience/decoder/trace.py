@@ -8,12 +8,13 @@ layers, P width of a layer's own vector.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from promptlight.salience.decoder._autograd import Recorded
 from promptlight.salience.decoder.attention import Attention, attend_rows
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.heads import Heads, KeyValue
@@ -22,6 +23,19 @@ from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.rope import Angles, Rope
 from promptlight.salience.decoder.tensors import in_dtype
 
+Blocks = Iterable[tuple[slice, Recorded]]
+"""Blocks of rows in order, each with a part of a layer that was run over them."""
+
+
+@dataclass(frozen=True)
+class LayerRecord:
+    """A layer that was run again for a backward pass by autograd."""
+
+    heads: Heads
+    attended: Tensor  # [L, N H] the weighted values
+    reading: Blocks  # from the layer's input to the heads
+    writing: Blocks  # from the input, the weighted values and the tokens' vectors to the output
+
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
@@ -29,7 +43,8 @@ class Trace:
 
     ``inputs`` are the layers' inputs [L, S D] up to the top layer, ``row_inputs`` those of the layers above it
     [G, S D]. ``kept`` are the activations of all layers below the top one if memory allows and the backward pass is
-    written by hand; otherwise each layer's are recomputed when needed. ``shared`` are the keys and values of the top
+    written by hand; otherwise each layer's are recomputed when needed, and collected in ``records`` if it ``keeps``
+    them. ``shared`` are the keys and values of the top
     layer and of all that others read.
     """
 
@@ -44,6 +59,8 @@ class Trace:
     output: Tensor  # [G, S D] the last layer's output there
     angles: dict[Rope, Angles]
     embeddings: Tensor  # [L, E], unscaled
+    keeps: bool
+    records: dict[int, LayerRecord] = field(default_factory=dict[int, LayerRecord])
 
 
 def trace_layers(
@@ -94,4 +111,5 @@ def trace_layers(
         output=residual.x,
         angles={rope: in_dtype(pair, narrow) for rope, pair in angles.items()},
         embeddings=embeddings,
+        keeps=keep,
     )
