@@ -150,7 +150,8 @@ def find_h5_table(path: Path, dataset: str, shape: tuple[int, int], name: str) -
             offset = found.id.get_offset()
             if offset is None or found.id.get_storage_size() != found.nbytes:
                 raise ModelError(f"{name}: {path.name} has {dataset} in pieces or packed, not in one piece; {_WAY_OUT}")
-            return _make(path, offset, shape, dtype, name)
+            assert dtype is not None
+            return place_table(path, offset, shape, dtype, name)
     except (OSError, KeyError) as error:
         raise ModelError(f"{name}: could not be loaded ({path.name}: {error})") from error
 
@@ -171,7 +172,7 @@ def find_safetensors_table(path: Path, tensor: str, shape: tuple[int, int], name
     assert dtype is not None
     if stop - start != shape[0] * shape[1] * dtype.itemsize:
         raise ModelError(f"{name}: {path.name} has {stop - start} bytes of {tensor}, too few or too many; {_WAY_OUT}")
-    return _make(path, 8 + length + start, shape, dtype, name)
+    return place_table(path, 8 + length + start, shape, dtype, name)
 
 
 def _check(dtype: torch.dtype | None, found: str, shape: tuple[int, ...], expected: tuple[int, int], what: str) -> None:
@@ -181,8 +182,8 @@ def _check(dtype: torch.dtype | None, found: str, shape: tuple[int, ...], expect
         raise ModelError(f"{what} with shape {list(shape)}; expected {list(expected)}, as config.json says")
 
 
-def _make(path: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype | None, name: str) -> StoredTable:
-    assert dtype is not None
+def place_table(path: Path, offset: int, shape: tuple[int, int], dtype: torch.dtype, name: str) -> StoredTable:
+    """The table [n_rows, width] from a byte of a file on. Raises ModelError if the file ends within it."""
     n_rows, width = shape
     with path.open("rb", buffering=0) as file:
         stamp = _stamp(file)

@@ -40,7 +40,11 @@ class Tokenizer:
     @classmethod
     def from_json(cls, path: str | Path, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:
         """Read a ``tokenizer.json`` of transformers."""
-        text = Path(path).read_text(encoding="utf-8")
+        return cls.from_json_text(Path(path).read_text(encoding="utf-8"), chat)
+
+    @classmethod
+    def from_json_text(cls, text: str, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:
+        """The same from the text of such a file."""
         return cls(JsonVocabulary(text, (chat.opening, chat.closing, *chat.control)), chat)
 
     def __len__(self) -> int:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,17 @@ import sentencepiece
 import torch
 from gguf import GGMLQuantizationType
 
-from tests.support.transformers_models import VOCABULARY
+from tests.support.transformers_models import FULL, SLIDING, VOCABULARY
 
 FAMILIES = ("gemma", "gemma2", "gemma3")
 ARCHITECTURES = {
     "gemma": gguf.MODEL_ARCH.GEMMA,
     "gemma2": gguf.MODEL_ARCH.GEMMA2,
     "gemma3": gguf.MODEL_ARCH.GEMMA3,
+    "gemma3n": gguf.MODEL_ARCH.GEMMA3N,
+    "gemma4": gguf.MODEL_ARCH.GEMMA4,
 }
+NO_TURN = 1e30  # what llama.cpp divides the angles of those pairs by that do not turn
 
 FILE_TYPES = {"F32": "ALL_F32", "Q4_K": "MOSTLY_Q4_K_M"}
 
@@ -43,14 +47,15 @@ def write_gguf(
     remove it if None; ``raw`` tensors are rows of bytes of a type. Gives the path.
     """
     given = raw or {}
-    family = str(model.config.model_type).removesuffix("_text")
+    family = find_architecture(model)
     writer = gguf.GGUFWriter(path, family, split_max_tensors=n_tensors_a_shard)
     writer.add_file_type(gguf.LlamaFileType[FILE_TYPES.get(kind.name, f"MOSTLY_{kind.name}")])
-    for key, value in {**describe_config(model.config), **(fields or {})}.items():
+    for key, value in {**describe_config(model.config.to_dict()), **(fields or {})}.items():
         add_field(writer, f"{family}.{key}", value)
-    for key, value in {**describe_vocabulary(), **(tokens or {})}.items():
+    vocabulary = describe_merges() if family == "gemma4" else describe_vocabulary()
+    for key, value in {**vocabulary, **(tokens or {})}.items():
         add_field(writer, f"tokenizer.ggml.{key}", value)
-    for name, values in {**list_tensors(family, model), **(tensors or {})}.items():
+    for name, values in {**list_tensors(model), **(tensors or {})}.items():
         if name in given:
             writer.add_tensor(name, given[name][0], raw_dtype=given[name][1])
         elif values is not None:
@@ -62,24 +67,81 @@ def write_gguf(
     return path
 
 
-def describe_config(config: Any) -> dict[str, Any]:
+def find_architecture(model: Any) -> str:
+    """llama.cpp's name for what a transformers model is."""
+    return str(model.config.model_type).removesuffix("_text").removesuffix("_unified")
+
+
+def describe_config(config: Mapping[str, Any]) -> dict[str, Any]:
     """What llama.cpp's converter writes of a config, in files of all ages."""
     fields = {
-        "context_length": config.max_position_embeddings,
-        "embedding_length": config.hidden_size,
-        "block_count": config.num_hidden_layers,
-        "feed_forward_length": config.intermediate_size,
-        "attention.head_count": config.num_attention_heads,
-        "attention.head_count_kv": config.num_key_value_heads,
-        "attention.layer_norm_rms_epsilon": float(config.rms_norm_eps),
-        "attention.key_length": config.head_dim,
-        "attention.value_length": config.head_dim,
+        "context_length": config["max_position_embeddings"],
+        "embedding_length": config["hidden_size"],
+        "block_count": config["num_hidden_layers"],
+        "feed_forward_length": config["intermediate_size"],
+        "attention.head_count": config["num_attention_heads"],
+        "attention.head_count_kv": config["num_key_value_heads"],
+        "attention.layer_norm_rms_epsilon": float(config["rms_norm_eps"]),
+        "attention.key_length": config["head_dim"],
+        "attention.value_length": config["head_dim"],
     }
-    if config.model_type == "gemma3_text":
+    if config["model_type"] == "gemma3_text":
         fields["rope.freq_base"] = 1e6
-    if config.model_type != "gemma":
-        fields["attention.sliding_window"] = config.sliding_window
+    if config["model_type"] != "gemma":
+        fields["attention.sliding_window"] = config["sliding_window"]
+    if "num_kv_shared_layers" in config:
+        fields |= describe_newer(config)
     return fields
+
+
+def describe_newer(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of Gemma 4 and 3n."""
+    fields: dict[str, Any] = {
+        "attention.shared_kv_layers": config["num_kv_shared_layers"],
+        "attention.sliding_window_pattern": [kind == SLIDING for kind in config["layer_types"]],
+        "embedding_length_per_layer_input": config.get("hidden_size_per_layer_input", 0),
+        "final_logit_softcapping": config["final_logit_softcapping"],
+        "rope.freq_base": config["rope_parameters"][FULL]["rope_theta"],
+        "rope.freq_base_swa": config["rope_parameters"][SLIDING]["rope_theta"],
+    }
+    if config["model_type"] != "gemma3n_text":
+        return fields | describe_gemma4(config)
+    normal, sparsities = torch.distributions.Normal(0.0, 1.0), torch.tensor(config["activation_sparsity_pattern"])
+    return fields | {
+        "attention.shared_kv_layers": float(config["num_kv_shared_layers"]),  # as published files have it
+        "altup.active_idx": config["altup_active_idx"],
+        "altup.num_inputs": config["altup_num_inputs"],
+        "activation_sparsity_scale": normal.icdf(sparsities).tolist(),  # -inf for 0
+    }
+
+
+def describe_gemma4(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of Gemma 4 alone: what layers that see the whole text have otherwise, and experts."""
+    kinds, n_layers, whole = config["layer_types"], config["num_hidden_layers"], find_whole(config)
+    fields: dict[str, Any] = {
+        "attention.key_length": whole["head_dim"],
+        "attention.value_length": whole["head_dim"],
+        "attention.key_length_swa": config["head_dim"],
+        "attention.value_length_swa": config["head_dim"],
+        "rope.dimension_count": whole["head_dim"],
+        "rope.dimension_count_swa": config["head_dim"],
+    }
+    if "num_key_value_heads" in whole:
+        n_heads = {SLIDING: config["num_key_value_heads"], FULL: whole["num_key_value_heads"]}
+        fields["attention.head_count_kv"] = [n_heads[kind] for kind in kinds]
+    if config["use_double_wide_mlp"]:
+        width, n_own = config["intermediate_size"], n_layers - config["num_kv_shared_layers"]
+        fields["feed_forward_length"] = [width * (1 if n < n_own else 2) for n in range(n_layers)]
+    if config.get("enable_moe_block"):
+        fields["expert_count"] = config["num_experts"]
+        fields["expert_used_count"] = config["top_k_experts"]
+        fields["expert_feed_forward_length"] = config["moe_intermediate_size"]
+    return fields
+
+
+def find_whole(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What Gemma 4's layers that see the whole text have otherwise."""
+    return config["per_layer_config"][str(config["layer_types"].index(FULL))]
 
 
 def describe_vocabulary() -> dict[str, Any]:
@@ -110,25 +172,69 @@ def describe_vocabulary() -> dict[str, Any]:
     }
 
 
-def list_tensors(family: str, model: Any) -> dict[str, np.ndarray]:
-    """The weights under llama.cpp's names; norms with the 1 added."""
-    found = name_tensors(family, model)
-    tensors: dict[str, np.ndarray] = {}
-    for name, parameter in model.named_parameters():
-        values = parameter.detach().float().numpy()
-        tensors[found[name]] = values + 1 if name.endswith("norm.weight") else values
+def describe_merges() -> dict[str, Any]:
+    """The demo model's vocabulary as llama.cpp's converter writes that of a Gemma 4: merges, and Gemma 4's marks.
+
+    Scores say nothing there, and of what is no special piece, no type says that text has it whole.
+    """
+    fields = describe_vocabulary()
+    pieces: list[str] = list(fields["tokens"])
+    pieces[4], pieces[5] = "<|turn>", "<turn|>"
+    order = sorted(range(len(pieces)), key=lambda id: -fields["scores"][id])
+    known, merges = set(pieces), list[str]()
+    for piece in (pieces[id] for id in order if fields["token_type"][id] == 1):
+        splits = ((piece[:cut], piece[cut:]) for cut in range(1, len(piece)))
+        merges += (f"{left} {right}" for left, right in splits if {left, right} <= known)
+    return fields | {
+        "model": "gemma4",
+        "tokens": pieces,
+        "scores": [-1000.0] * len(pieces),
+        "token_type": [3 if id in (4, 5) else 1 if kind == 4 else kind for id, kind in enumerate(fields["token_type"])],
+        "merges": merges,
+    }
+
+
+def list_tensors(model: Any) -> dict[str, np.ndarray]:
+    """The weights under llama.cpp's names; norms of Gemma 1 to 3 with the 1 added."""
+    family = find_architecture(model)
+    stacked: dict[str, list[np.ndarray]] = {}
+    for name, tensor in list_weights(model):
+        values = tensor.detach().float().numpy()
+        is_shifted = name.endswith("norm.weight") and family in FAMILIES
+        stacked.setdefault(find_name(model, name), []).append(values + 1 if is_shifted else values)
+    tensors = {name: np.stack(parts) if name.startswith("altup") else parts[0] for name, parts in stacked.items()}
+    if family == "gemma4":
+        tensors["rope_freqs.weight"] = divide_angles(model.config.to_dict())
     return tensors
 
 
-def name_tensors(family: str, model: Any) -> dict[str, str]:
-    """llama.cpp's name for each weight of a transformers model; a tied head is no weight of its own."""
-    names = gguf.get_tensor_name_map(ARCHITECTURES[family], model.config.num_hidden_layers)
-    tensors: dict[str, str] = {}
-    for name, _ in model.named_parameters():
-        found = "output.weight" if name == "lm_head.weight" else names.get_name(name, try_suffixes=(".weight",))
-        assert found is not None, name
-        tensors[name] = found
-    return tensors
+def divide_angles(config: Mapping[str, Any]) -> np.ndarray:
+    """llama.cpp's factors for RoPE in the layers that see the whole text."""
+    n_pairs = find_whole(config)["head_dim"] // 2
+    n_turning = int(n_pairs * config["rope_parameters"][FULL]["partial_rotary_factor"])
+    return np.array([1.0] * n_turning + [NO_TURN] * (n_pairs - n_turning), np.float32)
+
+
+def list_weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
+    """All that transformers stores of a model; a tied head is no weight of its own."""
+    yield from model.named_parameters()
+    yield from ((name, buffer) for name, buffer in model.named_buffers() if name.endswith("layer_scalar"))
+
+
+def find_name(model: Any, name: str) -> str:
+    """llama.cpp's name for a weight of a transformers model; Gemma 3n's projections of streams are one tensor."""
+    if name == "lm_head.weight":
+        return "output.weight"
+    prefix, _, ending = name.rpartition(".")
+    block = f"blk.{name.split('.')[2]}"
+    if prefix.endswith(".router") and ending in ("scale", "per_expert_scale"):
+        return f"{block}.{'ffn_gate_inp' if ending == 'scale' else 'ffn_down_exps'}.scale"
+    if "altup_" in name:
+        name = f"{prefix.rpartition('.')[0]}.weight"
+    names = gguf.get_tensor_name_map(ARCHITECTURES[find_architecture(model)], model.config.num_hidden_layers)
+    found = names.get_name(name.removesuffix(".weight"))
+    assert found is not None, name
+    return f"{found}.weight"
 
 
 def add_field(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
@@ -148,8 +254,9 @@ def add_field(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
 
 
 def add_tensor(writer: gguf.GGUFWriter, name: str, values: np.ndarray, kind: GGMLQuantizationType) -> None:
-    """Add a tensor, in float32 if it is a vector."""
-    if values.ndim == 1 or kind == GGMLQuantizationType.F32:
+    """Add a tensor, in float32 if it is a vector or its rows are no whole blocks."""
+    per_block = gguf.GGML_QUANT_SIZES[kind][0]
+    if values.ndim == 1 or kind == GGMLQuantizationType.F32 or values.shape[-1] % per_block:
         writer.add_tensor(name, np.ascontiguousarray(values, np.float32))
         return
     raw = quantise(values, kind)
@@ -175,12 +282,16 @@ def draw_blocks(shape: tuple[int, ...], kind: GGMLQuantizationType) -> np.ndarra
     return blocks.reshape(shape[0], -1)
 
 
-def set_weights(model: Any, family: str, path: Path) -> None:
+def set_weights(model: Any, path: Path) -> None:
     """Give a transformers model the numbers that gguf's own reader finds in a file."""
-    names = gguf.get_tensor_name_map(ARCHITECTURES[family], model.config.num_hidden_layers)
     stored = {tensor.name: tensor for tensor in gguf.GGUFReader(path).tensors}
+    n_read = Counter[str]()
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            tensor = stored[names.get_name(name, try_suffixes=(".weight",)) or name]
+        for name, parameter in list_weights(model):
+            tensor = stored[find_name(model, name)]
             values = torch.from_numpy(gguf.dequantize(tensor.data, tensor.tensor_type).copy())
-            parameter.copy_((values - 1 if name.endswith("norm.weight") else values).reshape(parameter.shape))
+            if tensor.name.startswith("altup"):
+                values = values[n_read[tensor.name]]
+                n_read[tensor.name] += 1
+            is_shifted = name.endswith("norm.weight") and find_architecture(model) in FAMILIES
+            parameter.copy_((values - 1 if is_shifted else values).reshape(parameter.shape))

@@ -7,7 +7,8 @@ gemma2    46      query scale (D / N)^-0.5 = 144^-0.5, not H^-0.5               
 gemma3    34, 48  global layers' positions divided by 8 (linear RoPE scaling)                           4B, 12B
 gemma3    62      the same, and query scale (D / N)^-0.5 = 168^-0.5                                     27B
 
-with width D, N query heads of width H. Where the header has a field for it, the header wins.
+with width D, N query heads of width H. Where the header has a field for it, the header wins. The models of Gemma 4
+(dense, E-series, mixture of experts) have one name; what they have is told by the header's fields and tensors.
 """
 
 # pyright: standard
@@ -16,57 +17,56 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from promptlight.salience.decoder.rope import Rope
-from promptlight.salience.loading.architecture import Architecture, LayerOptions
+from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.architecture import Architecture, ExpertSizes, PerLayerSizes, StreamSizes
 from promptlight.salience.loading.gguf._family import ARCHITECTURE, find_gguf_family
 from promptlight.salience.loading.gguf._fields import Fields
 from promptlight.salience.loading.gguf._header import Header
+from promptlight.salience.loading.gguf._layers import Heads, LayerDefaults, read_layers
+from promptlight.salience.loading.gguf._names import TABLE, name_in_file
 
 EPSILON = 1e-6  # of all Gemmas; Ollama's files leave it out
-LINEAR_SCALING = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Defaults:
     """What a family computes where a header does not say.
 
-    Every ``period``-th layer sees the whole text, the others a window. ``local_wavelength`` is the RoPE base of those
-    others, if it is another. By number of layers: ``scaled`` sizes, and those with a ``wide_scale`` of queries.
+    ``is_newer``: Gemma 3n and 4, whose norms have no 1 added, whose values have a norm and whose queries no scale.
+    ``wide_scale``: numbers of layers of models whose queries are scaled by their width.
     """
 
-    has_post_norms: bool
-    has_head_norms: bool
-    period: int | None = None
-    window: int | None = None
-    wavelength: float = 10_000.0
-    local_wavelength: float | None = None
+    layers: LayerDefaults
+    has_post_norms: bool = True
+    has_head_norms: bool = True
+    is_newer: bool = False
     attention_soft_cap: float | None = None
     final_soft_cap: float | None = None
-    scaled: tuple[int, ...] = ()
     wide_scale: tuple[int, ...] = ()
 
 
 _DEFAULTS = {
-    "gemma": _Defaults(has_post_norms=False, has_head_norms=False),
+    "gemma": _Defaults(layers=LayerDefaults(), has_post_norms=False, has_head_norms=False),
     "gemma2": _Defaults(
-        has_post_norms=True,
+        layers=LayerDefaults(period=2, window=4096),
         has_head_norms=False,
-        period=2,
-        window=4096,
         attention_soft_cap=50.0,
         final_soft_cap=30.0,
         wide_scale=(46,),
     ),
     "gemma3": _Defaults(
-        has_post_norms=True,
-        has_head_norms=True,
-        period=6,
-        wavelength=1_000_000.0,
-        local_wavelength=10_000.0,
-        scaled=(34, 48, 62),
+        layers=LayerDefaults(period=6, wavelength=1e6, local_wavelength=1e4, scaled=(34, 48, 62)),
         wide_scale=(62,),
+    ),
+    "gemma3n": _Defaults(
+        layers=LayerDefaults(period=5, wavelength=1e6, local_wavelength=1e4),
+        is_newer=True,
+        final_soft_cap=30.0,
+    ),
+    "gemma4": _Defaults(
+        layers=LayerDefaults(needs_pattern=True, wavelength=1e6, local_wavelength=1e4, has_wide_heads=True),
+        is_newer=True,
+        final_soft_cap=30.0,
     ),
 }
 
@@ -81,22 +81,19 @@ def read_architecture(header: Header) -> Architecture:
     n_layers, n_heads = fields.size("block_count"), fields.size("attention.head_count")
     if n_layers != (found := _count_layers(header)):
         raise fields.refused("block_count", f"the file has tensors of {found} layers")
-    n_keys = fields.size("attention.head_count_kv", n_heads)
-    width, head_dim = fields.size("embedding_length"), _find_head_dim(fields, n_keys)
-    rows = header.tensors["token_embd.weight"].shape[0] if "token_embd.weight" in header.tensors else 0
-    if rows != fields.size("vocab_size", rows):
-        raise fields.refused("vocab_size", f"the embedding has {rows} rows")
+    width, heads = fields.size("embedding_length"), _find_heads(fields, defaults, n_layers, n_heads)
+    head_dim = heads.local
     return Architecture(
-        vocabulary_size=rows,
+        vocabulary_size=_count_pieces(fields),
         width=width,
-        feedforward_width=fields.size("feed_forward_length"),
+        feedforward_width=fields.sizes("feed_forward_length", n_layers)[0],
         n_query_heads=n_heads,
-        n_key_value_heads=n_keys,
+        n_key_value_heads=heads.n_key_value[0],
         head_dim=head_dim,
-        layers=_read_layers(fields, defaults, n_layers, head_dim),
+        layers=read_layers(fields, defaults.layers, n_layers, heads),
         epsilon=fields.number("attention.layer_norm_rms_epsilon") or EPSILON,
         query_scale=fields.number("attention.scale")
-        or (width / n_heads if n_layers in defaults.wide_scale else head_dim) ** -0.5,
+        or (1.0 if defaults.is_newer else (width / n_heads if n_layers in defaults.wide_scale else head_dim) ** -0.5),
         attention_soft_cap=_soft_cap(fields, "attn_logit_softcapping", defaults.attention_soft_cap),
         final_soft_cap=_soft_cap(fields, "final_logit_softcapping", defaults.final_soft_cap),
         has_post_norms=defaults.has_post_norms,
@@ -104,6 +101,12 @@ def read_architecture(header: Header) -> Architecture:
         has_own_head="output.weight" in header.tensors,
         has_attention_bias=any(key.endswith(".bias") for key in header.tensors if key.startswith("blk.")),
         context_length=fields.size("context_length", family.context_length),
+        norm_offset=0.0 if defaults.is_newer else 1.0,
+        has_value_norms=defaults.is_newer,
+        has_layer_scales=name == "gemma4" and name_in_file("layers.0.scale") in header.tensors,
+        per_layer=_find_per_layer(fields),
+        experts=_find_experts(fields),
+        streams=_find_streams(fields),
     )
 
 
@@ -112,23 +115,42 @@ def _refuse_other_models(fields: Fields) -> None:
     if fields.find("attention.causal") is False or fields.find("pooling_type") not in (None, 0):
         key = "pooling_type" if fields.find("attention.causal") is None else "attention.causal"
         raise fields.refused(key, "a model for embeddings is not covered: it predicts no next token")
-    if fields.find("expert_count") not in (None, 0):
+    if fields.find("expert_count") not in (None, 0) and fields.architecture != "gemma4":
         raise fields.refused("expert_count", "a mixture of experts is not covered")
+    if fields.count("altup.active_idx") or fields.find("altup.correct_scale") is False:
+        key = "altup.active_idx" if fields.count("altup.active_idx") else "altup.correct_scale"
+        raise fields.refused(key, "which no published Gemma 3n has and is not covered")
 
 
 def _count_layers(header: Header) -> int:
     return len({name.split(".")[1] for name in header.tensors if name.startswith("blk.")})
 
 
-def _find_head_dim(fields: Fields, n_key_value_heads: int) -> int:
-    """The width of a head; where the header lacks it, as in Ollama's files, that of the key matrix says it."""
+def _count_pieces(fields: Fields) -> int:
+    embedding = fields.header.tensors.get("token_embd.weight")
+    n_rows = embedding.shape[0] if embedding else 0
+    if n_rows != fields.size("vocab_size", n_rows):
+        raise fields.refused("vocab_size", f"the embedding has {n_rows} rows")
+    return n_rows
+
+
+def _find_heads(fields: Fields, defaults: _Defaults, n_layers: int, n_heads: int) -> Heads:
+    n_key_value = fields.sizes("attention.head_count_kv", n_layers, n_heads)
     key = fields.header.tensors.get("blk.0.attn_k.weight")
-    head_dim = fields.size("attention.key_length", key.shape[0] // n_key_value_heads if key and key.shape else None)
-    for other in ("attention.value_length", "rope.dimension_count"):
+    found = key.shape[0] // n_key_value[0] if key and key.shape and not defaults.layers.has_wide_heads else None
+    whole = _find_head_dim(fields, "", found if fields.find("head_dim") is None else fields.size("head_dim"))
+    local = _find_head_dim(fields, "_swa", None) if defaults.layers.has_wide_heads else whole
+    return Heads(local=local, whole=whole, n_key_value=n_key_value)
+
+
+def _find_head_dim(fields: Fields, ending: str, found: int | None) -> int:
+    """The width of a head; Ollama's files leave it out where the key matrix says it."""
+    head_dim = fields.size(f"attention.key_length{ending}", found)
+    for other in (f"attention.value_length{ending}", f"rope.dimension_count{ending}"):
         if fields.size(other, head_dim) != head_dim:
             raise fields.refused(other, f"expected the width of a head, {head_dim}")
     if head_dim % 2:
-        raise fields.refused("attention.key_length", "expected an even number, as halves are rotated")
+        raise fields.refused(f"attention.key_length{ending}", "expected an even number, as halves are rotated")
     return head_dim
 
 
@@ -136,36 +158,33 @@ def _soft_cap(fields: Fields, key: str, default: float | None) -> float | None:
     return default if fields.find(key) is None else fields.number(key)
 
 
-def _read_layers(fields: Fields, defaults: _Defaults, n_layers: int, head_dim: int) -> tuple[LayerOptions, ...]:
-    wavelength = fields.number("rope.freq_base", "rope.global.freq_base") or defaults.wavelength
-    scaling = _read_scaling(fields, LINEAR_SCALING if n_layers in defaults.scaled else 1.0)
-    whole = LayerOptions(window=None, rope=Rope(head_dim, wavelength, scaling))
-    if defaults.period is None:
-        return (whole,) * n_layers
-    local_rope = whole.rope
-    if defaults.local_wavelength is not None:
-        local = fields.number("rope.freq_base_swa", "rope.local.freq_base") or defaults.local_wavelength
-        local_rope = Rope(head_dim, local, 1.0)
-    local = LayerOptions(window=fields.size("attention.sliding_window", defaults.window), rope=local_rope)
-    return tuple(local if one else whole for one in _read_pattern(fields, defaults.period, n_layers))
+def _find_per_layer(fields: Fields) -> PerLayerSizes | None:
+    """The sizes of the per-layer embedding: every Gemma 3n and the E-series of Gemma 4 have one."""
+    key = "embedding_length_per_layer_input"
+    if not fields.count(key):
+        if fields.architecture == "gemma3n":
+            raise fields.missing(key)
+        return None
+    table = fields.header.tensors.get(TABLE)
+    if table is None:
+        raise ModelError(f"{fields.header.name}: not whole: it has no {TABLE}")
+    return PerLayerSizes(width=fields.size(key), n_rows=table.shape[0])
 
 
-def _read_scaling(fields: Fields, default: float) -> float:
-    """By how much positions are divided."""
-    kind = fields.find("rope.scaling.type")
-    if kind == "none":
-        return 1.0
-    if kind not in (None, "linear"):
-        raise fields.refused("rope.scaling.type", "only linear is covered")
-    return fields.number("rope.scaling.factor", "rope.scale_linear") or default
+def _find_experts(fields: Fields) -> ExpertSizes | None:
+    if fields.find("expert_count") in (None, 0):
+        return None
+    n_experts, n_chosen = fields.size("expert_count"), fields.size("expert_used_count")
+    if n_chosen > n_experts:
+        raise fields.refused("expert_used_count", f"expected at most the number of experts, {n_experts}")
+    return ExpertSizes(n_experts=n_experts, n_chosen=n_chosen, width=fields.size("expert_feed_forward_length"))
 
 
-def _read_pattern(fields: Fields, period: int, n_layers: int) -> list[bool]:
-    """For each layer, whether it sees a window alone."""
-    pattern = fields.find("attention.sliding_window_pattern")
-    if isinstance(pattern, np.ndarray):
-        if len(pattern) != n_layers or not set(pattern.tolist()) <= {0, 1}:
-            raise fields.refused("attention.sliding_window_pattern", f"expected yes or no for {n_layers} layers")
-        return [bool(one) for one in pattern]
-    period = fields.size("attention.sliding_window_pattern", period)
-    return [(n + 1) % period != 0 for n in range(n_layers)]
+def _find_streams(fields: Fields) -> StreamSizes | None:
+    """The sizes of Gemma 3n's streams and of its low-rank residual, whose rank the tensor alone says."""
+    if fields.architecture != "gemma3n":
+        return None
+    laurel = fields.header.tensors.get(name_in_file("layers.0.laurel_left"))
+    if laurel is None:
+        raise ModelError(f"{fields.header.name}: not whole: it has no {name_in_file('layers.0.laurel_left')}")
+    return StreamSizes(n_streams=fields.size("altup.num_inputs"), laurel_rank=laurel.shape[0])

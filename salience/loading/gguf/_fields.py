@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.gguf._header import Header
@@ -42,13 +43,34 @@ USED = {
     "rope.scaling.factor",
     "rope.scale_linear",  # an older name for rope.scaling.factor
 }
+_PER_LAYER = {"attention.shared_kv_layers", "embedding_length_per_layer_input"}
+USED_BY = {
+    "gemma4": _PER_LAYER
+    | {
+        "attention.key_length_swa",
+        "attention.value_length_swa",
+        "expert_feed_forward_length",
+        "expert_used_count",
+        "rope.dimension_count_swa",
+    },
+    "gemma3n": _PER_LAYER
+    | {
+        "activation_sparsity_scale",
+        "altup.active_idx",
+        "altup.correct_scale",  # Ollama's, like the next and the last two
+        "altup.num_inputs",
+        "head_dim",
+        "rope.freq_base_local",
+    },
+}
 HARMLESS = {
     "rope.scaling.original_context_length",  # for yarn alone
     "rope.scaling.finetuned",
     "mm.tokens_per_image",  # Ollama keeps the part that reads images in the same file
     "expert_used_count",  # where expert_count is 0
+    "altup.lr_multiplier",  # for training
 }
-HARMLESS_PARTS = ("vision.",)
+HARMLESS_PARTS = ("vision.", "audio.")
 ELSEWHERE = ("general.", "tokenizer.", "quantize.", "split.")  # names, licences; the vocabulary, the shards
 
 
@@ -64,7 +86,7 @@ class Fields:
         prefix = f"{self.architecture}."
         for key in self.header.fields:
             short = key.removeprefix(prefix)
-            known = short in USED or short in HARMLESS or short.startswith(HARMLESS_PARTS)
+            known = short in USED | HARMLESS | USED_BY.get(self.architecture, set()) or short.startswith(HARMLESS_PARTS)
             if key.startswith(prefix) and not known:
                 raise self.refused(short, "which promptlight does not know and may change what the model computes")
             if not key.startswith((prefix, *ELSEWHERE)):
@@ -82,10 +104,29 @@ class Fields:
         if value is None and default is not None:
             return default
         if value is None:
-            raise ModelError(f"{self.header.name}: its header has no {self._full(key)}")
+            raise self.missing(key)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise self.refused(key, "expected one whole number above 0")
         return value
+
+    def sizes(self, key: str, n: int, default: int | None = None) -> list[int]:
+        """A positive whole number for each of ``n`` layers; one stands for all."""
+        value = self.find(key)
+        if not isinstance(value, np.ndarray):
+            return [self.size(key, default)] * n
+        sizes: list[Any] = value.tolist()
+        if len(sizes) != n or not all(type(one) is int and one > 0 for one in sizes):
+            raise self.refused(key, f"expected one whole number above 0 for each of {n} layers")
+        return sizes
+
+    def count(self, key: str) -> int:
+        """A whole number that may be 0, as it is if the field is absent; some converters write it as a float."""
+        value = self.find(key)
+        if value is None:
+            return 0
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0 or value % 1:
+            raise self.refused(key, "expected a whole number")
+        return int(value)
 
     def number(self, *keys: str) -> float | None:
         """A number that is not negative; None if it is absent or 0, which means "not used"."""
@@ -96,6 +137,19 @@ class Fields:
             raise self.refused(keys[0], "expected a number")
         narrow = np.float32(value)
         return (float(str(narrow)) if narrow == value else float(value)) or None  # 1e-6, not 9.999999974752427e-07
+
+    def list(self, key: str) -> NDArray[Any]:
+        """A list of numbers, or of yes and no."""
+        value: Any = self.find(key)
+        if value is None:
+            raise self.missing(key)
+        if not isinstance(value, np.ndarray):
+            raise self.refused(key, "expected a list")
+        return cast("NDArray[Any]", value)
+
+    def missing(self, key: str) -> ModelError:
+        """An error about a field that is not there."""
+        return ModelError(f"{self.header.name}: its header has no {self._full(key)}")
 
     def refused(self, key: str, reason: str) -> ModelError:
         """An error about a field."""

@@ -16,6 +16,8 @@ from promptlight.salience.loading.architecture import Architecture, hash_archite
 from promptlight.salience.loading.assemble import assemble_decoder
 from promptlight.salience.loading.gguf._architecture import read_architecture
 from promptlight.salience.loading.gguf._header import Header, TensorPlace
+from promptlight.salience.loading.gguf._names import TABLE
+from promptlight.salience.loading.gguf._rows import find_table
 from promptlight.salience.loading.gguf._shards import hash_files, read_model_header
 from promptlight.salience.loading.gguf._tensors import TensorReader, check_tensors, describe_quantisation
 from promptlight.salience.loading.gguf._vocabulary import build_tokenizer
@@ -35,8 +37,9 @@ class GgufModel:
         tokenizer = build_tokenizer(self.header)
         with ThreadPoolExecutor(1) as pool:
             digest = pool.submit(hash_files, self.header.paths)
-            reader = TensorReader(self.places, dtype)
-            decoder = assemble_decoder(self.architecture, reader.read, device=device, dtype=dtype)
+            reader = TensorReader(self.places, self.architecture.norm_offset, dtype)
+            table = find_table(self.places[TABLE], self.header.name) if TABLE in self.places else None
+            decoder = assemble_decoder(self.architecture, reader.read, device=device, dtype=dtype, table=table)
             return Loaded(
                 decoder=decoder,
                 tokenizer=tokenizer,

@@ -33,7 +33,7 @@ def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     place = tmp_path_factory.mktemp(request.param)
     model = build_transformers_model(request.param, 1536, hidden_size=64, intermediate_size=96, num_hidden_layers=2)
     path = write_gguf(place / "tiny.gguf", model, kind=GGMLQuantizationType.Q8_0)
-    set_weights(model, request.param, path)
+    set_weights(model, path)
     model.save_pretrained(place / "folder")
     shutil.copy(VOCABULARY, place / "folder" / "tokenizer.model")
     return path, place / "folder"

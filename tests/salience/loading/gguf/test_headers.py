@@ -199,7 +199,7 @@ def test_a_vocabulary_that_is_not_gemmas_is_refused(gemma3: Any, tmp_path: Path)
     cases: list[tuple[dict[str, Any], str]] = [
         ({"model": "gpt2"}, "tokenizer.ggml.model is 'gpt2', which is not covered"),
         ({"tokens": None}, "no vocabulary: expected tokenizer.ggml.tokens"),
-        ({"scores": [0.0]}, "damaged: 1536 pieces, 1 scores and 1536 types"),
+        ({"scores": [0.0]}, "damaged: 1536 pieces and 1 scores"),
         ({"add_space_prefix": True}, "tokenizer.ggml.add_space_prefix is True"),
         ({"bos_token_id": 1_000_000}, "tokenizer.ggml.bos_token_id is 1000000, and the vocabulary has 1536 pieces"),
     ]

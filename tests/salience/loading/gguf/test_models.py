@@ -62,7 +62,7 @@ def test_quantised_weights_are_those_that_gguf_reads(family: str, kind: str, sho
         sizes["query_pre_attn_scalar"] = 64
     theirs = build_transformers_model(family, N_PIECES, **sizes)
     path = write_gguf(tmp_path / "tiny.gguf", theirs, kind=GGMLQuantizationType[kind])
-    set_weights(theirs, family, path)
+    set_weights(theirs, path)
     assert assert_equal_logits(theirs, path).facts.quantised == shown
 
 
