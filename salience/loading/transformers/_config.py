@@ -9,7 +9,10 @@ from typing import Any, cast
 from promptlight.salience.decoder.rope import Rope
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.architecture import Architecture, LayerOptions
-from promptlight.salience.loading.transformers._keys import FULL, SLIDING, check_keys
+from promptlight.salience.loading.transformers._gemma3n import read_gemma3n
+from promptlight.salience.loading.transformers._gemma4 import read_gemma4
+from promptlight.salience.loading.transformers._keys import FULL, SLIDING, TEXT_TYPES, check_keys
+from promptlight.salience.loading.transformers._layer_kinds import find_kinds, find_pattern, find_windows
 from promptlight.salience.loading.transformers._rope import read_rope, read_ropes
 from promptlight.salience.loading.transformers._values import Values
 
@@ -18,6 +21,12 @@ ARCHITECTURES = {  # by model_type; others return a class or a vector
     "gemma2": ("Gemma2ForCausalLM",),
     "gemma3_text": ("Gemma3ForCausalLM",),
     "gemma3": ("Gemma3ForConditionalGeneration", "Gemma3ForCausalLM"),
+    "gemma3n_text": ("Gemma3nForCausalLM",),
+    "gemma3n": ("Gemma3nForConditionalGeneration", "Gemma3nForCausalLM"),
+    "gemma4_text": ("Gemma4ForCausalLM",),
+    "gemma4": ("Gemma4ForConditionalGeneration", "Gemma4ForCausalLM"),
+    "gemma4_unified_text": ("Gemma4UnifiedForCausalLM",),
+    "gemma4_unified": ("Gemma4UnifiedForConditionalGeneration", "Gemma4UnifiedForCausalLM"),
 }
 _DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # what transformers takes for a key that is not there
     "gemma": {
@@ -49,6 +58,15 @@ _DEFAULTS: Mapping[str, Mapping[str, Any]] = {  # what transformers takes for a 
         "num_key_value_heads": 4,
         "max_position_embeddings": 131_072,
     },
+    "gemma4_text": {
+        "max_position_embeddings": 131_072,
+        "sliding_window": 512,
+        "hidden_size_per_layer_input": 256,
+    },
+    "gemma4_unified_text": {
+        "max_position_embeddings": 262_144,
+        "sliding_window": 1024,
+    },
 }
 
 
@@ -62,10 +80,11 @@ def read_architecture(config: Mapping[str, Any], name: str) -> Architecture:
     model_type = str(config["model_type"])
     _check_architectures(config, model_type, place)
     check_keys(config, model_type, place)
-    if model_type == "gemma3":
-        text, place = _find_text_config(config, place), f"{place}: text_config"
-        check_keys(text, "gemma3_text", place)
-        return _read(Values(text | {"tie_word_embeddings": _is_tied(config, text, place)}, place), "gemma3_text")
+    if model_type in TEXT_TYPES:
+        text_type = TEXT_TYPES[model_type]
+        text, place = _find_text_config(config, text_type, place), f"{place}: text_config"
+        check_keys(text, text_type, place)
+        return _read(Values(text | {"tie_word_embeddings": _is_tied(config, text, place)}, place), text_type)
     return _read(Values(config, place), model_type)
 
 
@@ -79,10 +98,10 @@ def _check_architectures(config: Mapping[str, Any], model_type: str, place: str)
         )
 
 
-def _find_text_config(config: Mapping[str, Any], place: str) -> dict[str, Any]:
+def _find_text_config(config: Mapping[str, Any], text_type: str, place: str) -> dict[str, Any]:
     text = config.get("text_config", {})
-    if not isinstance(text, dict) or cast("dict[str, Any]", text).get("model_type", "gemma3_text") != "gemma3_text":
-        raise ModelError(f"{place} has text_config {json.dumps(text)[:80]}; expected that of a gemma3_text")
+    if not isinstance(text, dict) or cast("dict[str, Any]", text).get("model_type", text_type) != text_type:
+        raise ModelError(f"{place} has text_config {json.dumps(text)[:80]}; expected that of a {text_type}")
     return cast("dict[str, Any]", text)
 
 
@@ -92,6 +111,14 @@ def _is_tied(config: Mapping[str, Any], text: Mapping[str, Any], place: str) -> 
 
 
 def _read(config: Values, model_type: str) -> Architecture:
+    if model_type == "gemma3n_text":
+        return read_gemma3n(config)
+    if model_type in ("gemma4_text", "gemma4_unified_text"):
+        return read_gemma4(config, _DEFAULTS[model_type])
+    return _read_until_gemma3(config, model_type)
+
+
+def _read_until_gemma3(config: Values, model_type: str) -> Architecture:
     known = _DEFAULTS[model_type]
     has_norms, is_third = model_type != "gemma", model_type == "gemma3_text"
     head_dim = config.count("head_dim", 256)
@@ -125,42 +152,11 @@ def _read_layers(config: Values, model_type: str, head_dim: int, length: int) ->
     n_layers = config.count("num_hidden_layers", _DEFAULTS[model_type]["num_hidden_layers"])
     if model_type == "gemma":
         return (LayerOptions(window=None, rope=read_rope(config, head_dim, length)),) * n_layers
-    kinds = _find_kinds(config, n_layers, 2 if model_type == "gemma2" else _find_pattern(config))
+    kinds = find_kinds(config, n_layers, 2 if model_type == "gemma2" else find_pattern(config))
     ropes: dict[str, Rope]
     if model_type == "gemma2":
         ropes = dict.fromkeys((FULL, SLIDING), read_rope(config, head_dim, length))
     else:
         ropes = read_ropes(config, head_dim, length)
-    windows = {FULL: None, SLIDING: _find_window(config) if SLIDING in kinds else None}
-    return tuple(LayerOptions(window=windows[kind], rope=ropes[kind]) for kind in kinds)
-
-
-def _find_kinds(config: Values, n_layers: int, pattern: int) -> list[str]:
-    """The kind of each layer: as listed, or every ``pattern``-th of full attention."""
-    if config.values.get("layer_types") is None:
-        return [SLIDING if (n + 1) % pattern else FULL for n in range(n_layers)]
-    kinds = config.values["layer_types"]
-    if not isinstance(kinds, list) or len(cast("list[object]", kinds)) != n_layers:
-        raise config.refuse("layer_types", f"a list of {n_layers}, as num_hidden_layers says")
-    for kind in cast("list[object]", kinds):
-        if kind not in (FULL, SLIDING):
-            raise ModelError(
-                f"{config.place} has {json.dumps(kind)[:80]} in layer_types, which is not covered; expected {FULL} or"
-                f" {SLIDING}"
-            )
-    return cast("list[str]", kinds)
-
-
-def _find_pattern(config: Values) -> int:
-    """Every how many layers one has full attention, if they are not listed."""
-    pattern = config.count("sliding_window_pattern", 6)
-    if config.values.get("layer_types") is None and config.count("_sliding_window_pattern", pattern) != pattern:
-        raise config.refuse("_sliding_window_pattern", f"{pattern}, or layer_types")
-    return pattern
-
-
-def _find_window(config: Values) -> int:
-    window = config.count("sliding_window", 4096)
-    if config.values.get("sliding_window_size", window) != window:
-        raise config.refuse("sliding_window_size", f"{window}, as sliding_window says")
-    return window
+    windows = find_windows(config, kinds, 4096)
+    return tuple(LayerOptions(window=window, rope=ropes[kind]) for window, kind in zip(windows, kinds, strict=True))

@@ -23,11 +23,33 @@ _RUN = frozenset(
     ]
 )
 _RUN_SINCE_2 = frozenset(["query_pre_attn_scalar", "sliding_window", "layer_types", "final_logit_softcapping"])
+_RUN_SINCE_3N = frozenset(
+    [
+        *("sliding_window", "layer_types", "final_logit_softcapping", "num_kv_shared_layers"),
+        *("hidden_size_per_layer_input", "vocab_size_per_layer_input"),
+    ]
+)
+_RUN_IN_4 = (_RUN - {"rope_theta", "rope_scaling", "attention_bias"}) | {
+    *("sliding_window", "layer_types", "final_logit_softcapping", "num_kv_shared_layers", "use_double_wide_mlp"),
+    *("global_head_dim", "num_global_key_value_heads", "per_layer_config", "attention_k_eq_v"),
+}
+_EXPERTS = frozenset(["num_experts", "top_k_experts", "moe_intermediate_size"])
+TEXT_TYPES = {  # the model_type of the text_config within, by that of a model with images or audio
+    "gemma3": "gemma3_text",
+    "gemma3n": "gemma3n_text",
+    "gemma4": "gemma4_text",
+    "gemma4_unified": "gemma4_unified_text",
+}
 RUN = {  # by model_type
     "gemma": _RUN,
     "gemma2": _RUN | _RUN_SINCE_2 | {"attn_logit_softcapping"},
     "gemma3_text": _RUN | _RUN_SINCE_2 | {"rope_local_base_freq", "sliding_window_pattern"},
-    "gemma3": frozenset(["text_config", "tie_word_embeddings"]),
+    "gemma3n_text": (_RUN - {"attention_bias"})
+    | _RUN_SINCE_3N
+    | {"rope_local_base_freq", "altup_num_inputs", "laurel_rank", "activation_sparsity_pattern"},
+    "gemma4_text": _RUN_IN_4 | _RUN_SINCE_3N | _EXPERTS | {"enable_moe_block"},
+    "gemma4_unified_text": _RUN_IN_4,
+    **dict.fromkeys(TEXT_TYPES, frozenset(["text_config", "tie_word_embeddings"])),
 }
 
 Values = tuple[object, ...]
@@ -39,6 +61,12 @@ _FIXED: Mapping[str, Values] = {  # with other values, the model would be anothe
     "pruned_heads": ({}, None),
     "partial_rotary_factor": (1, None),
 }
+_FIXED_SINCE_3N = _FIXED | {"hidden_activation": TANH_GELU, "hidden_act": TANH_GELU, "attention_bias": (False,)}
+_FIXED_IN_4 = _FIXED_SINCE_3N | {
+    # of images alone; a text is read causally
+    "use_bidirectional_attention": (False, None, "vision"),
+    **dict.fromkeys(("rope_theta", "rope_scaling", "expert_intermediate_size"), (None,)),
+}
 FIXED: Mapping[str, Mapping[str, Values]] = {  # by model_type
     # Gemma 1's first configs say gelu and mean its tanh form, as transformers reads them, too
     "gemma": _FIXED
@@ -48,7 +76,12 @@ FIXED: Mapping[str, Mapping[str, Values]] = {  # by model_type
     # transformers does not run this cap in Gemma 3, whatever it says
     "gemma3_text": _FIXED
     | {"hidden_activation": TANH_GELU, "hidden_act": TANH_GELU, "attn_logit_softcapping": (None,)},
-    "gemma3": _FIXED,
+    "gemma3n_text": _FIXED_SINCE_3N
+    | {"attn_logit_softcapping": (None,), "altup_active_idx": (0,), "altup_correct_scale": (True,)},
+    "gemma4_text": _FIXED_IN_4,
+    # transformers' class has neither table nor experts
+    "gemma4_unified_text": _FIXED_IN_4 | {"hidden_size_per_layer_input": (0, None), "enable_moe_block": (False, None)},
+    **dict.fromkeys(TEXT_TYPES, _FIXED),
 }
 
 HARMLESS = frozenset(
@@ -74,13 +107,20 @@ HARMLESS = frozenset(
         *("begin_suppress_tokens", "exponential_decay_length_penalty"),
     ]
 )
-_HARMLESS_WITH_VISION = frozenset(
+_HARMLESS_WITH_TOWERS = frozenset(
     [
         *("vision_config", "mm_tokens_per_image", "boi_token_index", "eoi_token_index", "image_token_index"),
-        *("boi_token_id", "eoi_token_id", "image_token_id"),
+        *("boi_token_id", "eoi_token_id", "image_token_id", "video_token_id", "vision_soft_tokens_per_image"),
+        *("vision_soft_tokens_per_video_frame", "audio_config", "boa_token_id", "eoa_token_id", "eoa_token_index"),
+        *("audio_token_id", "audio_soft_tokens_per_image", "audio_ms_per_token"),
     ]
 )
-
+_HARMLESS_IN: Mapping[str, frozenset[str]] = {  # by model_type
+    # transformers scales no query of Gemma 3n, whatever it says; the others are of training
+    "gemma3n_text": frozenset(["query_pre_attn_scalar", "altup_coef_clip", "altup_lr_multiplier"]),
+    "gemma4_unified_text": _EXPERTS | {"vocab_size_per_layer_input"},
+    **dict.fromkeys(TEXT_TYPES, _HARMLESS_WITH_TOWERS),
+}
 
 # keys that say again what another one says
 _COMPARED = ("sliding_window_size", "_sliding_window_pattern")
@@ -88,7 +128,7 @@ _COMPARED = ("sliding_window_size", "_sliding_window_pattern")
 
 def check_keys(config: Mapping[str, Any], model_type: str, place: str) -> None:
     """Raise ModelError for a key, or a value of a key, that the decoder can't run; ``place`` is where it stands."""
-    known = {*RUN[model_type], *HARMLESS, *_COMPARED, *(_HARMLESS_WITH_VISION if model_type == "gemma3" else ())}
+    known = {*RUN[model_type], *HARMLESS, *_COMPARED, *_HARMLESS_IN.get(model_type, ())}
     for key, value in config.items():
         if key in FIXED[model_type]:
             _check_value(key, value, FIXED[model_type][key], place)

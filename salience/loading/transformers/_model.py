@@ -28,12 +28,12 @@ def open_transformers(name: str, config: Mapping[str, Any], family: Family, find
 
     def load(device: torch.device, dtype: torch.dtype) -> Loaded:
         folder = find_folder()
-        stored = find_tensors(folder, name, architecture, has_vision="vision_config" in config)
+        stored = find_tensors(folder, name, architecture, frozenset(config))
         tokenizer = read_tokenizer(folder, config, family, name)
         return_freed_memory()  # of a parsed tokenizer.json
         read = partial(stored.read, dtype=dtype)
         return Loaded(
-            decoder=assemble_decoder(stored.architecture, read, device=device, dtype=dtype),
+            decoder=assemble_decoder(stored.architecture, read, device=device, dtype=dtype, table=stored.table),
             tokenizer=tokenizer,
             config_hash=hash_architecture(stored.architecture),
         )

@@ -7,7 +7,6 @@ Every tensor in the files is one of the decoder's, or known to be unused; all sh
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,25 +16,21 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading.architecture import Architecture, Shape, list_shapes, name_in_layer
+from promptlight.salience.loading.architecture import Architecture, Shape, list_shapes
+from promptlight.salience.loading.row_table import StoredTable, find_safetensors_table
+from promptlight.salience.loading.transformers._names import (
+    HEADS,
+    PREFIXES,
+    TABLE,
+    Origin,
+    is_buffer,
+    is_of_tower,
+    list_unread,
+    name_tensors,
+)
 from promptlight.salience.loading.weight_files import SAFETENSORS, SAFETENSORS_INDEX, read_index
 
 FLOATS = ("F64", "F32", "F16", "BF16")
-_PARTS = {
-    "attention_norm": "input_layernorm",
-    **{name: f"self_attn.{name[0]}_proj" for name in ("query", "key", "value", "output")},
-    "query_norm": "self_attn.q_norm",
-    "key_norm": "self_attn.k_norm",
-    "post_attention_norm": "post_attention_layernorm",
-    "feed_forward_norm": "pre_feedforward_layernorm",
-    **{name: f"mlp.{name}_proj" for name in ("gate", "up", "down")},
-    "post_feed_forward_norm": "post_feedforward_layernorm",
-}
-_HEADS = ("lm_head.weight", "language_model.lm_head.weight")
-# buffers that old versions stored and that follow from the config; what reads images
-_UNUSED = re.compile(r".*\brotary_emb(_local)?\.(\w+_)?inv_freq")
-_VISION = re.compile(r"(model\.)?(vision_tower|multi_modal_projector)\..+")
-_PREFIXES = ("model.", "", "language_model.model.", "model.language_model.", "language_model.")
 _ROWS = 8192  # of two matrices that are compared
 
 
@@ -52,6 +47,12 @@ class _Stored:
         with safe_open(self.path, framework="pt") as file:
             return file.get_tensor(self.name)
 
+    def read_half(self, half: int) -> Tensor:
+        """The first or the second half of its second axis."""
+        size = self.shape[1] // 2
+        with safe_open(self.path, framework="pt") as file:
+            return file.get_slice(self.name)[:, half * size : (half + 1) * size]
+
     def blocks(self) -> Iterator[Tensor]:
         """Its rows, some at a time."""
         with safe_open(self.path, framework="pt") as file:
@@ -62,39 +63,49 @@ class _Stored:
 
 @dataclass(frozen=True)
 class StoredTensors:
-    """The tensors of a decoder in their files, by canonical name, and the architecture that they really have."""
+    """The tensors of a decoder in their files, and the architecture that they really have.
+
+    ``origins`` has canonical names, ``stored`` those of the files. ``table`` is the per-layer embedding, if there is
+    one: it stays in its file.
+    """
 
     architecture: Architecture
-    tensors: dict[str, _Stored]
+    origins: dict[str, Origin]
+    stored: dict[str, _Stored]
+    table: StoredTable | None
 
     def read(self, name: str, dtype: torch.dtype) -> Tensor:
         """A tensor in memory of its own."""
-        return self.tensors[name].read().to(dtype, copy=True)
+        origin = self.origins[name]
+        found = [self.stored[one] for one in origin.names]
+        if origin.stacks:
+            return torch.stack([one.read().to(dtype) for one in found])
+        return (found[0].read() if origin.half is None else found[0].read_half(origin.half)).to(dtype, copy=True)
 
 
-def find_tensors(folder: Path, name: str, architecture: Architecture, *, has_vision: bool) -> StoredTensors:
+def find_tensors(folder: Path, name: str, architecture: Architecture, config_keys: frozenset[str]) -> StoredTensors:
     """Find every tensor of an architecture in a folder; ``name`` is what the user calls it.
 
-    A head that is there is used, even if config.json says that it is the embedding, unless it is equal to that: so
-    does transformers. Raises ModelError for a tensor that is missing, of another shape, or unknown.
+    ``config_keys`` are those of config.json: they say whether there may be tensors for images and sounds. A head that
+    is there is used, even if config.json says that it is the embedding, unless it is equal to that: so does
+    transformers. Raises ModelError for a tensor that is missing, of another shape, or unknown.
     """
     stored = _list_stored(folder, name)
-    names = _name_tensors(architecture, stored, name)
+    prefix = _find_prefix(stored, name)
+    origins = name_tensors(architecture, prefix)
     head = _find_head(stored, name)
     if head is None and architecture.has_own_head:
-        raise ModelError(f"{name}: config.json has tie_word_embeddings false, and no file has {_HEADS[0]}")
+        raise ModelError(f"{name}: config.json has tie_word_embeddings false, and no file has {HEADS[0]}")
     if head is not None:
-        names = {"head": head} | names
-        if names["embedding"] not in stored and not architecture.has_own_head:
-            names["embedding"] = head  # one matrix, stored under the other name
-    _check_shapes(list_shapes(replace(architecture, has_own_head=head is not None)), names, stored, name)
-    _check_unknown(stored, set(names.values()), name, has_vision=has_vision)
-    tensors = {canonical: stored[one] for canonical, one in names.items()}
-    has_own_head = head is not None and not (
-        tensors["head"] == tensors["embedding"]
-        or (not architecture.has_own_head and _are_equal(tensors["head"], tensors["embedding"]))
-    )
-    return StoredTensors(replace(architecture, has_own_head=has_own_head), tensors)
+        origins = {"head": Origin((head,))} | origins
+        if origins["embedding"].names[0] not in stored and not architecture.has_own_head:
+            origins["embedding"] = origins["head"]  # one matrix, stored under the other name
+    _check_shapes(list_shapes(replace(architecture, has_own_head=head is not None)), origins, stored, name)
+    table = _find_table(architecture, prefix + TABLE, stored, name)
+    read = {one for origin in origins.values() for one in origin.names} | ({prefix + TABLE} if table else set())
+    _check_unknown(stored, read | list_unread(architecture, prefix), config_keys, name)
+    has_own_head = head is not None and not _is_embedding(head, origins, stored, compares=not architecture.has_own_head)
+    return StoredTensors(replace(architecture, has_own_head=has_own_head), origins, stored, table)
 
 
 def _list_stored(folder: Path, name: str) -> dict[str, _Stored]:
@@ -107,7 +118,7 @@ def _list_stored(folder: Path, name: str) -> dict[str, _Stored]:
                     found = file.get_slice(key)
                     if key in stored:
                         raise ModelError(f"{name}: {key} is in {stored[key].path.name} and in {path.name}")
-                    if found.get_dtype() not in FLOATS and not _UNUSED.fullmatch(key):
+                    if found.get_dtype() not in FLOATS and not is_buffer(key):
                         raise ModelError(
                             f"{name}: {path.name} has {key} in {found.get_dtype()}, which is not covered; expected"
                             f" {', '.join(FLOATS)}, not quantised"
@@ -131,50 +142,57 @@ def _list_files(folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def _name_tensors(architecture: Architecture, stored: dict[str, _Stored], name: str) -> dict[str, str]:
-    """What the files call the tensors of an architecture, but for the head: by canonical name."""
-    prefixes = [one for one in _PREFIXES if f"{one}layers.0.input_layernorm.weight" in stored]
+def _find_prefix(stored: dict[str, _Stored], name: str) -> str:
+    """What the names of a language model's tensors begin with."""
+    prefixes = [one for one in PREFIXES if f"{one}layers.0.input_layernorm.weight" in stored]
     if len(prefixes) != 1:
         found = ", ".join(sorted(stored)[:4]) or "nothing"
         raise ModelError(f"{name}: expected the layers of one language model in its safetensors, found {found}, ...")
-    parts = _PARTS if architecture.has_post_norms else _PARTS | {"feed_forward_norm": "post_attention_layernorm"}
-    names = {"embedding": f"{prefixes[0]}embed_tokens.weight", "final_norm": f"{prefixes[0]}norm.weight"}
-    wanted = list_shapes(replace(architecture, has_own_head=False))
-    for n in range(len(architecture.layers)):
-        for part, theirs in parts.items():
-            for canonical, end in ((part, "weight"), (f"{part}_bias", "bias")):
-                if name_in_layer(n, canonical) in wanted:
-                    names[name_in_layer(n, canonical)] = f"{prefixes[0]}layers.{n}.{theirs}.{end}"
-    assert names.keys() == wanted.keys()
-    return names
+    return prefixes[0]
 
 
 def _find_head(stored: dict[str, _Stored], name: str) -> str | None:
-    found = [one for one in _HEADS if one in stored]
+    found = [one for one in HEADS if one in stored]
     if len(found) > 1:
         raise ModelError(f"{name}: has {' and '.join(found)}; expected one")
     return found[0] if found else None
 
 
-def _check_shapes(shapes: dict[str, Shape], names: dict[str, str], stored: dict[str, _Stored], name: str) -> None:
+def _is_embedding(head: str, origins: dict[str, Origin], stored: dict[str, _Stored], *, compares: bool) -> bool:
+    """Whether the head is the embedding under another name, or with ``compares`` equal to it."""
+    embedding = origins["embedding"].names[0]
+    return head == embedding or (compares and _are_equal(stored[head], stored[embedding]))
+
+
+def _find_table(architecture: Architecture, theirs: str, stored: dict[str, _Stored], name: str) -> StoredTable | None:
+    """The per-layer embedding of an architecture; ``theirs`` is what the files call it."""
+    if architecture.per_layer is None:
+        return None
+    shape = architecture.per_layer.n_rows, len(architecture.layers) * architecture.per_layer.width
+    _check_shape(theirs, shape, stored, name)
+    return find_safetensors_table(stored[theirs].path, theirs, shape, name)
+
+
+def _check_shapes(shapes: dict[str, Shape], origins: dict[str, Origin], stored: dict[str, _Stored], name: str) -> None:
+    assert shapes.keys() == origins.keys()
     for canonical, shape in shapes.items():
-        theirs = names[canonical]
-        if theirs not in stored:
-            raise ModelError(f"{name}: its files have no {theirs}, which config.json asks for")
-        found = stored[theirs].shape
-        if found != shape:
-            raise ModelError(
-                f"{name}: {theirs} in {stored[theirs].path.name} has shape {list(found)}; expected {list(shape)}, as"
-                " config.json says"
-            )
+        for theirs in origins[canonical].names:
+            _check_shape(theirs, origins[canonical].find_stored_shape(shape), stored, name)
 
 
-def _check_unknown(stored: dict[str, _Stored], used: set[str], name: str, *, has_vision: bool) -> None:
-    unknown = [
-        key
-        for key in sorted(stored.keys() - used)
-        if not _UNUSED.fullmatch(key) and not (has_vision and _VISION.fullmatch(key))
-    ]
+def _check_shape(theirs: str, shape: Shape, stored: dict[str, _Stored], name: str) -> None:
+    if theirs not in stored:
+        raise ModelError(f"{name}: its files have no {theirs}, which config.json asks for")
+    found = stored[theirs].shape
+    if found != shape:
+        raise ModelError(
+            f"{name}: {theirs} in {stored[theirs].path.name} has shape {list(found)}; expected {list(shape)}, as"
+            " config.json says"
+        )
+
+
+def _check_unknown(stored: dict[str, _Stored], known: set[str], config_keys: frozenset[str], name: str) -> None:
+    unknown = [key for key in sorted(stored.keys() - known) if not is_buffer(key) and not is_of_tower(key, config_keys)]
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
         raise ModelError(

@@ -21,11 +21,11 @@ class Values:
     def __contains__(self, key: str) -> bool:
         return key in self.values
 
-    def count(self, key: str, default: int | None = None) -> int:
-        """A whole number of 1 or more."""
+    def count(self, key: str, default: int | None = None, *, least: int = 1) -> int:
+        """A whole number of ``least`` or more."""
         value = self.values.get(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise self.refuse(key, "a whole number of 1 or more")
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise self.refuse(key, f"a whole number of {least} or more")
         return value
 
     def number(self, key: str, default: float | None = None) -> float:
@@ -51,3 +51,8 @@ class Values:
         if key not in self.values:
             return ModelError(f"{self.place} has no {key}; expected {expected}")
         return ModelError(f"{self.place} has {key} {json.dumps(self.values[key])[:80]}; expected {expected}")
+
+
+def unless(value: int, usual: int) -> int | None:
+    """What a layer's options say of a size: nothing if it is the model's."""
+    return None if value == usual else value
