@@ -20,8 +20,9 @@ from promptlight.salience.decoder.chunks import is_out_of_memory
 from promptlight.salience.decoder.free_memory import return_freed_memory
 from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._adapter import KERAS_ENDING, merge_adapter, read_adapter
+from promptlight.salience.loading._adapter import KERAS_ENDING, read_adapter
 from promptlight.salience.loading._devices import choose_device, choose_dtype, measure_room
+from promptlight.salience.loading._merge import merge_adapter
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder
 from promptlight.salience.loading._source import Source
 from promptlight.salience.loading.architecture import count_parameters

@@ -21,11 +21,23 @@ from promptlight.salience.loading.load import load_model
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command
 from tests.oracles.presets import load_backbone
+from tests.support.newer_families import cover_newer_families
 from tests.support.presets import edit_json
-from tests.support.transformers_models import VOCABULARY, build_transformers_model, find_difference, save_folder
+from tests.support.transformers_models import (
+    NEWER_FAMILIES,
+    VOCABULARY,
+    build_transformers_model,
+    find_difference,
+    save_folder,
+)
 
 SIZE = len(Tokenizer.from_file(VOCABULARY))
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+@pytest.fixture(autouse=True)
+def _covered(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
+    cover_newer_families(monkeypatch)
 
 
 def save_adapter(base: Any, folder: Path, **options: Any) -> Any:
@@ -50,6 +62,11 @@ def save_adapter(base: Any, folder: Path, **options: Any) -> Any:
         ("gemma2", {"lora_alpha": 20, "use_rslora": True, "lora_dropout": 0.5}),
         ("gemma2", {"target_modules": ["q_proj", "v_proj"], "layers_to_transform": [1]}),
         ("gemma3", {"rank_pattern": {"k_proj": 2, "layers.0.mlp.*": 3}, "alpha_pattern": {"o_proj": 30}}),
+        *((family, {}) for family in NEWER_FAMILIES),
+        ("gemma4_e", {"target_modules": ["per_layer_input_gate", "per_layer_projection"]}),
+        ("gemma4_moe", {"target_modules": ["router.proj"]}),
+        ("gemma3n", {"target_modules": ["linear_left", "linear_right"]}),
+        ("gemma3n", {"target_modules": ["modality_router", "prediction_coefs", "correction_coefs"], "r": 2}),
     ],
 )
 def test_a_merged_adapter_is_pefts(tmp_path: Path, family: str, options: dict[str, Any]) -> None:
@@ -122,6 +139,32 @@ def test_tensors_of_an_adapter_are_all_understood(
     adapter = Path(shutil.copytree(pair[1], tmp_path / "adapter"))
     save_file(change(load_file(adapter / "adapter_model.safetensors")), adapter / "adapter_model.safetensors")
     assert says in refused(pair[0], adapter)
+
+
+@pytest.mark.parametrize(
+    ("family", "module", "shape", "says"),
+    [
+        ("gemma4_e", "layers.4.self_attn.k_proj", (32, 48), "that layer reads the keys and values of layer 2"),
+        ("gemma3n", "layers.5.self_attn.v_proj", (32, 48), "that layer reads the keys and values of layer 3"),
+        ("gemma4", "layers.1.self_attn.v_proj", (32, 48), "that layer's keys are its values, too"),
+        ("gemma4", "layers.1.per_layer_input_gate", (8, 48), "has no such matrix there"),
+        ("gemma4", "layers.1.laurel.linear_left", (4, 48), "has no such matrix there"),
+        ("gemma4", "layers.1.router.proj", (6, 48), "has no such matrix there"),
+        ("gemma4_moe", "layers.1.experts.gate_up_proj", (32, 48), "layers.1.experts.gate_up_proj.lora_A.weight, which"),
+        ("gemma4_e", "per_layer_model_projection", (56, 48), "per_layer_model_projection.lora_A.weight, which"),
+    ],
+)
+def test_a_change_to_what_a_layer_does_not_have_is_refused(
+    tmp_path: Path, family: str, module: str, shape: tuple[int, int], says: str
+) -> None:
+    base = build_transformers_model(family, SIZE)
+    folder = save_folder(base, tmp_path / "base")
+    save_adapter(base, tmp_path / "adapter", target_modules=["q_proj"])
+    weights = tmp_path / "adapter" / "adapter_model.safetensors"
+    name = f"base_model.model.model.{module}.lora_"
+    more = {f"{name}A.weight": torch.ones(4, shape[1]), f"{name}B.weight": torch.ones(shape[0], 4)}
+    save_file(load_file(weights) | more, weights)
+    assert says in refused(folder, tmp_path / "adapter")
 
 
 def test_an_adapter_of_another_base_names_both(pair: tuple[Path, Path], tmp_path: Path) -> None:
