@@ -135,8 +135,8 @@ class Prompt:
     ``text`` is what the model reads, without marks such as <bos>. In a chat, ``turns`` are the ranges of the messages;
     the rest was added by the format (``text/chat.py``). ``sections`` are in order and do not overlap.
     ``given_completion`` is the record's own completion, if it has one, and ``label`` its kind. ``fields`` are the
-    record's other fields, unchanged; some of them are options of this record: ``foil``, ``stop``, ``max_new_tokens``.
-    ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the record's content does.
+    record's other fields, unchanged; some of them are options of this record: ``foil``, ``stop``, ``max_new_tokens``,
+    ``thinking``. ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the record's content does.
     """
 
     id: str
@@ -154,6 +154,11 @@ class Prompt:
     def foil(self) -> str | None:
         """The record's own foil: what to contrast its completion with."""
         return self.fields.get("foil") or None
+
+    @property
+    def thinking(self) -> bool | None:
+        """Whether the model should think before it answers; None: as the options say. A table's cell has it as text."""
+        return {"true": True, "false": False}.get(str(self.fields.get("thinking")).lower())
 
     @property
     def stop(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from promptlight.cli.options.shared import (
     ResultsOrPromptArgument,
     ShownMethodOption,
     StoredObjectiveOption,
+    ThinkingOption,
     TopOption,
 )
 from promptlight.cli.work.live_model import build_live_model
@@ -53,6 +54,7 @@ def attempt(
     parts: EachPart,
     rerun: Rerun,
     chat: ChatOption = False,
+    thinking: ThinkingOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
 
@@ -69,13 +71,14 @@ def attempt(
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
     if prompt is None:
         results = find_folder(results, instead="--prompt TEXT")
-        refuse_given(context, ["chat"], "on a stored prompt: it is for a --prompt, or for `promptlight run`")
+        unused = ["chat", "thinking"]
+        refuse_given(context, unused, "on a stored prompt: it is for a --prompt, or for `promptlight run`")
     else:
         refuse_given(context, ["id"], "on a --prompt: leave it out")
     _refuse_unused(context, changes, parts)
     names = SectionNames(asking.sections)
     drawing.check()
-    asked = _find_asked(results, id, prompt, chat=chat)
+    asked = _find_asked(results, id, prompt, chat=chat, thinking=thinking)
     if parts.is_asked:
         from promptlight.cli.work.trying_parts import AskedTarget, try_parts
 
@@ -93,11 +96,15 @@ def attempt(
     drawing.draw(view_comparison(*explain_both((before, after), questions, names), n_top=top, title="promptlight try"))
 
 
-def _find_asked(results: Path | None, id: str | None, prompt: str | None, *, chat: bool) -> Prompt | Analysis:
+def _find_asked(
+    results: Path | None, id: str | None, prompt: str | None, *, chat: bool, thinking: bool
+) -> Prompt | Analysis:
     """The stored prompt with its result, or one made of a text."""
     from promptlight.io.prompts.reader import prompt_from_text
 
-    return find_stored(results, id=id) if results else prompt_from_text(prompt or "", chat=chat)
+    if results:
+        return find_stored(results, id=id)
+    return prompt_from_text(prompt or "", chat=chat, thinking=thinking)
 
 
 def _refuse_unused(context: typer.Context, changes: Changes, parts: EachPart) -> None:

@@ -23,6 +23,7 @@ from promptlight.cli.options.shared import (
     DeviceOption,
     Dtype,
     DtypeOption,
+    ThinkingOption,
 )
 from promptlight.cli.work.engines import open_workers
 from promptlight.cli.work.estimate import Asked
@@ -53,6 +54,7 @@ def run(
     adapter: AdapterOption = None,
     device: DeviceOption = Device.AUTO,
     dtype: DtypeOption = Dtype.AUTO,
+    thinking: ThinkingOption = False,
     chance: Chance,
     explaining: Explaining,
     scores: Annotated[
@@ -81,7 +83,7 @@ def run(
     """
     if as_json and not dry_run:
         raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
-    options = build_options(explaining, chance, max_new_tokens)
+    options = build_options(explaining, chance, max_new_tokens, thinking=thinking)
     work = Run(
         reader=source.open(prompts, chat=chat, explain=options.explain, seed=chance.seed),
         output=output,

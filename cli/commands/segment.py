@@ -16,6 +16,7 @@ from promptlight.cli.options.shared import (
     ModelOption,
     SectionsOption,
     TemplateOption,
+    ThinkingOption,
 )
 from promptlight.salience.errors import UsageError
 
@@ -35,6 +36,7 @@ def segment(
     model: ModelOption = "demo",
     template: TemplateOption = None,
     chat: ChatOption = False,
+    thinking: ThinkingOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span, with its tokens.")] = False,
 ) -> None:
     """Show the spans into which prompts, and their own targets, are cut.
@@ -57,6 +59,8 @@ def segment(
         refuse_given(context, ["template"], "on a --prompt: it is for records")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     reading = Reading(chat=chat, template=read_template(template) if template else None, explain=Explain.TARGET)
-    records = PromptReader(prompts or [], reading=reading) if prompt is None else [prompt_from_text(prompt, chat=chat)]
-    if not print_spans(records, load_tokenizer(model), cut, patterns=patterns, compat=compat, as_json=as_json):
+    typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
+    records = PromptReader(prompts or [], reading=reading) if typed is None else typed
+    tokenizer, shown = load_tokenizer(model), {"thinking": thinking, "as_json": as_json}
+    if not print_spans(records, tokenizer, cut, patterns=patterns, compat=compat, **shown):
         raise typer.Exit(SOME_SET_ASIDE)

@@ -79,7 +79,7 @@ def show(
             dtype=completing.dtype,
             options=completing.options(method),
         )
-        (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat))
+        (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat, thinking=completing.thinking))
         quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets, asking.way)

@@ -12,7 +12,14 @@ from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.prompt_text import PromptFileOption
 from promptlight.cli.options.rerun import Rerun
-from promptlight.cli.options.shared import HOW_TO_CUT, ChatOption, SectionsOption, ShownMethodOption, TargetByOption
+from promptlight.cli.options.shared import (
+    HOW_TO_CUT,
+    ChatOption,
+    SectionsOption,
+    ShownMethodOption,
+    TargetByOption,
+    ThinkingOption,
+)
 from promptlight.cli.work.stored_results import SectionNames
 
 ReplaceOption = Annotated[
@@ -68,6 +75,7 @@ def why(
     drawing: Drawing,
     rerun: Rerun,
     chat: ChatOption = False,
+    thinking: ThinkingOption = False,
 ) -> None:
     """Say why the model wrote something, and test that by writing again.
 
@@ -82,7 +90,7 @@ def why(
     question = Question(target=target, target_by=parse_cut(target_by or "line"), method=method)
     cut, names = parse_cut(by) if by else None, SectionNames(sections)
     drawing.check()
-    asked, folder = find_asked(named, prompt_file, id, chat=chat)
+    asked, folder = find_asked(named, prompt_file, id, chat=chat, thinking=thinking)
     if folder:
-        refuse_given(context, ["chat"], "on a stored prompt: it is for a text, or for `promptlight run`")
+        refuse_given(context, ["chat", "thinking"], "on a stored prompt: it is for a text, or for `promptlight run`")
     drawing.draw(ask_why(asked, folder, question, names, rerun, by=cut, n_top=top, replacement=replace))

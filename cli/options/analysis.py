@@ -163,7 +163,9 @@ class Explaining:
     ] = None
 
 
-def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int) -> AnalysisOptions:
+def build_options(
+    explaining: Explaining, chance: Chance, max_new_tokens: int, *, thinking: bool = False
+) -> AnalysisOptions:
     """The analysis options of a command line. Raises UsageError if options contradict each other."""
     from promptlight.salience.options.analysis import AnalysisOptions
     from promptlight.salience.options.sampling import Sampling
@@ -177,6 +179,7 @@ def build_options(explaining: Explaining, chance: Chance, max_new_tokens: int) -
     return AnalysisOptions(
         max_new_tokens=max_new_tokens,
         stop=read_stops(chance.stop),
+        thinking=thinking,
         sampling=sampling,
         explain=explaining.explain,
         methods=tuple(dict.fromkeys(explaining.method or [Method.GRAD_L2])),

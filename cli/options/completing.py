@@ -18,6 +18,7 @@ from promptlight.cli.options.shared import (
     ModelOption,
     ObjectiveOption,
     StopOption,
+    ThinkingOption,
 )
 from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.options.analysis import AnalysisOptions
@@ -37,6 +38,7 @@ class Completing:
     objective: ObjectiveOption = Objective.LOGPROB
     foil: FoilOption = None
     chat: ChatOption = False
+    thinking: ThinkingOption = False
     compat: CompatOption = None
 
     def options(self, method: Method | None) -> AnalysisOptions:

@@ -55,6 +55,8 @@ IdsOption = Annotated[list[str] | None, typer.Option("--id", help=ID_HELP, autoc
 TEMPLATE_HELP = "Text file with {fields} of each record; makes its prompt."
 TemplateOption = Annotated[Path | None, typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP)]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
+THINKING_HELP = "Ask the model to think before it answers a chat (Gemma 4)."
+ThinkingOption = Annotated[bool, typer.Option("--thinking", help=THINKING_HELP, rich_help_panel=MODEL)]
 
 # The model
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def find_asked(
-    named: str | None, file: Path | None, id: str | None, *, chat: bool
+    named: str | None, file: Path | None, id: str | None, *, chat: bool, thinking: bool
 ) -> tuple[Prompt | Analysis, Path | None]:
     """What is asked about: a stored prompt and its folder, or a new one made of a text.
 
@@ -33,12 +33,12 @@ def find_asked(
     if file is not None or named == STANDARD_INPUT:
         if id is not None:
             raise UsageError("expected a text or the id of a stored prompt, found both", parameters=("id",))
-        return prompt_from_text(read_prompt_text(named, file) or "", chat=chat), None
+        return prompt_from_text(read_prompt_text(named, file) or "", chat=chat, thinking=thinking), None
     if id is None and named is None:
         raise UsageError("expected the text of a prompt, or the id of a stored one, found neither", parameters=("id",))
     is_folder = id is not None or named in BUNDLED or os.path.isdir(named or "")  # a Path can't be as long as a text
     if named is not None and not is_folder:
-        return prompt_from_text(named, chat=chat), None
+        return prompt_from_text(named, chat=chat, thinking=thinking), None
     folder = find_folder(Path(named) if named is not None else None)
     return find_stored(folder, id=id), folder
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from promptlight.cli.views.segments import as_lines, as_table
 from promptlight.salience.errors import at_place
-from promptlight.salience.text.completion import build_completion, encode_prompt
+from promptlight.salience.text.completion import build_completion, encode_given, encode_prompt
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.sections import find_sections
 from promptlight.salience.text.spans import describe_spans, segment
@@ -21,6 +21,7 @@ def print_spans(
     tokenizer: Tokenizer,
     cut: Cut,
     *,
+    thinking: bool = False,
     patterns: Mapping[str, str] | None,
     compat: Compat | None,
     as_json: bool,
@@ -33,14 +34,15 @@ def print_spans(
             complete = False
             continue
         prompt = replace(record, sections=find_sections(record.text, patterns)) if patterns else record
-        completion = _complete_as_given(tokenizer, prompt)
+        completion = _complete_as_given(tokenizer, prompt, thinking=thinking)
         spans = describe_spans(completion, segment(completion, cut, compat))
         print("\n".join(as_lines(completion, spans) if as_json else as_table(completion, spans, cut)))
     return complete
 
 
-def _complete_as_given(tokenizer: Tokenizer, prompt: Prompt) -> Completion:
+def _complete_as_given(tokenizer: Tokenizer, prompt: Prompt, *, thinking: bool) -> Completion:
     """Complete a prompt with its own given completion, or with an empty one."""
     given = prompt.given_completion or ""
-    encoded, target = encode_prompt(tokenizer, prompt), tokenizer.encode(given)
-    return build_completion(tokenizer, prompt, encoded, target, StopReason.GIVEN, given=given)
+    encoded = encode_prompt(tokenizer, prompt, thinking=thinking if prompt.thinking is None else prompt.thinking)
+    target = encode_given(tokenizer, prompt, given)
+    return build_completion(tokenizer, encoded, target, StopReason.GIVEN, given=given)

@@ -156,8 +156,10 @@ def read_prompts(
     return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat, explain=explain)))
 
 
-def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
-    """Make a prompt from a typed text; with ``chat``, as the user's turn of a chat."""
+def prompt_from_text(text: str, *, chat: bool = False, thinking: bool = False) -> Prompt:
+    """Make a prompt from a typed text; with ``chat``, as the user's turn of a chat, which may ask for ``thinking``."""
+    if thinking and not chat:
+        raise UsageError("expected a chat with thinking, found none: ask for both", parameters=("chat", "thinking"))
     if not text.strip():
         raise UsageError("expected a prompt with some text, found none", parameters=("text",))
     if HALF_CHARACTER.search(text):  # Python's form of bytes that the terminal's encoding lacks
@@ -165,7 +167,8 @@ def prompt_from_text(text: str, *, chat: bool = False) -> Prompt:
             "expected a prompt in UTF-8, found other bytes; set the terminal to UTF-8", parameters=("text",)
         )
     shown, turns = format_turns([Message(USER, text)]) if chat else (text, ())
-    return Prompt(id="prompt", text=shown, turns=turns, fingerprint=fingerprint(text.encode()))
+    fields = {"thinking": True} if thinking else {}
+    return Prompt(id="prompt", text=shown, turns=turns, fields=fields, fingerprint=fingerprint(text.encode()))
 
 
 def _name(sources: Sequence[Source]) -> str:

@@ -2,9 +2,9 @@
 
 A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
 optionally ``id``, ``source`` (a label), ``target`` (its own completion), ``sections`` (named parts of the prompt, each
-by its text or its range of characters) and any other fields, which are kept; of these ``foil``, ``stop`` and
-``max_new_tokens`` are options of this record. If a chat ends with the model's message,
-the model continues that; where targets are explained, it is the target.
+by its text or its range of characters) and any other fields, which are kept; of these ``foil``, ``stop``,
+``max_new_tokens`` and ``thinking`` are options of this record. If a chat ends with the model's message, the model
+continues that; where targets are explained, it is the target.
 """
 
 from __future__ import annotations
@@ -123,9 +123,10 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
             parameters=() if "prompt" in record else ("prompt_field",),
         )
     target = _read_text(record, "target") or None
-    _read_text(record, "foil")  # checked only: these three stay among the fields
+    _read_text(record, "foil")  # checked only: these four stay among the fields
     _check_stop(record.get("stop"))
     _check_limit(record.get("max_new_tokens"))
+    _check_thinking(record.get("thinking"))
     if "messages" in record:
         messages = _read_messages(record["messages"])
         if messages[-1].role == MODEL and target is None and reading.explain is Explain.TARGET:
@@ -268,6 +269,13 @@ def _check_limit(value: Any) -> None:
     if not (isinstance(value, str) and _LIMIT.fullmatch(value)):
         found = repr(value) if is_number or isinstance(value, str) else kind_of(value)
         raise RecordError(f"expected `max_new_tokens` to be a whole number above 0, found {found}")
+
+
+def _check_thinking(value: Any) -> None:
+    """Raise RecordError unless it is true or false, also as a table's cell has it, or nothing."""
+    if value not in (None, "") and str(value).lower() not in ("true", "false"):
+        found = repr(value) if isinstance(value, str) else kind_of(value)
+        raise RecordError(f"expected `thinking` to be true or false, found {found[:60]}; rename the field")
 
 
 def _readable(value: Any) -> str | None:

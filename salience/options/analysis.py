@@ -21,6 +21,7 @@ class AnalysisOptions:
 
     max_new_tokens: int = 64  # for records without their own
     stop: tuple[str, ...] = ()  # completions end before the first of these texts; a record's own add to them
+    thinking: bool = False  # a model that can thinks before it answers; for chats without their own
     sampling: Sampling = field(default_factory=Sampling)
     explain: Explain = Explain.RESPONSE
     methods: tuple[Method, ...] = (Method.GRAD_L2,)
@@ -71,6 +72,7 @@ class AnalysisOptions:
             **self.method_options.describe(self.methods),
             **({"foil": self.foil} if self.foil else {}),
             **({"stop": list(self.stop)} if self.stop else {}),
+            **({"thinking": True} if self.thinking else {}),
         }
 
     @classmethod
@@ -86,6 +88,7 @@ class AnalysisOptions:
             "compat": ("compat", lambda name: Compat(name) if name else None),
             "foil": ("foil", str),
             "stop": ("stop", tuple),
+            "thinking": ("thinking", bool),
         }
         options = {name: read(settings[key]) for key, (name, read) in readers.items() if key in settings}
         drawn = {one.name: settings[one.name] for one in fields(Sampling) if one.name in settings}

@@ -23,7 +23,7 @@ from promptlight.salience.errors import OUT_OF_MEMORY, InputError, PromptTooLong
 from promptlight.salience.model import Model
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.progress import OnStep, Phase, Step, Unit, ignore
-from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_prompt
+from promptlight.salience.text.completion import EncodedPrompt, build_completion, encode_given, encode_prompt
 from promptlight.salience.text.stopping import StopWatch, cut_at_stop
 from promptlight.salience.types import Completion, Explain, Prompt, SetAside, SetAsideCode, StopReason
 
@@ -94,16 +94,20 @@ def complete_in_order(
 
 def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> EncodedPrompt | Completion | SetAside:
     """Tokenise a prompt; if its own target should be explained, return that as its completion."""
-    encoded = encode_prompt(model.tokenizer, prompt)
+    thinking = options.thinking if prompt.thinking is None else prompt.thinking
+    if thinking and not prompt.turns:
+        reason = "expected a chat with thinking, found a plain prompt; give `messages`, or make chats of all prompts"
+        return set_aside(prompt, SetAsideCode.UNUSABLE, reason, ("chat", "thinking"))
+    encoded = encode_prompt(model.tokenizer, prompt, thinking=thinking)
     target = prompt.given_completion if options.explain is Explain.TARGET else None
-    target_ids = [] if target is None else model.tokenizer.encode(target)
+    target_ids = encode_given(model.tokenizer, encoded.prompt, target or "")
     try:
         _check_length(prompt, len(encoded.ids), len(target_ids), model)
     except PromptTooLongError as error:
         return set_aside(prompt, SetAsideCode.TOO_LONG, error.reason)
     if target is None:
         return encoded
-    return build_completion(model.tokenizer, prompt, encoded, target_ids, StopReason.GIVEN, given=target)
+    return build_completion(model.tokenizer, encoded, target_ids, StopReason.GIVEN, given=target)
 
 
 def limit_tokens(prompt: Prompt, options: AnalysisOptions) -> int:
@@ -154,19 +158,17 @@ def _complete_batch(
             reason = f"{OUT_OF_MEMORY} while its completion was generated: {say_what_helps()}"
             yield number, set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, reason, WHAT_HELPS_BY)
         else:
-            yield number, _build_generated(prompt, encoded, new, model, _list_stops(prompt, options))
+            yield number, _build_generated(encoded, new, model, _list_stops(prompt, options))
 
 
-def _build_generated(
-    prompt: Prompt, encoded: EncodedPrompt, new: Generated, model: Model, stops: Sequence[str]
-) -> Completion:
+def _build_generated(encoded: EncodedPrompt, new: Generated, model: Model, stops: Sequence[str]) -> Completion:
     """Join a prompt and what was generated, up to the first stop text."""
     cut = cut_at_stop(model.tokenizer, new.ids, stops)
     if cut is None:
-        return build_completion(model.tokenizer, prompt, encoded, new.ids, new.stop_reason)
+        return build_completion(model.tokenizer, encoded, new.ids, new.stop_reason)
     n_kept, text = cut
     ids = new.ids[:n_kept]
-    return build_completion(model.tokenizer, prompt, encoded, ids, StopReason.STOP_TEXT, stop_text=text)
+    return build_completion(model.tokenizer, encoded, ids, StopReason.STOP_TEXT, stop_text=text)
 
 
 def _check_length(prompt: Prompt, n_prompt_tokens: int, n_target_tokens: int, model: Model) -> None:

@@ -121,7 +121,7 @@ def _measure_text(prompt: Prompt, model: Model, options: AnalysisOptions) -> Tex
     if not isinstance(taken, EncodedPrompt):
         return None
     n_new = count_needed(taken, model, limit_tokens(prompt, options)).n_new
-    completion = build_completion(model.tokenizer, prompt, taken, [], StopReason.GIVEN)
+    completion = build_completion(model.tokenizer, taken, [], StopReason.GIVEN)
     return Text(prompt=prompt, completion=completion, n_new=n_new)
 
 

@@ -9,7 +9,7 @@
 format. The rules are those of the templates that the models are published with:
 
  1. A system message at the start goes in front of the first user's message (Gemma 3's rule; Gemma 1 and 2 refuse it).
-    Gemma 4 has a system turn.
+    Gemma 4 has a system turn (``turns.py``).
  2. Every other message becomes a turn, named by its role. Messages are stripped; before Gemma 4, the system's is not.
  3. A turn of the model's own is opened at the end. If the model has the last message, that is continued instead: its
     turn stays open, and ``Prompt.text`` ends with it.
@@ -88,7 +88,8 @@ class Message(NamedTuple):
 def format_turns(messages: Sequence[Message]) -> tuple[str, tuple[Turn, ...]]:
     """Format a chat as the text that the model continues, and give the range of each turn in it.
 
-    Raises ValueError without a message of the user's, and unless one follows a system message at the start.
+    This is Gemma 3's format; ``turns.py`` changes it to another. Raises ValueError without a message of the user's, and
+    unless one follows a system message at the start.
     """
     if not any(message.role == USER for message in messages):
         raise ValueError("expected a message of the user's, found none; add one")

@@ -3,55 +3,73 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.text.chat import is_continued
+from promptlight.salience.text.chat import MODEL
 from promptlight.salience.text.pieces import Layout, align, lay_out
 from promptlight.salience.text.tokenizer import Tokenizer
+from promptlight.salience.text.turns import Kind, Part, arrange_chat, asks_for_thought, list_parts
 from promptlight.salience.types import Completion, Prompt, Role, StopReason, Token
 
 
 @dataclass(frozen=True)
 class EncodedPrompt:
-    """The P token ids of a prompt, and which of them the model's format added."""
+    """The P token ids of a prompt, which of them the model's format added, and which have no text.
 
+    ``prompt`` is what was encoded, laid out in the model's format.
+    """
+
+    prompt: Prompt
     ids: list[int]
     from_format: list[bool]
+    hidden: list[bool]
 
 
-def encode_prompt(tokenizer: Tokenizer, prompt: Prompt) -> EncodedPrompt:
+def encode_prompt(tokenizer: Tokenizer, prompt: Prompt, *, thinking: bool | None = None) -> EncodedPrompt:
     """Token ids as the model reads them: <bos>, then the text, or a chat's turns between their marks.
 
-    Each turn is tokenised separately. The ids are those of the whole text, because no piece spans a mark or, unless the
-    turn begins with line feeds, the line feed before it. A last turn that the model continues is not closed. A <bos>
-    that somebody wrote at the start is the one that is put there.
+    ``thinking`` None: as the chat is laid out. Each turn is tokenised separately. The ids are those of the whole text,
+    because no piece spans a mark or, unless the turn begins with line feeds, the line feed before it. A last turn that
+    the model continues is not closed. A <bos> that somebody wrote at the start is the one that is put there. What is in
+    the model's own turns may have marks with text: those of tool calls.
     """
-    parts: list[tuple[bool, list[int]]] = [(True, [tokenizer.bos_id])]
+    if thinking is None:
+        thinking = tokenizer.chat.thinks and asks_for_thought(prompt)
+    prompt = arrange_chat(prompt, tokenizer.chat, thinking=thinking)
+    written = _written_bos(tokenizer, prompt)
+    ids, from_format, hidden = [tokenizer.bos_id], [True], [not written]
     if not prompt.turns:
-        parts.append((False, tokenizer.encode(prompt.text.removeprefix(_written_bos(tokenizer, prompt)))))
+        parts: Iterable[Part] = [Part(Kind.SAID, prompt.text.removeprefix(written))]
     else:
-        opening, closing = tokenizer.turn_marks
-        place = 0
-        for turn in prompt.turns:
-            start = turn.start - (prompt.text[turn.start : turn.start + 1] == "\n")  # a piece may hold both line feeds
-            name, said = prompt.text[place:start], prompt.text[start : turn.stop]
-            parts += [(True, [opening, *tokenizer.encode(name)]), (False, tokenizer.encode(said))]
-            parts.append((True, [closing, *tokenizer.encode("\n")]))
-            place = turn.stop + 1
-        if is_continued(prompt):
-            parts.pop()
-        else:
-            parts.append((True, [opening, *tokenizer.encode(prompt.text[place:])]))
-    return EncodedPrompt(
-        ids=[id for _, ids in parts for id in ids], from_format=[from_format for from_format, ids in parts for _ in ids]
-    )
+        parts = list_parts(prompt, tokenizer.chat)
+    for part in parts:
+        new, is_mark = _encode_part(tokenizer, part)
+        ids += new
+        from_format += [part.kind is not Kind.SAID or mark for mark in is_mark]
+        hidden += [part.kind is Kind.MARK] * len(new)
+    return EncodedPrompt(prompt=prompt, ids=ids, from_format=from_format, hidden=hidden)
+
+
+def _encode_part(tokenizer: Tokenizer, part: Part) -> tuple[list[int], list[bool]]:
+    """The ids of a part of a prompt, and which of them are marks."""
+    if part.kind is Kind.MARK:
+        return [tokenizer.id_of_mark(part.text)], [True]
+    if part.kind is Kind.SAID and part.role == MODEL:
+        ids = tokenizer.encode_own(part.text)
+        return ids, [piece in tokenizer.chat.own_marks for piece in tokenizer.pieces(ids)]
+    ids = tokenizer.encode(part.text)
+    return ids, [False] * len(ids)
+
+
+def encode_given(tokenizer: Tokenizer, prompt: Prompt, text: str) -> list[int]:
+    """Token ids of a prompt's given completion: in a chat, these are the model's own words."""
+    return tokenizer.encode_own(text) if prompt.turns else tokenizer.encode(text)
 
 
 def build_completion(
     tokenizer: Tokenizer,
-    prompt: Prompt,
     encoded: EncodedPrompt,
     target_ids: Sequence[int],
     stop_reason: StopReason,
@@ -63,16 +81,11 @@ def build_completion(
 
     ``given`` is the text that ``target_ids`` were made of, if they were: the tokens can't tell a ``▁`` from a space.
     """
-    prompt_marks = [
-        from_format and tokenizer.is_special(id)
-        for id, from_format in zip(encoded.ids, encoded.from_format, strict=True)
-    ]
-    if _written_bos(tokenizer, prompt):
-        prompt_marks[0] = False  # this <bos> has text
+    prompt = encoded.prompt
     target_marks = [tokenizer.is_special(id) for id in target_ids]
     prompt_pieces, target_pieces = tokenizer.pieces(encoded.ids), tokenizer.pieces(list(target_ids))
     try:
-        prompt_layout = align(lay_out(prompt_pieces, prompt_marks), prompt.text)
+        prompt_layout = align(lay_out(prompt_pieces, encoded.hidden), prompt.text)
         target_layout = lay_out(target_pieces, target_marks)
         if given is not None:
             marks = [piece for piece, mark in zip(target_pieces, target_marks, strict=True) if mark]

@@ -90,10 +90,7 @@ def apply_edits(prompt: Prompt, edits: Sequence[Edit], *, id: str) -> Prompt:
         text += prompt.text[end : edit.start] + edit.text
         end = edit.stop
     text += prompt.text[end:]
-    turns = [
-        Turn(role=turn.role, start=_move(turn.start, edits, after=False), stop=_move(turn.stop, edits, after=True))
-        for turn in prompt.turns
-    ]
+    turns = [_move_turn(turn, edits) for turn in prompt.turns]
     sections = [
         Section(name=one.name, start=_move(one.start, edits, after=True), stop=_move(one.stop, edits, after=False))
         for one in prompt.sections
@@ -101,6 +98,12 @@ def apply_edits(prompt: Prompt, edits: Sequence[Edit], *, id: str) -> Prompt:
     kept = tuple(section for section in sections if section.start < section.stop)
     parts = {"text": text, "turns": tuple(turns), "sections": kept}
     return dataclasses.replace(prompt, id=id, **parts, given_completion=None, fingerprint="")
+
+
+def _move_turn(turn: Turn, edits: Sequence[Edit]) -> Turn:
+    start, stop = _move(turn.start, edits, after=False), _move(turn.stop, edits, after=True)
+    n_system = _move(turn.start + turn.n_system, edits, after=False) - start if turn.n_system else 0
+    return Turn(role=turn.role, start=start, stop=stop, n_system=n_system)
 
 
 def _move(place: int, edits: Sequence[Edit], *, after: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,24 @@ class Tokenizer:
         """Token ids of a text, without <bos>."""
         return self._processor.encode(text, return_type=int)
 
+    def encode_own(self, text: str) -> list[int]:
+        """Token ids of what the model itself said in a chat: here, the marks of thoughts and tool calls are read."""
+        marks = {mark: id for mark in self.chat.own_marks if (id := self._id_of(mark)) is not None}
+        if not marks:
+            return self.encode(text)
+        parts = re.split(f"({'|'.join(map(re.escape, marks))})", text)
+        return [id for part in parts for id in ([marks[part]] if part in marks else self.encode(part))]
+
+    def id_of_mark(self, piece: str) -> int:
+        """The id of a mark of the chat format. Raises ModelError if the vocabulary has none."""
+        found = self._id_of(piece)
+        if found is None:
+            raise ModelError(
+                f"expected a model that chats, found a vocabulary without {piece}: ask for no chat",
+                parameters=("chat",),
+            )
+        return found
+
     def pieces(self, ids: list[int]) -> list[str]:
         """The vocabulary's string for each id; ``<token 1536>`` for one without, as a resized embedding has them."""
         return [self._piece(id) for id in ids]
@@ -65,13 +84,7 @@ class Tokenizer:
     @property
     def turn_marks(self) -> tuple[int, int]:
         """The ids of the pieces that open and close a turn. Raises ModelError if the vocabulary has none."""
-        opening, closing = self._id_of(self.chat.opening), self._id_of(self.chat.closing)
-        if opening is None or closing is None:
-            raise ModelError(
-                f"expected a model that chats, found a vocabulary without {self.chat.opening}: ask for no chat",
-                parameters=("chat",),
-            )
-        return opening, closing
+        return self.id_of_mark(self.chat.opening), self.id_of_mark(self.chat.closing)
 
     @cached_property
     def chat_stops(self) -> dict[int, StopReason]:

@@ -42,7 +42,7 @@ def build(texts: Texts) -> Completion:
     prompt = Prompt(id="1", text=texts.prompt, sections=find_sections(texts.prompt, SECTIONS))
     written = tokenizer.encode(texts.completion) if texts.completion else []
     ids = [*written, *texts.more_ids]  # the first 256 ids: marks, bytes, and some pieces
-    return build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), ids, StopReason.TOKEN_LIMIT)
+    return build_completion(tokenizer, encode_prompt(tokenizer, prompt), ids, StopReason.TOKEN_LIMIT)
 
 
 def check(texts: Texts) -> None:

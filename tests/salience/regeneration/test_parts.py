@@ -38,7 +38,7 @@ def read(model: Model, text: str = TEXT, answer: str = ANSWER, **fields: object)
     """A prompt and an answer as the demo's tokens."""
     prompt = Prompt(id="quiche", text=text, **fields)  # pyright: ignore[reportArgumentType]
     encoded, ids = encode_prompt(model.tokenizer, prompt), model.tokenizer.encode(answer)
-    return build_completion(model.tokenizer, prompt, encoded, ids, StopReason.GIVEN, given=answer)
+    return build_completion(model.tokenizer, encoded, ids, StopReason.GIVEN, given=answer)
 
 
 def texts(parts: Sequence[Part]) -> list[str]:

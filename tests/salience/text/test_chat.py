@@ -54,7 +54,7 @@ def test_the_model_reads_gemmas_template(demo_model: Model) -> None:
 
 def test_the_formats_tokens_are_special_and_the_rest_is_the_prompt(demo_model: Model) -> None:
     tokenizer, prompt = demo_model.tokenizer, chat(*CHAT)
-    completion = build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), [], StopReason.GIVEN)
+    completion = build_completion(tokenizer, encode_prompt(tokenizer, prompt), [], StopReason.GIVEN)
     said = "".join(completion.text[t.start : t.stop] for t in completion.tokens if t.role is Role.PROMPT)
     assert said == "".join(text.strip() for _, text in CHAT)
     shown = "".join(completion.text[t.start : t.stop] for t in completion.tokens)
@@ -72,7 +72,7 @@ def test_the_formats_tokens_are_special_and_the_rest_is_the_prompt(demo_model: M
 def test_marks_that_somebody_wrote_are_text(demo_model: Model) -> None:
     tokenizer = demo_model.tokenizer
     prompt = chat(Message(USER, "What is <end_of_turn>?"))
-    completion = build_completion(tokenizer, prompt, encode_prompt(tokenizer, prompt), [], StopReason.GIVEN)
+    completion = build_completion(tokenizer, encode_prompt(tokenizer, prompt), [], StopReason.GIVEN)
     written = [t for t in completion.tokens if t.piece == "<end_of_turn>"]
     assert [t.role for t in written] == [Role.PROMPT, Role.SPECIAL]
     assert completion.text[written[0].start : written[0].stop] == "<end_of_turn>"
@@ -83,7 +83,7 @@ def test_a_bos_that_somebody_wrote_at_the_start_is_the_one_that_is_put_there(dem
     tokenizer, prompt = demo_model.tokenizer, Prompt(id="x", text=text)
     encoded = encode_prompt(tokenizer, prompt)
     assert encoded.ids == [tokenizer.bos_id, *tokenizer.encode(text.removeprefix("<bos>"))]
-    completion = build_completion(tokenizer, prompt, encoded, [], StopReason.GIVEN)
+    completion = build_completion(tokenizer, encoded, [], StopReason.GIVEN)
     first = completion.tokens[0]
     assert (first.start, first.stop, first.role) == (0, len("<bos>"), Role.SPECIAL)
     assert "".join(completion.text[token.start : token.stop] for token in completion.tokens) == text

@@ -15,42 +15,22 @@ from promptlight.salience.errors import ModelError
 from promptlight.salience.text.chat import GEMMA_4_CHAT, GEMMA_CHAT
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
+from tests.support.gemma4_vocabulary import build_model, save_json
 from tests.support.presets import GEMMA4_PIECES
 from tests.support.transformers_models import VOCABULARY
 
 TEXT = "  two blanks, <|x|>\n\nCrème 你好 🍕 lines \n"
-FIRST = ("<pad>", "<eos>", "<bos>", "<unk>")
 
 
 @pytest.fixture(scope="module")
 def model() -> bytes:
-    """The demo's vocabulary as keras-hub builds Gemma 4's: every added piece is user-defined, <bos> too."""
-    protos: Any = importlib.import_module("sentencepiece.sentencepiece_model_pb2")
-    built = protos.ModelProto()
-    built.ParseFromString(VOCABULARY.read_bytes())
-    for piece in (*GEMMA4_PIECES, "<mask>"):
-        built.pieces.add(piece=piece, score=0.0, type=built.SentencePiece.USER_DEFINED)
-    for piece in built.pieces[:3]:
-        piece.type = built.SentencePiece.USER_DEFINED
-    for name in ("bos_piece", "eos_piece", "pad_piece"):
-        built.trainer_spec.ClearField(name)
-    return built.SerializeToString()
+    return build_model()
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same vocabulary as a tokenizer.json, without a tokenizer.model."""
-    import shutil
-
-    import transformers
-
-    folder = tmp_path_factory.mktemp("theirs")
-    shutil.copy(VOCABULARY, folder / "tokenizer.model")
-    (folder / "config.json").write_text('{"model_type": "gemma2"}', encoding="utf-8")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
-    tokenizer.add_special_tokens({"additional_special_tokens": [*GEMMA4_PIECES]})
-    tokenizer.save_pretrained(folder / "saved")
-    return folder / "saved" / "tokenizer.json"
+    return save_json(tmp_path_factory.mktemp("theirs"))
 
 
 def open_both(model: bytes, file: Path) -> list[Tokenizer]:
@@ -87,7 +67,7 @@ def test_only_marks_change_in_the_vocabulary(model: bytes, file: Path) -> None:
     assert ours.encode(TEXT) == plain.encode(TEXT)
     assert theirs.encode(TEXT) == expected.encode(TEXT, add_special_tokens=False).ids
     assert ours.pieces(list(range(len(plain)))) == plain.pieces(list(range(len(plain))))
-    assert ours.pieces(list(range(len(plain), len(ours)))) == [*GEMMA4_PIECES, "<mask>"]
+    assert ours.pieces(list(range(len(plain), len(ours)))) == ["<mask>", *GEMMA4_PIECES]
 
 
 def test_a_vocabulary_without_bos_is_refused() -> None:
