@@ -164,7 +164,7 @@ FAMILIES = (
         name="Gemma 3n text",
         keras_backbone="Gemma3nBackbone",
         keras_towers=("ImageConverter", "AudioConverter"),
-        model_types=(),
+        model_types=("gemma3n_text", "gemma3n"),
         presets=("gemma3n_e2b", "gemma3n_e2b_it", "gemma3n_e4b", "gemma3n_e4b_it"),
         context_length=32768,
     ),
@@ -172,7 +172,7 @@ FAMILIES = (
         name="Gemma 4 text",
         keras_backbone="Gemma4Backbone",
         keras_towers=("ImageConverter", "VisionEncoder", "AudioConverter", "AudioEncoder", "VideoConverter"),
-        model_types=(),
+        model_types=("gemma4_text", "gemma4", "gemma4_unified_text", "gemma4_unified"),
         presets=(
             *("gemma4_2b", "gemma4_4b", "gemma4_26b_a4b", "gemma4_31b"),
             *("gemma4_instruct_2b", "gemma4_instruct_4b", "gemma4_instruct_26b_a4b", "gemma4_instruct_31b"),

@@ -21,7 +21,6 @@ from promptlight.salience.loading.load import load_model
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command
 from tests.oracles.presets import load_backbone
-from tests.support.newer_families import cover_newer_families
 from tests.support.presets import edit_json
 from tests.support.transformers_models import (
     NEWER_FAMILIES,
@@ -33,11 +32,6 @@ from tests.support.transformers_models import (
 
 SIZE = len(Tokenizer.from_file(VOCABULARY))
 ALL = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-
-
-@pytest.fixture(autouse=True)
-def _covered(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    cover_newer_families(monkeypatch)
 
 
 def save_adapter(base: Any, folder: Path, **options: Any) -> Any:

@@ -177,8 +177,7 @@ def test_gemma_4_may_see_images_in_both_directions() -> None:
     for config in ({"model_type": "gemma4_text"}, {"model_type": "gemma4", "text_config": {}}):
         sizes: Any = find_sizes(config)
         sizes["use_bidirectional_attention"] = "vision"
-        with pytest.raises(ModelError, match="is not covered; covered are"):
-            find_family(config, "it")
+        assert find_family(config, "it").name == "Gemma 4 text"
 
 
 PRESETS = {  # of keras-nlp, that are refused by their name: one of each kind
@@ -252,6 +251,8 @@ def test_a_gemma_3_that_reads_in_both_directions_is_refused_in_both_formats(tmp_
         (of_keras("Gemma3Backbone", use_post_ffw_norm=True, is_embedding_model=False), "Gemma 3 text"),
         (of_keras("Gemma3nBackbone"), "Gemma 3n"),
         (of_keras("Gemma4Backbone", num_layers=35, num_kv_shared_layers=20), "Gemma 4"),
+        *(({"model_type": name}, "Gemma 3n") for name in ("gemma3n", "gemma3n_text")),
+        *(({"model_type": f"gemma4{name}"}, "Gemma 4") for name in ("", "_text", "_unified", "_unified_text")),
     ],
 )
 def test_a_family_is_known_by_its_config(config: dict[str, Any], name: str) -> None:

@@ -19,7 +19,6 @@ from promptlight.salience.loading.transformers._config import read_architecture
 from promptlight.salience.loading.transformers._names import name_tensors
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
-from tests.support.newer_families import cover_newer_families
 from tests.support.presets import edit_json
 from tests.support.transformers_models import (
     FULL,
@@ -36,11 +35,6 @@ from tests.support.transformers_models import (
 SIZE = len(Tokenizer.from_file(VOCABULARY))
 GEMMAS_4 = NEWER_FAMILIES[:4]
 EXPERTS = {"enable_moe_block": True, "num_experts": 5, "top_k_experts": 3, "moe_intermediate_size": 24}
-
-
-@pytest.fixture(autouse=True)
-def _covered(monkeypatch: pytest.MonkeyPatch) -> None:  # pyright: ignore[reportUnusedFunction]
-    cover_newer_families(monkeypatch)
 
 
 def ropes(full: dict[str, Any], sliding: dict[str, Any] | None = None) -> dict[str, Any]:
