@@ -5,28 +5,9 @@ from __future__ import annotations
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import Family, find_family
 from promptlight.salience.loading.gguf._header import Header
-from promptlight.salience.text.chat import GEMMA_4_CHAT
 
 ARCHITECTURE = "general.architecture"
-COVERED = ("gemma", "gemma2", "gemma3")  # llama.cpp's names, which are also transformers'
-
-_HERE_ALONE = {  # families that no other format is read of yet
-    "gemma3n": Family(
-        name="Gemma 3n text",
-        keras_backbone="Gemma3nBackbone",
-        model_types=("gemma3n",),
-        presets=(),
-        context_length=32768,
-    ),
-    "gemma4": Family(
-        name="Gemma 4 text",
-        keras_backbone="Gemma4Backbone",
-        model_types=("gemma4",),
-        presets=(),
-        context_length=131_072,
-        chat=GEMMA_4_CHAT,
-    ),
-}
+COVERED = ("gemma", "gemma2", "gemma3", "gemma3n", "gemma4")  # llama.cpp's names, which are also transformers'
 
 
 def find_gguf_family(header: Header) -> Family:
@@ -36,6 +17,4 @@ def find_gguf_family(header: Header) -> Family:
         raise ModelError(f"{header.name}: general.type is {kind}; expected the GGUF file of a whole model")
     if name is None:
         raise ModelError(f"{header.name}: its header does not say what the model is (no {ARCHITECTURE})")
-    if (here := _HERE_ALONE.get(str(name))) is not None:
-        return here
     return find_family({"model_type": name if name in COVERED else f"the architecture {name}"}, header.name)
