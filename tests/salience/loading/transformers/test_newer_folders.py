@@ -13,12 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.errors import ModelError
+from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.architecture import list_shapes
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.transformers._config import read_architecture
 from promptlight.salience.loading.transformers._names import name_tensors
 from promptlight.salience.text.tokenizer import Tokenizer
-from promptlight.salience.types import StopReason
+from promptlight.salience.types import Method, StopReason
 from tests.support.presets import edit_json
 from tests.support.transformers_models import (
     FULL,
@@ -158,6 +159,38 @@ def test_greedy_completions_are_those_of_transformers(plain: dict[str, tuple[Any
                 torch.tensor([prompt]), max_new_tokens=24, do_sample=False, eos_token_id=1, pad_token_id=0
             )
         assert list(completion.ids) == whole[0, len(prompt) :].tolist()
+
+
+@pytest.mark.parametrize("family", NEWER_FAMILIES)
+def test_salience_is_autograd_on_the_transformers_model(tmp_path: Path, family: str) -> None:
+    """By both embeddings of a token as they enter the network: the per-layer row weighs sqrt(D / P)."""
+    theirs = build_transformers_model(family, SIZE).double()
+    theirs.set_experts_implementation("eager")  # the others have no float64
+    ours = load_model(str(save_folder(theirs, tmp_path)), device="cpu", dtype="float64")
+    ids = torch.randint(4, SIZE, (30,), generator=torch.Generator().manual_seed(1))
+    scores = compute_salience(ours.decoder, ids.tolist(), 20, {}).maps[Method.GRAD_L2].scores
+    assert scores is not None
+    embeddings, inputs = take_rows(theirs.model.embed_tokens, ids)
+    arguments, rows, weight = {"inputs_embeds": inputs}, None, 1.0
+    if ours.decoder.per_layer is not None:
+        table, row_width = theirs.model.embed_tokens_per_layer, theirs.config.hidden_size_per_layer_input
+        in_table = torch.where(ids < table.num_embeddings, ids, 0)
+        rows, inputs = take_rows(table, in_table)
+        arguments["per_layer_inputs"] = inputs.unflatten(-1, (-1, row_width))
+        weight = theirs.config.hidden_size / row_width
+    log_probs = theirs(**arguments).logits[0].log_softmax(-1)
+    for target in (20, 29):
+        wanted = [embeddings] if rows is None else [embeddings, rows]
+        gradients = torch.autograd.grad(log_probs[target - 1, ids[target]], wanted, retain_graph=True)
+        squares = [gradient.square().sum(-1) for gradient in gradients]
+        expected = (squares[0] + (weight * squares[1] if rows is not None else 0)).sqrt()
+        assert (torch.from_numpy(scores[target - 20]) - expected).norm() / expected.norm() < 1e-4  # its norms: float32
+
+
+def take_rows(table: Any, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The raw rows of an embedding in transformers, to differentiate by, and [1, T, width] as the model takes them."""
+    rows = table.weight[ids].detach().clone().requires_grad_()
+    return rows, (rows * table.embed_scale.double())[None]
 
 
 @pytest.mark.parametrize("family", NEWER_FAMILIES)
