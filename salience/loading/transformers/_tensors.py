@@ -7,12 +7,10 @@ Every tensor in the files is one of the decoder's, or known to be unused; all sh
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from promptlight.salience.errors import ModelError
@@ -28,37 +26,7 @@ from promptlight.salience.loading.transformers._names import (
     list_unread,
     name_tensors,
 )
-from promptlight.salience.loading.weight_files import SAFETENSORS, SAFETENSORS_INDEX, read_index
-
-FLOATS = ("F64", "F32", "F16", "BF16")
-_ROWS = 8192  # of two matrices that are compared
-
-
-@dataclass(frozen=True)
-class _Stored:
-    """A tensor in a file."""
-
-    path: Path
-    name: str
-    shape: Shape
-
-    def read(self) -> Tensor:
-        """The tensor, mapped from its file; the mapping ends with it."""
-        with safe_open(self.path, framework="pt") as file:
-            return file.get_tensor(self.name)
-
-    def read_half(self, half: int) -> Tensor:
-        """The first or the second half of its second axis."""
-        size = self.shape[1] // 2
-        with safe_open(self.path, framework="pt") as file:
-            return file.get_slice(self.name)[:, half * size : (half + 1) * size]
-
-    def blocks(self) -> Iterator[Tensor]:
-        """Its rows, some at a time."""
-        with safe_open(self.path, framework="pt") as file:
-            rows = file.get_slice(self.name)
-            for start in range(0, self.shape[0], _ROWS):
-                yield rows[start : start + _ROWS]
+from promptlight.salience.loading.transformers._stored import Stored, list_stored
 
 
 @dataclass(frozen=True)
@@ -71,7 +39,7 @@ class StoredTensors:
 
     architecture: Architecture
     origins: dict[str, Origin]
-    stored: dict[str, _Stored]
+    stored: dict[str, Stored]
     table: StoredTable | None
 
     def read(self, name: str, dtype: torch.dtype) -> Tensor:
@@ -90,7 +58,7 @@ def find_tensors(folder: Path, name: str, architecture: Architecture, config_key
     is there is used, even if config.json says that it is the embedding, unless it is equal to that: so does
     transformers. Raises ModelError for a tensor that is missing, of another shape, or unknown.
     """
-    stored = _list_stored(folder, name)
+    stored = list_stored(folder, name)
     prefix = _find_prefix(stored, name)
     origins = name_tensors(architecture, prefix)
     head = _find_head(stored, name)
@@ -108,41 +76,7 @@ def find_tensors(folder: Path, name: str, architecture: Architecture, config_key
     return StoredTensors(replace(architecture, has_own_head=has_own_head), origins, stored, table)
 
 
-def _list_stored(folder: Path, name: str) -> dict[str, _Stored]:
-    """Every tensor in the folder's files by its name there."""
-    stored: dict[str, _Stored] = {}
-    for path in _list_files(folder, name):
-        try:
-            with safe_open(path, framework="pt") as file:
-                for key in file.keys():  # noqa: SIM118 (it is no dict)
-                    found = file.get_slice(key)
-                    if key in stored:
-                        raise ModelError(f"{name}: {key} is in {stored[key].path.name} and in {path.name}")
-                    if found.get_dtype() not in FLOATS and not is_buffer(key):
-                        raise ModelError(
-                            f"{name}: {path.name} has {key} in {found.get_dtype()}, which is not covered; expected"
-                            f" {', '.join(FLOATS)}, not quantised"
-                        )
-                    stored[key] = _Stored(path, key, tuple(found.get_shape()))
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{name}: could not be loaded ({path.name}: {error})") from error
-    return stored
-
-
-def _list_files(folder: Path, name: str) -> list[Path]:
-    single, index = folder / SAFETENSORS, folder / SAFETENSORS_INDEX
-    if not index.is_file():
-        return [single] if single.is_file() else sorted(folder.glob("model-*-of-*.safetensors"))
-    if single.is_file():
-        raise ModelError(f"{name}: has {SAFETENSORS} and {SAFETENSORS_INDEX}; delete the one that is left over")
-    paths = [folder / one for one in read_index(index, name)]
-    for path in paths:
-        if not path.is_file():
-            raise ModelError(f"{name}: {path.name} is missing, which {SAFETENSORS_INDEX} names")
-    return paths
-
-
-def _find_prefix(stored: dict[str, _Stored], name: str) -> str:
+def _find_prefix(stored: dict[str, Stored], name: str) -> str:
     """What the names of a language model's tensors begin with."""
     prefixes = [one for one in PREFIXES if f"{one}layers.0.input_layernorm.weight" in stored]
     if len(prefixes) != 1:
@@ -151,20 +85,20 @@ def _find_prefix(stored: dict[str, _Stored], name: str) -> str:
     return prefixes[0]
 
 
-def _find_head(stored: dict[str, _Stored], name: str) -> str | None:
+def _find_head(stored: dict[str, Stored], name: str) -> str | None:
     found = [one for one in HEADS if one in stored]
     if len(found) > 1:
         raise ModelError(f"{name}: has {' and '.join(found)}; expected one")
     return found[0] if found else None
 
 
-def _is_embedding(head: str, origins: dict[str, Origin], stored: dict[str, _Stored], *, compares: bool) -> bool:
+def _is_embedding(head: str, origins: dict[str, Origin], stored: dict[str, Stored], *, compares: bool) -> bool:
     """Whether the head is the embedding under another name, or with ``compares`` equal to it."""
     embedding = origins["embedding"].names[0]
     return head == embedding or (compares and _are_equal(stored[head], stored[embedding]))
 
 
-def _find_table(architecture: Architecture, theirs: str, stored: dict[str, _Stored], name: str) -> StoredTable | None:
+def _find_table(architecture: Architecture, theirs: str, stored: dict[str, Stored], name: str) -> StoredTable | None:
     """The per-layer embedding of an architecture; ``theirs`` is what the files call it."""
     if architecture.per_layer is None:
         return None
@@ -173,14 +107,14 @@ def _find_table(architecture: Architecture, theirs: str, stored: dict[str, _Stor
     return find_safetensors_table(stored[theirs].path, theirs, shape, name)
 
 
-def _check_shapes(shapes: dict[str, Shape], origins: dict[str, Origin], stored: dict[str, _Stored], name: str) -> None:
+def _check_shapes(shapes: dict[str, Shape], origins: dict[str, Origin], stored: dict[str, Stored], name: str) -> None:
     assert shapes.keys() == origins.keys()
     for canonical, shape in shapes.items():
         for theirs in origins[canonical].names:
             _check_shape(theirs, origins[canonical].find_stored_shape(shape), stored, name)
 
 
-def _check_shape(theirs: str, shape: Shape, stored: dict[str, _Stored], name: str) -> None:
+def _check_shape(theirs: str, shape: Shape, stored: dict[str, Stored], name: str) -> None:
     if theirs not in stored:
         raise ModelError(f"{name}: its files have no {theirs}, which config.json asks for")
     found = stored[theirs].shape
@@ -191,7 +125,7 @@ def _check_shape(theirs: str, shape: Shape, stored: dict[str, _Stored], name: st
         )
 
 
-def _check_unknown(stored: dict[str, _Stored], known: set[str], config_keys: frozenset[str], name: str) -> None:
+def _check_unknown(stored: dict[str, Stored], known: set[str], config_keys: frozenset[str], name: str) -> None:
     unknown = [key for key in sorted(stored.keys() - known) if not is_buffer(key) and not is_of_tower(key, config_keys)]
     if unknown:
         more = f" (and {len(unknown) - 1} more)" if len(unknown) > 1 else ""
@@ -201,5 +135,5 @@ def _check_unknown(stored: dict[str, _Stored], known: set[str], config_keys: fro
         )
 
 
-def _are_equal(first: _Stored, second: _Stored) -> bool:
+def _are_equal(first: Stored, second: Stored) -> bool:
     return all(torch.equal(a, b) for a, b in zip(first.blocks(), second.blocks(), strict=True))
