@@ -21,10 +21,10 @@ from promptlight.salience.loading.other_kinds import explain_address, explain_na
 from promptlight.salience.loading.presets import check_links, check_preset
 
 
-def find_config(handle: Handle) -> tuple[dict[str, Any], bool]:
-    """A preset's config.json, before anything large is fetched, and whether its weights are on this disk.
+def find_config(handle: Handle) -> tuple[dict[str, Any], int | None]:
+    """A preset's config.json, before anything large is fetched, and the bytes of weights that are to be fetched.
 
-    A folder is checked completely.
+    None if a hub does not say them. A folder is checked completely.
     """
     if not handle.is_folder:
         address = _find_address(handle)
@@ -32,7 +32,7 @@ def find_config(handle: Handle) -> tuple[dict[str, Any], bool]:
             return fetch_config(address, handle.preset)
     check_folder(Path(handle.preset))
     check_preset(Path(handle.preset), handle.preset)
-    return check_config(Path(handle.preset), handle.preset), True
+    return check_config(Path(handle.preset), handle.preset), 0
 
 
 def find_folder(handle: Handle) -> Path:

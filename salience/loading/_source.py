@@ -31,7 +31,7 @@ class Source:
     """A model that can be loaded on a device in a dtype; ``size`` is None if its config does not say it.
 
     ``quantised`` says how its files are. ``keeps_quantised``: while it loads, those weights are in memory beside the
-    expanded ones. ``is_here``: its weights need not be fetched.
+    expanded ones. ``to_fetch``: bytes of weights to fetch from a hub, 0 if they are here, None if nobody knows.
     """
 
     size: Size | None
@@ -39,4 +39,4 @@ class Source:
     load: Callable[[torch.device, torch.dtype], Loaded]
     quantised: str | None = None
     keeps_quantised: bool = False
-    is_here: bool = True
+    to_fetch: int | None = 0

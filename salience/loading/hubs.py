@@ -16,6 +16,7 @@ from promptlight.salience.loading._tokenizer_files import TOKENIZER_CONFIG, has_
 from promptlight.salience.loading.configs import CONFIG, TOKENIZER, VOCABULARIES, check_config
 from promptlight.salience.loading.families import is_of_keras
 from promptlight.salience.loading.weight_files import (
+    DATA_ENDINGS,
     KERAS_INDEX,
     KERAS_WEIGHTS,
     SAFETENSORS,
@@ -51,13 +52,31 @@ def fetch_preset(address: str, name: str) -> Path:
     return folder
 
 
-def fetch_config(address: str, name: str) -> tuple[dict[str, Any], bool]:
-    """Fetch only a preset's config.json: that, and whether its weights are here already. Raises as ``fetch_preset``."""
+def fetch_config(address: str, name: str) -> tuple[dict[str, Any], int | None]:
+    """Fetch only a preset's config.json: that, and the bytes of weights that are not here yet, None if nobody knows.
+
+    Raises as ``fetch_preset`` does.
+    """
     folder = Path(_find_hub(address)(CONFIG)).parent
     config = check_config(folder, name)
     single, index = (folder / one for one in _name_weights(config))
     is_whole = index.is_file() and all((folder / one).is_file() for one in read_index(index, name))
-    return config, single.is_file() or is_whole
+    return config, 0 if single.is_file() or is_whole else _measure_weights(address, single.name)
+
+
+def _measure_weights(address: str, single: str) -> int | None:
+    """The bytes of a model's weights on Hugging Face, in one file or several; None if that or Kaggle does not say."""
+    if not address.startswith(HUGGING_FACE):
+        return None
+    import huggingface_hub
+
+    try:
+        found = huggingface_hub.model_info(address.removeprefix(HUGGING_FACE), files_metadata=True).siblings or []
+    except Exception:  # fetching the weights will say what is wrong
+        return None
+    sizes = {file.rfilename: file.size or 0 for file in found}
+    several = (size for file, size in sizes.items() if file.startswith("model") and file.endswith(DATA_ENDINGS))
+    return sizes.get(single) or sum(several) or None
 
 
 def fetch_vocabulary(address: str, name: str) -> tuple[Path, dict[str, Any]]:

@@ -64,8 +64,8 @@ def load_model(
     room, size = measure_room(place, precision, quantised=source.keeps_quantised), source.size
     if size and (refusal := room.refuse(parsed.preset, size)):
         raise ModelError(refusal, parameters=WHAT_FITS)
-    if size and not source.is_here:
-        on_fetch(room.describe(parsed.preset, size))
+    if size and source.to_fetch != 0:
+        on_fetch(room.describe(parsed.preset, size, source.to_fetch))
     with _freezing_other_objects(), explaining_errors(parsed), _explaining_memory(parsed, room, size):
         loaded = source.load(place, precision)
         if lora is not None:
@@ -95,10 +95,10 @@ def load_model(
 
 def _open(handle: Handle, keras_adapter: str | None) -> Source:
     """What the model is, from its config.json or its header."""
-    config, is_here = (None, True) if handle.is_gguf else find_config(handle)
+    config, to_fetch = (None, 0) if handle.is_gguf else find_config(handle)
     family = None if config is None else find_family(config, handle.preset)
     if config is not None and family is not None and is_of_keras(config):
-        return replace(open_keras_preset(handle, config, family, keras_adapter), is_here=is_here)
+        return replace(open_keras_preset(handle, config, family, keras_adapter), to_fetch=to_fetch)
     if keras_adapter is not None:
         raise ModelError(
             f"{keras_adapter} is an adapter of Keras, and {handle.preset} no Keras preset; expected the preset that it"
@@ -110,7 +110,7 @@ def _open(handle: Handle, keras_adapter: str | None) -> Source:
         size, length = Size(count_parameters(file.architecture), 0), file.architecture.context_length
         return Source(size=size, context_length=length, load=file.load, quantised=file.quantised)
     find_quantisation(config, handle.preset)
-    return replace(open_transformers(handle.preset, config, family, partial(find_folder, handle)), is_here=is_here)
+    return replace(open_transformers(handle.preset, config, family, partial(find_folder, handle)), to_fetch=to_fetch)
 
 
 @contextlib.contextmanager

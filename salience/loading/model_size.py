@@ -86,13 +86,15 @@ class Room:
         """Whether the device is the CPU."""
         return self.free_on_cpu is None
 
-    def describe(self, name: str, size: Size) -> str:
-        """What a model needs here, in a line."""
+    def describe(self, name: str, size: Size, to_fetch: int | None) -> str:
+        """What a model needs here, in a line; ``to_fetch``: the bytes of its files, None if nobody knows."""
         table = f", and a table of {_spell(size.n_table)} that stays in its file" if size.n_table else ""
-        needed, free = size.n_parameters * self.weight_bytes / GIB, self.free / GIB
+        fetched = f"; {to_fetch / GIB:.1f} GiB to fetch" if to_fetch else ""
+        precisions = {self.dtype: self.weight_bytes} | {"float32": 4, "bfloat16": 2}
+        memory = [f"{size.n_parameters * n / GIB:.1f} GiB in {dtype}" for dtype, n in precisions.items()]
         return (
-            f"{name}: {_spell(size.n_parameters)} parameters{table}; {needed:.1f} GiB in {self.dtype}, {free:.1f} GiB"
-            f" are free on {self.device}"
+            f"{name}: {_spell(size.n_parameters)} parameters{table}{fetched}; {', '.join(memory)};"
+            f" {self.free / GIB:.1f} GiB are free on {self.device}"
         )
 
     def refuse(self, name: str, size: Size) -> str | None:

@@ -13,10 +13,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
 import huggingface_hub
+import kagglehub
 import numpy as np
 import pytest
 import torch
@@ -24,7 +26,7 @@ import torch
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.configs import check_config
 from promptlight.salience.loading.handles import DEMO_FOLDER
-from promptlight.salience.loading.hubs import fetch_preset
+from promptlight.salience.loading.hubs import fetch_config, fetch_preset
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.presets import check_preset
 from promptlight.salience.loading.vocabulary import load_tokenizer
@@ -401,9 +403,16 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
             events.append("weights")
         return str(shutil.copy(hub / file, cache / file))
 
+    names = [f"model-0000{n}-of-00002.safetensors" for n in (1, 2)] if shards else ["model.safetensors"]
+    sizes = {"README.md": 2**40, "other/model.safetensors": 2**40, **dict.fromkeys(names, 5 * 2**30 // len(names))}
+    files = [SimpleNamespace(rfilename=name, size=size) for name, size in sizes.items()]
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda _, files_metadata: SimpleNamespace(siblings=files))
     load_model("hf://me/gemma", device="cpu", on_fetch=events.append)
-    need = re.compile(r"hf://me/gemma: 0\.\d+ million parameters; 0\.0 GiB in float32, [\d.]+ GiB are free on CPU")
+    need = re.compile(
+        r"hf://me/gemma: 0\.\d+ million parameters; 5\.0 GiB to fetch; 0\.0 GiB in float32, 0\.0 GiB in bfloat16;"
+        r" [\d.]+ GiB are free on CPU"
+    )
     assert need.fullmatch(events[0]), events
     assert set(events[1:]) == {"weights"}
     load_model("hf://me/gemma", device="cpu", on_fetch=events.append)  # from the cache
@@ -418,6 +427,22 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
         assert shown.exit_code == 0, shown.stderr
         assert len(need.findall(shown.stderr)) == 1
         assert not need.search(promptlight(*command, *arguments).stderr)
+
+
+def test_a_hub_that_does_not_say_how_much_is_fetched_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionError
+
+    (tmp_path / "config.json").write_text('{"model_type": "gemma2"}', encoding="utf-8")
+    for module, name in ((huggingface_hub, "hf_hub_download"), (kagglehub, "model_download")):
+        monkeypatch.setattr(module, name, lambda _, file: str(tmp_path / file))
+    monkeypatch.setattr(huggingface_hub, "model_info", fail)
+    assert fetch_config("hf://me/gemma", "it") == ({"model_type": "gemma2"}, None)
+    assert fetch_config("kaggle://me/gemma/keras/x", "it")[1] is None
+    monkeypatch.setattr(huggingface_hub, "model_info", lambda *_, **__: SimpleNamespace(siblings=None))
+    assert fetch_config("hf://me/gemma", "it")[1] is None
 
 
 def test_the_command_line_says_it_in_one_line(promptlight: Command, preset: Path) -> None:
