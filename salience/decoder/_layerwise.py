@@ -254,7 +254,7 @@ def count_layerwise_bytes(decoder: Decoder, length: int, n_targets: int, *, on_g
     narrow, wide = decoder.itemsizes
     attentions = [layer.attention for layer in decoder.layers]
     read = [attentions[number].heads for number in {layer.source for layer in decoder.layers} if number is not None]
-    stream = decoder.width * (1 if decoder.streams is None else decoder.streams.n_streams)
+    stream = decoder.layers[0].width
     shared = sum(4 * one.n_key_value_heads * one.head_dim for one in read)
     heads = max(one.heads.backward_size for one in attentions) + shared
     scores = max(one.block_size(length) for one in attentions)

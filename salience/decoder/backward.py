@@ -89,9 +89,9 @@ def _backward_lower_layers(decoder: Decoder, trace: Trace, gradient: Tensor) -> 
 
 
 def activation_bytes(decoder: Decoder, n_positions: int) -> int:
-    """Bytes of all layers' activations if ``trace_layers`` keeps them."""
+    """Bytes of all layers' activations if memory allows to keep them; above the top layer there are only a few rows."""
     narrow, _ = decoder.itemsizes
-    return sum(count_saved_bytes(layer, n_positions, narrow) for layer in decoder.layers)
+    return sum(count_saved_bytes(layer, n_positions, narrow) for layer in decoder.layers[: decoder.top + 1])
 
 
 def chunk_bytes(decoder: Decoder, n_positions: int, n_targets: int) -> int:

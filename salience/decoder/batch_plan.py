@@ -85,23 +85,27 @@ def generation_bytes(decoder: Decoder, n_prompts: int, longest: int, slots: int)
     """Bytes for generation: the cache, the largest forward pass of one layer, and the logits."""
     narrow, wide = decoder.itemsizes
     cache = count_cache_bytes(decoder.layers, slots, narrow)
-    prefill = max(count_run_bytes(layer, longest, narrow, wide) for layer in decoder.layers)
+    prefill = max(count_run_bytes(layer, longest, narrow, wide) for layer in decoder.layers[: decoder.top + 1])
+    prefill += longest * (decoder.embedding_width - decoder.width) * (wide + 2 * narrow)  # the tokens' second rows
     return n_prompts * (cache + prefill + count_drawing_bytes(decoder.head.shape[0], wide))
 
 
 def explanation_bytes(decoder: Decoder, n_positions: int, n_units: int, free: int | None = None) -> int:
-    """Bytes for the gradients of a text of L positions: the layers' inputs; kept activations, or one layer's that are
-    recomputed; and the largest of a layer's forward pass in ``forward_dtype`` with a copy of its weights, the logits of
-    some targets, and a chunk of targets."""
+    """Bytes for the gradients of a text of L positions: the layers' inputs, and both tables' rows; kept activations, or
+    one layer's that are recomputed; and the largest of a layer's forward pass in ``forward_dtype`` with a copy of its
+    weights, the logits of some targets, and a chunk of targets."""
     free = free_bytes(decoder.embedding.device) if free is None else free
     narrow, wide = decoder.embedding.dtype.itemsize, forward_dtype(decoder).itemsize
-    inputs = (len(decoder.layers) + 1) * n_positions * decoder.embedding.shape[1] * narrow
+    inputs = (decoder.top + 2) * n_positions * decoder.layers[0].width * narrow
+    if decoder.per_layer is not None:
+        rows = decoder.embedding_width - decoder.width
+        inputs += n_positions * (decoder.embedding_width * max(narrow, 4) + rows * (narrow + wide))
     kept = activation_bytes(decoder, n_positions)
     if not keeps_activations(decoder, n_positions, free):
-        kept = max(count_trace_bytes(layer, n_positions, narrow, narrow) for layer in decoder.layers)
+        kept = max(count_trace_bytes(layer, n_positions, narrow, narrow) for layer in decoder.layers[: decoder.top + 1])
     chunk = chunk_bytes(decoder, n_positions, plan_chunk(decoder, n_positions, n_units, free))
     logits = plan_rows(decoder, n_units, free) * count_logits_bytes(decoder, wide)
-    forward = max(count_trace_bytes(layer, n_positions, narrow, wide) for layer in decoder.layers)
+    forward = max(count_trace_bytes(layer, n_positions, narrow, wide) for layer in decoder.layers[: decoder.top + 1])
     return inputs + kept + max(chunk, logits, forward)
 
 

@@ -66,6 +66,11 @@ class Layer:
         return self.attention.heads.source
 
     @property
+    def width(self) -> int:
+        """The width of what goes from layer to layer, D or S D."""
+        return self.attention.output.shape[1] * (1 if self.streams is None else self.streams.router.shape[1])
+
+    @property
     def by_hand(self) -> bool:
         """Whether its backward pass is written by hand: it has only what Gemma 1 to 3 have."""
         heads = self.attention.heads
