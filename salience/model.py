@@ -32,7 +32,8 @@ class ModelFacts:
     ``name`` is the user's name for the model, ``preset`` what was loaded; ``device`` and ``dtype`` are torch's names.
     ``config_hash`` is of the configuration, ``context_length`` in tokens. ``n_bytes`` is the peak memory of the weights
     during loading. A ``quantised`` model runs on copies of its weights, expanded to ``dtype``. ``file_sha256`` is of a
-    model that is one file. ``versions`` are those of the process that loaded it.
+    model that is one file. ``n_experts`` are those of a layer, from which a router chooses. ``versions`` are those of
+    the process that loaded it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ModelFacts:
     file_sha256: str | None = None
     adapter: str | None = None
     adapter_sha256: str | None = None
+    n_experts: int = 0
     versions: Mapping[str, str] = field(default_factory=_find_versions)
 
 

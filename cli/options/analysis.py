@@ -11,7 +11,7 @@ from promptlight.cli.options.panels import EXPLANATION, OUTPUT, TEXT
 from promptlight.cli.options.shared import CompatOption, FoilOption, ObjectiveOption, StopOption
 from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import AblationKind, Baseline, MethodOptions, ShapleySampling
+from promptlight.salience.options.methods import AblationKind, Baseline, EmbeddingPart, MethodOptions, ShapleySampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
@@ -122,6 +122,14 @@ class Explaining:
             rich_help_panel=EXPLANATION,
         ),
     ] = ShapleySampling.KERNEL
+    embedding: Annotated[
+        EmbeddingPart,
+        typer.Option(
+            help="Where a model looks each token up in two tables, as Gemma 3n and the small Gemma 4 do: gradients by"
+            " both rows as they enter the network, or by the main one alone.",
+            rich_help_panel=EXPLANATION,
+        ),
+    ] = MethodOptions.embedding
     ig_steps: Annotated[
         int,
         typer.Option(
@@ -184,6 +192,7 @@ def build_options(
         explain=explaining.explain,
         methods=tuple(dict.fromkeys(explaining.method or [Method.GRAD_L2])),
         method_options=MethodOptions(
+            embedding=explaining.embedding,
             ig_steps=explaining.ig_steps,
             ig_baseline=explaining.ig_baseline,
             smoothgrad_samples=explaining.smoothgrad_samples,

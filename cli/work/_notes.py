@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.quantised import describe_model
 from promptlight.salience.text.chat import MARKS, is_continued
-from promptlight.salience.types import Completion, StopReason
+from promptlight.salience.types import Completion, Method, StopReason
 
 if TYPE_CHECKING:
     from promptlight.salience.model import ModelFacts
@@ -22,12 +22,19 @@ SLOW_NOTE = (
     "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: take --dtype float32"
 )
 
+EXPERTS_NOTE = (
+    "note: each layer of this model chooses a few of {} experts for a token. Where the choice changes on the path of"
+    " integrated_gradients, its scores miss the change; the gap of each target is stored, and shown with it"
+)
 
-def describe_start(facts: ModelFacts) -> Iterator[str]:
+
+def describe_start(facts: ModelFacts, methods: Collection[Method]) -> Iterator[str]:
     """The model in a line, and what to know about it."""
     yield f"model: {describe_model(facts)}"
     if _is_slow_here(facts):
         yield SLOW_NOTE
+    if facts.n_experts and Method.INTEGRATED_GRADIENTS in methods:
+        yield EXPERTS_NOTE.format(facts.n_experts)
     if facts.preset == "demo":
         yield DEMO_NOTE
 

@@ -77,7 +77,7 @@ class Run:
                 provenance = describe_provenance(facts)
                 with ResultsWriter(self.output, self._describe(facts), provenance, self.asked.flush_every) as writer:
                     plan, workload = plan_run(survey, self.asked, workers, self.output)
-                    for line in (*describe_start(facts), *filter(None, [plan])):
+                    for line in (*describe_start(facts, self.asked.options.methods), *filter(None, [plan])):
                         display.say(line)
                     _explain_all(self.reader, writer, tally, notes, workers, Following(display, workload))
             print(summarize(tally, self.output))

@@ -28,8 +28,9 @@ from promptlight.salience.text.contrast import Contrast
 class Problem:
     """``ids`` are the T tokens; ``first`` is the first target, from which ``units`` count.
 
-    ``shift`` [L, D] moves the embeddings, to explain a point near this text. ``chunk`` and ``keep_activations``
-    override the plan of ``decoder/chunks.py``.
+    ``shift`` [L, E] moves the embeddings, to explain a point near this text. ``main_only``: gradients by the main
+    table's part of an embedding alone; the other's are 0. ``chunk`` and ``keep_activations`` override the plan of
+    ``decoder/chunks.py``.
     """
 
     decoder: Decoder
@@ -41,15 +42,23 @@ class Problem:
     chunk: int | None = None
     keep_activations: bool | None = None
     shift: Tensor | None = None
+    main_only: bool = False
 
     @property
     def embeddings(self) -> Tensor:
-        """Embeddings of all tokens except the last, on which nothing depends, [L, D] with L = T - 1."""
+        """Embeddings of all tokens except the last, on which nothing depends, [L, E] with L = T - 1."""
         embeddings = self.decoder.embed(self.ids[:-1])
         return embeddings if self.shift is None else embeddings + self.shift  # in the dtype of the shift
 
+    def hold(self, moved: Tensor) -> Tensor:
+        """Embeddings [L, E] that were moved, with what gradients are not taken by where the text has it."""
+        if not self.main_only:
+            return moved
+        width = self.decoder.width
+        return torch.cat([moved[:, :width], self.embeddings[:, width:].to(moved)], dim=1)
+
     def run(self, embeddings: Tensor, *, pulls: bool = True, exact: bool = True) -> Answer:
-        """Run the model at these embeddings [L, D].
+        """Run the model at these embeddings [L, E].
 
         ``pulls``: with gradients, for which activations are kept if memory allows. ``exact``: in ``forward_dtype``.
         """
@@ -90,7 +99,7 @@ class Answer:
         return reading.log_probs.tolist(), values.tolist()
 
     def pull(self) -> Iterator[tuple[int, Tensor]]:
-        """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, D]."""
+        """The units' gradients by the embeddings, chunk by chunk: the first unit's number, and [L', C, E]."""
         problem, units = self.problem, self.problem.units
         size = problem.chunk or plan_chunk(problem.decoder, len(problem.ids) - 1, len(units))
         return run_in_chunks(lambda start, stop: self._pull_chunk(units[start:stop]), len(units), size)
@@ -107,6 +116,8 @@ class Answer:
         if self.foil is not None and against and self.problem.contrast is not None:
             shared = self.problem.contrast.shared
             gradient[:shared, numbers] -= self.foil.pull(against)[:shared]
+        if self.problem.main_only:
+            gradient[..., self.problem.decoder.width :] = 0
         return gradient
 
     def _against(self, units: Ranges) -> tuple[list[int], Ranges]:

@@ -17,14 +17,14 @@ from promptlight.salience.gradients.forward_pass import Ranges
 from promptlight.salience.types import Granularity
 
 Reduction = Callable[[Tensor], Tensor]
-"""A gradient by the first l embeddings [l, D] -> scores of these tokens [l]."""
+"""A gradient by the first l embeddings [l, E] -> scores of these tokens [l]."""
 
 Scores = dict[Granularity, NDArray[np.float64]]
 """[rows, T] for the targets of each granularity."""
 
 
 def take_product(vectors: Tensor) -> Reduction:
-    """The dot product with a vector for each position, [L, D]."""
+    """The dot product with a vector for each position, [L, E]."""
     return lambda gradient: (gradient * vectors[: len(gradient)]).sum(dim=-1)
 
 
@@ -36,7 +36,7 @@ def reduce_spans(
 ) -> list[Scores]:
     """Scores by each reduction for target spans, which are ranges of units.
 
-    ``chunks`` are the units' gradients in order: the first one's number, and [L', C, D].
+    ``chunks`` are the units' gradients in order: the first one's number, and [L', C, E].
     """
     sums = {name: SpanSums(spans, n_tokens, reductions) for name, spans in targets.items()}
     for start, gradient in chunks:
@@ -56,7 +56,7 @@ class SpanSums:
         self._sum: Tensor | None = None
 
     def add(self, start: int, gradient: Tensor) -> None:
-        """Add the gradients of units start, start + 1, ... : [L', C, D]; chunks come in order."""
+        """Add the gradients of units start, start + 1, ... : [L', C, E]; chunks come in order."""
         stop = start + gradient.shape[1]
         while self._number < len(self.spans) and self.spans[self._number][0] < stop:
             first, last = self.spans[self._number]

@@ -7,12 +7,16 @@ For a target x_t, its objective F_t (by default log p(x_t | x_<t)) and the unsca
  - ``integrated_gradients`` (``integrated.py``) and ``smoothgrad`` (``smooth.py``): gradients at many other embeddings.
 For whole target spans, gradients are summed as vectors first (``_span_sums.py``).
 
+Where a model has two tables, e_i is a row of both, (e, R sqrt(P / D)), which times sqrt(D) is what enters the network
+(``decoder/per_layer.py``). So the norm is sqrt(|g|^2 + D / P |h|^2) with the gradients g by e and h by the row R as it
+is stored, and e_i . dF_t/de_i = e . g + R . h. ``EmbeddingPart.MAIN`` leaves h out.
+
 The method in steps:
  1. Run one forward over the sequence without its last token, and one over the foil's if there is one (``Problem.run``).
  2. At the targets' rows, compute the logits and the objectives' gradients by the last layer's output, for all targets
     once (``Pass.reading``).
  3. For each chunk of targets (``Pass.pull``), go back through the decoder to the embeddings (``decoder/trace.py``).
- 4. Reduce [L, C, D] to scores [C, L] (``_take_l2_norm``, ``take_product``), for single tokens and for spans.
+ 4. Reduce [L, C, E] to scores [C, L] (``_take_l2_norm``, ``take_product``), for single tokens and for spans.
 All methods share the first forward; methods that use other embeddings repeat the steps there. ``plan_chunk`` says how
 many targets fit in memory together.
 """
@@ -39,7 +43,7 @@ from promptlight.salience.gradients._span_sums import Reduction, Scores, reduce_
 from promptlight.salience.gradients.forward_pass import Ranges, Steps
 from promptlight.salience.gradients.integrated import cut_path, integrate_gradients, make_baseline, place_probes
 from promptlight.salience.gradients.smooth import smooth_gradients, start_noise
-from promptlight.salience.options.methods import MethodOptions
+from promptlight.salience.options.methods import EmbeddingPart, MethodOptions
 from promptlight.salience.progress import Counted, Counter, ignore
 from promptlight.salience.text.contrast import Contrast
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
@@ -82,7 +86,7 @@ class SalienceResult:
 
 
 def _take_l2_norm(gradient: Tensor) -> Tensor:
-    """``grad_l2``: the L2 norm of the gradient by each of the first l embeddings, [l, D] -> [l]."""
+    """``grad_l2``: the L2 norm of the gradient by each of the first l embeddings, [l, E] -> [l]."""
     return gradient.norm(dim=-1)
 
 
@@ -125,6 +129,7 @@ def compute_salience(
         contrast=setting.contrast,
         chunk=chunk,
         keep_activations=keep_activations,
+        main_only=setting.options.embedding is EmbeddingPart.MAIN,
     )
     if setting.shift:
         wide = problem.embeddings.to(at_least_float32(problem.embeddings.dtype))
@@ -214,7 +219,7 @@ class _Work:
 
     def _integrate(self, x: Tensor) -> SalienceMap:
         problem, options = self.plain.problem, self.setting.options
-        baseline = make_baseline(problem.decoder, x, self.special, options.ig_baseline)
+        baseline = problem.hold(make_baseline(problem.decoder, x, self.special, options.ig_baseline))
 
         def read_at(place: float, *, exact: bool) -> list[float]:
             return problem.run(baseline + place * (x - baseline), pulls=False, exact=exact).read()[1]
@@ -232,7 +237,7 @@ class _Work:
     def _smooth(self, x: Tensor) -> SalienceMap:
         options = self.setting.options
         scores, errors = smooth_gradients(
-            lambda embeddings: self._score_at(embeddings, _take_l2_norm),
+            lambda embeddings: self._score_at(self.plain.problem.hold(embeddings), _take_l2_norm),
             x,
             self.special,
             n_samples=options.smoothgrad_samples,

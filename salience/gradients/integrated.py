@@ -37,7 +37,7 @@ from promptlight.salience.types import PAD_ID
 N_PROBES, PROBE_POWER, EVEN_PART = 64, 4, 0.1
 
 ScoreAt = Callable[[Tensor, Reduction], Scores]
-"""Embeddings [L, D] and a reduction from gradients to scores -> scores by the gradients there."""
+"""Embeddings [L, E] and a reduction from gradients to scores -> scores by the gradients there."""
 
 
 def make_baseline(decoder: Decoder, x: Tensor, special: Sequence[bool], kind: Baseline) -> Tensor:

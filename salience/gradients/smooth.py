@@ -26,7 +26,7 @@ from promptlight.salience.gradients._span_sums import Scores
 
 
 def start_noise(x: Tensor, special: Sequence[bool], noise: float, seed: str) -> Callable[[], Tensor]:
-    """Make a function that draws new normal noise for embeddings x [L, D] each time, with none for special tokens.
+    """Make a function that draws new normal noise for embeddings x [L, E] each time, with none for special tokens.
 
     Its standard deviation is ``noise`` times that of all entries of x.
     """
@@ -46,7 +46,7 @@ def smooth_gradients(
 ) -> tuple[Scores, Scores]:
     """Scores and their standard errors; the same ``seed`` draws the same noise.
 
-    ``score_at`` has the ``grad_l2`` scores at some embeddings [L, D].
+    ``score_at`` has the ``grad_l2`` scores at some embeddings [L, E].
     """
     draw = start_noise(x, special, noise, seed)
     mean: Scores = {}

@@ -89,6 +89,7 @@ def load_model(
         file_sha256=loaded.file_sha256,
         adapter=adapter,
         adapter_sha256=lora.sha256 if lora is not None else loaded.adapter_sha256,
+        n_experts=max(0 if layer.experts is None else layer.experts.router.shape[1] for layer in decoder.layers),
     )
     return Model(decoder=decoder, tokenizer=loaded.tokenizer, facts=facts)
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from promptlight.salience.errors import UsageError
-from promptlight.salience.options.methods import ABLATION_METHODS, MethodOptions
+from promptlight.salience.options.methods import ABLATION_METHODS, EmbeddingPart, MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
@@ -49,6 +49,11 @@ class AnalysisOptions:
             raise UsageError(
                 f"expected the method occlusion with own sources, found {', '.join(self.methods)}: leave one out",
                 parameters=("own_sources",),
+            )
+        if self.method_options.embedding is EmbeddingPart.MAIN and set(self.methods) <= set(ABLATION_METHODS):
+            raise UsageError(
+                f"expected a gradient method with the main embedding, found {', '.join(self.methods)}: leave one out",
+                parameters=("embedding",),
             )
         if self.foil and self.objective is not Objective.LOGPROB:
             raise UsageError(f"expected the objective logprob with a foil, found {self.objective}: leave one out")

@@ -21,6 +21,14 @@ class Baseline(StrEnum):
     PAD = "pad"
 
 
+class EmbeddingPart(StrEnum):
+    """Which of a token's embeddings gradients are taken by, where a model looks it up in two tables (Gemma 3n and 4
+    E-series): both, as they enter the network, or the main one alone, with the other held."""
+
+    JOINT = "joint"
+    MAIN = "main"
+
+
 class AblationKind(StrEnum):
     """How to remove a span.
 
@@ -72,7 +80,8 @@ class AblationOptions:
 class MethodOptions:
     """Options of single methods; each is part of the settings only if its method is used.
 
-    ``smoothgrad_noise`` is relative to the standard deviation of the embeddings' entries. ``sources`` are the spans
+    ``embedding`` is of all gradient methods. ``smoothgrad_noise`` is relative to the standard deviation of the
+    embeddings' entries. ``sources`` are the spans
     that ablation methods remove; of the completion, occlusion removes ``own_sources`` (None: as of the prompt).
     ``seed`` is the run's.
     """
@@ -87,6 +96,7 @@ class MethodOptions:
     ablations: int = AblationOptions.ablations
     shapley: ShapleySampling = ShapleySampling.KERNEL
     seed: int = 0
+    embedding: EmbeddingPart = EmbeddingPart.JOINT
 
     def __post_init__(self) -> None:
         if self.ig_steps < 1:
@@ -101,6 +111,8 @@ class MethodOptions:
     def describe(self, methods: Collection[Method]) -> dict[str, Any]:
         """The options that change the results of these methods, as JSON, with the keys of the stored settings."""
         described: dict[str, Any] = {}
+        if self.embedding is not EmbeddingPart.JOINT and set(methods) - set(ABLATION_METHODS):
+            described |= {"embedding": self.embedding.value}
         if Method.INTEGRATED_GRADIENTS in methods:
             described |= {"ig_steps": self.ig_steps, "ig_baseline": self.ig_baseline.value}
         if Method.SMOOTHGRAD in methods:
@@ -120,6 +132,7 @@ class MethodOptions:
     def from_settings(cls, settings: Mapping[str, Any]) -> MethodOptions:
         """Read the settings of ``describe``; missing ones keep their defaults, and other keys are ignored."""
         readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
+            "embedding": ("embedding", EmbeddingPart),
             "ig_steps": ("ig_steps", int),
             "ig_baseline": ("ig_baseline", Baseline),
             "smoothgrad_samples": ("smoothgrad_samples", int),

@@ -24,4 +24,5 @@ def describe_settings(facts: ModelFacts, options: AnalysisOptions, *, chat: bool
 
 def describe_provenance(facts: ModelFacts) -> dict[str, Any]:
     """Describe what else to record: the model's name, the device and the versions."""
-    return {"model_name": facts.name, "device": facts.device, "versions": dict(facts.versions)}
+    experts = {"n_experts": facts.n_experts} if facts.n_experts else {}
+    return {"model_name": facts.name, "device": facts.device, "versions": dict(facts.versions), **experts}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.options.methods import AblationKind, Baseline, MethodOptions, ShapleySampling
+from promptlight.salience.options.methods import AblationKind, Baseline, EmbeddingPart, MethodOptions, ShapleySampling
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
@@ -41,6 +41,7 @@ OTHER: dict[type, dict[str, Any]] = {  # another value than the default for ever
         "ablations": 9,
         "shapley": ShapleySampling.ORDERS,
         "seed": 5,
+        "embedding": EmbeddingPart.MAIN,
     },
 }
 EACH = [(owner, one.name) for owner in OTHER for one in fields(owner)]
