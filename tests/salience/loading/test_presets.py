@@ -33,7 +33,7 @@ from promptlight.salience.loading.vocabulary import load_tokenizer
 from promptlight.salience.loading.weight_files import read_index
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.conftest import Command, Offline
-from tests.support.presets import edit_json
+from tests.support.presets import edit_json, save_newer_preset
 from tests.support.transformers_models import VOCABULARY, build_transformers_model, save_folder
 
 WEIGHTS = "model.weights.h5"
@@ -427,6 +427,28 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
         assert shown.exit_code == 0, shown.stderr
         assert len(need.findall(shown.stderr)) == 1
         assert not need.search(promptlight(*command, *arguments).stderr)
+
+
+def test_gemma_4_runs_by_the_name_of_its_preset(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, cache = tmp_path / "theirs", tmp_path / "cache"
+    save_newer_preset("gemma4_e", hub)
+
+    def download(handle: str, file: str) -> str:
+        assert handle.startswith("keras/gemma4/keras/gemma4_instruct_2b/")
+        (cache / file).parent.mkdir(parents=True, exist_ok=True)
+        return str(shutil.copy(hub / file, cache / file))
+
+    monkeypatch.setattr(kagglehub, "model_download", download)
+    arguments = ("show", "-p", "Hello", "--model", "gemma4_instruct_2b", "--device", "cpu", "--max-new-tokens", 2)
+    first, second = promptlight(*arguments), promptlight(*arguments)
+    assert (first.exit_code, first.stdout) == (0, second.stdout), first.stderr
+    said = (
+        "gemma4_instruct_2b: 0.175 million parameters, and a table of 0.174 million that stays in its file; 0.0 GiB in"
+    )
+    assert said in first.stderr
+    assert "stays in its file" not in second.stderr
 
 
 def test_a_hub_that_does_not_say_how_much_is_fetched_stops_nothing(
