@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.gradients.compute import Setting, compute_salience
+from promptlight.salience.gradients.smooth import smooth_gradients
 from promptlight.salience.options.methods import Baseline, MethodOptions
 from promptlight.salience.types import PAD_ID, FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain
-from tests.oracles.tiny import NEWER_FAMILIES, build_backbone, draw_ids
+from tests.oracles.tiny import FULL, NEWER_FAMILIES, SLIDING, build_backbone, draw_ids
 from tests.oracles.weights import read_weights
 from tests.support.newer_decoders import make_decoder
 
@@ -72,6 +74,37 @@ def test_float32_rounds_only(backbone: Any, gradients: Tensor) -> None:
     expected = plain.as_entering(backbone, gradients).norm(dim=-1)
     scores = explain(make_decoder(backbone, torch.float32), Method.GRAD_L2).scores
     assert row_errors(scores, expected).max() < 1e-4
+
+
+def test_layers_that_run_again_in_small_blocks_give_the_same(
+    backbone: Any, decoder: Decoder, gradients: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlight.salience.gradients._problem.keeps_activations", lambda *_: False)
+    monkeypatch.setattr("promptlight.salience.decoder.layer.CPU_ROW_BLOCK", 12)
+    monkeypatch.setattr("promptlight.salience.decoder.attention.QUERY_BLOCK", 7)
+    expected = plain.as_entering(backbone, gradients).norm(dim=-1)
+    assert row_errors(explain(decoder, Method.GRAD_L2).scores, expected).max() < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("family", "options"),
+    [
+        ("gemma4", {"layer_types": [FULL], "num_layers": 1}),
+        ("gemma4", {"num_global_key_value_heads": None, "global_head_dim": None}),
+        ("gemma4_e", {"layer_types": [SLIDING, FULL, SLIDING, SLIDING, SLIDING, FULL], "num_layers": 6}),
+        ("gemma4_e", {"layer_types": [FULL, FULL], "num_layers": 2, "num_kv_shared_layers": 1}),
+        ("gemma4_e", {"num_kv_shared_layers": 0}),
+        ("gemma4_e", {"hidden_size_per_layer_input": 0}),
+        ("gemma4_moe", {"hidden_size_per_layer_input": 8, "num_kv_shared_layers": 2}),
+        ("gemma3n", {"layer_types": [SLIDING, FULL, SLIDING, SLIDING, SLIDING, FULL], "altup_num_inputs": 2}),
+        ("gemma3n", {"num_kv_shared_layers": 0, "intermediate_size": [64, 64, 128, 64, 32, 64]}),
+    ],
+)
+def test_other_sources_and_sizes_equal_the_reference_too(family: str, options: dict[str, Any]) -> None:
+    """Such as keys and values that are read from far below, or by no other layer."""
+    model = build_backbone(family, **options)
+    expected = plain.grad_l2(model, IDS, P)
+    assert row_errors(explain(make_decoder(model), Method.GRAD_L2).scores, expected).max() < 1e-6
 
 
 def test_products_are_of_both_rows(backbone: Any, decoder: Decoder, gradients: Tensor) -> None:
@@ -166,3 +199,41 @@ def test_more_steps_miss_next_to_nothing_where_the_model_is_smooth(backbone: Any
     few, many = (np.abs(integrate(decoder, Baseline.PAD, n_steps)[1]).max() for n_steps in (12, 60))
     assert many < 0.3 * few
     assert many < 0.1 * np.abs(find_changes(backbone, Baseline.PAD)).max()
+
+
+# ---- smoothgrad -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("backbone", ["gemma4_e", "gemma3n"], indirect=True)
+def test_smoothgrad_is_the_mean_of_norms_where_both_rows_are_noisy(
+    backbone: Any, decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caught: list[Tensor] = []
+
+    def catch(score_at: Any, x: Tensor, special: Sequence[bool], **options: Any) -> Any:
+        def watched(embeddings: Tensor) -> Any:
+            caught.append(embeddings.clone())
+            return score_at(embeddings)
+
+        return smooth_gradients(watched, x, special, **options)
+
+    monkeypatch.setattr("promptlight.salience.gradients.compute.smooth_gradients", catch)
+    options = MethodOptions(smoothgrad_samples=3, smoothgrad_noise=0.05)
+    found = explain(decoder, Method.SMOOTHGRAD, setting={"special": SPECIAL, "options": options}).scores
+    assert found is not None
+    rows = plain.embed(backbone, IDS).detach()
+    units = plain.as_entering(backbone, torch.ones_like(rows)[:1])
+    noise = torch.stack(caught) * units - rows[:-1]  # of the rows as they are stored
+    assert noise[:, SPECIAL[:-1]].abs().max() < 1e-12
+    assert noise[:, 1].abs().min() > 1e-9
+    for target in (P, T - 1):
+        norms = [
+            plain.as_entering(
+                backbone,
+                plain.gradient_of(
+                    backbone, torch.cat([rows[:-1] + one, rows[-1:]]), lambda rows, t=target: rows[t - 1, IDS[t]]
+                ),
+            ).norm(dim=-1)
+            for one in noise
+        ]
+        assert found[target - P].tolist() == pytest.approx(torch.stack(norms).mean(0).tolist(), rel=1e-5, abs=1e-9)
