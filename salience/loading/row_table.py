@@ -26,7 +26,7 @@ from torch import Tensor
 
 from promptlight.salience.errors import ModelError
 
-BLOCK_BYTES = 8 * 2**20  # of the table that ``mean`` holds at a time
+BLOCK_BYTES = 2**20  # of the table that ``mean`` holds at a time
 _H5_DTYPES = {"<f8": torch.float64, "<f4": torch.float32, "<f2": torch.float16}
 _BFLOAT16 = "bfloat16"  # HDF5 has no such type: Keras stores two opaque bytes, and this name in the attribute dtype
 _SAFETENSORS_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
