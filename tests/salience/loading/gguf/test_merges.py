@@ -11,9 +11,12 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.gguf._merges import MERGES, write_tokenizer_json
+from promptlight.salience.loading.gguf._shards import read_model_header
 from promptlight.salience.loading.vocabulary import load_tokenizer
 from promptlight.salience.text.tokenizer import Tokenizer
 from tests.support.gguf_files import describe_merges, write_gguf
@@ -116,3 +119,55 @@ def test_a_vocabulary_that_is_not_understood_is_refused(
     path = write_gguf(tmp_path / "tiny.gguf", model, tokens=tokens)
     with pytest.raises(ModelError, match=message):
         load_tokenizer(str(path))
+
+
+# ---- on a real vocabulary ------------------------------------------------------------------------------------------
+
+NORMAL, USER_DEFINED = 1, 4
+# Ids of the published Gemma 4, without <bos>: from models/ggml-vocab-gemma-4.gguf.out in llama.cpp, which has what
+# transformers gives, and from the issue ggml-org/llama.cpp#23252.
+PUBLISHED = {
+    "Hello world": [9259, 1902],
+    " Hello world": [26352, 1902],
+    "Hello, world!": [9259, 236764, 1902, 236888],
+    " ": [236743],
+    "  ": [138],
+    "   ": [139],
+    "\t": [255968],
+    "\n": [107],
+    "\n\n": [108],
+    "    Hello\n    Hello": [140, 9259, 107, 140, 9259],
+    "3333": [236800] * 4,
+    "\N{LATIN CAPITAL LETTER A WITH DIAERESIS}pfel": [239122, 22744, 535],
+    "ied 4 \N{VULGAR FRACTION ONE HALF} months": [1178, 236743, 236812, 47041, 3794],
+    "Hello world! Caf\N{LATIN SMALL LETTER E WITH ACUTE} d\N{LATIN SMALL LETTER E WITH ACUTE}j"
+    "\N{LATIN SMALL LETTER A WITH GRAVE} vu \N{EM DASH} 123 \N{SMILING FACE WITH SMILING EYES}": [
+        *(9259, 1902, 236888, 62367, 29234, 11042, 2192, 236743, 236770, 236778, 236800, 103453),
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def with_real_merges(real_gemma: Path) -> Tokenizer:
+    """Gemma 3's real pieces, which are Gemma 4's but for its marks, with the merges that transformers makes of them."""
+    fields: Any = read_model_header(real_gemma).fields
+    pieces, types = fields["tokenizer.ggml.tokens"], fields["tokenizer.ggml.token_type"].astype(np.int64)
+    texts = [piece.decode().replace(" ", "\N{LOWER ONE EIGHTH BLOCK}") for piece in pieces]
+    ids = {text: id for id, text in enumerate(texts)}
+    merges: list[tuple[float, int, int, str]] = []
+    for text, score, kind in zip(texts, fields["tokenizer.ggml.scores"].tolist(), types.tolist(), strict=True):
+        for cut in range(1, len(text) if kind in (NORMAL, USER_DEFINED) else 0):
+            left, right = ids.get(text[:cut]), ids.get(text[cut:])
+            if left is not None and right is not None:
+                merges.append((0.0 if kind == USER_DEFINED else -score, left, right, f"{text[:cut]} {text[cut:]}"))
+    assert len(merges) == 514_906  # as many as a published Gemma 4 has
+    types[types == USER_DEFINED] = NORMAL
+    listed: dict[str, Any] = {MERGES: [merge.encode() for *_, merge in sorted(merges)]}
+    text = write_tokenizer_json(listed, "real", [text.encode() for text in texts], types)
+    return Tokenizer.from_json_text(text)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("text", PUBLISHED)
+def test_ids_are_those_of_the_published_tokenizer(with_real_merges: Tokenizer, text: str) -> None:
+    assert with_real_merges.encode(text) == PUBLISHED[text]
