@@ -16,7 +16,7 @@ from torch import Tensor
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.gradients.smooth import smooth_gradients
-from promptlight.salience.options.methods import Baseline, MethodOptions
+from promptlight.salience.options.methods import Baseline, EmbeddingPart, MethodOptions
 from promptlight.salience.types import PAD_ID, FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain
 from tests.oracles.tiny import FULL, NEWER_FAMILIES, SLIDING, build_backbone, draw_ids
@@ -112,6 +112,20 @@ def test_products_are_of_both_rows(backbone: Any, decoder: Decoder, gradients: T
     assert row_errors(explain(decoder, Method.GRAD_DOT_INPUT).scores, expected).max() < 1e-6
 
 
+@pytest.mark.parametrize("backbone", ["gemma4", "gemma4_e", "gemma3n"], indirect=True)
+def test_the_main_part_alone_is_what_a_backward_by_the_main_rows_gives(
+    backbone: Any, decoder: Decoder, gradients: Tensor
+) -> None:
+    setting: dict[str, Any] = {"options": MethodOptions(embedding=EmbeddingPart.MAIN)}
+    main, rows = gradients[..., :32], plain.embed(backbone, IDS).detach()[:, :32]
+    norms, products = (explain(decoder, method, setting=setting) for method in (Method.GRAD_L2, Method.GRAD_DOT_INPUT))
+    assert row_errors(norms.scores, main.norm(dim=-1)).max() < 1e-6
+    assert row_errors(products.scores, (main * rows).sum(dim=-1)).max() < 1e-6
+    of_the_completion = plain.span_gradient(backbone, IDS, P, T)[:, :32].norm(dim=-1)
+    found = norms.span_scores[Granularity.LINE][0].tolist()
+    assert found == pytest.approx(of_the_completion.tolist(), rel=1e-5, abs=1e-9)
+
+
 @pytest.mark.parametrize("chunk", [1, 4, 13])
 def test_span_scores_equal_one_backward_of_the_spans_summed_log_probability(
     backbone: Any, decoder: Decoder, chunk: int
@@ -166,18 +180,21 @@ def baseline_of(backbone: Any, kind: Baseline) -> Tensor:
     return torch.stack([row if special else vectors[kind] for row, special in zip(rows, SPECIAL, strict=False)])
 
 
-def find_changes(backbone: Any, kind: Baseline) -> NDArray[np.float64]:
+def find_changes(backbone: Any, kind: Baseline, *, main_only: bool = False) -> NDArray[np.float64]:
     """How much higher each target's log-probability is at the text than at the baseline."""
-    end, start = (
-        plain.log_probabilities(backbone, rows).detach()
-        for rows in (plain.embed(backbone, IDS[:SHORT]), baseline_of(backbone, kind))
-    )
+    rows, baseline = plain.embed(backbone, IDS[:SHORT]).detach(), baseline_of(backbone, kind)
+    if main_only:
+        baseline[:, 32:] = rows[:, 32:]
+    end, start = (plain.log_probabilities(backbone, at).detach() for at in (rows, baseline))
     return np.array([(end - start)[target - 1, IDS[target]].item() for target in WRITTEN])
 
 
-def integrate(decoder: Decoder, kind: Baseline, n_steps: int) -> tuple[NDArray[np.float64], FloatArray]:
+def integrate(
+    decoder: Decoder, kind: Baseline, n_steps: int, part: EmbeddingPart = EmbeddingPart.JOINT
+) -> tuple[NDArray[np.float64], FloatArray]:
     """The sums of the scores, and by how much they are said to miss the changes."""
-    setting = Setting(special=SPECIAL[:SHORT], options=MethodOptions(ig_steps=n_steps, ig_baseline=kind))
+    options = MethodOptions(ig_steps=n_steps, ig_baseline=kind, embedding=part)
+    setting = Setting(special=SPECIAL[:SHORT], options=options)
     method = Method.INTEGRATED_GRADIENTS
     found = compute_salience(decoder, IDS[:SHORT], WRITTEN.start, {}, methods=(method,), setting=setting).maps[method]
     assert found.scores is not None
@@ -191,6 +208,13 @@ def test_integrated_gradients_say_by_how_much_they_miss_the_change_of_both_rows(
 ) -> None:
     sums, missed = integrate(decoder, kind, 4)
     assert (sums - missed).tolist() == pytest.approx(find_changes(backbone, kind).tolist(), rel=1e-5, abs=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["gemma4_e", "gemma3n"], indirect=True)
+def test_the_path_of_the_main_part_alone_holds_the_other_rows(backbone: Any, decoder: Decoder) -> None:
+    sums, missed = integrate(decoder, Baseline.MEAN, 4, EmbeddingPart.MAIN)
+    changes = find_changes(backbone, Baseline.MEAN, main_only=True)
+    assert (sums - missed).tolist() == pytest.approx(changes.tolist(), rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize("backbone", ["gemma4", "gemma4_e"], indirect=True)
