@@ -62,5 +62,5 @@ def test_one_forward_scores_every_target_as_if_the_text_had_been_edited_for_it(
             log_probs = plain.log_probabilities(backbone, edit(backbone, row, stop, ablate, start))
             first = len(log_probs) - (stop - start)
             expected = sum(log_probs[first - 1 + n, id].item() for n, id in enumerate(IDS[start:stop]))
-            assert value == pytest.approx(expected, rel=1e-8, abs=1e-8)
+            assert value == pytest.approx(expected, rel=1e-7, abs=1e-7)  # a table's mean is in float32
     assert np.ptp(found, axis=0).min() > 1e-3, "the ablations change every target"

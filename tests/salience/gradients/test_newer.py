@@ -17,6 +17,7 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.gradients.smooth import smooth_gradients
 from promptlight.salience.options.methods import Baseline, EmbeddingPart, MethodOptions
+from promptlight.salience.text.contrast import contrast_ids
 from promptlight.salience.types import PAD_ID, FloatArray, Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain
 from tests.oracles.tiny import FULL, NEWER_FAMILIES, SLIDING, build_backbone, draw_ids
@@ -136,6 +137,20 @@ def test_span_scores_equal_one_backward_of_the_spans_summed_log_probability(
         for row, (start, stop) in zip(found.span_scores[granularity], targets, strict=True):
             gradient = plain.as_entering(backbone, plain.span_gradient(backbone, IDS, start, stop))
             assert row.tolist() == pytest.approx(gradient.norm(dim=-1).tolist(), rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("backbone", ["gemma4_e", "gemma3n"], indirect=True)
+def test_a_contrast_has_the_gradient_of_the_whole_difference(backbone: Any, decoder: Decoder) -> None:
+    foil = draw_ids(5, seed=8)
+    rows = plain.embed(backbone, IDS)
+    own = plain.embed(backbone, [*IDS[:44], *foil]).detach()[44:]
+    target, other = (plain.log_probabilities(backbone, x) for x in (rows, torch.cat([rows[:44], own])))
+    difference = sum(target[n - 1, IDS[n]] for n in range(44, 48)) - sum(other[43 + n, foil[n]] for n in range(5))
+    (gradient,) = torch.autograd.grad(torch.as_tensor(difference), rows)
+    found = explain(decoder, Method.GRAD_L2, setting={"contrast": contrast_ids(IDS, 44, 48, foil)}, chunk=3)
+    expected = plain.as_entering(backbone, gradient).norm(dim=-1)
+    row = found.span_scores[Granularity.LINE][0]
+    assert row.tolist() == pytest.approx(expected.tolist(), rel=1e-5, abs=1e-9)
 
 
 @pytest.mark.parametrize("objective", [Objective.PROB, Objective.ENTROPY, Objective.LOGIT])
