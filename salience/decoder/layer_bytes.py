@@ -15,11 +15,11 @@ from promptlight.salience.decoder.tensors import count_bytes
 def count_run_bytes(layer: Layer, length: int, narrow: int, wide: int) -> int:
     """A forward pass of one text that saves nothing: the larger of its halves.
 
-    (4 b + 2 w) S D for each position, and: heads, and a block's scores with their softmax; or the feed-forward network
-    and experts.
+    (4 b + 2 w) D for each position, 3 b for each number of further streams, and: heads, and a block's scores with their
+    softmax; or the feed-forward network and experts.
     """
-    attention = layer.attention
-    residual = (4 * narrow + 2 * wide) * layer.width
+    attention, width = layer.attention, layer.attention.output.shape[1]
+    residual = (4 * narrow + 2 * wide) * width + 3 * narrow * (layer.width - width)
     feed_forward = layer.feed_forward.run_size + (0 if layer.experts is None else layer.experts.run_size)
     scores = attention.forward_block_size(length) * (2 * narrow + 2 * wide)
     return max(

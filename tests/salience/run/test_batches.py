@@ -36,8 +36,9 @@ from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.run.batches import WINDOW, complete, read_windows
 from promptlight.salience.run.pipeline import explain, explain_or_set_aside
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, SetAsideCode, StopReason
-from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
+from tests.oracles.tiny import FAMILIES, NEWER_FAMILIES, build_backbone, draw_ids
 from tests.support.cramped import Cramped
+from tests.support.newer_decoders import make_decoder
 
 DISHES = ("Naan", "Leek and potato soup with bread and butter, then cheese", "Omelette", "Paella", "A" + " la" * 60)
 PROMPTS = [Prompt(id=dish[:8], text=f"What is in it?\n\nSuggestion: {dish}\nAnalysis:") for dish in DISHES]
@@ -83,10 +84,13 @@ def test_a_batch_needs_what_the_formula_says(decoder: Decoder) -> None:
     assert generation_bytes(decoder, n, longest, slots) == n * (cache + max(feed_forward, attention) + 10 * 300 * 4)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, *NEWER_FAMILIES])
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_what_is_planned_is_what_is_taken_within_a_factor(family: str, dtype: str) -> None:
-    decoder = frozen(build_backbone(family, dtype=dtype))
+    if family in NEWER_FAMILIES:
+        decoder = make_decoder(build_backbone(family), getattr(torch, dtype))
+    else:
+        decoder = frozen(build_backbone(family, dtype=dtype))
     for n, length in ((1, 40), (4, 60), (2, 300)):
         prompts = [draw_ids(length, seed=seed) for seed in range(n)]
         with Cramped() as device:
