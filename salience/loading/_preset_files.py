@@ -89,6 +89,7 @@ def _explain_name(preset: str, covered: Sequence[str], *, known: bool) -> str:
         why = explain_name(preset) or "this family is not covered"
         return f"{why}; covered are {list_families()}"
     close = difflib.get_close_matches(preset, [*covered, DEMO], n=3)
+    close.sort(key=lambda name: not name.startswith(preset))  # an ending such as _en is forgotten most often
     hint = f"did you mean {' or '.join(close)}?" if close else "expected a preset such as gemma2_instruct_2b_en,"
     return f"unknown model; {hint} a folder, kaggle://..., hf://... or demo also work"
 
