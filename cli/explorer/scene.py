@@ -12,7 +12,7 @@ from typing import TypeVar
 from promptlight.salience.explain.comparison import find_partner_target
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans, find_targets
 from promptlight.salience.explain.span_scores import choose_targets
-from promptlight.salience.text.sections import sections_of
+from promptlight.salience.text.sections import sections_of, written_sections
 from promptlight.salience.types import Analysis, Cut, Granularity, Method, Pooling, Role, SalienceMap, Span, Way
 
 Choice = TypeVar("Choice")
@@ -177,15 +177,16 @@ def carry_target(scene: Scene, analysis: Analysis) -> Scene:
 
 
 def _list_source_cuts(analysis: Analysis, own: Cut) -> list[Cut]:
-    """The cuts of sources, from fine to coarse, with sections if the prompt has any."""
-    has_sections = bool(sections_of(analysis.completion.prompt))
+    """The cuts of sources, from fine to coarse, with sections if the text has any."""
+    has_sections = bool(sections_of(analysis.completion))
     cuts: list[Cut] = [cut for cut in Granularity if cut is not Granularity.SECTION or has_sections]
     return cuts if isinstance(own, Granularity) else [*cuts, own]
 
 
 def _list_target_cuts(analysis: Analysis, salience: SalienceMap, own: Cut) -> list[Cut]:
     """The cuts of targets that have stored scores, from fine to coarse."""
-    cuts = [cut for cut in _list_source_cuts(analysis, own) if cut is not Granularity.SECTION]
+    has_sections = bool(written_sections(analysis.completion))
+    cuts = [cut for cut in _list_source_cuts(analysis, own) if cut is not Granularity.SECTION or has_sections]
     return [cut for cut in cuts if choose_targets(salience, cut) == cut]
 
 

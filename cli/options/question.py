@@ -32,7 +32,7 @@ class Asking:
         typer.Option(
             "--target",
             "-t",
-            help="What is explained: a span's number, some of its text, or a pattern (default: the whole completion).",
+            help="What is explained: a span's number, a section, text, or a pattern (default: the whole completion).",
         ),
     ] = None
     target_by: TargetByOption = None

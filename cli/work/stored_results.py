@@ -61,7 +61,7 @@ class SectionNames:
         from promptlight.salience.text.sections import name_sections, sections_of
 
         named = name_sections(analysis, self._patterns) if self._patterns else analysis
-        if Granularity.SECTION in cuts and not sections_of(named.completion.prompt):
+        if Granularity.SECTION in cuts and not sections_of(named.completion):
             reason = "expected a prompt with sections, found none: give its record `sections`, or say --sections FILE"
             raise UsageError(f"{named.completion.prompt.id}: {reason}")
         return named

@@ -62,7 +62,7 @@ def tidy_schema() -> pa.Schema:
             ),
             column("source_role", pa.string(), "`prompt`, `completion`, or `special` (`<bos>` and a chat's format)"),
             column("source_line", pa.int32(), "line of the text where it begins, from 1"),
-            column("source_section", pa.string(), "section of the prompt where it begins; empty if none"),
+            column("source_section", pa.string(), "section of the text where it begins; empty if none"),
             column(
                 "score",
                 pa.float32(),

@@ -26,6 +26,7 @@ from promptlight.salience.explain.span_scores import (
 )
 from promptlight.salience.explain.through import Through, build_chain, pool_chain
 from promptlight.salience.text.printable import quote
+from promptlight.salience.text.sections import written_sections
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import (
@@ -164,9 +165,13 @@ def list_log_probs(completion: Completion, targets: Sequence[Span]) -> list[floa
 
 
 def cut_targets(analysis: Analysis, question: Question) -> Segmentation:
-    """Cut the completion into possible targets: as asked, or as finely as there are scores for."""
-    salience = analysis.map_by(question.method)
-    return find_segmentation(analysis, question.target_by or choose_targets(salience))
+    """Cut the completion into possible targets: as asked, or as finely as there are scores for.
+
+    A target that is the name of one of the completion's sections is that section, unless another cut is asked for.
+    """
+    salience, names = analysis.map_by(question.method), {one.name for one in written_sections(analysis.completion)}
+    usual = Granularity.SECTION if question.target in names else Granularity.LINE
+    return find_segmentation(analysis, question.target_by or choose_targets(salience, usual))
 
 
 def find_targets(analysis: Analysis, question: Question, target_cut: Segmentation | None = None) -> list[Span]:

@@ -41,13 +41,13 @@ class Grouping(StrEnum):
     ROLE = "role"
 
     def name_of(self, span: Span) -> str:
-        """The name of a source's group. If grouped by line or section, the whole completion is one group."""
+        """The name of a source's group. Grouped by line or section, a completion without sections is one group."""
         if self is Grouping.TEXT:
             return span.text.strip() or BLANK
         if self is Grouping.ROLE:
             return span.role.value
         if span.role is Role.COMPLETION:
-            return COMPLETION
+            return (span.section if self is Grouping.SECTION else None) or COMPLETION
         return str(span.line) if self is Grouping.LINE else span.section or NO_SECTION
 
 

@@ -1,7 +1,12 @@
-"""Named parts of a prompt, such as "example 1" or "question", to ask which of them mattered.
+"""Named parts of a text, such as "example 1" or "question", to ask which of them mattered.
 
-They come from the record, as text or as a range, or from patterns that are searched in every prompt. A chat without
-sections uses its turns instead. As with lines, blanks and line feeds after a section belong to it.
+A prompt's come from the record, as text or as a range, or from patterns that are searched in every prompt. A chat
+without sections uses its turns instead. As with lines, blanks and line feeds after a section belong to it.
+
+What a model of Gemma 4 says itself has sections wherever its marks part it: its completion, and its turns in a chat.
+
+    pieces     <|channel>  thought \n  Soup ?  <channel|>   No .
+    sections               thought                          answer
 """
 
 from __future__ import annotations
@@ -11,8 +16,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
+from promptlight.salience.text.chat import (
+    CHANNEL,
+    CHANNEL_END,
+    MODEL,
+    THOUGHT,
+    TOOL_CALL,
+    TOOL_CALL_END,
+    TOOL_RESULT,
+    TOOL_RESULT_END,
+    is_continued,
+)
 from promptlight.salience.text.patterns import find_matches
-from promptlight.salience.types import Analysis, Granularity, Prompt, Section
+from promptlight.salience.types import Analysis, Completion, Granularity, Role, Section, Token
+
+ANSWER = "answer"
+_OPENING = {CHANNEL: THOUGHT, TOOL_CALL: "tool call", TOOL_RESULT: "tool result"}
+_MARKS = {*_OPENING, CHANNEL_END, TOOL_CALL_END, TOOL_RESULT_END}
 
 
 def locate_section(name: str, wanted: str, text: str) -> Section:
@@ -63,15 +83,53 @@ def _number_sections(sections: Sequence[Section]) -> list[Section]:
     return numbered
 
 
-def sections_of(prompt: Prompt) -> list[Section]:
+def sections_of(completion: Completion) -> list[Section]:
+    """The sections of a prompt, or a chat's turns, and what the model's own marks part of the completion."""
+    return [*_sections_of_prompt(completion), *written_sections(completion)]
+
+
+def written_sections(completion: Completion) -> list[Section]:
+    """A completion's thoughts, answers, tool calls and tool results; none if it has no marks of them."""
+    border, within = completion.prompt_stop, ANSWER
+    marks = _list_own_marks(completion.tokens[completion.n_prompt_tokens :])
+    if is_continued(completion.prompt):
+        begun = _list_own_marks(completion.tokens[: completion.n_prompt_tokens])
+        last = [mark for mark in begun if mark.start >= completion.prompt.turns[-1].start][-1:]
+        within = _OPENING.get(last[0].piece, ANSWER) if last else ANSWER
+    return _number_sections(_part_own(marks, border, len(completion.text), within))
+
+
+def _sections_of_prompt(completion: Completion) -> list[Section]:
     """A prompt's sections, or a chat's turns, each with the blanks after it."""
-    turns = [Section(name=turn.role, start=turn.start, stop=turn.stop) for turn in prompt.turns]
+    prompt, turns = completion.prompt, list[Section]()
+    marks = _list_own_marks(completion.tokens[: completion.n_prompt_tokens]) if prompt.turns else []
+    for turn in prompt.turns:
+        said = [mark for mark in marks if turn.start <= mark.start and mark.stop <= turn.stop]
+        parted = _part_own(said, turn.start, turn.stop) if turn.role == MODEL else []
+        turns += parted or [Section(name=turn.role, start=turn.start, stop=turn.stop)]
     sections = list(prompt.sections) or _number_sections(turns)
     ends = [*(section.start for section in sections), len(prompt.text)][1:]
     return [
         dataclasses.replace(section, stop=section.stop + count_blanks(prompt.text[section.stop : end]))
         for section, end in zip(sections, ends, strict=True)
     ]
+
+
+def _part_own(marks: Sequence[Token], start: int, stop: int, within: str = ANSWER) -> list[Section]:
+    """Part what the model said between two characters at its marks; ``within`` is what it begins in."""
+    if not marks and within == ANSWER:
+        return []
+    sections: list[Section] = []
+    for mark in marks:
+        sections.append(Section(name=within, start=start, stop=mark.start))
+        within, start = _OPENING.get(mark.piece, ANSWER), mark.stop
+    sections.append(Section(name=within, start=start, stop=stop))
+    return [section for section in sections if section.start < section.stop]
+
+
+def _list_own_marks(tokens: Sequence[Token]) -> list[Token]:
+    """The marks that part what the model says."""
+    return [token for token in tokens if token.role is Role.SPECIAL and token.piece in _MARKS]
 
 
 def count_blanks(text: str) -> int:

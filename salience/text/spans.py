@@ -59,7 +59,8 @@ def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> S
     """Cut T tokens into spans; prompt and completion are cut separately.
 
     TOKEN is one span per token, except that the byte tokens of one character make one span: alone, they show nothing.
-    SECTION leaves a completion whole. ``compat`` LIT applies LIT's rules, except to sections, which LIT does not have.
+    SECTION leaves a completion without thoughts and tool calls whole. ``compat`` LIT applies LIT's rules, except to
+    sections, which LIT does not have.
     """
     tokens, text, border = completion.tokens, completion.text, completion.prompt_stop
     if compat is Compat.LIT and cut is not Granularity.SECTION:
@@ -67,7 +68,7 @@ def segment(completion: Completion, cut: Cut, compat: Compat | None = None) -> S
     if cut is Granularity.TOKEN:
         cuts = [token.start for token in tokens if token.start < token.stop]
     elif cut is Granularity.SECTION:
-        sections = sections_of(completion.prompt)
+        sections = sections_of(completion)
         cuts = sorted({border, *(place for section in sections for place in (section.start, section.stop))})
     else:
         find = pattern_finder(cut) if isinstance(cut, Pattern) else _FINDERS[cut]
@@ -233,7 +234,7 @@ _FINDERS: dict[Granularity, CutFinder] = {
 def describe_spans(completion: Completion, segmentation: Segmentation) -> list[Span]:
     """Each span with its exact text; a special token without text shows its piece."""
     line_feeds = [found.start() for found in _LINE_FEED.finditer(completion.text)]
-    sections = sections_of(completion.prompt)
+    sections = sections_of(completion)
     section_starts = [section.start for section in sections]
     spans: list[Span] = []
     for number, (start, stop) in enumerate(segmentation.ranges()):
@@ -249,7 +250,7 @@ def describe_spans(completion: Completion, segmentation: Segmentation) -> list[S
             text=tokens[0].piece if not text and role is Role.SPECIAL else text,
             role=role,
             line=bisect_left(line_feeds, seen) + 1,
-            section=sections[at].name if at >= 0 and seen < sections[at].stop and role is Role.PROMPT else None,
+            section=sections[at].name if at >= 0 and seen < sections[at].stop and role is not Role.SPECIAL else None,
         )
         spans.append(span)
     return spans

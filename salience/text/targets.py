@@ -1,4 +1,4 @@
-"""Find the spans of the completion that a user asks about: by number, text or pattern."""
+"""Find the spans of the completion that a user asks about: by number, section, text or pattern."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from promptlight.salience.types import Role, Span
 def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
     """The spans of the completion that a user chose.
 
-    None selects all. A number selects one, counted from 1, or from the end if negative. Anything else is searched as
-    plain text, then as a regular expression, and selects the spans that the first match touches. Raises UsageError if
-    nothing matches.
+    None selects all. A number selects one, counted from 1, or from the end if negative. The name of a section, such as
+    ``thought``, selects its spans. Anything else is searched as plain text, then as a regular expression, and selects
+    the spans that the first match touches. Raises UsageError if nothing matches.
     """
     targets = [span for span in spans if span.role is Role.COMPLETION]
     if not targets:
@@ -28,6 +28,8 @@ def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
         return targets
     if regex.fullmatch(r"-?\d{1,18}", choice):
         return [_pick_number(targets, int(choice))]
+    if named := [span for span in targets if span.section == choice]:
+        return named
     start, stop = _find_text(targets, choice)
     places = pairwise([0, *_stops(targets)])
     return [span for span, (first, last) in zip(targets, places, strict=True) if first < stop and last > start]

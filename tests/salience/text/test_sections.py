@@ -19,7 +19,7 @@ from promptlight.io.prompts.sections import read_section_patterns
 from promptlight.salience import Analysis, Prompt, SetAside, UsageError
 from promptlight.salience.text.sections import find_sections, name_sections, order_sections, sections_of
 from promptlight.salience.text.spans import describe_spans, segment
-from promptlight.salience.types import Granularity, Role, Section
+from promptlight.salience.types import Completion, Granularity, Role, Section, StopReason
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
 from tests.support.span_cases import build_completion
@@ -149,7 +149,11 @@ def test_a_chats_turns_are_its_sections() -> None:
     from promptlight.salience.text.chat import MODEL, USER, Message, format_turns
 
     text, turns = format_turns([Message(USER, "Hi"), Message(MODEL, "Yes?"), Message(USER, "Eggs")])
-    found = sections_of(Prompt(id="1", text=text, turns=turns))
+    prompt = Prompt(id="1", text=text, turns=turns)
+    completion = Completion(
+        prompt=prompt, tokens=(), n_prompt_tokens=0, text=text, prompt_stop=len(text), stop_reason=StopReason.GIVEN
+    )
+    found = sections_of(completion)
     assert [(one.name, text[one.start : one.stop]) for one in found] == [
         ("user 1", "Hi\n"),
         ("model", "Yes?\n"),
