@@ -22,16 +22,17 @@ from promptlight.salience.loading.load import load_model
 from promptlight.salience.types import Analysis, Method
 from tests.conftest import Command
 from tests.support.gguf_files import set_weights, write_gguf
-from tests.support.transformers_models import VOCABULARY, build_transformers_model
+from tests.support.transformers_models import NEWER_FAMILIES, VOCABULARY, build_transformers_model
 
 SENTENCE = "scores are of the quantised model (Q8_0)"
 
 
-@pytest.fixture(scope="module", params=["gemma", "gemma2", "gemma3"])
+@pytest.fixture(scope="module", params=["gemma", "gemma2", "gemma3", *NEWER_FAMILIES])
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A file in Q8_0, and a folder of transformers with the same weights."""
     place = tmp_path_factory.mktemp(request.param)
-    model = build_transformers_model(request.param, 1536, hidden_size=64, intermediate_size=96, num_hidden_layers=2)
+    fewer: dict[str, Any] = {} if request.param in NEWER_FAMILIES else {"num_hidden_layers": 2}
+    model = build_transformers_model(request.param, 1536, hidden_size=64, intermediate_size=96, **fewer)
     path = write_gguf(place / "tiny.gguf", model, kind=GGMLQuantizationType.Q8_0)
     set_weights(model, path)
     model.save_pretrained(place / "folder")
@@ -84,7 +85,8 @@ def test_scores_are_those_from_a_folder_of_the_same_weights(
 
 def test_both_formats_say_the_same_of_what_is_computed(pair: tuple[Path, Path]) -> None:
     mine, theirs = (load_model(str(path)).facts for path in pair)
-    assert mine.config_hash == theirs.config_hash
+    states_rounded = "gemma3n" in pair[0].parent.name  # the cut-off of its gates, in float32
+    assert (mine.config_hash == theirs.config_hash) != states_rounded
     assert mine.context_length == theirs.context_length
     assert (mine.quantised, theirs.quantised) == ("Q8_0", None)
 
