@@ -128,7 +128,7 @@ def _count_layers(header: Header) -> int:
 
 def _count_pieces(fields: Fields) -> int:
     embedding = fields.header.tensors.get("token_embd.weight")
-    n_rows = embedding.shape[0] if embedding else 0
+    n_rows = embedding.shape[0] if embedding and embedding.shape else 0
     if n_rows != fields.size("vocab_size", n_rows):
         raise fields.refused("vocab_size", f"the embedding has {n_rows} rows")
     return n_rows
@@ -166,7 +166,7 @@ def _find_per_layer(fields: Fields) -> PerLayerSizes | None:
             raise fields.missing(key)
         return None
     table = fields.header.tensors.get(TABLE)
-    if table is None:
+    if table is None or not table.shape:
         raise ModelError(f"{fields.header.name}: not whole: it has no {TABLE}")
     return PerLayerSizes(width=fields.size(key), n_rows=table.shape[0])
 
@@ -185,6 +185,6 @@ def _find_streams(fields: Fields) -> StreamSizes | None:
     if fields.architecture != "gemma3n":
         return None
     laurel = fields.header.tensors.get(name_in_file("layers.0.laurel_left"))
-    if laurel is None:
+    if laurel is None or not laurel.shape:
         raise ModelError(f"{fields.header.name}: not whole: it has no {name_in_file('layers.0.laurel_left')}")
     return StreamSizes(n_streams=fields.size("altup.num_inputs"), laurel_rank=laurel.shape[0])

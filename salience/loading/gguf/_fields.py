@@ -57,10 +57,10 @@ USED_BY = {
     | {
         "activation_sparsity_scale",
         "altup.active_idx",
-        "altup.correct_scale",  # Ollama's, like the next and the last two
         "altup.num_inputs",
-        "head_dim",
-        "rope.freq_base_local",
+        "altup.correct_scale",  # Ollama's, like the next two
+        "head_dim",  # attention.key_length
+        "rope.freq_base_local",  # rope.freq_base_swa
     },
 }
 HARMLESS = {
@@ -138,7 +138,7 @@ class Fields:
         narrow = np.float32(value)
         return (float(str(narrow)) if narrow == value else float(value)) or None  # 1e-6, not 9.999999974752427e-07
 
-    def list(self, key: str) -> NDArray[Any]:
+    def values(self, key: str) -> NDArray[Any]:
         """A list of numbers, or of yes and no."""
         value: Any = self.find(key)
         if value is None:

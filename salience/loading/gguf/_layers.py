@@ -105,7 +105,7 @@ def _read_pattern(fields: Fields, defaults: LayerDefaults, n_layers: int) -> lis
         if not isinstance(fields.find(_PATTERN), np.ndarray):
             period = fields.size(_PATTERN, defaults.period)
             return [(n + 1) % period != 0 for n in range(n_layers)]
-    pattern = fields.list(_PATTERN)
+    pattern = fields.values(_PATTERN)
     if len(pattern) != n_layers or not set(pattern.tolist()) <= {0, 1}:
         raise fields.refused(_PATTERN, f"expected yes or no for {n_layers} layers")
     return [bool(one) for one in pattern]
@@ -156,7 +156,7 @@ def _read_sparsities(fields: Fields, n_layers: int) -> list[float | None]:
     key = "activation_sparsity_scale"
     if fields.architecture != "gemma3n":
         return [None] * n_layers
-    values: list[float] = fields.list(key).tolist()
+    values: list[float] = fields.values(key).tolist()
     if len(values) != n_layers or not all(math.isfinite(value) or value == -math.inf for value in values):
         raise fields.refused(key, f"expected a number for each of {n_layers} layers, -inf where all are taken")
     return [value if math.isfinite(value) else None for value in values]

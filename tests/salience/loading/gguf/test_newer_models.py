@@ -7,6 +7,7 @@ The files are made as the public code of llama.cpp's converter makes them, with 
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ import torch
 from gguf import GGMLQuantizationType
 
 from promptlight.salience.errors import ModelError
+from promptlight.salience.loading.gguf._model import open_gguf
 from promptlight.salience.loading.gguf._rows import QuantisedTable
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
@@ -296,3 +298,24 @@ def test_fields_of_later_families_are_not_understood_in_earlier_ones(tmp_path: P
     scale = {f"blk.{n}.layer_output_scale.weight": np.ones(1, np.float32) for n in range(2)}
     with pytest.raises(ModelError, match=r"has the tensor blk\.0\.layer_output_scale\.weight, which promptlight"):
         load_model(str(write_gguf(tmp_path / "tiny.gguf", theirs, tensors=scale)))
+
+
+@pytest.mark.parametrize("family", ["gemma4_e", "gemma4_moe", "gemma3n"])
+def test_a_header_with_flipped_bytes_is_read_or_refused_in_one_line(family: str, tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "tiny.gguf", build_transformers_model(family, N_PIECES))
+    whole, generator = path.read_bytes(), random.Random(0)
+    places = [*range(4, 1400, 17), *range(whole.index(b"token_embd.weight"), whole.index(b"output_norm.weight"), 23)]
+    for place in places:
+        damaged = bytearray(whole)
+        damaged[place] ^= generator.choice((0x01, 0x10, 0x80, 0xFF))
+        path.write_bytes(damaged)
+        assert "\n" not in try_to_open(path), place
+
+
+def try_to_open(path: Path) -> str:
+    """The message of a refusal, or nothing; any other exception fails the test."""
+    try:
+        open_gguf(path)
+    except ModelError as error:
+        return str(error)
+    return ""
