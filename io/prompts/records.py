@@ -184,7 +184,7 @@ def _read_message(value: Any, number: int) -> Message:
         raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
     for field in ("tool_calls", "function_call"):
         if message.get(field):
-            raise RecordError(f"`{field}` of {place}: Gemma's format has none; write the call as text into `content`")
+            raise RecordError(f"`{field}` of {place}: this field is not read; write the call as text into `content`")
     if isinstance(content, list):
         texts = [_read_part(part, f"part {n} of {place}") for n, part in enumerate(cast("list[Any]", content), 1)]
         content = "".join(texts if ROLES[role] == SYSTEM else map(str.strip, texts))

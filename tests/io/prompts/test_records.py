@@ -279,7 +279,10 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "x"}]}
             {"messages": [ASKED, {"role": "user", "content": [*parts("What?"), IMAGE]}]},
             "found part 2 of message 2 of the type 'image_url'; leave it out",
         ),
-        ({"messages": [ASKED, CALL]}, "`tool_calls` of message 2: Gemma's format has none; write the call as text"),
+        (
+            {"messages": [ASKED, CALL]},
+            "`tool_calls` of message 2: this field is not read; write the call as text",
+        ),
         ({"messages": [ASKED], "prompt": "b"}, "found both; keep one"),
     ],
 )

@@ -22,6 +22,7 @@ from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.other_kinds import explain_name
 from promptlight.salience.loading.presets import check_preset
 from promptlight.salience.loading.vocabulary import load_tokenizer
+from promptlight.salience.text.chat import GEMMA_4_CHAT
 from tests.conftest import Offline, save_tiny_preset
 from tests.oracles.tiny import NEWER_FAMILIES, build_backbone
 from tests.support.presets import edit_json, save_newer_preset
@@ -322,3 +323,12 @@ def test_no_class_of_another_family_is_made(tmp_path: Path, file: str, name: str
     edit_json(folder / file, lambda value: value["config"].update(more=of_keras(name)))
     with pytest.raises(ModelError, match=f"{file} asks for {name} of keras_hub.src.models, which no covered model has"):
         load_model(str(folder))
+
+
+@pytest.mark.parametrize(("width", "fills"), [(None, True), (0, True), (256, False)])
+def test_only_sizes_without_a_per_layer_table_read_an_empty_thought(width: int | None, fills: bool) -> None:
+    family = next(one for one in FAMILIES if one.chat is GEMMA_4_CHAT)
+    sizes = {} if width is None else {"hidden_size_per_layer_input": width}
+    configs = [{"registered_name": "x", "config": sizes}, {"text_config": sizes}, sizes]
+    assert [family.chat_of(config).fills_empty_thought for config in configs] == [fills] * 3
+    assert not any(one.chat_with(width).thinks for one in FAMILIES if one is not family)
