@@ -84,6 +84,7 @@ def test_a_model_with_one_table_has_the_same_scores() -> None:
     for method in (Method.GRAD_L2, Method.GRAD_DOT_INPUT):
         found, expected = explain(decoder, method).scores, explain(decoder, method, MethodOptions()).scores
         assert found is not None
+        assert expected is not None
         assert np.array_equal(found, expected)
 
 
