@@ -35,7 +35,7 @@ from promptlight.salience.decoder.norms import Norm, backward_norm, rms_norm
 from promptlight.salience.decoder.per_layer import PerLayerInputs, mix_inputs
 from promptlight.salience.decoder.rope import Angles, Rope, rope_angles
 from promptlight.salience.decoder.streams import StreamEnds, join_streams, start_streams
-from promptlight.salience.decoder.tensors import at_least_float32, in_dtype
+from promptlight.salience.decoder.tensors import at_least_float32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,10 +122,8 @@ class Decoder:
         """The rest of ``enter``: from scaled embeddings x [..., D] and the second table's rows times sqrt(P)."""
         own = None
         if self.per_layer is not None and rows is not None:
-            own = mix_inputs(in_dtype(self.per_layer, self._choose_dtype(x)), x, rows)
-        if self.streams is None:
-            return x, own
-        return start_streams(in_dtype(self.streams, self._choose_dtype(x)), x), own
+            own = mix_inputs(self.per_layer, x, rows, self._choose_dtype(x))
+        return x if self.streams is None else start_streams(self.streams, x, self._choose_dtype(x)), own
 
     def _choose_dtype(self, x: Tensor) -> torch.dtype:
         """The dtype of products with x: the weights', or a wider one if x is in float64."""
@@ -134,7 +132,7 @@ class Decoder:
     def normalise(self, hidden: Tensor) -> Tensor:
         """The final norm, of the streams' mean if there are several: the last layer's output [..., S D] -> [..., D]."""
         if self.streams is not None:
-            hidden = join_streams(in_dtype(self.streams, self._choose_dtype(hidden)), hidden)
+            hidden = join_streams(self.streams, hidden, self._choose_dtype(hidden))
         return rms_norm(hidden, self.final_norm)
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -77,9 +77,10 @@ class PerLayerStep:
     norm: Norm  # [D]
 
 
-def mix_inputs(part: PerLayerInputs, x: Tensor, rows: Tensor) -> Tensor:
-    """The vectors r [..., n, P] from scaled embeddings x [..., D] and the table's rows times sqrt(P) [..., n P]."""
-    projected = multiply(x, part.projection) / math.sqrt(x.shape[-1])
+def mix_inputs(part: PerLayerInputs, x: Tensor, rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """The vectors r [..., n, P] from scaled embeddings x [..., D] and the table's rows times sqrt(P) [..., n P]; the
+    product is in ``dtype``."""
+    projected = multiply(x, part.projection, dtype) / math.sqrt(x.shape[-1])
     shape = (part.n_layers, part.row_width)
     return (rms_norm(projected.unflatten(-1, shape), part.norm) + rows.unflatten(-1, shape)) / math.sqrt(2)
 

@@ -53,17 +53,17 @@ class StreamEnds:
         return self.projections.shape[0] + 1
 
 
-def start_streams(ends: StreamEnds, x: Tensor) -> Tensor:
-    """Step 1: scaled embeddings [..., D] -> [..., S D]."""
-    others = [_bring_to_size(multiply(x, matrix).to(x.dtype), x) for matrix in ends.projections]
+def start_streams(ends: StreamEnds, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Step 1: scaled embeddings [..., D] -> [..., S D]; products are in ``dtype``."""
+    others = [_bring_to_size(multiply(x, matrix, dtype).to(x.dtype), x) for matrix in ends.projections]
     return torch.cat([x, *others], dim=-1)
 
 
-def join_streams(ends: StreamEnds, x: Tensor) -> Tensor:
-    """Step 5: [..., S D] -> [..., D]."""
+def join_streams(ends: StreamEnds, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """Step 5: [..., S D] -> [..., D]; products are in ``dtype``."""
     first, *others = x.unflatten(-1, (ends.n_streams, -1)).unbind(-2)
     brought = [
-        _bring_to_size(multiply(other, matrix).to(x.dtype), first)
+        _bring_to_size(multiply(other, matrix, dtype).to(x.dtype), first)
         for other, matrix in zip(others, ends.unprojections, strict=True)
     ]
     return torch.stack([first, *brought]).mean(dim=0)

@@ -20,9 +20,9 @@ def at_least_float32(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def multiply(x: Tensor, matrix: Tensor) -> Tensor:
-    """x [..., in] times a matrix of weights [in, out], in the weights' dtype."""
-    return x.to(matrix.dtype) @ matrix
+def multiply(x: Tensor, matrix: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """x [..., in] times a matrix of weights [in, out], in the weights' dtype or another one."""
+    return x.to(dtype or matrix.dtype) @ matrix.to(dtype or matrix.dtype)
 
 
 def convert_tensors(owner: Owner, change: Callable[[Tensor], Tensor]) -> Owner:

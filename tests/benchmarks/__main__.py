@@ -21,6 +21,7 @@ from promptlight.salience.loading.environment import block_tensorflow
 
 NAMES = (
     "salience",
+    "backward",
     "methods",
     "generation",
     "pipeline",

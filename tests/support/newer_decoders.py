@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +19,7 @@ from promptlight.salience.loading.architecture import (
     StreamSizes,
 )
 from promptlight.salience.loading.assemble import assemble_decoder
+from promptlight.salience.loading.row_table import LoadedTable
 from tests.oracles.weights import Layer, Weights, quantile, read_weights
 
 WHOLE = {
@@ -33,27 +33,6 @@ WHOLE = {
 """Canonical names and the oracle's, where a layer has none of them; within a layer both use the same."""
 
 
-@dataclass(frozen=True)
-class TableInMemory:
-    """The rows of the second table."""
-
-    rows: Tensor
-
-    @property
-    def n_rows(self) -> int:
-        return self.rows.shape[0]
-
-    @property
-    def width(self) -> int:
-        return self.rows.shape[1]
-
-    def read(self, ids: Tensor) -> Tensor:
-        return self.rows[ids.where(ids < self.n_rows, 0)]
-
-    def mean(self) -> Tensor:
-        return self.rows.mean(dim=0).float()
-
-
 def make_decoder(model: Any, dtype: torch.dtype = torch.float64) -> Decoder:
     """The decoder of a Keras backbone or a transformers model of Gemma 4 or 3n, with copies of its weights."""
     weights = read_weights(model)
@@ -61,7 +40,7 @@ def make_decoder(model: Any, dtype: torch.dtype = torch.float64) -> Decoder:
     def read(name: str) -> Tensor:
         return find_tensor(weights, name).clone()
 
-    table = TableInMemory(weights["table"].to(dtype)) if weights.per_layer_width else None
+    table = LoadedTable(weights["table"].to(dtype)) if weights.per_layer_width else None
     device = torch.device("cpu")
     return assemble_decoder(describe(weights), read, device=device, dtype=dtype, table=table)
 

@@ -1,4 +1,4 @@
-"""Gradients by the main embedding alone, where a model looks tokens up in two tables."""
+"""The option to take gradients by the main embedding alone; ``test_newer.py`` has the numbers."""
 
 # pyright: standard
 
@@ -14,8 +14,7 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.options.methods import EmbeddingPart, MethodOptions
-from promptlight.salience.types import Granularity, Method, SalienceMap
-from tests.oracles import plain
+from promptlight.salience.types import Method, SalienceMap
 from tests.oracles.tiny import build_backbone, draw_ids
 from tests.support.newer_decoders import make_decoder
 
@@ -35,37 +34,6 @@ def decoder(backbone: Any) -> Decoder:
 
 def explain(decoder: Decoder, method: Method, options: MethodOptions = MAIN) -> SalienceMap:
     return compute_salience(decoder, IDS, P, {}, methods=(method,), setting=Setting(options=options)).maps[method]
-
-
-def test_norms_are_of_the_main_part(backbone: Any, decoder: Decoder) -> None:
-    found, joint = explain(decoder, Method.GRAD_L2).scores, explain(decoder, Method.GRAD_L2, MethodOptions()).scores
-    assert found is not None
-    assert joint is not None
-    expected = plain.grad_l2(backbone, IDS, P, main_only=True)
-    assert found == pytest.approx(expected.detach().numpy(), rel=1e-5, abs=1e-9)
-    assert (found <= joint * (1 + 1e-6)).all()
-    assert (joint - found).max() > 0.01 * joint.max()
-
-
-def test_products_are_with_the_main_row(backbone: Any, decoder: Decoder) -> None:
-    rows, width = plain.embed(backbone, IDS).detach(), decoder.width
-    gradients = plain.gradients(backbone, IDS, P)
-    expected = (gradients * rows)[..., :width].sum(dim=-1)
-    found = explain(decoder, Method.GRAD_DOT_INPUT).scores
-    assert found == pytest.approx(expected.numpy(), rel=1e-5, abs=1e-6)
-
-
-def test_a_path_leaves_the_second_rows_where_they_are(backbone: Any, decoder: Decoder) -> None:
-    """Sums are the change from the main table's mean, with the text's own second rows."""
-    found = explain(decoder, Method.INTEGRATED_GRADIENTS)
-    rows = plain.embed(backbone, IDS).detach()
-    start = rows.clone()
-    start[1:, : decoder.width] = decoder.mean_embedding()[: decoder.width]
-    ends = [plain.log_probabilities(backbone, at).detach() for at in (rows, start)]
-    changes = [(ends[0] - ends[1])[target - 1, IDS[target]].item() for target in range(P, len(IDS))]
-    assert found.scores is not None
-    sums = found.scores.sum(axis=1, dtype=np.float64) - found.completeness_error[Granularity.TOKEN]
-    assert sums.tolist() == pytest.approx(changes, rel=1e-4, abs=1e-4)
 
 
 def test_noise_is_on_the_main_rows_alone(decoder: Decoder) -> None:
