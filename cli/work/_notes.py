@@ -56,6 +56,7 @@ class Notes:
     n_cut_off: int = 0
     n_continued: int = 0
     n_spelt: int = 0
+    n_tools: int = 0
     spelt: set[str] = field(default_factory=set[str])  # marks that were read as letters
 
     def see(self, completion: Completion) -> None:
@@ -65,6 +66,7 @@ class Notes:
         read = {token.piece for token in completion.tokens if token.stop > token.start}
         spelt = [mark for mark in MARKS if mark in prompt.text and mark not in read]
         self.n_spelt += bool(spelt)
+        self.n_tools += bool(prompt.turns and prompt.fields.get("tools"))
         self.spelt.update(spelt)
         self.n_continued += is_continued(prompt) and completion.stop_reason is not StopReason.GIVEN
         self.n_cut_off += runs_on and completion.stop_reason is StopReason.TOKEN_LIMIT
@@ -76,6 +78,11 @@ class Notes:
             yield (
                 f"{count(self.n_spelt, 'prompt')} with {marks} in the text, which the model reads as letters. If marks"
                 " are meant, give the chat as `messages` or with --chat"
+            )
+        if self.n_tools:
+            yield (
+                f"{count(self.n_tools, 'chat')} with `tools`, which the model was not told of: declarations of"
+                " tools are not written into a chat"
             )
         if self.n_continued:
             yield (

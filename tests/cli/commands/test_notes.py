@@ -1,4 +1,4 @@
-"""What ``run`` says once of its prompts: marks that are read as letters, chats that the model continues."""
+"""What ``run`` says once of its prompts: marks read as letters, tools left out, chats that the model continues."""
 
 # pyright: standard
 
@@ -40,3 +40,10 @@ def test_chats_that_the_model_continues_are_noted_once(
     notes = read_notes(promptlight, tmp_path, {"messages": CHAT}, {"messages": CHAT}, options=("--explain", explain))
     assert len(notes) == n_notes
     assert all(note.startswith("note: 2 chats ended with the model's message") for note in notes)
+
+
+def test_chats_with_tools_that_are_not_written_are_noted_once(promptlight: Command, tmp_path: Path) -> None:
+    chat, tools = {"messages": CHAT[:1]}, [{"type": "function", "function": {"name": "look"}}]
+    records = ({**chat, "tools": tools}, {**chat, "tools": []}, {"prompt": "Hi", "tools": tools}, chat)
+    (note,) = read_notes(promptlight, tmp_path, *records)
+    assert note.startswith("note: 1 chat with `tools`, which the model was not told of")
