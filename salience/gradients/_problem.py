@@ -50,12 +50,15 @@ class Problem:
         embeddings = self.decoder.embed(self.ids[:-1])
         return embeddings if self.shift is None else embeddings + self.shift  # in the dtype of the shift
 
+    def free(self, embeddings: Tensor) -> Tensor:
+        """The part of embeddings [L, E] that gradients are taken by."""
+        return embeddings[:, : self.decoder.width] if self.main_only else embeddings
+
     def hold(self, moved: Tensor) -> Tensor:
-        """Embeddings [L, E] that were moved, with what gradients are not taken by where the text has it."""
+        """Embeddings [L, E] of which that part was moved, with the rest where the text has it."""
         if not self.main_only:
             return moved
-        width = self.decoder.width
-        return torch.cat([moved[:, :width], self.embeddings[:, width:].to(moved)], dim=1)
+        return torch.cat([self.free(moved), self.embeddings[:, self.decoder.width :].to(moved)], dim=1)
 
     def run(self, embeddings: Tensor, *, pulls: bool = True, exact: bool = True) -> Answer:
         """Run the model at these embeddings [L, E].

@@ -235,10 +235,10 @@ class _Work:
         return self._build_map(Method.INTEGRATED_GRADIENTS, scores, completeness_error=_narrow(errors))
 
     def _smooth(self, x: Tensor) -> SalienceMap:
-        options = self.setting.options
+        problem, options = self.plain.problem, self.setting.options
         scores, errors = smooth_gradients(
-            lambda embeddings: self._score_at(self.plain.problem.hold(embeddings), _take_l2_norm),
-            x,
+            lambda embeddings: self._score_at(problem.hold(embeddings), _take_l2_norm),
+            problem.free(x),
             self.special,
             n_samples=options.smoothgrad_samples,
             noise=options.smoothgrad_noise,

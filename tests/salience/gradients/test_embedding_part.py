@@ -8,13 +8,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.gradients.compute import Setting, compute_salience
+from promptlight.salience.gradients.smooth import start_noise
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.options.methods import EmbeddingPart, MethodOptions
 from promptlight.salience.types import Method, SalienceMap
+from tests.oracles import plain
 from tests.oracles.tiny import build_backbone, draw_ids
 from tests.support.newer_decoders import make_decoder
 
@@ -36,15 +39,20 @@ def explain(decoder: Decoder, method: Method, options: MethodOptions = MAIN) -> 
     return compute_salience(decoder, IDS, P, {}, methods=(method,), setting=Setting(options=options)).maps[method]
 
 
-def test_noise_is_on_the_main_rows_alone(decoder: Decoder) -> None:
-    joint = MethodOptions(smoothgrad_samples=3)
-    maps = [explain(decoder, Method.SMOOTHGRAD, options).scores for options in (MAIN, joint)]
-    assert maps[0] is not None
-    assert maps[1] is not None
-    assert not np.allclose(maps[0], maps[1])
-    still = MethodOptions(embedding=EmbeddingPart.MAIN, smoothgrad_samples=3, smoothgrad_noise=1e-9)
-    found, norms = explain(decoder, Method.SMOOTHGRAD, still).scores, explain(decoder, Method.GRAD_L2).scores
-    assert found == pytest.approx(norms, rel=1e-4)
+def test_noise_is_on_the_main_rows_alone_and_as_large_as_they_are(backbone: Any, decoder: Decoder) -> None:
+    rows, width, target = plain.embed(backbone, IDS).detach(), decoder.width, len(IDS) - 1
+    special = [place == 0 for place in range(len(IDS))]
+    draw = start_noise(rows[:-1, :width], special, MAIN.smoothgrad_noise, "0 ")
+    norms: list[torch.Tensor] = []
+    for _ in range(MAIN.smoothgrad_samples):
+        moved = rows.clone()
+        moved[:-1, :width] += draw()
+        gradient = plain.gradient_of(backbone, moved, lambda log_probs: log_probs[target - 1, IDS[target]])
+        norms.append(gradient[:, :width].norm(dim=1))
+    found = explain(decoder, Method.SMOOTHGRAD).scores
+    assert found is not None
+    expected = torch.stack(norms).mean(dim=0)
+    assert found[-1].tolist() == pytest.approx(expected.tolist(), rel=1e-5, abs=1e-9)
 
 
 def test_a_model_with_one_table_has_the_same_scores() -> None:
