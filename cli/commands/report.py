@@ -49,7 +49,7 @@ def report(
     It opens from disk and loads nothing: choose a part of what the model wrote, and see what mattered for it.
     """
     from promptlight.cli.work.report_entries import list_entries
-    from promptlight.io.files import check_free
+    from promptlight.io.files import check_free, choose_aside, is_stream
     from promptlight.io.page.colours import list_ramps
     from promptlight.io.page.write import write_report
 
@@ -59,8 +59,7 @@ def report(
     ]
     entries = list_entries(folders, method)
     n_prompts = write_report(output, entries, title=title, ramps=list_ramps(), colours=colours, way=way)
-    print(
-        f"{n_prompts} prompts in {one_line(str(output))} ({output.stat().st_size / 1000:,.0f} kB); open it in a browser"
-    )
+    size = "" if is_stream(output) else f" ({output.stat().st_size / 1000:,.0f} kB)"
+    print(f"{n_prompts} prompts in {one_line(str(output))}{size}; open it in a browser", file=choose_aside(output))
     for chosen in folders:
         chosen.raise_damage()

@@ -17,7 +17,7 @@ from promptlight.cli.views.look import Paper, Taste
 from promptlight.cli.views.palette import MANY_COLOURS, Look
 from promptlight.cli.views.paper import find_paper
 from promptlight.cli.views.svg import export_svg
-from promptlight.io.files import writing
+from promptlight.io.files import choose_aside, writing
 from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Cut
 
@@ -94,4 +94,4 @@ def _paint(view: View, console: Console, taste: Taste) -> RenderableType:
 def _write(path: Path, text: str) -> None:
     with writing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-    print(f"{one_line(str(path))} ({path.stat().st_size / 1000:,.0f} kB)")
+    print(f"{one_line(str(path))} ({len(text.encode()) / 1000:,.0f} kB)", file=choose_aside(path))

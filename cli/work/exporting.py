@@ -13,6 +13,7 @@ from promptlight.cli.failures import name_options
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.io.files import choose_aside
 from promptlight.io.tables.tidy import TableFormat, write_tidy_table
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets
@@ -47,7 +48,7 @@ def export_results(
         say = sys.stderr
     else:
         n_rows = write_tidy_table(output, tables, target=question.target, top=top, format=format, overwrite=overwrite)
-        say = sys.stdout
+        say = choose_aside(output)
     left_out = f"; {tables.n_skipped:,} prompts without that target left out" if tables.n_skipped else ""
     where = "" if output == STANDARD_OUTPUT else f" in {one_line(str(output))}"
     print(f"{n_rows:,} rows{where}{left_out}", file=say)
