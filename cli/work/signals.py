@@ -1,4 +1,4 @@
-"""Stop a run cleanly on Ctrl-C and SIGTERM: write computed results to disk, and say in a line how to resume."""
+"""Stop a run cleanly on Ctrl-C, SIGTERM and SIGHUP: write computed results to disk, and say in a line how to resume."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from types import FrameType
 from promptlight.cli.work.tally import Tally
 from promptlight.salience.errors import OutputError, StoppedError
 
-NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP"}
 
 
 @contextmanager
 def ending_in_order(tally: Tally) -> Generator[None]:
-    """Leave the block with KeyboardInterrupt on either signal, and raise StoppedError after its cleanup.
+    """Leave the block with KeyboardInterrupt on any of these signals, and raise StoppedError after its cleanup.
 
     After a signal, other errors are its consequences and end in StoppedError too, except OutputError: results are lost.
-    A second signal also ends the cleanup. Python drops exceptions of some callbacks, and a library may catch them: then
+    A second signal also ends the cleanup, but for a second SIGHUP: a closing terminal and its shell may both send one.
+    Python drops exceptions of some callbacks, and a library may catch them: then
     the next record that is counted ends the block, and Python says nothing of the dropped one. Ignored signals stay
     ignored, as a shell sets them for background jobs. Outside the main thread, the only one that receives signals,
     nothing changes.
@@ -40,6 +41,8 @@ def ending_in_order(tally: Tally) -> Generator[None]:
             report_dropped(dropped)
 
     def stop(number: int, _: FrameType | None) -> None:
+        if received and number == signal.SIGHUP:
+            return
         received.append(number)
         raise KeyboardInterrupt
 

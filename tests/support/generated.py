@@ -105,7 +105,7 @@ def render_exit_codes() -> Iterator[str]:
         codes.setdefault(code, []).append((error.__doc__ or "").split("\n")[0].split(":")[0].rstrip("."))
     for code, reasons in sorted(codes.items()):
         yield f"| {code} | {'; '.join(reasons)} |"
-    yield "| 130, 143 | Ctrl-C or SIGTERM stopped a run; what was computed is kept |"
+    yield "| 129, 130, 143 | SIGHUP, Ctrl-C or SIGTERM stopped a run; what was computed is kept |"
 
 
 def render_presets() -> Iterator[str]:

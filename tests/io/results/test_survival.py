@@ -337,6 +337,37 @@ def test_an_interruption_that_is_dropped_comes_again_with_the_next_record() -> N
     assert signal.getsignal(signal.SIGTERM) == before
 
 
+def hang_up_twice(tally: Tally, done: list[str], *, then: signal.Signals | None = None) -> None:
+    """A closed terminal, whose shell hangs up too while the results are written."""
+    with ending_in_order(tally):
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            time.sleep(PATIENCE)
+        finally:
+            os.kill(os.getpid(), then or signal.SIGHUP)
+            time.sleep(0.01)
+            done.append("written")
+
+
+def test_a_second_hangup_does_not_end_the_writing_but_another_signal_does() -> None:
+    done: list[str] = []
+    with pytest.raises(StoppedError, match="by SIGHUP after 0 of 9 prompts, what was computed is kept") as stopped:
+        hang_up_twice(Tally(total=9), done)
+    assert (done, find_exit_code(stopped.value)) == (["written"], 129)
+    with pytest.raises(StoppedError, match="at once: the last of them"):
+        hang_up_twice(Tally(total=9), done, then=signal.SIGTERM)
+    assert done == ["written"]
+
+
+def test_a_hangup_that_nohup_ignores_stops_nothing() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ending_in_order(Tally(total=9)):
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
 def test_an_interruption_in_a_callback_that_python_drops_leaves_no_traceback(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -613,7 +644,9 @@ def read_until(run: subprocess.Popen[str], part: str) -> list[str]:
     raise AssertionError(lines)
 
 
-@pytest.mark.parametrize(("number", "called"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+@pytest.mark.parametrize(
+    ("number", "called"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM"), (signal.SIGHUP, "SIGHUP")]
+)
 def test_a_stopped_command_keeps_what_it_has_and_says_so(tmp_path: Path, number: signal.Signals, called: str) -> None:
     """Nothing would have been written on the way: what is there was written at the end."""
     prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
