@@ -15,6 +15,7 @@ KINDS = {
     bool: "true or false",
     int: "a number",
     float: "a decimal number",
+    bytes: "bytes that are not UTF-8",  # in a column of a table
 }
 LONGEST_LINE = 2**24  # bytes; a longer line means a file without line ends, or one that unpacks without limit
 MAX_DEPTH = 100  # far below Python's recursion limit, so that fields can be written again

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from promptlight.io.prompts._unpacking import recognise_file
 from promptlight.io.prompts.jsonline import HALF_CHARACTER
 from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
@@ -70,11 +71,9 @@ class PromptReader:
 
     @cached_property
     def _paths(self) -> list[tuple[Source, Path]]:
-        """Each source with its file."""
-        return [
-            (source, Path(source.path) if source.is_file else copy_source(source, self._folder))
-            for source in self.sources
-        ]
+        """Each source, as its first bytes say what it is, with its file."""
+        paths = [Path(one.path) if one.is_file else copy_source(one, self._folder) for one in self.sources]
+        return [(recognise_file(source, path), path) for source, path in zip(self.sources, paths, strict=True)]
 
     def __iter__(self) -> Iterator[Prompt | SetAside]:
         chosen = self._require_wanted(filter(self._is_wanted, self._read()))

@@ -33,6 +33,7 @@ from promptlight.salience.types import Explain, Prompt, Section, SetAside, SetAs
 
 _LIMIT = re.compile(r"0*[1-9][0-9]{0,8}(\.0+)?")
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
+_READ_FIELDS = (*OWN_FIELDS, "messages", "foil", "stop", "max_new_tokens", "thinking")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
     own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
     record: dict[str, Any] = {}
     try:
-        record = _rename(to_record(source.format, row), reading)
+        record = _drop_bytes(_rename(to_record(source.format, row), reading))
         for name, value in record.items():
             check_characters("a field's name", name)
             check_value(f"`{name}`", value)
@@ -95,10 +96,19 @@ def _rename(record: dict[str, Any], reading: Reading) -> dict[str, Any]:
     return renamed | {"prompt": reading.template.fill(record)}
 
 
+def _drop_bytes(record: dict[str, Any]) -> dict[str, Any]:
+    """The record with null for bytes that are no text, such as an image, in fields that are only kept."""
+    return {
+        name: None if isinstance(value, bytes) and name not in _READ_FIELDS else value for name, value in record.items()
+    }
+
+
 def _read_id(record: dict[str, Any]) -> str | None:
     id = record.get("id")
     if id is None or id == "":
         return None
+    if isinstance(id, float) and id.is_integer() and abs(id) < 2**53:  # a column with a gap, as pandas stores it
+        return str(int(id))
     if isinstance(id, bool) or not isinstance(id, str | int):
         raise RecordError(f"expected `id` to be text or a whole number, found {kind_of(id)}; write it in quotes")
     check_characters("`id`", str(id))

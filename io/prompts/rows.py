@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 import csv
-import io
-import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
+from promptlight.io.prompts._columnar import read_columnar
+from promptlight.io.prompts._unpacking import BROKEN, UnpackingError, unpack_file
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
 from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Format, Source, explain
 from promptlight.salience.errors import InputError
@@ -24,14 +23,14 @@ Row = bytes | dict[str, Any]
 
 
 def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with its number from 1: that of its (first) line, in Parquet that of the row.
+    """Each row with its number from 1: that of its (first) line, in Parquet and Arrow that of the row.
 
     Raises InputError for a file that can't be read.
     """
     try:
         match source.format:
-            case Format.PARQUET:
-                yield from _read_parquet(path)
+            case Format.PARQUET | Format.ARROW:
+                yield from enumerate(read_columnar(source, path), 1)
             case Format.CSV | Format.TSV:
                 with _open(source, path) as file:
                     yield from _read_csv(source, file)
@@ -39,6 +38,13 @@ def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
                 with _open(source, path) as file:
                     for number, line in _read_lines(file):
                         yield number, _cut_end(line) if source.format is Format.TEXT else line.rstrip()
+    except UnpackingError as error:
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {error}") from error
+    except EOFError as error:
+        reason = "but it can't be read: Truncated compressed stream"
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {reason}") from error
+    except BROKEN as error:
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, but it can't be read: {error}") from error
     except OSError as error:
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
 
@@ -52,12 +58,10 @@ def to_record(format: Format, row: Row) -> dict[str, Any]:
     return {"prompt": decode_line(row)} if format is Format.TEXT else parse_object(row)
 
 
-def _open(source: Source, path: Path) -> BinaryIO:
-    if source.packing is None:
-        return open(path, "rb")
-    import pyarrow as pa
-
-    return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(open(path, "rb"), source.packing)))
+@contextmanager
+def _open(source: Source, path: Path) -> Iterator[BinaryIO]:
+    with open(path, "rb") as file:
+        yield unpack_file(file, source.packing) if source.packing else file
 
 
 def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -112,39 +116,3 @@ def _decode_lines(source: Source, file: BinaryIO) -> Iterator[str]:
             yield decode_line(line)
         except RecordError as error:
             raise InputError(source.path, number, str(error)) from error
-
-
-def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(pa.OSFile(os.fsencode(path))) as file:
-            if len(set(file.schema_arrow.names)) < len(file.schema_arrow.names):
-                raise InputError(str(path), None, "expected each column once; rename one")
-            number = 0
-            for batch in file.iter_batches(batch_size=64):
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, _as_json(row)
-    except pa.ArrowInvalid as error:
-        raise InputError(str(path), None, f"expected Parquet, found something else ({error})") from error
-    except UnicodeDecodeError as error:  # a text column may contain any bytes
-        raise InputError(
-            str(path), None, f"expected text in UTF-8, found other bytes ({error}); write the file again"
-        ) from error
-
-
-def _as_json(value: Any) -> Any:
-    """Convert a value of a table to one for JSON: dates and similar values as text, NaN as null."""
-    match value:
-        case dict():
-            return {str(name): _as_json(item) for name, item in cast("dict[Any, Any]", value).items()}
-        case list():
-            return [_as_json(item) for item in cast("list[Any]", value)]
-        case float() if not math.isfinite(value):
-            return None
-        case str() | bool() | int() | float() | None:
-            return value
-        case _:
-            return str(value)

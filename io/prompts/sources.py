@@ -21,7 +21,8 @@ SAMPLE_PROMPTS = "sample_prompts"
 STDIN = "-"
 WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
 _NAMED = re.compile(r"([A-Za-z][\w-]*):(?!//)(.+)")
-_PACKED = {".gz": "gzip", ".zst": "zstd"}
+_PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+_ARROW = ("feather", "ipc")
 _WEB = ("http", "https")
 _SCHEMES = (*_WEB, "hf", "s3", "gs", "file")
 
@@ -34,6 +35,7 @@ class Format(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     PARQUET = "parquet"
+    ARROW = "arrow"  # Arrow's own file or stream; Feather is the same
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Source:
     name: str
     path: str
     format: Format
-    packing: str | None = None  # pyarrow's name
+    packing: str | None = None  # "gzip", "zstd", "bz2", "xz" or "zip"
     address: str | None = field(default=None, repr=False)
 
     @property
@@ -74,9 +76,15 @@ def parse_source(text: str | Path) -> Source:
     file = PurePosixPath(re.sub(r"[?#].*", "", path)) if address else Path(path)
     packing = _PACKED.get(file.suffix.lower())
     file = file.with_suffix("") if packing else file
-    ending = file.suffix.lower().removeprefix(".")
-    format = Format(ending) if ending in set(Format) else Format.JSONL
-    return Source(name or file.stem, path, format, packing, address)
+    return Source(name or file.stem, path, format_of(file.name), packing, address)
+
+
+def format_of(name: str) -> Format:
+    """The format that a file's name says; JSONL by default."""
+    ending = PurePosixPath(name).suffix.lower().removeprefix(".")
+    if ending in _ARROW:
+        return Format.ARROW
+    return Format(ending) if ending in set(Format) else Format.JSONL
 
 
 def copy_source(source: Source, folder: Path) -> Path:

@@ -1,0 +1,127 @@
+"""Compressed files are read whatever they are called; what can't be unpacked says why."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tracemalloc
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from promptlight.io.prompts._unpacking import MOST_MEMORY
+from promptlight.io.prompts.jsonline import LONGEST_LINE
+from promptlight.io.prompts.reader import PromptReader, read_prompts
+from promptlight.salience.errors import InputError
+from promptlight.salience.types import Prompt, SetAside
+from tests.support.prompt_files import GOOD, RECORDS, prompts_of, save, summary, write
+
+LINES = b'{"id": "a", "prompt": "p"}\n{"id": "b", "prompt": "q"}\n'
+
+
+def zipped(path: Path, members: Mapping[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.jsonl.gz", "p.gz", "p.bin"])
+@pytest.mark.parametrize(
+    "packed",
+    [
+        gzip.compress(LINES),
+        gzip.compress(LINES) + bytes(512),  # tape drives and some uploads pad
+        bz2.compress(LINES),
+        lzma.compress(LINES),
+        lzma.compress(LINES[:27]) + bytes(8) + lzma.compress(LINES[27:]),
+    ],
+)
+def test_the_first_bytes_say_how_a_file_is_compressed(tmp_path: Path, name: str, packed: bytes) -> None:
+    reader = PromptReader(write(tmp_path, packed, name))
+    for _ in range(2):
+        assert [(one.id, one.line) for one in reader] == [("a", 1), ("b", 2)]
+
+
+@pytest.mark.parametrize("ending", ["csv", "tsv", "txt", "jsonl"])
+def test_the_one_file_in_a_zip_is_read_in_its_format(tmp_path: Path, ending: str) -> None:
+    inside = save(tmp_path / f"inside.{ending}").read_bytes()
+    path = zipped(tmp_path / "p.zip", {f"folder/inside.{ending}": inside, "__MACOSX/folder/._inside": b"x"})
+    assert [one.text for one in prompts_of(path)] == [one.text for one in prompts_of(tmp_path / f"inside.{ending}")]
+    if ending != "txt":
+        assert summary(prompts_of(path)) == RECORDS
+
+
+def test_a_zip_of_several_files_names_them(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", {"a.jsonl": LINES, "b.jsonl": LINES})
+    with pytest.raises(InputError, match=r"found a zip with 2 files \(a.jsonl, b.jsonl\), not one; unpack it"):
+        list(read_prompts(path))
+    with pytest.raises(InputError, match="found a zip with 0 files"):
+        list(read_prompts(zipped(tmp_path / "none.zip", {})))
+
+
+def test_an_encrypted_zip_says_so(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", {"a.jsonl": LINES})
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # the flag in the list of files
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="found an encrypted zip; unpack it"):
+        list(read_prompts(path))
+
+
+@pytest.mark.parametrize(
+    ("ending", "packed"),
+    [("bz2", bz2.compress(LINES * 999)), ("xz", lzma.compress(LINES * 999)), ("gz", gzip.compress(LINES * 999))],
+)
+def test_a_file_that_is_cut_off_is_refused(tmp_path: Path, ending: str, packed: bytes) -> None:
+    with pytest.raises(InputError, match="can't be read: Truncated compressed stream"):
+        list(read_prompts(write(tmp_path, packed[:-20], f"p.jsonl.{ending}")))
+
+
+@pytest.mark.parametrize("ending", ["gz", "zst", "bz2", "xz", "zip"])
+def test_a_file_that_only_claims_to_be_compressed_is_refused(tmp_path: Path, ending: str) -> None:
+    with pytest.raises(InputError, match="can't be read"):
+        list(read_prompts(write(tmp_path, GOOD, f"p.jsonl.{ending}")))
+
+
+def test_broken_bytes_in_a_compressed_file_are_refused(tmp_path: Path) -> None:
+    packed = bytearray(zipped(tmp_path / "p.zip", {"a.jsonl": LINES * 99}).read_bytes())
+    packed[60] ^= 255
+    for name, content in {
+        "p.zip": packed,
+        "p.xz": b"\xfd7zXZ\0" + b"x" * 99,
+        "p.gz": b"\x1f\x8b\x08" + b"x" * 99,
+    }.items():
+        with pytest.raises(InputError, match="can't be read"):
+            list(read_prompts(write(tmp_path, bytes(content), name)))
+
+
+@pytest.mark.parametrize("ending", ["bz2", "xz", "zip"])
+def test_a_small_file_that_unpacks_to_much_takes_no_more_memory_than_a_few_lines(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"p.jsonl.{ending}"
+    line = b'{"prompt": "a"}\n'
+    if ending == "zip":
+        zipped(path, {"p.jsonl": line + b"x" * (100 * 2**20) + b"\n" + line})
+    else:
+        compress = bz2.compress if ending == "bz2" else lzma.compress
+        path.write_bytes(compress(line) + compress(b"x" * 2**20) * 100 + compress(b"\n" + line))
+    tracemalloc.start()
+    records = list(PromptReader(path))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert [type(record) for record in records] == [Prompt, SetAside, Prompt]
+    assert peak < 5 * LONGEST_LINE < 100 * 2**20
+
+
+def test_xz_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
+    packed = bytearray(lzma.compress(LINES))
+    assert packed[12:20] == bytes.fromhex("0200210116000000")  # the first block's header: LZMA2 with 8 MiB
+    packed[16] = 36  # 2 << (36 / 2 + 11)
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    assert MOST_MEMORY < 2 << 29
+    with pytest.raises(InputError, match="can't be read: Memory usage limit exceeded"):
+        list(read_prompts(write(tmp_path, bytes(packed), "p.xz")))
