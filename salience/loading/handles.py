@@ -108,7 +108,10 @@ def check_folder(folder: Path) -> None:
         raise ModelError(
             f"{folder} is a file, but no GGUF file; expected one, or the folder of a preset, such as {folder.parent}"
         )
-    names = sorted(path.name for path in folder.iterdir())
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except OSError as error:
+        raise ModelError(f"{folder}: can't be read ({error.strerror}); check its permissions") from error
     if ADAPTER in names:
         raise ModelError(_explain_adapter(folder), parameters=("model", "adapter"))
     weights = any(name.endswith((".weights.h5", ".safetensors")) for name in names)

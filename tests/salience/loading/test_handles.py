@@ -126,3 +126,13 @@ def test_a_missing_folder_and_a_file_are_told_apart(tmp_path: Path) -> None:
         check_folder(tmp_path / "nowhere")
     with pytest.raises(ModelError, match="is a file, but no GGUF file; expected one, or the folder"):
         check_folder(tmp_path / "file")
+
+
+def test_a_folder_that_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.listdir", refuse)  # root may read any
+    monkeypatch.setattr("os.scandir", refuse)
+    with pytest.raises(ModelError, match=r"can't be read \(Permission denied\); check its permissions"):
+        check_folder(tmp_path)
