@@ -5,6 +5,7 @@ gemma2_instruct_2b_en              a preset that keras-nlp knows
 kaggle://keras/gemma2/keras/...    a Kaggle model
 hf://google/gemma-2-2b-it          a Hugging Face model
 google/gemma-2-2b-it               the same, unless there is such a folder or file
+hf://google/gemma-2-2b-it@9e2c3f1  a revision of it: a commit, branch or tag
 ./folder                           a local folder: a Keras preset, or what Hugging Face transformers wrote
 ./model.gguf                       a GGUF file, as llama.cpp and Ollama have them
 name:any of these                  the same, shown under a name of your own
@@ -29,8 +30,9 @@ ADAPTER = "adapter_config.json"
 PRESET_FILES = ("config.json", "model.weights.h5", "model.safetensors")
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle", ".npy", ".npz", ".keras")  # .keras: layers with code
 GGUF_ENDING, GGUF_MAGIC = ".gguf", b"GGUF"
-_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")  # as Hugging Face's own tools take it
-_ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\w.-]*)?")
+_REVISION = r"(@\w[\w.-]*(/\w[\w.-]*)*)?"  # such as @refs/pr/7
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*" + _REVISION)  # as Hugging Face's own tools take it
+_ADDRESS = re.compile(r"kaggle://\w[\w.-]*(/\w[\w.-]*){3,4}|hf://\w[\w.-]*(/\w[\w.-]*" + _REVISION + ")?")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def parse_handle(text: str) -> Handle:
     if "://" in preset and not _ADDRESS.fullmatch(preset):
         raise ModelError(
             f"{hide_secrets(preset)}: no address of a model; expected kaggle://OWNER/MODEL/keras/VARIATION, perhaps"
-            " with /VERSION, or hf://OWNER/MODEL"
+            " with /VERSION, or hf://OWNER/MODEL, perhaps with @REVISION"
         )
     if preset == DEMO:
         return Handle(name, str(DEMO_FOLDER))

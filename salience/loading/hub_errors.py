@@ -26,7 +26,7 @@ def explain_loading_error(handle: Handle, error: BaseException, *, kaggle_login:
         return ModelError(f"{preset}: could not be loaded ({type(error).__name__}: {_first_line(error)})")
     text = " ".join(f"{type(one).__name__}: {one}" for one in _causes(error))
     hugging_face = preset.startswith("hf://")
-    page = f"https://huggingface.co/{preset[5:]}" if hugging_face else "its page on kaggle.com/models"
+    page = f"https://huggingface.co/{preset[5:].partition('@')[0]}" if hugging_face else "its page on kaggle.com/models"
     if _says(text, *NO_NETWORK):
         site = "huggingface.co" if hugging_face else "kaggle.com"
         return ModelError(f"{preset}: no network: could not reach {site}; connect, or use a local folder or `demo`")

@@ -71,7 +71,8 @@ def _measure_weights(address: str, single: str) -> int | None:
     import huggingface_hub
 
     try:
-        found = huggingface_hub.model_info(address.removeprefix(HUGGING_FACE), files_metadata=True).siblings or []
+        handle, revision = _split_revision(address)
+        found = huggingface_hub.model_info(handle, revision=revision, files_metadata=True).siblings or []
     except Exception:  # fetching the weights will say what is wrong
         return None
     sizes = {file.rfilename: file.size or 0 for file in found}
@@ -130,5 +131,11 @@ def _from_kaggle(address: str) -> Fetch:
 def _from_hugging_face(address: str) -> Fetch:
     import huggingface_hub
 
-    handle = address.removeprefix(HUGGING_FACE)
-    return lambda file: huggingface_hub.hf_hub_download(handle, file)
+    handle, revision = _split_revision(address)
+    return lambda file: huggingface_hub.hf_hub_download(handle, file, revision=revision)
+
+
+def _split_revision(address: str) -> tuple[str, str | None]:
+    """Hugging Face's name of a model, and what stands after an ``@``."""
+    handle, _, revision = address.removeprefix(HUGGING_FACE).partition("@")
+    return handle, revision or None

@@ -153,7 +153,7 @@ def test_a_hubs_model_of_another_family_is_refused_when_its_config_is_there(
 ) -> None:
     fetched: list[str] = []
 
-    def download(_: str, file: str) -> str:
+    def download(_: str, file: str, revision: str | None = None) -> str:
         fetched.append(file)
         return str(tmp_path / file)
 

@@ -35,6 +35,8 @@ SECRET = "planted-5ecret-value"
         ("hf://google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", False),
         ("google/gemma-2-2b-it", "google/gemma-2-2b-it", "hf://google/gemma-2-2b-it", False),
         ("mine:google/gemma-2-2b-it", "mine", "hf://google/gemma-2-2b-it", False),
+        ("google/gemma@main", "google/gemma@main", "hf://google/gemma@main", False),
+        ("mine:hf://google/gemma@refs/pr/7", "mine", "hf://google/gemma@refs/pr/7", False),
         ("google/gemma/x", "google/gemma/x", "google/gemma/x", False),
         ("google/gemma.gguf", "google/gemma.gguf", "google/gemma.gguf", False),
     ],
@@ -75,7 +77,16 @@ def test_a_stored_folder_that_has_gone_is_not_looked_for_on_hugging_face() -> No
     [
         *(f"https://user:{SECRET}@x.org/m", f"mine:https://x.org/m?token={SECRET}", f"hf://user:{SECRET}@org/m"),
         *(f"kaggle://keras/gemma2/keras/v?key={SECRET}", "hf://../../etc", "kaggle://keras/gemma2/../../v", "gs://b/m"),
-        *("file:///models/m", "hf://a/b/c", "kaggle://keras/gemma2", "hf://", "kaggle://"),
+        *(
+            "file:///models/m",
+            "hf://a/b/c",
+            "hf://a/b@",
+            "hf://a@b/c",
+            "hf://a/b@../x",
+            "kaggle://keras/gemma2",
+            "hf://",
+            "kaggle://",
+        ),
     ],
 )
 def test_an_address_of_no_hub_is_refused_without_its_secret(text: str) -> None:

@@ -350,7 +350,7 @@ def test_only_what_is_read_is_fetched(
 ) -> None:
     fetched: list[str] = []
 
-    def download(_: str, file: str) -> str:
+    def download(_: str, file: str, revision: str | None = None) -> str:
         fetched.append(file)
         return str(tmp_path / file)
 
@@ -365,10 +365,37 @@ def test_only_what_is_read_is_fetched(
     assert fetched == ["config.json"]
 
 
+@pytest.mark.parametrize(
+    ("handle", "revision"),
+    [("hf://me/gemma@refs/pr/7", "refs/pr/7"), ("me/gemma@9e2c3f1", "9e2c3f1"), ("hf://me/gemma", None)],
+)
+def test_a_revision_is_asked_for_with_every_file_and_named_in_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handle: str, revision: str | None
+) -> None:
+    hub, asked = tmp_path / "theirs", set[tuple[str, str | None]]()
+    save_folder(build_transformers_model("gemma2", len(Tokenizer.from_file(VOCABULARY))), hub)
+
+    def download(name: str, file: str, revision: str | None = None) -> str:
+        asked.add((name, revision))
+        if not (hub / file).is_file():
+            raise ValueError("404 Client Error. Entry Not Found")
+        return str(hub / file)
+
+    def measure(name: str, *, revision: str | None, files_metadata: bool) -> SimpleNamespace:
+        asked.add((name, revision))
+        return SimpleNamespace(siblings=[])
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    monkeypatch.setattr(huggingface_hub, "model_info", measure)
+    facts = load_model(handle, device="cpu").facts
+    assert asked == {("me/gemma", revision)}
+    assert facts.preset == f"hf://me/gemma{f'@{revision}' if revision else ''}"
+
+
 def test_weights_in_several_files_are_fetched_by_their_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fetched: list[str] = []
 
-    def download(_: str, file: str) -> str:
+    def download(_: str, file: str, revision: str | None = None) -> str:
         fetched.append(file)
         if file == "model.safetensors":
             raise ValueError("404 Client Error. Entry Not Found")
@@ -396,7 +423,7 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
     cache.mkdir()
     events: list[str] = []
 
-    def download(_: str, file: str) -> str:
+    def download(_: str, file: str, revision: str | None = None) -> str:
         if not (hub / file).is_file():
             raise ValueError("404 Client Error. Entry Not Found")
         if file.endswith(".safetensors") and not (cache / file).is_file():
@@ -407,7 +434,9 @@ def test_what_a_model_needs_is_said_before_its_weights_are_fetched(
     sizes = {"README.md": 2**40, "other/model.safetensors": 2**40, **dict.fromkeys(names, 5 * 2**30 // len(names))}
     files = [SimpleNamespace(rfilename=name, size=size) for name, size in sizes.items()]
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
-    monkeypatch.setattr(huggingface_hub, "model_info", lambda _, files_metadata: SimpleNamespace(siblings=files))
+    monkeypatch.setattr(
+        huggingface_hub, "model_info", lambda _, revision, files_metadata: SimpleNamespace(siblings=files)
+    )
     load_model("hf://me/gemma", device="cpu", on_fetch=events.append)
     need = re.compile(
         r"hf://me/gemma: 0\.\d+ million parameters; 5\.0 GiB to fetch; 0\.0 GiB in float32, 0\.0 GiB in bfloat16;"
