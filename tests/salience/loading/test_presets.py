@@ -488,7 +488,7 @@ def test_a_hub_that_does_not_say_how_much_is_fetched_stops_nothing(
 
     (tmp_path / "config.json").write_text('{"model_type": "gemma2"}', encoding="utf-8")
     for module, name in ((huggingface_hub, "hf_hub_download"), (kagglehub, "model_download")):
-        monkeypatch.setattr(module, name, lambda _, file: str(tmp_path / file))
+        monkeypatch.setattr(module, name, lambda _, file, **__: str(tmp_path / file))
     monkeypatch.setattr(huggingface_hub, "model_info", fail)
     assert fetch_config("hf://me/gemma", "it") == ({"model_type": "gemma2"}, None)
     assert fetch_config("kaggle://me/gemma/keras/x", "it")[1] is None
