@@ -104,6 +104,8 @@ def test_short_values_of_the_environment_are_no_secrets(monkeypatch: pytest.Monk
     monkeypatch.setenv("DB_PASSWORD", "test")
     monkeypatch.setenv("MONKEY", "not-a-secret-of-anyone")  # its name only ends like one
     monkeypatch.setenv("MY_TOKEN", SECRET + "-longer")
+    monkeypatch.setenv("PWD", "/home/me/prompts")  # the folder of the shell, no password
+    assert hide_secrets("/home/me/prompts/a.jsonl: found nothing") == "/home/me/prompts/a.jsonl: found nothing"
     assert hide_secrets("test of not-a-secret-of-anyone") == "test of not-a-secret-of-anyone"
     assert hide_secrets(f"{SECRET}-longer") == "***"
 

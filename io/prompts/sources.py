@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
+from urllib.parse import unquote
 
 from promptlight.salience.errors import InputError
 from promptlight.salience.text.secrets import hide_secrets
@@ -117,7 +118,8 @@ def _fetch(address: str, shown: str, copied: Path) -> None:
         import fsspec
 
         open_file = cast("Callable[[str, str], IO[bytes]]", fsspec.open)  # pyright: ignore[reportUnknownMemberType]
-        with open_file(address, "rb") as remote, copied.open("wb") as file:
+        place = unquote(address) if scheme == "file" else address  # the others' file systems do it themselves
+        with open_file(place, "rb") as remote, copied.open("wb") as file:
             shutil.copyfileobj(remote, file)
     except FileNotFoundError as error:
         raise InputError(

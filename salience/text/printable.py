@@ -25,7 +25,10 @@ INVISIBLE = (
     *range(0x1D173, 0x1D17B),
     *range(0xE0000, 0xE0100),  # tags
 )
-_JOINING = "\u200c\u200d\ufe00-\ufe0f\U000e0100-\U000e01ef"  # they change how their neighbours are drawn
+_JOINERS, _SELECTORS = "\u200c\u200d", "\ufe00-\ufe0f\U000e0100-\U000e01ef"
+_JOINING = _JOINERS + _SELECTORS  # they change how their neighbours are drawn
+# No script has several in a row, but for a selector and then a joiner, in emoji: a row of them can hide a whole text.
+_ROW = re.compile(rf"(?![{_SELECTORS}][{_JOINERS}](?![{_JOINING}]))[{_JOINING}]{{2,}}")
 _ONLY_JOINING = re.compile(rf"\s*[{_JOINING}][\s{_JOINING}]*")
 _ESCAPES = {code: f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(chr(code))[1:-1] for code in (0x7F, *INVISIBLE)}
 _TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE}
@@ -34,22 +37,27 @@ _TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9
 def printable(text: str) -> str:
     """Replace control characters (except line feeds), terminal escapes and invisible characters with symbols.
 
-    Joiners and variation selectors stay: emoji, Persian and Hindi need them.
+    Joiners and variation selectors stay where each stands alone: emoji, Persian and Hindi need them.
     """
-    return text.translate(_TABLE)
+    return _ROW.sub(_spell, text.translate(_TABLE))
 
 
 def printable_json(value: object, indent: int | None = 1) -> str:
     """Dump a value as JSON with control and invisible characters escaped, so that a terminal does not act on them."""
-    return json.dumps(value, ensure_ascii=False, indent=indent).translate(_ESCAPES)
+    dumped = json.dumps(value, ensure_ascii=False, indent=indent).translate(_ESCAPES)
+    return _ROW.sub(lambda found: json.dumps(found[0])[1:-1], dumped)
 
 
 def one_line(text: str) -> str:
     """Keep a message on one line, whatever it quotes: line feeds become arrows, and joiners alone become symbols."""
     shown = printable(text)
     if _ONLY_JOINING.fullmatch(shown):
-        shown = re.sub(f"[{_JOINING}]", lambda found: f"\u27e8U+{ord(found[0]):04X}\u27e9", shown)
+        shown = re.sub(f"[{_JOINING}]", _spell, shown)
     return shown.replace("\n", "\u21b5")
+
+
+def _spell(found: re.Match[str]) -> str:
+    return "".join(f"\u27e8U+{ord(one):04X}\u27e9" for one in found[0])
 
 
 def quote(text: str, width: int) -> str:

@@ -36,5 +36,6 @@ def hide_secrets(text: str) -> str:
 
 def _environment() -> list[str]:
     """Values of variables named like a key or token; the longest first, as one may contain another."""
-    values = {value for name, value in os.environ.items() if _NAMES.search(name) and len(value) >= SHORTEST}
+    named = {name: value for name, value in os.environ.items() if _NAMES.search(name) and name != "PWD"}  # a folder
+    values = {value for value in named.values() if len(value) >= SHORTEST}
     return sorted(values, key=len, reverse=True)

@@ -124,6 +124,13 @@ def test_an_address_is_fetched_once(tmp_path: Path, address: str, name: str) -> 
     assert [one.path for one in reader] == [f"{address}/{name}?***"] * 3
 
 
+@pytest.mark.parametrize("name", ["a b.jsonl", "caf\u00e9.csv"])
+def test_an_address_of_a_file_is_read_as_browsers_write_it(tmp_path: Path, name: str) -> None:
+    path = save(tmp_path / name)
+    assert summary(prompts_of(path.as_uri())) == RECORDS
+    assert summary(prompts_of(f"file://{path}")) == RECORDS
+
+
 def test_what_is_not_there_is_said(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="nothing at that address"):
         list(PromptReader(f"{address}/absent.jsonl"))

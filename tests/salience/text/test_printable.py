@@ -23,6 +23,10 @@ FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"  # three people and two jo
         ("\u2060\u00ad\u200e", "⟨U+2060⟩⟨U+00AD⟩⟨U+200E⟩"),
         ("a\x1b[1m\u202eb", "a␛[1m⟨U+202E⟩b"),
         (FAMILY, FAMILY),
+        ("\u2764\ufe0f\u200d\U0001f525", "\u2764\ufe0f\u200d\U0001f525"),  # a heart on fire
+        ("\U0001f600\U000e0158\U000e0159", "\U0001f600⟨U+E0158⟩⟨U+E0159⟩"),  # bytes hidden behind an emoji
+        ("a\u200d\u200c\u200db", "a⟨U+200D⟩⟨U+200C⟩⟨U+200D⟩b"),  # bits hidden between letters
+        ("\u2764\ufe0f\u200d\u200d", "\u2764⟨U+FE0F⟩⟨U+200D⟩⟨U+200D⟩"),
         ("می\u200cخواهم ❤\ufe0f", "می\u200cخواهم ❤\ufe0f"),
         ("a\n b\u3000c\xa0d", "a\n b\u3000c\xa0d"),
         (" \n", " \n"),
