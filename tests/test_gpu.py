@@ -17,7 +17,7 @@ from promptlight.salience.decoder.chunks import plan_chunk
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.gradients.compute import compute_salience
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Method
 from tests.conftest import Command

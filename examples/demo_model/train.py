@@ -31,7 +31,7 @@ from torch import Tensor
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.demo.recipes import draw_restaurant_prompt
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 
 PAD, EOS, BOS, UNK = 0, 1, 2, 3
 LABEL_WEIGHT, PROMPT_WEIGHT = 2.5, 0.1

@@ -75,7 +75,7 @@ def _find_address(handle: Handle) -> str:
         if why := explain_address(handle.preset):
             raise ModelError(f"{handle.preset}: not covered: {why}; covered are {list_families()}")
         return handle.preset
-    from promptlight.salience.loading.keras import find_presets  # loads torch and Keras
+    from promptlight.salience.loading.keras.backbone import find_presets  # loads torch and Keras
 
     presets, covered = find_presets(), list_presets()
     if handle.preset not in presets or handle.preset not in covered:

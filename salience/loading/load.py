@@ -3,7 +3,7 @@
 1. The handle says where the model is (``handles``). Its config.json is fetched first; it gives the format, the family
    (``families``), the quantisation and the size. A model that is not covered or does not fit is refused here.
 2. The other files are fetched and checked: a preset is data (``hubs``, ``presets``).
-3. Its format's reader makes a decoder of the weights: keras-nlp for a Keras preset (``keras_presets``), our own for
+3. Its format's reader makes a decoder of the weights: keras-nlp for a Keras preset (``keras``), our own for
    what transformers wrote (``transformers``), and for a GGUF file, whose header says all this (``gguf``).
 """
 
@@ -29,7 +29,7 @@ from promptlight.salience.loading.architecture import count_parameters
 from promptlight.salience.loading.families import find_family, is_of_keras
 from promptlight.salience.loading.gguf._model import open_gguf
 from promptlight.salience.loading.handles import DEMO, DEMO_FOLDER, Handle, parse_handle
-from promptlight.salience.loading.keras_presets import open_keras_preset
+from promptlight.salience.loading.keras._model import open_keras_preset
 from promptlight.salience.loading.model_size import Room, Size
 from promptlight.salience.loading.quantisation import find_quantisation
 from promptlight.salience.loading.transformers._model import open_transformers

@@ -12,7 +12,7 @@ import torch
 
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 
 BOS = 2
 

@@ -19,7 +19,7 @@ from promptlight.salience.ablation.streams import lay_out_streams
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.types import PAD_ID, Objective
 from tests.oracles import plain

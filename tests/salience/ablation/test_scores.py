@@ -25,7 +25,7 @@ from promptlight.salience.ablation.scores import (
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import UsageError
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.options.methods import AblationKind
 from promptlight.salience.run.batches import complete

@@ -16,7 +16,7 @@ from promptlight.salience.decoder.layer import CPU_ROW_BLOCK
 from promptlight.salience.decoder.precision import forward_dtype
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.gradients.compute import compute_salience
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from tests.oracles.tiny import build_backbone, draw_ids
 
 

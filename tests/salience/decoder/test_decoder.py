@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from promptlight.salience.decoder.attention import QUERY_BLOCK
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 
 

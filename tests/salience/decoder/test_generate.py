@@ -13,7 +13,7 @@ import torch
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import Generated, generate
 from promptlight.salience.decoder.tensors import convert_tensors
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.types import StopReason
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 

@@ -15,7 +15,7 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.layer import Activations, Layer
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.decoder.trace import trace_layers
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 from tests.support.newer_decoders import make_decoder
 

@@ -14,7 +14,7 @@ from promptlight.salience.decoder._output_head import backward_head, multiply_by
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors, in_dtype
 from promptlight.salience.gradients.compute import compute_salience
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.types import Method
 from tests.oracles.tiny import build_backbone, draw_ids
 

@@ -22,7 +22,7 @@ from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import OutOfMemoryError
 from promptlight.salience.gradients.compute import Setting, compute_salience
 from promptlight.salience.gradients.forward_pass import Pass
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.types import FloatArray, Granularity, Method, Objective, Segmentation
 from tests.oracles import plain
 from tests.oracles.reference import logits_from_embeddings

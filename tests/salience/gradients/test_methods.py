@@ -21,7 +21,7 @@ from promptlight.salience.gradients import smooth
 from promptlight.salience.gradients._problem import Problem
 from promptlight.salience.gradients.compute import GRADIENT_METHODS, Setting, compute_salience
 from promptlight.salience.gradients.integrated import cut_path, make_baseline, place_probes
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.methods import Baseline, MethodOptions
 from promptlight.salience.types import PAD_ID, Granularity, Method, Objective, SalienceMap, Segmentation
 from tests.oracles import plain

@@ -16,7 +16,7 @@ from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.architecture import Architecture, LayerOptions, count_parameters, list_shapes
 from promptlight.salience.loading.assemble import assemble_decoder
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.loading.model_size import measure_architecture
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 

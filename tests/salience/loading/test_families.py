@@ -17,7 +17,7 @@ import pytest
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import FAMILIES, find_family, find_sizes, list_families
-from promptlight.salience.loading.keras import find_presets
+from promptlight.salience.loading.keras.backbone import find_presets
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.other_kinds import explain_name
 from promptlight.salience.loading.presets import check_preset

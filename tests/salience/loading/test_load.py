@@ -21,7 +21,7 @@ from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.handles import DEMO_FOLDER
-from promptlight.salience.loading.keras_presets import DEMO_CONTEXT_LENGTH
+from promptlight.salience.loading.keras._model import DEMO_CONTEXT_LENGTH
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.model import Model
 from tests.conftest import Command, Offline, save_tiny_preset

@@ -28,7 +28,7 @@ from promptlight.salience.decoder.tensors import count_bytes
 from promptlight.salience.errors import ModelError
 from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.handles import DEMO_FOLDER
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.loading.model_size import GIB, MODELS, Room, measure_architecture, measure_model
 from promptlight.salience.loading.quantisation import find_quantisations
 from promptlight.salience.loading.transformers._config import read_architecture

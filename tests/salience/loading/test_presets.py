@@ -135,7 +135,7 @@ def test_a_pickle_is_not_read_whatever_it_is_called(preset: Path, tmp_path: Path
 
 WATCHED = """
 import sys
-from promptlight.salience.loading.keras import import_keras_nlp
+from promptlight.salience.loading.keras.backbone import import_keras_nlp
 from promptlight.salience.loading.load import load_model
 import_keras_nlp()
 seen = []

@@ -30,7 +30,7 @@ from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import InputError
 from promptlight.salience.gradients.compute import compute_salience
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.run.batches import WINDOW, complete, read_windows

@@ -16,7 +16,7 @@ from promptlight.salience import Analysis, AnalysisOptions, Explain, Model, Prom
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import FoilError, UsageError
 from promptlight.salience.gradients.compute import Setting, compute_salience
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.methods import Baseline, MethodOptions
 from promptlight.salience.text.contrast import Contrast, contrast_ids, split_request
 from promptlight.salience.text.foils import find_contrast

@@ -18,7 +18,7 @@ from promptlight.salience.decoder.norms import Norm
 from promptlight.salience.decoder.per_layer import PerLayerInputs, PerLayerStep, RowTable
 from promptlight.salience.decoder.rope import Rope
 from promptlight.salience.decoder.streams import StreamEnds, Streams
-from promptlight.salience.loading._keras_tensors import get_kernel, get_tensor
+from promptlight.salience.loading.keras._tensors import get_kernel, get_tensor
 
 
 def borrow_gemma3n(backbone: Any, table: RowTable) -> Decoder:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._keras_table import N_TABLE_ROWS
 from promptlight.salience.loading.configs import is_one_of
+from promptlight.salience.loading.keras._table import N_TABLE_ROWS
 
 _SIZES = ("vocabulary_size", "num_layers", "num_query_heads", "num_key_value_heads", "hidden_dim", "intermediate_dim")
 _OF_ALL = (  # of Gemma 1 to 4

@@ -16,7 +16,7 @@ from promptlight.salience.decoder.heads import HeadProjection
 from promptlight.salience.decoder.layer import Layer
 from promptlight.salience.decoder.norms import Norm
 from promptlight.salience.decoder.rope import Rope
-from promptlight.salience.loading._keras_tensors import expand_weights, fuse_heads, get_kernel, get_tensor
+from promptlight.salience.loading.keras._tensors import expand_weights, fuse_heads, get_kernel, get_tensor
 
 
 def borrow_gemma(backbone: Any, dtype: torch.dtype | None) -> Decoder:

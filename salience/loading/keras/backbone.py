@@ -19,10 +19,10 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.per_layer import RowTable
 from promptlight.salience.decoder.tensors import in_dtype
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._keras_gemma import borrow_gemma
-from promptlight.salience.loading._keras_gemma3n import borrow_gemma3n
-from promptlight.salience.loading._keras_gemma4 import borrow_gemma4
-from promptlight.salience.loading._keras_table import N_TABLE_ROWS, TABLES, find_table
+from promptlight.salience.loading.keras._gemma import borrow_gemma
+from promptlight.salience.loading.keras._gemma3n import borrow_gemma3n
+from promptlight.salience.loading.keras._gemma4 import borrow_gemma4
+from promptlight.salience.loading.keras._table import N_TABLE_ROWS, TABLES, find_table
 from promptlight.salience.loading.row_table import LoadedTable, StoredTable
 from promptlight.salience.loading.weight_files import KERAS_INDEX, KERAS_WEIGHTS, check_h5
 

@@ -20,12 +20,12 @@ from promptlight.salience import Analysis, AnalysisOptions, Prompt, analyze
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes, in_dtype
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._keras_table import TABLES
 from promptlight.salience.loading.configs import read_json
 from promptlight.salience.loading.families import FAMILIES
 from promptlight.salience.loading.handles import parse_handle
-from promptlight.salience.loading.keras import Preset, borrow_decoder, hash_config, read_preset
-from promptlight.salience.loading.keras_presets import open_keras_preset
+from promptlight.salience.loading.keras._model import open_keras_preset
+from promptlight.salience.loading.keras._table import TABLES
+from promptlight.salience.loading.keras.backbone import Preset, borrow_decoder, hash_config, read_preset
 from promptlight.salience.loading.load import load_model
 from promptlight.salience.loading.row_table import StoredTable
 from tests.oracles.tiny import FULL, NEWER_FAMILIES, SLIDING, build_backbone, draw_ids
@@ -181,7 +181,7 @@ def test_which_class_keras_would_take_for_the_task_does_not_matter(
 def test_fifty_processes_load_the_same_weights(e_preset: Path) -> None:
     start = (
         "import sys, torch; from pathlib import Path; from promptlight.salience.loading.configs import read_json;"
-        "from promptlight.salience.loading.keras import read_preset; folder = Path(sys.argv[1]);"
+        "from promptlight.salience.loading.keras.backbone import read_preset; folder = Path(sys.argv[1]);"
         "preset = read_preset(folder, read_json(folder / 'config.json', ''), '', torch.device('cpu'), None);"
         "print(sum(float(one.value.sum()) for one in preset.backbone.variables))"
     )

@@ -14,8 +14,8 @@ import torch
 
 from promptlight.salience.decoder.tensors import convert_tensors, count_bytes
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._keras_keys import KNOWN_KEYS
-from promptlight.salience.loading.keras import borrow_decoder
+from promptlight.salience.loading.keras._keys import KNOWN_KEYS
+from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.loading.load import load_model
 from tests.oracles.tiny import FAMILIES, NEWER_FAMILIES, build_backbone
 from tests.support.presets import edit_json

@@ -13,14 +13,20 @@ from torch import Tensor
 
 from promptlight.salience.decoder.tensors import convert_tensors
 from promptlight.salience.errors import ModelError
-from promptlight.salience.loading._keras_keys import check_keys
-from promptlight.salience.loading._keras_table import TABLES
 from promptlight.salience.loading._preset_files import find_folder
 from promptlight.salience.loading._source import Loaded, Source
 from promptlight.salience.loading._tokenizer_files import read_tokenizer
 from promptlight.salience.loading.families import Family
 from promptlight.salience.loading.handles import DEMO_FOLDER, Handle
-from promptlight.salience.loading.keras import borrow_decoder, hash_config, import_keras_nlp, load_lora, read_preset
+from promptlight.salience.loading.keras._keys import check_keys
+from promptlight.salience.loading.keras._table import TABLES
+from promptlight.salience.loading.keras.backbone import (
+    borrow_decoder,
+    hash_config,
+    import_keras_nlp,
+    load_lora,
+    read_preset,
+)
 from promptlight.salience.loading.model_size import measure_model
 from promptlight.salience.loading.quantisation import find_quantisation
 

@@ -19,7 +19,7 @@ from promptlight.salience.decoder.layer import Layer
 from promptlight.salience.decoder.norms import Norm
 from promptlight.salience.decoder.per_layer import PerLayerInputs, PerLayerStep, RowTable
 from promptlight.salience.decoder.rope import Rope
-from promptlight.salience.loading._keras_tensors import fuse_heads, get_kernel, get_tensor
+from promptlight.salience.loading.keras._tensors import fuse_heads, get_kernel, get_tensor
 
 
 def borrow_gemma4(backbone: Any, table: RowTable | None) -> Decoder:
