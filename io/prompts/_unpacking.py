@@ -24,7 +24,7 @@ PACKINGS = {
     b"PK\x05\x06": "zip",  # an empty one
 }
 _BZ2 = b"BZh", b"1AY&SY"  # with a digit between them
-TABLES = {b"PAR1": Format.PARQUET, b"ARROW1": Format.ARROW}
+TABLES = {b"PAR1": Format.PARQUET, b"ARROW1\0\0": Format.ARROW}
 _N_FIRST = 10
 MOST_MEMORY = 2**28  # bytes that unpacking xz may take; `xz -9` needs 65 MiB, a made-up header asks for gigabytes
 BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError)

@@ -7,10 +7,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlight.io.prompts._columnar import read_columnar
+from promptlight.io.prompts._json_values import CutOffError, has_a_record_a_line, split_values
 from promptlight.io.prompts._unpacking import BROKEN, UnpackingError, unpack_file
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
 from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Format, Source, explain
@@ -23,7 +25,8 @@ Row = bytes | dict[str, Any]
 
 
 def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
-    """Each row with its number from 1: that of its (first) line, in Parquet and Arrow that of the row.
+    """Each row with its number from 1: that of its (first) line; that of the row or the record in Parquet, Arrow
+    and JSON that has not one record a line.
 
     Raises InputError for a file that can't be read.
     """
@@ -34,10 +37,12 @@ def read_rows(source: Source, path: Path) -> Iterator[tuple[int, Row]]:
             case Format.CSV | Format.TSV:
                 with _open(source, path) as file:
                     yield from _read_csv(source, file)
-            case _:
+            case Format.TEXT:
                 with _open(source, path) as file:
-                    for number, line in _read_lines(file):
-                        yield number, _cut_end(line) if source.format is Format.TEXT else line.rstrip()
+                    yield from ((number, _cut_end(line)) for number, line in _read_lines(file))
+            case Format.JSONL:
+                with _open(source, path) as file:
+                    yield from _read_json(source, file)
     except UnpackingError as error:
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {error}") from error
     except EOFError as error:
@@ -62,6 +67,26 @@ def to_record(format: Format, row: Row) -> dict[str, Any]:
 def _open(source: Source, path: Path) -> Iterator[BinaryIO]:
     with open(path, "rb") as file:
         yield unpack_file(file, source.packing) if source.packing else file
+
+
+def _read_json(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
+    """A record a line, or as the values of the file go."""
+    lines = _read_lines(file)
+    first: list[tuple[int, bytes]] = []  # lines up to the second that is not blank, or the first if it is too long
+    for number, line in lines:
+        first.append((number, line))
+        if len(line) > LONGEST_LINE or sum(1 for _, one in first if one.strip()) == 2:
+            break
+    texts = [line.strip() for _, line in first if line.strip()]
+    if not texts or has_a_record_a_line(texts[0], texts[1] if len(texts) > 1 else b""):
+        yield from ((number, line.rstrip()) for number, line in chain(first, lines))
+        return
+    number = 0
+    try:
+        for number, value in enumerate(split_values(b"".join(line for _, line in first), file), 1):
+            yield number, value
+    except CutOffError as error:
+        raise InputError(source.path, number, f"expected {error}") from error
 
 
 def _read_lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from promptlight.io.prompts._unpacking import PACKINGS, TABLES
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.records import Reading
 from promptlight.io.prompts.rows import BOM
@@ -20,7 +21,8 @@ from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside
 from tests.fuzz.surface import TEXTS, Surface, assert_says, assert_storable
 
-ENDINGS = ("jsonl", "jsonl", "jsonl", "txt", "csv", "tsv", "jsonl.gz", "jsonl.zst", "parquet")
+PLAIN = ("jsonl", "jsonl", "jsonl", "txt", "csv", "tsv")
+ENDINGS = (*PLAIN, "jsonl.gz", "jsonl.zst", "jsonl.xz", "jsonl.bz2", "zip", "parquet", "arrow")
 BLANKS = b" \t\n\r\x0b\x0c"
 FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
 
@@ -44,7 +46,7 @@ def check(file: PromptFile) -> None:
         records = list(reader)
     except InputError as error:
         assert_says(error, "expected")
-        if file.ending in ("jsonl", "txt"):
+        if file.ending == "txt" or (file.ending == "jsonl" and are_lines(file.content)):
             assert_blank(file.content)
         return
     assert len(list(reader)) == len(records)
@@ -53,9 +55,21 @@ def check(file: PromptFile) -> None:
     for record in records:
         check_record(record, path)
     if file.ending == "jsonl":
-        check_lines(file, records)
+        if are_lines(file.content):
+            check_lines(file, records)
         check_round_trip([record for record in records if isinstance(record, Prompt)])
     check_strict(path, reading, [record for record in records if isinstance(record, SetAside)])
+
+
+def are_lines(content: bytes) -> bool:
+    """Whether the file must be read line by line: it is no table, and its first line a whole object or no JSON."""
+    if content.startswith((*PACKINGS, *TABLES, b"BZh")):
+        return False
+    first = next(iter(lines_of(content).values()), b"")
+    try:
+        return isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        return first[:1] not in (b"[", b"{")
 
 
 def assert_blank(content: bytes) -> None:
@@ -168,6 +182,7 @@ LINES = st.one_of(
     st.builds(lambda record, ascii: json.dumps(record, ensure_ascii=ascii), RECORDS, st.booleans()),
     TEXTS,
     st.sampled_from(["", " ", '{"prompt": "a"}', "\ufeff", "[", "prompt,id\n1,2", '"a', "\r"]),
+    st.sampled_from(["]", ",", '[{"prompt": "a"},', '{"prompt": "a"}]', "{", '"prompt": "a"', "}"]),
 ).map(lambda line: line.encode("utf-8", "surrogatepass"))
 CONTENTS = st.lists(LINES, max_size=6).map(b"\n".join) | st.binary(max_size=100)
 SEEDS = (
@@ -175,6 +190,8 @@ SEEDS = (
     b'\0{"prompt": "a b c", "sections": {"s": [0, 1], "t": "c"}, "foil": "x"}',
     b'@{"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"text": "a"}]}]}',
     b'\x80{"prompt": "p", "a": "b"}\n{"a": 1}',
+    b'\0[{"prompt": "a"}, {"prompt": "b"},\n{"prompt": "c\\\\"}]',
+    b'\0{\n"prompt": "a"\n}\n{"prompt": "b"}{"prompt": "c"}',
     b"\x03one prompt\nanother",
     b'\x04prompt,id,target\n"a\nb",1,\n,,\n',
     b"\x05prompt\tid\na\t1\n",
