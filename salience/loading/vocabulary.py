@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from promptlight.salience.loading._preset_files import find_vocabulary
+from promptlight.salience.loading._preset_files import explaining_errors, find_vocabulary
 from promptlight.salience.loading._tokenizer_files import read_tokenizer
 from promptlight.salience.loading.families import find_family
 from promptlight.salience.loading.gguf._shards import read_model_header
@@ -19,4 +19,6 @@ def load_tokenizer(handle: str) -> Tokenizer:
     if parsed.is_gguf:
         return build_tokenizer(read_model_header(Path(parsed.preset)))
     folder, config = find_vocabulary(parsed)
-    return read_tokenizer(folder, config, find_family(config, parsed.preset), parsed.preset)
+    family = find_family(config, parsed.preset)
+    with explaining_errors(parsed):
+        return read_tokenizer(folder, config, family, parsed.preset)

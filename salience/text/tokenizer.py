@@ -25,6 +25,8 @@ class Tokenizer:
 
     def __init__(self, vocabulary: bytes | JsonVocabulary, chat: ChatFormat = GEMMA_CHAT) -> None:
         """``vocabulary`` is the serialised model of SentencePiece, or was read from ``tokenizer.json``."""
+        if vocabulary == b"":  # SentencePiece takes it for one that is still to come
+            raise ModelError("expected a vocabulary, found an empty file")
         self.chat = chat
         self._processor: Any = _open_model(vocabulary, chat) if isinstance(vocabulary, bytes) else vocabulary
         self._n_pieces: int = self._processor.vocab_size()
