@@ -14,10 +14,12 @@ from promptlight.cli.options.shared import (
     ChatOption,
     CompatOption,
     ModelOption,
+    RecordFormatOption,
     SectionsOption,
     TemplateOption,
     ThinkingOption,
 )
+from promptlight.io.prompts.formats import RecordFormat
 from promptlight.salience.errors import UsageError
 
 
@@ -34,6 +36,7 @@ def segment(
     sections: SectionsOption = None,
     compat: CompatOption = None,
     model: ModelOption = "demo",
+    format: RecordFormatOption = RecordFormat.AUTO,
     template: TemplateOption = None,
     chat: ChatOption = False,
     thinking: ThinkingOption = False,
@@ -44,6 +47,7 @@ def segment(
     It only needs a model's tokenizer.
     """
     from promptlight.cli.work.cutting import print_spans
+    from promptlight.cli.work.formats import say_formats
     from promptlight.io.prompts.reader import PromptReader, prompt_from_text
     from promptlight.io.prompts.records import Reading
     from promptlight.io.prompts.sections import read_section_patterns
@@ -56,11 +60,15 @@ def segment(
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     if prompt is not None:
-        refuse_given(context, ["template"], "on a --prompt: it is for records")
+        refuse_given(context, ["format", "template"], "on a --prompt: it is for records")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
-    reading = Reading(chat=chat, template=read_template(template) if template else None, explain=Explain.TARGET)
+    filled = read_template(template) if template else None
+    reading = Reading(format=format, chat=chat, template=filled, explain=Explain.TARGET)
     typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
-    records = PromptReader(prompts or [], reading=reading) if typed is None else typed
+    records = typed or PromptReader(prompts or [], reading=reading)
     tokenizer, shown = load_tokenizer(model), {"thinking": thinking, "as_json": as_json}
-    if not print_spans(records, tokenizer, cut, patterns=patterns, compat=compat, **shown):
+    are_whole = print_spans(records, tokenizer, cut, patterns=patterns, compat=compat, **shown)
+    if isinstance(records, PromptReader):
+        say_formats(records.seen)
+    if not are_whole:
         raise typer.Exit(SOME_SET_ASIDE)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import INPUT
-from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP
+from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP, RecordFormatOption
+from promptlight.io.prompts.formats import RecordFormat
 from promptlight.salience.types import Explain
 
 if TYPE_CHECKING:
@@ -21,9 +22,15 @@ if TYPE_CHECKING:
 class Input:
     """What the fields hold, and which records are taken."""
 
-    prompt_field: Annotated[str, typer.Option(help="Field or column that holds the prompt.", rich_help_panel=INPUT)] = (
-        "prompt"
-    )
+    format: RecordFormatOption = RecordFormat.AUTO
+    prompt_field: Annotated[
+        str | None,
+        typer.Option(
+            help="Field or column that holds the prompt, as text or as messages (default: prompt). A name with dots, as"
+            " body.prompt, is a field within an object, here and in the next two.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     target_field: Annotated[
         str, typer.Option(help="Field or column that holds a given completion, the target.", rich_help_panel=INPUT)
     ] = "target"
@@ -55,6 +62,7 @@ class Input:
         from promptlight.io.prompts.template import read_template
 
         reading = Reading(
+            format=self.format,
             prompt_field=self.prompt_field,
             target_field=self.target_field,
             id_field=self.id_field,

@@ -15,9 +15,10 @@ from promptlight.cli.options.completion import (
     complete_id,
     complete_model,
 )
-from promptlight.cli.options.panels import DRAWING, EXPLANATION, MODEL, TEXT
+from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, TEXT
 from promptlight.cli.views.look import Marking
 from promptlight.io.page.colours import Colours
+from promptlight.io.prompts.formats import RecordFormat
 from promptlight.io.tables.tidy import TableFormat
 from promptlight.salience.types import Compat, Method, Objective, Pooling, Way
 
@@ -187,6 +188,14 @@ MarkingOption = Annotated[
     ),
 ]
 ColoursOption = Annotated[Colours, typer.Option("--colours", help=COLOURS_HELP, rich_help_panel=DRAWING)]
+RecordFormatOption = Annotated[
+    RecordFormat,
+    typer.Option(
+        "--format",
+        help="Whose fields the records have; auto finds out by their keys, and the command says what it found.",
+        rich_help_panel=INPUT,
+    ),
+]
 FormatOption = Annotated[
     TableFormat | None, typer.Option("--format", "-f", help="Format of the file (default: by the end of its name).")
 ]

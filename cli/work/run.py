@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work._notes import Notes, describe_start
 from promptlight.cli.work.estimate import Asked, plan_run, try_run
+from promptlight.cli.work.formats import say_formats
 from promptlight.cli.work.progress import Display, Following, Lines, open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.survey import Survey, survey_records
@@ -121,9 +122,13 @@ class Run:
             return try_run(survey, self.asked, workers, self.output, as_json=as_json)
 
     def _survey(self) -> Survey:
+        """Survey the records, and say in which formats they are."""
         from promptlight.io.results.done import read_done
 
-        return survey_records(self.reader.without_strictness(), read_done(self.output))
+        reader = self.reader.without_strictness()
+        survey = survey_records(reader, read_done(self.output))
+        say_formats(reader.seen)
+        return survey
 
     def _describe(self, facts: ModelFacts) -> dict[str, Any]:
         """All that changes what is stored."""

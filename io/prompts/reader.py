@@ -17,6 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 from promptlight.io.prompts._unpacking import recognise_file
+from promptlight.io.prompts.formats import RecordFormat, Seen
 from promptlight.io.prompts.jsonline import HALF_CHARACTER
 from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
@@ -41,10 +42,11 @@ class Selection:
 class PromptReader:
     """The records of some sources in order, one in memory at a time; each loop over it reads them again.
 
-    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``n_blank`` counts the
-    blank lines that the last loop has skipped so far. Ids are unique: a second record with the same id is set aside
-    under another one. Iterating raises InputError for a source that can't be read or has no records, with ``strict``
-    for the first record that can't be used, and after the last record if selected records are missing.
+    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). Of the
+    last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other tools'
+    formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises
+    InputError for a source that can't be read or has no records, with ``strict`` for the first record that can't be
+    used, and after the last record if selected records are missing.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class PromptReader:
         self.reading = reading or Reading()
         self.selection = selection or Selection()
         self.n_blank = 0
+        self.seen = Seen()
 
     @cached_property
     def _folder(self) -> Path:
@@ -89,7 +92,7 @@ class PromptReader:
 
     def _read(self) -> Iterator[Prompt | SetAside]:
         """Read all records up to the limit."""
-        self.n_blank = 0
+        self.n_blank, self.seen = 0, Seen()
         places: Places = {}
         for source, path in self._paths:
             n_before = len(places)
@@ -99,7 +102,7 @@ class PromptReader:
                 if not row:
                     self.n_blank += 1
                     continue
-                record = read_record(row, source, number, places, self.reading)
+                record = read_record(row, source, number, places, self.reading, self.seen)
                 if self.strict and isinstance(record, SetAside):
                     raise InputError(source.path, number, record.reason, parameters=record.parameters)
                 places[record.id] = (source.path, number)
@@ -146,13 +149,15 @@ def read_prompts(
     strict: bool = False,
     chat: bool = False,
     explain: Explain = Explain.RESPONSE,
+    format: RecordFormat = RecordFormat.AUTO,
 ) -> Iterator[Prompt | SetAside]:
     """Read prompts in one pass over a ``PromptReader``.
 
     A record without an ``id`` gets the file's name and its line number, such as ``prompts-3``. ``explain`` is that of
     the analysis: it says whether the model continues a chat's last message of its own, or that is the target.
+    Records in other tools' formats are recognised by their keys; ``format`` names one instead.
     """
-    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat, explain=explain)))
+    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat, explain=explain, format=format)))
 
 
 def prompt_from_text(text: str, *, chat: bool = False, thinking: bool = False) -> Prompt:

@@ -1,10 +1,11 @@
 """Convert one row of a prompt file to a ``Prompt``, or to a ``SetAside`` that says what is wrong with it.
 
-A record is a JSON object with ``prompt`` (text) or ``messages`` (a chat: objects with ``role`` and ``content``), and
-optionally ``id``, ``source`` (a label), ``target`` (its own completion), ``sections`` (named parts of the prompt, each
-by its text or its range of characters) and any other fields, which are kept; of these ``foil``, ``stop``,
-``max_new_tokens`` and ``thinking`` are options of this record. If a chat ends with the model's message, the model
-continues that; where targets are explained, it is the target.
+Other tools' records are converted first (``formats.py``). Ours is a JSON object with ``prompt`` (text, or a chat as
+messages) or ``messages`` (a chat: objects with ``role`` and ``content``), and optionally ``id``, ``source`` (a label),
+``target`` (its own completion), ``sections`` (named parts of the prompt, each by its text or its range of characters)
+and any other fields, which are kept; of these ``foil``, ``stop``, ``max_new_tokens`` and ``thinking`` are options of
+this record. If a chat ends with the model's message, the model continues that; where targets are explained, it is the
+target.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, cast
 
+from promptlight.io.prompts._messages import is_chat, read_messages
+from promptlight.io.prompts.formats import RecordFormat, Seen, convert_record
 from promptlight.io.prompts.jsonline import (
     HALF_CHARACTER,
     RecordError,
@@ -27,7 +30,7 @@ from promptlight.io.prompts.jsonline import (
 from promptlight.io.prompts.rows import Row, to_record
 from promptlight.io.prompts.sources import Source
 from promptlight.io.prompts.template import Template
-from promptlight.salience.text.chat import MODEL, ROLES, SYSTEM, USER, Message, format_turns
+from promptlight.salience.text.chat import MODEL, USER, Message, format_turns
 from promptlight.salience.text.sections import count_blanks, locate_section, order_sections
 from promptlight.salience.types import Explain, Prompt, Section, SetAside, SetAsideCode, Turn
 
@@ -38,10 +41,14 @@ _READ_FIELDS = (*OWN_FIELDS, "messages", "foil", "stop", "max_new_tokens", "thin
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How to convert rows to prompts: the names of fields, a template, whether plain prompts become chats, and what is
-    explained."""
+    """How to convert rows to prompts: the format and names of fields, a template, whether plain prompts become chats,
+    and what is explained.
 
-    prompt_field: str = "prompt"
+    A name with dots, ``body.prompt``, is a field within an object, unless a field has that very name.
+    """
+
+    format: RecordFormat = RecordFormat.AUTO
+    prompt_field: str | None = None  # None: "prompt", and the format may be recognised
     target_field: str = "target"
     id_field: str = "id"
     template: Template | None = None  # makes the prompt from the record's fields
@@ -53,12 +60,17 @@ Places = dict[str, tuple[str, int]]
 """The first place of each id: the file's path, and the row's number."""
 
 
-def read_record(row: Row, source: Source, number: int, places: Places, reading: Reading) -> Prompt | SetAside:
-    """Convert one row to a prompt, or set it aside with its readable parts; ``places`` has all earlier ids."""
+def read_record(
+    row: Row, source: Source, number: int, places: Places, reading: Reading, seen: Seen
+) -> Prompt | SetAside:
+    """Convert one row to a prompt, or set it aside with its readable parts; ``places`` has all earlier ids.
+
+    ``seen`` counts the formats of records.
+    """
     own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
     record: dict[str, Any] = {}
     try:
-        record = _drop_bytes(_rename(to_record(source.format, row), reading))
+        record = _drop_bytes(_name_fields(to_record(source.format, row), reading, seen))
         for name, value in record.items():
             check_characters("a field's name", name)
             check_value(f"`{name}`", value)
@@ -82,18 +94,52 @@ def read_record(row: Row, source: Source, number: int, places: Places, reading: 
         )
 
 
-def _rename(record: dict[str, Any], reading: Reading) -> dict[str, Any]:
-    """Rename the record's fields to ours, and fill the template for its prompt."""
-    wanted = {reading.prompt_field: "prompt", reading.target_field: "target", reading.id_field: "id"}
-    for name, own in wanted.items():
-        if name != own and name in record and own in record:
-            raise RecordError(f"expected `{name}` to be the {own}, found `{own}` too; rename one of them")
-    renamed = {wanted.get(name, name): value for name, value in record.items()}
-    if reading.template is None:
-        return renamed
-    if "messages" in renamed:
-        raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
-    return renamed | {"prompt": reading.template.fill(record)}
+def _name_fields(record: dict[str, Any], reading: Reading, seen: Seen) -> dict[str, Any]:
+    """The record with our names for its fields, and with the prompt from the template.
+
+    What an option names goes before what the format says. An option or a template for the prompt says what it is: then
+    no other format is looked for.
+    """
+    format = reading.format
+    if format is RecordFormat.AUTO and (reading.template or reading.prompt_field):
+        format = RecordFormat.OWN
+    named = dict(convert_record(record, format, reading.explain, seen))
+    for option, own in ((reading.target_field, "target"), (reading.id_field, "id"), (reading.prompt_field, "prompt")):
+        if option is not None and option != own:
+            named = _rename(named, record, option, own)
+    if reading.prompt_field == "prompt" and "prompt" in record:
+        named.pop("messages", None)
+    if reading.template is not None:
+        if "messages" in named:
+            raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
+        return named | {"prompt": reading.template.fill(record)}
+    if "messages" not in named and is_chat(named.get("prompt")):
+        named["messages"] = named.pop("prompt")
+    return named
+
+
+def _rename(named: dict[str, Any], record: dict[str, Any], option: str, own: str) -> dict[str, Any]:
+    """``named`` with the value of a field of the record under a name of ours."""
+    there, value = _find_field(record, option)
+    if not there:
+        return named
+    if (option, own) == ("messages", "prompt"):  # which of the two, where a record has both
+        return {name: value for name, value in named.items() if name != own} | {option: value}
+    if own in record:
+        raise RecordError(f"expected `{option}` to be the {own}, found `{own}` too; rename one of them")
+    return {name: value for name, value in named.items() if name != option} | {own: value}
+
+
+def _find_field(record: dict[str, Any], name: str) -> tuple[bool, Any]:
+    """Whether the record has a field of this name, or within objects by a name with dots; and its value."""
+    if name in record:
+        return True, record[name]
+    value: Any = record
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False, None
+        value = cast("dict[str, Any]", value)[part]
+    return True, value
 
 
 def _drop_bytes(record: dict[str, Any]) -> dict[str, Any]:
@@ -130,7 +176,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
     if ("prompt" in record) == ("messages" in record):
         raise RecordError(
             f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}",
-            parameters=() if "prompt" in record else ("prompt_field",),
+            parameters=("prompt_field",),
         )
     target = _read_text(record, "target") or None
     _read_text(record, "foil")  # checked only: these four stay among the fields
@@ -138,7 +184,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
     _check_limit(record.get("max_new_tokens"))
     _check_thinking(record.get("thinking"))
     if "messages" in record:
-        messages = _read_messages(record["messages"])
+        messages = read_messages(record["messages"])
         if messages[-1].role == MODEL and target is None and reading.explain is Explain.TARGET:
             target = messages.pop().text
     else:
@@ -174,44 +220,6 @@ def _require_prompt(record: dict[str, Any]) -> str:
         raise RecordError("expected `prompt` to be text, found null; fill it in or remove the line")
     if not text.strip():
         raise RecordError("expected `prompt` to be text, found it empty; fill it in or remove the line")
-    return text
-
-
-def _read_messages(value: Any) -> list[Message]:
-    """At least one message, each of a known role and not empty."""
-    if not isinstance(value, list) or not value:
-        found = "it empty" if value == [] else kind_of(value)
-        raise RecordError(f'expected `messages` to be an array of {{"role": ..., "content": ...}}, found {found}')
-    return [_read_message(message, number) for number, message in enumerate(cast("list[Any]", value), 1)]
-
-
-def _read_message(value: Any, number: int) -> Message:
-    place = f"message {number}"
-    message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    role, content = message.get("role"), message.get("content")
-    if not isinstance(role, str) or role not in ROLES:
-        found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
-        raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
-    for field in ("tool_calls", "function_call"):
-        if message.get(field):
-            raise RecordError(f"`{field}` of {place}: this field is not read; write the call as text into `content`")
-    if isinstance(content, list):
-        texts = [_read_part(part, f"part {n} of {place}") for n, part in enumerate(cast("list[Any]", content), 1)]
-        content = "".join(texts if ROLES[role] == SYSTEM else map(str.strip, texts))
-    if not isinstance(content, str) or not content.strip():
-        found = "it empty" if isinstance(content, str) else kind_of(content)
-        raise RecordError(f"expected `content` of {place} to be text, found {found}; fill it in")
-    return Message(ROLES[role], content)
-
-
-def _read_part(value: Any, place: str) -> str:
-    """The text of one part of a message, as in ``{"type": "text", "text": ...}``; the type may be missing."""
-    part = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if (kind := part.get("type", "text")) != "text":
-        raise RecordError(f"expected text alone in a chat, found {place} of the type {kind!r}; leave it out")
-    if not isinstance(text := part.get("text"), str):
-        found = kind_of(text if part else value)
-        raise RecordError(f'expected {place} to be {{"type": "text", "text": ...}}, found {found}')
     return text
 
 

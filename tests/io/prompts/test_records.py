@@ -75,8 +75,10 @@ JSON_VALUES = st.recursive(
 )
 
 
+OPTIONS = ("foil", "stop", "max_new_tokens", "thinking")
+OF_TRL = ("completion", "chosen", "rejected")
 FIELDS = st.dictionaries(
-    st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", "foil", "stop", "max_new_tokens")),
+    st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", *OPTIONS, *OF_TRL)),
     JSON_VALUES,
     max_size=6,
 )

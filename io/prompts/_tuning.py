@@ -1,0 +1,130 @@
+"""Convert the rows of data sets for fine-tuning: Alpaca, ShareGPT, and the data sets of TRL."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from promptlight.io.prompts._messages import read_messages, spread_messages
+from promptlight.io.prompts.jsonline import RecordError, kind_of
+from promptlight.salience.text.chat import MODEL, USER
+from promptlight.salience.text.contrast import ARROW, AUTO
+
+Record = dict[str, Any]
+
+
+def convert_alpaca(record: Record) -> Record:
+    """The instruction and its input, with a line feed between, as the prompt, and the output as the target.
+
+    With ``system``, or ``history`` as pairs of what was asked and answered, it is a chat.
+    """
+    asked = "\n".join(filter(None, (_read_text(record, name) for name in ("instruction", "input"))))
+    system, history, output = _read_text(record, "system"), record.get("history"), _read_text(record, "output")
+    rest = _leave_out(record, "instruction", "input", "output", "system", "history", "prompt", "messages")
+    prompt: Record = {"prompt": asked}
+    if system or history:
+        said = [("system", system or ""), *_read_history(history or []), (USER, asked)]
+        prompt = {"messages": [{"role": role, "content": text} for role, text in said]}
+    return rest | prompt | ({"target": output} if output else {})
+
+
+def _read_history(value: Any) -> list[tuple[str, str]]:
+    pairs = cast("list[Any]", value) if isinstance(value, list) else [value]
+    said: list[tuple[str, str]] = []
+    for pair in pairs:
+        texts = cast("list[Any]", pair) if isinstance(pair, list) else []
+        if len(texts) != 2 or not all(isinstance(text, str) for text in texts):
+            raise RecordError("expected `history` to be pairs of texts, asked and answered (Alpaca), found others")
+        said += [(USER, texts[0]), (MODEL, texts[1])]
+    return said
+
+
+def convert_sharegpt(record: Record) -> Record:
+    """The conversation as messages, after the text of ``system`` if the record has one."""
+    conversation, system = spread_messages(record["conversations"]), _read_text(record, "system")
+    if not isinstance(conversation, list):
+        found = kind_of(conversation)
+        raise RecordError(f'expected `conversations` to be an array of {{"from": ..., "value": ...}}, found {found}')
+    messages = [_rename_keys(one) for one in cast("list[Any]", conversation)]
+    if system:
+        messages.insert(0, {"role": "system", "content": system})
+    return _leave_out(record, "conversations", "system", "prompt") | {"messages": messages}
+
+
+def _rename_keys(message: Any) -> Any:
+    """A message with ``role`` and ``content`` for ``from`` and ``value``."""
+    if not isinstance(message, dict):
+        return message
+    names = {"from": "role", "value": "content"}
+    return {names.get(name, name): value for name, value in cast("Record", message).items()}
+
+
+def convert_trl(record: Record, *, with_foil: bool) -> Record:
+    """The completion as the target, or the chosen one and, ``with_foil``, the rejected one as its foil.
+
+    Each is text or messages. Without a prompt, it is what both chats begin with.
+    """
+    prompt = spread_messages(record.get("prompt"))
+    chosen, rejected = (spread_messages(record.get(name)) for name in ("chosen", "rejected"))
+    if record.get("chosen") is None or record.get("rejected") is None:
+        completion = spread_messages(record.get("completion"))
+        target = _read_answer("completion", completion, prompt)
+        rest = _leave_out(record, "prompt", "messages", "completion")
+        return rest | _name_prompt(prompt) | ({"target": target} if target else {})
+    if isinstance(chosen, list) and isinstance(rejected, list) and not isinstance(prompt, list):
+        prompt, chosen, rejected = _part_chats(prompt, cast("list[Any]", chosen), cast("list[Any]", rejected))
+    if prompt is None:
+        raise RecordError("expected `prompt` beside `chosen` and `rejected` as texts (TRL), found none; add it")
+    rest = _leave_out(record, "prompt", "messages", "chosen")
+    target, foil = _read_answer("chosen", chosen, prompt), _read_answer("rejected", rejected, prompt)
+    return rest | _name_prompt(prompt) | {"target": target} | ({"foil": _check_foil(foil)} if with_foil else {})
+
+
+def _part_chats(prompt: Any, chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
+    """What two chats begin with, and the rest of each. A prompt that is text must be the last message before them."""
+    n_shared = next(
+        (n for n, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other),
+        min(len(chosen), len(rejected)),
+    )
+    if not n_shared and prompt is not None:
+        return [{"role": USER, "content": prompt}], chosen, rejected
+    last = chosen[n_shared - 1] if n_shared else None
+    said = cast("Record", last).get("content") if isinstance(last, dict) else None
+    if said is None or (prompt is not None and said != prompt):
+        raise RecordError("expected `chosen` and `rejected` to begin with the same prompt (TRL), found others")
+    return chosen[:n_shared], chosen[n_shared:], rejected[n_shared:]
+
+
+def _name_prompt(prompt: Any) -> Record:
+    return {"messages": prompt} if isinstance(prompt, list) else {"prompt": prompt}
+
+
+def _read_answer(name: str, value: Any, prompt: Any) -> str | None:
+    """A completion's text; in a chat, that of the model's one message."""
+    if isinstance(value, list):
+        messages = read_messages(cast("list[Any]", value)) if value else []
+        if isinstance(prompt, list) and len(messages) == 1 and messages[0].role == MODEL:
+            return messages[0].text
+        raise RecordError(f"expected `{name}` to be one message of the model's after a chat (TRL), found others")
+    if value is not None and not isinstance(value, str):
+        raise RecordError(f"expected `{name}` to be text or a message (TRL), found {kind_of(value)}")
+    return value
+
+
+def _check_foil(foil: str | None) -> str | None:
+    """Raise RecordError for a text that means something else in ``foil``."""
+    if foil is not None and (ARROW in foil or foil == AUTO):
+        raise RecordError(
+            f"expected `rejected` without {ARROW} (TRL), found it, or {AUTO!r} alone, which mean more in a foil"
+        )
+    return foil
+
+
+def _read_text(record: Record, name: str) -> str | None:
+    value = record.get(name)
+    if value is not None and not isinstance(value, str):
+        raise RecordError(f"expected `{name}` to be text, found {kind_of(value)}; write it in quotes")
+    return value if value and value.strip() else None
+
+
+def _leave_out(record: Record, *names: str) -> Record:
+    return {name: value for name, value in record.items() if name not in names}

@@ -1,0 +1,118 @@
+"""Recognise a record in another tool's format by its keys, and convert it to the fields of ours.
+
+    format         keys                                           what they become
+    OpenAI batch   custom_id, body: messages | prompt,            id, messages | prompt,
+                   max_tokens, stop                               max_new_tokens, stop
+    Alpaca         instruction, input, output                     prompt, target
+    ShareGPT       conversations: from, value                     messages
+    TRL            prompt, completion | chosen, rejected          prompt | messages, target, foil
+
+Our own fields come first: a record with ``messages``, or with ``prompt`` and none of TRL's fields, is ours. A key whose
+value is null is absent. Everything that isn't converted stays in the record.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from promptlight.io.prompts._openai import convert_openai_batch
+from promptlight.io.prompts._tuning import convert_alpaca, convert_sharegpt, convert_trl
+from promptlight.io.prompts.jsonline import RecordError
+from promptlight.salience.types import Explain
+
+Record = dict[str, Any]
+
+
+class RecordFormat(StrEnum):
+    """Whose fields a record has; AUTO finds out by its keys."""
+
+    AUTO = "auto"
+    OWN = "promptlight"
+    OPENAI_BATCH = "openai-batch"
+    ALPACA = "alpaca"
+    SHAREGPT = "sharegpt"
+    TRL = "trl"
+
+
+NAMES = {
+    RecordFormat.OPENAI_BATCH: "OpenAI batch",
+    RecordFormat.ALPACA: "Alpaca",
+    RecordFormat.SHAREGPT: "ShareGPT",
+    RecordFormat.TRL: "TRL",
+}
+_NEEDED = {  # what a record must have
+    RecordFormat.OPENAI_BATCH: "`custom_id` and `body`",
+    RecordFormat.ALPACA: "`instruction` and `input` or `output`",
+    RecordFormat.SHAREGPT: "`conversations`",
+    RecordFormat.TRL: "`prompt`, or `chosen` and `rejected`",
+}
+
+
+@dataclass
+class Seen:
+    """How many records there were of each format but ours, and how many set a parameter that no run follows."""
+
+    formats: Counter[RecordFormat] = field(default_factory=Counter[RecordFormat])
+    unfollowed: Counter[str] = field(default_factory=Counter[str])
+
+
+def convert_record(record: Record, format: RecordFormat, explain: Explain, seen: Seen) -> Record:
+    """The record with our fields, counted in ``seen``. Raises RecordError if it isn't of the format, or of several.
+
+    Where no target is explained, there is nothing to contrast with a foil either.
+    """
+    format = _recognize_format(record) if format is RecordFormat.AUTO else format
+    if format is RecordFormat.OWN:
+        return record
+    if not _has_keys(record, format):
+        found = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
+        raise RecordError(f"expected {_NEEDED[format]} ({NAMES[format]}), found {found}", parameters=("format",))
+    unfollowed: list[str] = []
+    match format:
+        case RecordFormat.OPENAI_BATCH:
+            converted, unfollowed = convert_openai_batch(record)
+        case RecordFormat.ALPACA:
+            converted = convert_alpaca(record)
+        case RecordFormat.SHAREGPT:
+            converted = convert_sharegpt(record)
+        case _:
+            converted = convert_trl(record, with_foil=explain is Explain.TARGET)
+    seen.formats[format] += 1
+    seen.unfollowed.update(unfollowed)
+    return converted
+
+
+def _recognize_format(record: Record) -> RecordFormat:
+    """The format whose keys a record has; ours, if it has those of none. Raises RecordError if it has several's."""
+    there = _list_given(record)
+    if "messages" in there:
+        return RecordFormat.OWN
+    if "prompt" in there:
+        is_trl = "target" not in there and ("completion" in there or {"chosen", "rejected"} <= there)
+        return RecordFormat.TRL if is_trl else RecordFormat.OWN
+    found = [format for format in NAMES if _has_keys(record, format)]
+    if len(found) > 1:
+        names = " and ".join(NAMES[format] for format in found)
+        raise RecordError(f"expected the fields of one format, found those of {names}", parameters=("format",))
+    return found[0] if found else RecordFormat.OWN
+
+
+def _has_keys(record: Record, format: RecordFormat) -> bool:
+    there = _list_given(record)
+    match format:
+        case RecordFormat.OPENAI_BATCH:
+            return {"custom_id", "body"} <= there
+        case RecordFormat.ALPACA:
+            return "instruction" in there and not {"input", "output"}.isdisjoint(record)
+        case RecordFormat.SHAREGPT:
+            return "conversations" in there
+        case _:
+            return "prompt" in there or {"chosen", "rejected"} <= there
+
+
+def _list_given(record: Record) -> set[str]:
+    """The names of the fields that have a value."""
+    return {name for name, value in record.items() if value is not None and value != ""}

@@ -1,0 +1,238 @@
+"""Records of other tools: recognised by their keys, converted, and counted; ours go first."""
+
+# pyright: standard
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from promptlight.io.prompts.formats import NAMES, RecordFormat
+from promptlight.io.prompts.reader import PromptReader
+from promptlight.io.prompts.records import Reading
+from promptlight.salience.types import Explain, Prompt, SetAside
+from tests.support.paths import ROOT
+from tests.support.prompt_files import write
+
+OPENAI, ALPACA, SHAREGPT, TRL, OWN = (
+    RecordFormat.OPENAI_BATCH,
+    RecordFormat.ALPACA,
+    RecordFormat.SHAREGPT,
+    RecordFormat.TRL,
+    RecordFormat.OWN,
+)
+ASKED, ANSWERED = {"role": "user", "content": "Is soup sweet?"}, {"role": "assistant", "content": "No."}
+CHAT = "user\nIs soup sweet?\nmodel\n"
+Record = dict[str, Any]
+
+
+def read(folder: Path, *records: Record, explain: Explain = Explain.TARGET, **reading: Any) -> PromptReader:
+    path = write(folder, "\n".join(map(json.dumps, records)).encode())
+    return PromptReader(path, reading=Reading(explain=explain, **reading))
+
+
+def read_one(folder: Path, record: Record, **reading: Any) -> tuple[Prompt, RecordFormat]:
+    reader = read(folder, record, **reading)
+    (one,) = reader
+    assert isinstance(one, Prompt), one.reason
+    return one, next(iter(reader.seen.formats), OWN)
+
+
+def reason_of(folder: Path, record: Record, **reading: Any) -> str:
+    (one,) = read(folder, record, **reading)
+    assert isinstance(one, SetAside), one
+    return one.reason
+
+
+def batch(**body: Any) -> Record:
+    return {"custom_id": "req-7", "method": "POST", "url": "/v1/chat/completions", "body": {"model": "m", **body}}
+
+
+def sharegpt(*said: tuple[str, str], **more: Any) -> Record:
+    return {"conversations": [{"from": who, "value": text} for who, text in said], **more}
+
+
+SOUP = ("human", "Is soup sweet?")
+
+
+@pytest.mark.parametrize(
+    ("record", "format", "text", "target"),
+    [
+        (batch(messages=[ASKED]), OPENAI, CHAT, None),
+        (batch(messages=[ASKED, ANSWERED]), OPENAI, CHAT, "No."),
+        (batch(prompt="Soup is"), OPENAI, "Soup is", None),
+        (batch(prompt=["Soup is"]), OPENAI, "Soup is", None),
+        ({"instruction": "Name a dish.", "input": "", "output": "Soup."}, ALPACA, "Name a dish.", "Soup."),
+        ({"instruction": "Is it sweet?", "input": "Cake", "output": "Yes."}, ALPACA, "Is it sweet?\nCake", "Yes."),
+        ({"instruction": "Name", "input": None, "output": ""}, ALPACA, "Name", None),
+        (
+            {"instruction": "And cake?", "output": "Yes.", "system": "Be brief.", "history": [["Is soup?", "No."]]},
+            ALPACA,
+            "user\nBe brief.\n\nIs soup?\nmodel\nNo.\nuser\nAnd cake?\nmodel\n",
+            "Yes.",
+        ),
+        (sharegpt(SOUP), SHAREGPT, CHAT, None),
+        (sharegpt(SOUP, ("gpt", "No.")), SHAREGPT, CHAT, "No."),
+        (sharegpt(("system", "Be brief."), SOUP), SHAREGPT, f"user\nBe brief.\n\n{CHAT[5:]}", None),
+        (sharegpt(SOUP, system="Be brief."), SHAREGPT, f"user\nBe brief.\n\n{CHAT[5:]}", None),
+        ({"conversations": [ASKED]}, SHAREGPT, CHAT, None),
+        ({"prompt": [ASKED]}, OWN, CHAT, None),
+        ({"prompt": [ASKED], "completion": [ANSWERED]}, TRL, CHAT, "No."),
+        ({"prompt": "Soup is", "completion": " hot."}, TRL, "Soup is", " hot."),
+        ({"prompt": "Soup is", "completion": " hot.", "target": " cold."}, OWN, "Soup is", " cold."),
+        ({"prompt": "Soup is", "completion": ""}, OWN, "Soup is", None),
+        ({"prompt": "Soup is", "instruction": "i", "output": "o"}, OWN, "Soup is", None),
+        ({"messages": [ASKED], "custom_id": "c", "body": {"model": "m"}}, OWN, CHAT, None),
+    ],
+)
+def test_each_format_is_recognised_by_its_keys_and_ours_goes_first(
+    tmp_path: Path, record: Record, format: RecordFormat, text: str, target: str | None
+) -> None:
+    prompt, found = read_one(tmp_path, record)
+    assert (found, prompt.text, prompt.given_completion) == (format, text, target)
+    if format is not OWN:
+        same, _ = read_one(tmp_path, record, format=format)
+        assert same == prompt
+
+
+def test_a_batch_gives_ids_limits_and_stops_and_keeps_the_rest(tmp_path: Path) -> None:
+    record = batch(messages=[ASKED], max_tokens=9, stop=["\n", "!"], temperature=None)
+    prompt, _ = read_one(tmp_path, record)
+    assert (prompt.id, prompt.max_new_tokens, prompt.stop) == ("req-7", 9, ("\n", "!"))
+    assert (prompt.fields["body"], prompt.fields["url"]) == ({"model": "m"}, "/v1/chat/completions")
+    newer, _ = read_one(tmp_path, batch(messages=[ASKED], max_tokens=9, max_completion_tokens=8, stop=None))
+    assert (newer.max_new_tokens, newer.stop) == (8, ())
+
+
+def test_parameters_that_change_what_is_written_are_counted(tmp_path: Path) -> None:
+    plain = batch(messages=[ASKED], temperature=0, top_p=1, n=1, tools=[], seed=3, stream=False)
+    other = batch(messages=[ASKED], temperature=0.7, tools=[{"type": "function"}], response_format={"type": "json"})
+    reader = read(tmp_path, plain, other | {"custom_id": "a"}, other | {"custom_id": "b"}, batch(top_p=0.5))
+    for _ in range(2):  # a second loop counts afresh
+        assert [isinstance(one, Prompt) for one in reader] == [True, True, True, False]
+        assert reader.seen.unfollowed == {"temperature": 2, "tools": 2, "response_format": 2}
+        assert reader.seen.formats == {OPENAI: 3}
+
+
+PAIR = {"chosen": [ASKED, ANSWERED], "rejected": [ASKED, {"role": "assistant", "content": "Yes."}]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        PAIR,
+        PAIR | {"prompt": "Is soup sweet?"},
+        {"prompt": [ASKED], "chosen": PAIR["chosen"][1:], "rejected": PAIR["rejected"][1:]},
+        {"prompt": "Is soup sweet?", "chosen": PAIR["chosen"][1:], "rejected": PAIR["rejected"][1:]},
+        {"prompt": [ASKED], "chosen": "No.", "rejected": "Yes."},
+    ],
+)
+def test_a_preference_is_a_target_and_its_foil(tmp_path: Path, record: Record) -> None:
+    prompt, found = read_one(tmp_path, record)
+    assert (found, prompt.text, prompt.given_completion, prompt.foil) == (TRL, CHAT, "No.", "Yes.")
+    other, _ = read_one(tmp_path, record, explain=Explain.RESPONSE)
+    assert (other.text, other.foil, other.fields["rejected"]) == (CHAT, None, record["rejected"])
+
+
+def test_a_preference_between_texts(tmp_path: Path) -> None:
+    prompt, _ = read_one(tmp_path, {"prompt": "Soup is", "chosen": " hot.", "rejected": " cold."})
+    assert (prompt.text, prompt.given_completion, prompt.foil) == ("Soup is", " hot.", " cold.")
+
+
+@pytest.mark.parametrize(
+    ("record", "format", "says"),
+    [
+        (batch(), None, r"expected `body.messages` or `body.prompt` \(OpenAI batch\), found `model`"),
+        (batch(prompt="p", messages=[ASKED]), None, "found both"),
+        (batch(input="p"), None, "found `model`, `input`"),
+        (batch(prompt=["a", "b"]), None, "expected `body.prompt` to be one text .*, found 2 items"),
+        (batch(prompt=[1]), None, "found a number"),
+        (batch(prompt="p", max_tokens=0), None, "`max_new_tokens` to be a whole number above 0"),
+        ({"custom_id": "c", "body": "p"}, None, "expected `body` to be an object"),
+        ({"conversations": "hi"}, None, "expected `conversations` to be an array .*, found text"),
+        (sharegpt(("function_call", "f()")), None, "found 'function_call'"),
+        ({"instruction": 3, "output": "o"}, None, "expected `instruction` to be text"),
+        ({"instruction": "i", "output": "o", "history": [["a"]]}, None, "expected `history` to be pairs"),
+        ({"chosen": "a", "rejected": "b"}, None, "expected `prompt` beside `chosen` and `rejected`"),
+        (PAIR | {"prompt": "Is cake?"}, None, "to begin with the same prompt"),
+        ({"prompt": "p", "chosen": "a", "rejected": "b=>c"}, None, "expected `rejected` without =>"),
+        ({"prompt": "p", "chosen": "a", "rejected": "auto"}, None, "'auto' alone"),
+        ({"prompt": [ASKED], "completion": [ANSWERED, ANSWERED]}, None, "expected `completion` to be one message"),
+        ({"prompt": "p", "completion": 3}, None, "expected `completion` to be text or a message"),
+        (batch(prompt="p") | {"conversations": [ASKED]}, None, "found those of OpenAI batch and ShareGPT"),
+        ({"prompt": "p"}, ALPACA, r"expected `instruction` and `input` or `output` \(Alpaca\), found `prompt`"),
+        ({"instruction": "i", "output": "o"}, OWN, "expected a field `prompt`"),
+    ],
+)
+def test_what_a_format_does_not_allow_is_set_aside(
+    tmp_path: Path, record: Record, format: RecordFormat | None, says: str
+) -> None:
+    assert re.search(says, reason_of(tmp_path, record, format=format or RecordFormat.AUTO))
+
+
+def test_a_format_that_is_named_settles_two_that_fit(tmp_path: Path) -> None:
+    record = {"prompt": "Soup is", "messages": [ASKED], "chosen": " hot.", "rejected": " cold."}
+    assert "found both" in reason_of(tmp_path, record)
+    assert read_one(tmp_path, record, format=TRL)[0].text == "Soup is"
+    assert read_one(tmp_path, batch(prompt="p") | {"conversations": [ASKED]}, format=SHAREGPT)[0].text == CHAT
+
+
+def test_columns_of_null_are_absent(tmp_path: Path) -> None:
+    rows = [{"instruction": "Name", "output": "Soup.", "conversations": None, "messages": None, "completion": None}]
+    path = tmp_path / "p.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path)
+    (one,) = PromptReader(path)
+    assert isinstance(one, Prompt)
+    assert (one.text, one.given_completion) == ("Name", "Soup.")
+
+
+# ---- names of fields ------------------------------------------------------------------------------------------------
+
+
+def test_names_with_dots_lead_into_objects_unless_a_field_has_that_name(tmp_path: Path) -> None:
+    record = {"ask": {"text": "Why?", "key": "k"}, "answer": {"text": "So."}}
+    names = {"prompt_field": "ask.text", "target_field": "answer.text", "id_field": "ask.key"}
+    prompt, found = read_one(tmp_path, record, **names)
+    assert (found, prompt.id, prompt.text, prompt.given_completion) == (OWN, "k", "Why?", "So.")
+    assert read_one(tmp_path, {"ask": {"text": "no"}, "ask.text": "yes"}, prompt_field="ask.text")[0].text == "yes"
+    assert "expected a field `prompt`" in reason_of(tmp_path, {"ask": "no"}, prompt_field="ask.text")
+
+
+def test_a_field_that_is_named_goes_before_the_format(tmp_path: Path) -> None:
+    record = batch(messages=[ASKED], metadata={"key": "k", "gold": "No."})
+    prompt, found = read_one(tmp_path, record, id_field="body.metadata.key", target_field="body.metadata.gold")
+    assert (found, prompt.id, prompt.given_completion) == (OPENAI, "k", "No.")
+    assert read_one(tmp_path, record, prompt_field="body.messages")[0].text == CHAT
+
+
+@pytest.mark.parametrize(("name", "text"), [("prompt", "Why?"), ("messages", CHAT)])
+def test_the_prompt_field_decides_between_prompt_and_messages(tmp_path: Path, name: str, text: str) -> None:
+    record = {"prompt": "Why?", "messages": [ASKED]}
+    assert read_one(tmp_path, record, prompt_field=name)[0].text == text
+    (one,) = read(tmp_path, record)
+    assert isinstance(one, SetAside)
+    assert (one.reason[-20:], one.parameters) == ("found both; keep one", ("prompt_field",))
+
+
+# ---- the page -------------------------------------------------------------------------------------------------------
+
+ROWS = re.findall(
+    r"^\| (\w.*?), `([\w-]+)` \| `(\{.*?\})` \|", (ROOT / "docs/prompts.md").read_text("utf-8"), re.MULTILINE
+)
+
+
+def test_the_page_has_an_example_of_each_format() -> None:
+    assert {(name, format) for name, format, _ in ROWS} == {(name, format.value) for format, name in NAMES.items()}
+
+
+@pytest.mark.parametrize(("name", "format", "line"), ROWS)
+def test_the_examples_of_the_page_are_read_as_it_says(tmp_path: Path, name: str, format: str, line: str) -> None:
+    prompt, found = read_one(tmp_path, json.loads(line))
+    assert found == format
+    assert "soup" in prompt.text.lower()
