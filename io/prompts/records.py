@@ -149,6 +149,13 @@ def _drop_bytes(record: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _drop_null(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without the one of `prompt` and `messages` that is null: a table has both columns in every row."""
+    both = {name: record[name] for name in ("prompt", "messages") if name in record}
+    absent = [name for name, value in both.items() if value is None][: len(both) - 1]
+    return {name: value for name, value in record.items() if name not in absent}
+
+
 def _read_id(record: dict[str, Any]) -> str | None:
     id = record.get("id")
     if id is None or id == "":
@@ -173,6 +180,7 @@ def _choose_free_id(record: dict[str, Any], own_id: str, taken: Places) -> str:
 
 
 def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading: Reading) -> Prompt:
+    record = _drop_null(record)
     if ("prompt" in record) == ("messages" in record):
         raise RecordError(
             f"expected a field `prompt`, or `messages` for a chat, found {_list_fields(record)}",
@@ -233,6 +241,8 @@ def _read_sections(record: dict[str, Any], text: str, turns: tuple[Turn, ...]) -
     sections: list[Section] = []
     try:
         for name, value in cast("dict[str, Any]", wanted).items():
+            if value is None:  # a table has every name in every row
+                continue
             if not isinstance(value, str):
                 start, stop = _read_range(name, value, record)
                 if turns:  # chat messages are stripped

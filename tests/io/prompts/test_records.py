@@ -38,6 +38,30 @@ def test_a_bare_record_is_named_after_its_line(tmp_path: Path) -> None:
     assert (first.given_completion, first.label, first.fields) == (None, None, {})
 
 
+@pytest.mark.parametrize(
+    ("record", "text"),
+    [
+        ({"prompt": "p", "messages": None}, "p"),
+        ({"prompt": None, "messages": [{"role": "user", "content": "m"}]}, "m"),
+        ({"messages": None, "prompt": "a b", "sections": {"one": "b", "two": None, "three": None}}, "a b"),
+    ],
+)
+def test_null_is_absent_as_tables_have_every_column_in_every_row(
+    tmp_path: Path, record: dict[str, Any], text: str
+) -> None:
+    (found,) = list(read_prompts(write(tmp_path, json.dumps(record).encode())))
+    assert isinstance(found, Prompt)
+    assert text in found.text
+    assert [one.name for one in found.sections] == (["one"] if "sections" in record else [])
+
+
+@pytest.mark.parametrize("record", [{"prompt": None, "messages": None}, {"messages": None}])
+def test_nothing_but_null_is_refused(tmp_path: Path, record: dict[str, Any]) -> None:
+    (found,) = list(read_prompts(write(tmp_path, json.dumps(record).encode())))
+    assert isinstance(found, SetAside)
+    assert "found null" in found.reason
+
+
 @pytest.mark.parametrize("value", ['""', "null"])
 @pytest.mark.parametrize(("name", "expected"), [("target", None), ("id", "prompts-1")])
 def test_empty_and_null_are_as_good_as_none(tmp_path: Path, name: str, value: str, expected: str | None) -> None:
