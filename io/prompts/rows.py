@@ -5,13 +5,15 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlight.io.prompts._columnar import read_columnar
+from promptlight.io.prompts._encodings import open_as_utf_8
 from promptlight.io.prompts._json_values import CutOffError, has_a_record_a_line, split_values
 from promptlight.io.prompts._unpacking import BROKEN, UnpackingError, unpack_file
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
@@ -20,6 +22,8 @@ from promptlight.salience.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 BEYOND: Any = None  # the key for cells beyond a table's last column: no column can have this name
+_SAID_DELIMITER = re.compile(r'"?sep=([^"\r\n])"?\r?\n?')
+_QUOTED = re.compile(r'"[^"]*"')
 Row = bytes | dict[str, Any]
 """A line of JSON or text without its line end, or a table's row by columns; empty for a blank line."""
 
@@ -66,7 +70,7 @@ def to_record(format: Format, row: Row) -> dict[str, Any]:
 @contextmanager
 def _open(source: Source, path: Path) -> Iterator[BinaryIO]:
     with open(path, "rb") as file:
-        yield unpack_file(file, source.packing) if source.packing else file
+        yield open_as_utf_8(unpack_file(file, source.packing) if source.packing else file)
 
 
 def _read_json(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
@@ -106,23 +110,46 @@ def _cut_end(line: bytes) -> bytes:
 
 def _read_csv(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
     """Rows by the header's names; a cell may contain line feeds."""
-    mark = "\t" if source.format is Format.TSV else ","
-    table = csv.DictReader(_decode_lines(source, file), restkey=BEYOND, delimiter=mark, strict=True)
+    lines = _decode_lines(source, file)
+    first = next(lines, "")
+    if said := _SAID_DELIMITER.fullmatch(first):
+        mark, n_skipped = said[1], 1
+    else:
+        mark, n_skipped, lines = _find_delimiter(source, first), 0, chain([first], lines)
+    table = csv.DictReader(lines, restkey=BEYOND, delimiter=mark, strict=True)
     try:
         with _fields_up_to(LONGEST_LINE):
-            names = table.fieldnames or []
+            names = list(table.fieldnames or [])
+        n_unnamed = sum(1 for _ in takewhile(lambda name: not name.strip(), reversed(names)))
+        table.fieldnames = names = names[: len(names) - n_unnamed]
         if len(set(names)) < len(names):
-            raise InputError(source.path, 1, "expected each column once in the header; rename one")
+            raise InputError(source.path, 1 + n_skipped, "expected each column once in the header; rename one")
         while True:
             before = table.reader.line_num
             with _fields_up_to(LONGEST_LINE):
                 row = next(table, None)
             if row is None:
                 return
-            yield before + 1, row
+            yield before + 1 + n_skipped, _without_empty_columns(row, n_unnamed)
     except csv.Error as error:
         reason = f"expected CSV with a header, found it broken: {error}; fix it there"
-        raise InputError(source.path, table.reader.line_num, reason) from error
+        raise InputError(source.path, table.reader.line_num + n_skipped, reason) from error
+
+
+def _find_delimiter(source: Source, header: str) -> str:
+    """Excel writes semicolons where the comma is the decimal mark, and tabs in UTF-16."""
+    if source.format is Format.TSV:
+        return "\t"
+    header = _QUOTED.sub("", header)
+    return next((mark for mark in ",;\t" if mark in header), ",")
+
+
+def _without_empty_columns(row: dict[str, Any], n_unnamed: int) -> dict[str, Any]:
+    """The row without the empty cells of columns that the header doesn't name; nothing if no cell has anything."""
+    beyond = row.get(BEYOND, [])
+    if beyond and len(beyond) <= n_unnamed and not any(beyond):
+        del row[BEYOND]
+    return row if len(row) < 2 or any(row.values()) else {}
 
 
 @contextmanager
