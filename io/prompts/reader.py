@@ -22,7 +22,7 @@ from promptlight.io.prompts.jsonline import HALF_CHARACTER
 from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
 from promptlight.io.prompts.selection import matches
-from promptlight.io.prompts.sources import Source, copy_source, parse_source
+from promptlight.io.prompts.sources import Source, copy_source, find_sources
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.text.chat import USER, Message, format_turns
 from promptlight.salience.types import Explain, Prompt, SetAside
@@ -58,7 +58,7 @@ class PromptReader:
         selection: Selection | None = None,
     ) -> None:
         given = [sources] if isinstance(sources, str | Path) else sources
-        self.sources = [parse_source(source) for source in given]
+        self.sources = [found for source in given for found in find_sources(source)]
         self.strict = strict
         self.reading = reading or Reading()
         self.selection = selection or Selection()

@@ -6,10 +6,11 @@ address may contain a password or a signature: outside of this module it has a n
 
 from __future__ import annotations
 
+import glob
 import re
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
@@ -78,6 +79,18 @@ def parse_source(text: str | Path) -> Source:
     packing = _PACKED.get(file.suffix.lower())
     file = file.with_suffix("") if packing else file
     return Source(name or file.stem, path, format_of(file.name), packing, address)
+
+
+def find_sources(text: str | Path) -> list[Source]:
+    """The source, or those that a pattern such as ``data/*.parquet`` stands for, in the order of their names."""
+    source = parse_source(text)
+    if source.is_remote or source.path == STDIN or Path(source.path).exists():
+        return [source]
+    given = re.fullmatch(_NAMED, str(text))
+    prefix = f"{given[1]}-" if given and given[2] == source.path else ""
+    paths = sorted(path for path in glob.glob(source.path, recursive=True) if not Path(path).is_dir())
+    found = [replace(one, name=f"{prefix}{one.name}") for one in (parse_source(Path(path)) for path in paths)]
+    return found or [source]
 
 
 def format_of(name: str) -> Format:

@@ -72,6 +72,16 @@ def test_several_files_are_read_in_order_and_share_their_ids(tmp_path: Path) -> 
     assert f"which {one}:1 has" in clash.reason
 
 
+def test_a_pattern_stands_for_its_files(tmp_path: Path) -> None:
+    for name in ("b.txt", "a.txt", "c.csv", "[1].txt"):
+        (tmp_path / name).write_text("prompt\n", encoding="utf-8")
+    assert [one.id for one in prompts_of(f"{tmp_path}/[ab].txt")] == ["a-1", "b-1"]
+    assert [one.id for one in prompts_of(f"mine:{tmp_path}/?.txt")] == ["mine-a-1", "mine-b-1"]
+    assert [one.id for one in prompts_of(tmp_path / "[1].txt")] == ["[1]-1"]  # a file of that name
+    with pytest.raises(InputError, match="found no such file"):
+        list(read_prompts(tmp_path / "*.parquet"))
+
+
 def test_the_bundled_prompts_are_the_examples() -> None:
     bundled, examples = prompts_of("sample_prompts"), prompts_of(EXAMPLES / "prompts.jsonl")
     assert len(bundled) == 12
