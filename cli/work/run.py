@@ -123,10 +123,10 @@ class Run:
 
     def _survey(self) -> Survey:
         """Survey the records, and say in which formats they are."""
-        from promptlight.io.results.done import read_done
+        from promptlight.io.results.done import find_gone, read_done
 
         reader = self.reader.without_strictness()
-        survey = survey_records(reader, read_done(self.output))
+        survey = survey_records(reader, done := read_done(self.output), find_gone(done, reader.whole_files))
         say_formats(reader.seen)
         return survey
 
@@ -150,7 +150,10 @@ def _explain_all(
 
     Raises InputError for the first record that was set aside, if the reader is strict.
     """
-    for result in workers.analyze(_skip_done(reader, writer, tally), following.hear):
+    from promptlight.io.results.done import find_gone
+
+    gone = find_gone(writer.done, reader.whole_files)
+    for result in workers.analyze(_skip_done(reader, writer, tally, gone), following.hear):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
         writer.add(result)  # before it is counted
@@ -161,17 +164,21 @@ def _explain_all(
             following.finish(result.completion.prompt.id)
             tally.explained(result)
             notes.see(result.completion)
+    for id in gone & writer.done.keys():  # without it, a file that was mended would keep what was wrong with it
+        writer.forget(id)
+        tally.n_mended += 1
     writer.flush()  # before the summary says that the results are stored
     tally.n_blank_lines = reader.n_blank
 
 
-def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally) -> Iterator[Prompt]:
-    """The remaining prompts; records that can't be used go straight to the results.
+def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally, gone: set[str]) -> Iterator[Prompt]:
+    """The remaining prompts; records that can't be used go straight to the results. What is read leaves ``gone``.
 
     Raises InputError if a record has changed since its result was made, and with ``strict`` for a record that an
     earlier run set aside.
     """
     for record in reader:
+        gone.discard(record.id)
         if _is_done(record, writer.done, tally, strict=reader.strict):
             continue
         done = writer.done.get(record.id)

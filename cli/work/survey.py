@@ -23,12 +23,13 @@ class Survey:
     n_done: int
     n_set_aside: int  # by an earlier run, and not tried again
     n_unusable: int  # found unusable now
+    n_gone: int = 0  # set aside by an earlier run, and not in the files any longer
     sample: list[Prompt]
 
     @property
     def is_settled(self) -> bool:
         """Whether nothing is left to do, or to store."""
-        return self.n_records > 0 and not (self.n_to_do or self.n_unusable)
+        return self.n_records > 0 and not (self.n_to_do or self.n_unusable or self.n_gone)
 
     @property
     def n_records(self) -> int:
@@ -36,12 +37,19 @@ class Survey:
         return self.n_to_do + self.n_done + self.n_set_aside + self.n_unusable
 
 
-def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done]) -> Survey:
-    """Read every record once; the sample is spread evenly and the same each time."""
+def survey_records(
+    records: Iterable[Prompt | SetAside], done: Mapping[str, Done], unusable: Iterable[str] = ()
+) -> Survey:
+    """Read every record once; the sample is spread evenly and the same each time.
+
+    ``unusable`` are the ids that an earlier run set aside of these records' files.
+    """
+    gone = set(unusable)
     generator = random.Random(0)
     n_to_do = n_done = n_set_aside = n_unusable = 0
     sample: list[Prompt] = []
     for record in records:
+        gone.discard(record.id)
         known = done.get(record.id)
         if known is not None and known.settles(record.fingerprint):
             n_done, n_set_aside = n_done + (known.error is None), n_set_aside + (known.error is not None)
@@ -53,4 +61,11 @@ def survey_records(records: Iterable[Prompt | SetAside], done: Mapping[str, Done
                 sample.append(record)
             elif (place := generator.randrange(n_to_do)) < SAMPLE:
                 sample[place] = record
-    return Survey(n_to_do=n_to_do, n_done=n_done, n_set_aside=n_set_aside, n_unusable=n_unusable, sample=sample)
+    return Survey(
+        n_to_do=n_to_do,
+        n_done=n_done,
+        n_set_aside=n_set_aside,
+        n_unusable=n_unusable,
+        n_gone=len(gone),
+        sample=sample,
+    )

@@ -27,6 +27,7 @@ class Tally:
     n_written: int = 0
     n_set_aside: int = 0
     n_already_done: int = 0
+    n_mended: int = 0
     n_tokens: int = 0
     n_blank_lines: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -85,6 +86,8 @@ def summarize(tally: Tally, output: Path) -> str:
         parts.append(f"{tally.n_already_done} done before")
     if tally.n_set_aside:
         parts.append(f"{tally.n_set_aside} set aside (see above)")
+    if tally.n_mended:
+        parts.append(f"{tally.n_mended} set aside before and in the file no longer")
     if tally.n_blank_lines:
         parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
     speed = f" at {spell_rate(tally.tokens_per_second)}" if tally.n_tokens else ""

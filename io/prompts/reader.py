@@ -18,7 +18,7 @@ from pathlib import Path
 
 from promptlight.io.prompts._unpacking import recognise_file
 from promptlight.io.prompts.formats import RecordFormat, Seen
-from promptlight.io.prompts.jsonline import HALF_CHARACTER
+from promptlight.io.prompts.jsonline import HALF_CHARACTER, spell_halves
 from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
 from promptlight.io.prompts.selection import matches
@@ -81,6 +81,14 @@ class PromptReader:
     def __iter__(self) -> Iterator[Prompt | SetAside]:
         chosen = self._require_wanted(filter(self._is_wanted, self._read()))
         yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
+
+    @property
+    def whole_files(self) -> set[str]:
+        """The files, as results name them, of which every record is read; a pipe may hold others the next time."""
+        wanted = self.selection
+        if wanted.ids or wanted.conditions or wanted.sample is not None or wanted.limit is not None:
+            return set()
+        return {spell_halves(source.path) for source in self.sources if source.is_file or source.is_remote}
 
     def without_strictness(self) -> PromptReader:
         """A reader of the same records that sets aside unusable ones instead of raising."""

@@ -7,7 +7,7 @@ There is no list of finished records that could disagree with them.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,16 @@ class Done:
     shard: Path
     error: str | None = None  # why it was set aside
     code: SetAsideCode | None = None
+    path: str | None = None  # the prompt file
 
     def settles(self, fingerprint: str) -> bool:
         """Whether a record needs no more work: it is as it was, and what set it aside would do so again."""
         return self.fingerprint == fingerprint and not (self.code is not None and self.code.is_retried)
+
+
+def find_gone(done: Mapping[str, Done], paths: Container[str]) -> set[str]:
+    """The ids of records of these files that could not be used; those that are read again are still there."""
+    return {id for id, one in done.items() if one.code is SetAsideCode.UNUSABLE and (one.path or "") in paths}
 
 
 def read_done(
@@ -55,12 +61,12 @@ def read_done(
             raise OutputError(
                 f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)
             )
-        for row in read_rows(shard, ["id", "fingerprint", "error", "error_code"]):
+        for row in read_rows(shard, ["id", "fingerprint", "error", "error_code", "path"]):
             if row["id"] in done:
                 raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
             with naming(shard):
                 code = None if row["error"] is None else SetAsideCode(row["error_code"])
-            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"], code)
+            done[row["id"]] = Done(row["fingerprint"] or "", shard, row["error"], code, row["path"])
     return done
 
 

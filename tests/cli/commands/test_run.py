@@ -437,3 +437,19 @@ def test_bfloat16_on_a_cpu_that_is_slow_at_it_is_told_first(
     options = (write_prompts(tmp_path, NAAN), "-o", tmp_path / "out", *SHORT, "--dtype", "bfloat16")
     told = promptlight("run", *options).stderr.splitlines()
     assert sum("slower than float32 on this CPU" in line for line in told) == n_lines
+
+
+def test_a_file_that_was_mended_leaves_no_rows_of_what_was_wrong(promptlight: Command, tmp_path: Path) -> None:
+    path, other, out = tmp_path / "prompts.jsonl", tmp_path / "other.jsonl", tmp_path / "out"
+    path.write_text('{"id": "a", "prompt": "Good"}\n{"id": "b"}\n3\n', encoding="utf-8")
+    other.write_text("3\n", encoding="utf-8")
+    command = ("run", path, "-o", out, "--max-new-tokens", "2", "--device", "cpu")
+    assert promptlight(*command, other).exit_code == 3
+    assert set(pd.read_parquet(out)["id"]) == {"a", "b", "prompts-3", "other-1"}
+    path.write_text('{"id": "a", "prompt": "Good"}\n', encoding="utf-8")
+    promptlight(*command, "--limit", "1")
+    assert len(pd.read_parquet(out)) == 4  # the rest of the file was not read
+    mended = promptlight(*command)
+    assert mended.stdout.startswith("0 explained, 1 done before, 2 set aside before and in the file no longer")
+    assert set(pd.read_parquet(out)["id"]) == {"a", "other-1"}
+    assert "no longer" not in promptlight(*command).stdout
