@@ -12,6 +12,7 @@ import typer
 from promptlight.cli.options.panels import INPUT
 from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP, RecordFormatOption
 from promptlight.io.prompts.formats import RecordFormat
+from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Explain
 
 if TYPE_CHECKING:
@@ -35,6 +36,15 @@ class Input:
         str, typer.Option(help="Field or column that holds a given completion, the target.", rich_help_panel=INPUT)
     ] = "target"
     id_field: Annotated[str, typer.Option(help="Field or column that holds the id.", rich_help_panel=INPUT)] = "id"
+    responses: Annotated[
+        str | None,
+        typer.Option(
+            "--responses",
+            metavar="FILE",
+            help="Output file of an OpenAI batch: explain what it has for each id (custom_id), with --explain target.",
+            rich_help_panel=INPUT,
+        ),
+    ] = None
     template: Annotated[
         Path | None,
         typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP, rich_help_panel=INPUT),
@@ -58,15 +68,19 @@ class Input:
         """A reader of these records; ``seed`` draws the sample."""
         from promptlight.io.prompts.reader import PromptReader, Selection
         from promptlight.io.prompts.records import Reading
+        from promptlight.io.prompts.responses import read_responses
         from promptlight.io.prompts.selection import parse_condition
         from promptlight.io.prompts.template import read_template
 
+        if self.responses and explain is not Explain.TARGET:
+            raise UsageError("--responses: expected --explain target with it, which explains given completions")
         reading = Reading(
             format=self.format,
             prompt_field=self.prompt_field,
             target_field=self.target_field,
             id_field=self.id_field,
             template=read_template(self.template) if self.template else None,
+            responses=read_responses(self.responses) if self.responses else None,
             chat=chat,
             explain=explain,
         )

@@ -27,6 +27,7 @@ from promptlight.io.prompts.jsonline import (
     kind_of,
     spell_halves,
 )
+from promptlight.io.prompts.responses import Responses
 from promptlight.io.prompts.rows import Row, to_record
 from promptlight.io.prompts.sources import Source
 from promptlight.io.prompts.template import Template
@@ -52,6 +53,7 @@ class Reading:
     target_field: str = "target"
     id_field: str = "id"
     template: Template | None = None  # makes the prompt from the record's fields
+    responses: Responses | None = None  # the given completions, by the records' ids
     chat: bool = False  # makes a plain prompt the user's turn of a chat
     explain: Explain = Explain.RESPONSE  # a chat's last message, if the model's, is continued (RESPONSE) or the target
 
@@ -75,6 +77,8 @@ def read_record(
             check_characters("a field's name", name)
             check_value(f"`{name}`", value)
         id = _read_id(record) or own_id
+        if reading.responses is not None:
+            record["target"] = reading.responses.find(id)
         if id in places:
             path, line = places[id]
             place = f"line {line}" if path == source.path else f"{path}:{line}"
