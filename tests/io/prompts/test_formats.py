@@ -192,6 +192,24 @@ def test_columns_of_null_are_absent(tmp_path: Path) -> None:
     assert (one.text, one.given_completion) == ("Name", "Soup.")
 
 
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [ASKED | {"role": "User"}],
+        [ASKED | {"role": "human"}],
+        [{"role": "system", "content": ""}, ASKED],
+        [{"role": "system", "content": None}, ASKED],
+        [ASKED, ANSWERED | {"content": ""}],
+        [ASKED, {"role": "gpt", "content": None}],
+        json.dumps([ASKED]),
+        {"role": ["user"], "content": ["Is soup sweet?"]},
+    ],
+)
+def test_messages_as_people_store_them_are_the_same_chat(tmp_path: Path, messages: Any) -> None:
+    prompt, found = read_one(tmp_path, {"messages": messages})
+    assert (found, prompt.text, prompt.given_completion) == (OWN, CHAT, None)
+
+
 # ---- names of fields ------------------------------------------------------------------------------------------------
 
 
