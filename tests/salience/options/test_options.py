@@ -28,6 +28,7 @@ OTHER: dict[type, dict[str, Any]] = {  # another value than the default for ever
         "targets": Granularity.LINE,
         "stored": (Granularity.WORD, Granularity.LINE),
         "compat": Compat.LIT,
+        "thinking": True,
     },
     Sampling: {"temperature": 0.7, "top_k": 5, "top_p": 0.9, "seed": 4},
     MethodOptions: {
