@@ -40,6 +40,7 @@ def zipped(path: Path, members: Mapping[str, bytes]) -> Path:
         lzma.compress(LINES),
         lzma.compress(LINES[:27]) + bytes(8) + lzma.compress(LINES[27:]),
     ],
+    ids=["gzip", "padded gzip", "bz2", "xz", "two parts of xz"],
 )
 def test_the_first_bytes_say_how_a_file_is_compressed(tmp_path: Path, name: str, packed: bytes) -> None:
     reader = PromptReader(write(tmp_path, packed, name))
