@@ -122,7 +122,7 @@ def _filler(decoder: Decoder, ablate: AblationKind) -> Tensor | None:
 def _run(decoder: Decoder, embeddings: Tensor, rows: Rows) -> Tensor:
     """Run all layers: unscaled embeddings [B, L, E] -> the last layer's output at the read entries [B, R, S D]."""
     lower, upper = decoder.layers[: decoder.top], decoder.layers[decoder.top :]
-    attends = {window: _attend_all(rows.see(rows, window)) for window in {layer.window for layer in lower}}
+    attends = {window: _attend(rows.see(rows, window), in_order=True) for window in {layer.window for layer in lower}}
     residual = decoder.start(embeddings, _turn(decoder, rows.positions))
     for number, layer in enumerate(lower):
         residual.run(number, attends[layer.window])
@@ -130,11 +130,10 @@ def _run(decoder: Decoder, embeddings: Tensor, rows: Rows) -> Tensor:
     read = rows.read.expand(len(embeddings), -1)
     reading = rows.take(rows.read)
     seen = {window: reading.see(rows, window) for window in {layer.window for layer in upper}}
-    attend = _attend_where_read(read, seen[upper[0].window])
-    residual.run(decoder.top, attend, pick=lambda x: _pick_rows(x, read))
+    residual.run(decoder.top, _attend(seen[upper[0].window], read=read), pick=lambda x: _pick_rows(x, read))
     residual.angles = _turn(decoder, reading.positions)
     for number, layer in enumerate(upper[1:], decoder.top + 1):
-        residual.run(number, _attend_from_read(seen[layer.window]))
+        residual.run(number, _attend(seen[layer.window]))
     return residual.x
 
 
@@ -143,29 +142,15 @@ def _turn(decoder: Decoder, positions: Tensor) -> dict[Rope, Angles]:
     return {rope: (cos[:, None], sin[:, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
 
 
-def _attend_all(visible: Tensor) -> Attend:
-    """Causal attention of all entries of the rows; visible [B or 1, L, L]."""
+def _attend(visible: Tensor, *, read: Tensor | None = None, in_order: bool = False) -> Attend:
+    """Attention to the visible entries, bool [B or 1, queries, L]: of those at ``read`` [B, R] alone, or of all.
+
+    ``in_order``: the queries are the row's entries in order, and none sees later entries.
+    """
 
     def attend(attention: Attention, heads: Heads) -> Tensor:
-        return _attend_in_blocks(attention, heads.query, heads, visible, in_order=True)
-
-    return attend
-
-
-def _attend_where_read(read: Tensor, visible: Tensor) -> Attend:
-    """Attention of only the entries that are read [B, R]; visible [B or 1, R, L]."""
-
-    def attend(attention: Attention, heads: Heads) -> Tensor:
-        return _attend_in_blocks(attention, _pick_rows(heads.query, read[:, None]), heads, visible, in_order=False)
-
-    return attend
-
-
-def _attend_from_read(visible: Tensor) -> Attend:
-    """Attention where the queries are those of the entries that are read; visible [B or 1, R, L]."""
-
-    def attend(attention: Attention, heads: Heads) -> Tensor:
-        return _attend_in_blocks(attention, heads.query, heads, visible, in_order=False)
+        query = heads.query if read is None else _pick_rows(heads.query, read[:, None])
+        return _attend_in_blocks(attention, query, heads, visible, in_order=in_order)
 
     return attend
 
@@ -176,10 +161,7 @@ def _pick_rows(x: Tensor, places: Tensor) -> Tensor:
 
 
 def _attend_in_blocks(attention: Attention, query: Tensor, heads: Heads, visible: Tensor, *, in_order: bool) -> Tensor:
-    """Attention in blocks of queries [B, N, L', H]: weighted values [B, L', N H].
-
-    ``in_order``: the queries are the row's entries in order, and none sees later entries.
-    """
+    """Attention in blocks of queries [B, N, L', H]: weighted values [B, L', N H]."""
     blocks: list[Tensor] = []
     for start in range(0, query.shape[2], QUERY_BLOCK):
         stop = min(start + QUERY_BLOCK, query.shape[2])

@@ -24,6 +24,10 @@ class Recorded:
     inputs: list[Tensor]
     outputs: tuple[Tensor, ...]
 
+    def only(self, outputs: slice) -> Recorded:
+        """The same with some of the outputs alone."""
+        return Recorded(self.inputs, self.outputs[outputs])
+
     def pull_each(self, gradients: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """One target for each row: gradients by the outputs [rows, ...] -> by the inputs [rows, ...]."""
         return torch.autograd.grad(self.outputs, self.inputs, self._narrow(gradients))

@@ -21,7 +21,6 @@ P width of a layer's own vector, N query heads, K key/value heads, H head width.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -93,18 +92,12 @@ def _pull_rows(
     values that it reads [L', C, K, H], and by the tokens' vectors for it ``own`` [C, P]."""
     layer = decoder.layers[number]
     cos, sin = trace.angles[layer.rope]
-    key, value = trace.shared[number if layer.source is None else layer.source]
-    others = (key[:, : int(rows.max()) + 1], value[:, : int(rows.max()) + 1])
-
-    def query_of(x: Tensor) -> tuple[Tensor]:
-        heads = project_layer_heads(layer, x, (cos[rows], sin[rows]), None if layer.source is None else others)
-        return (heads.query.transpose(0, 1),)
-
-    reading = record(query_of, [x])
-    query = reading.outputs[0].detach().to(key.dtype).transpose(0, 1)
+    others = _take_positions(trace.shared[number if layer.source is None else layer.source], slice(int(rows.max()) + 1))
+    reading = _record_heads(layer, x, (cos[rows], sin[rows]), None if layer.source is None else others).only(slice(1))
+    query = reading.outputs[0].detach().to(x.dtype).transpose(0, 1)
     read = attend_at(layer.attention, query, others, rows)
     by_x, by_attended, *by_own = _record_after(layer, x, read.attended, own).pull_each([by_output])
-    by_query, *by_others = backward_attention_at(layer.attention, others, read, by_attended.to(key.dtype))
+    by_query, *by_others = backward_attention_at(layer.attention, others, read, by_attended.to(x.dtype))
     return by_x + reading.pull_each([by_query])[0], by_others, by_own[0] if by_own else None
 
 
@@ -113,13 +106,8 @@ def _pull_top_keys(decoder: Decoder, trace: Trace, gradient: _Gradient) -> None:
     n_seen, n_units = gradient.by_input.shape[:2]
     layer = decoder.layers[decoder.top]
     parts, angles = gradient.by_shared.pop(decoder.top), trace.angles[layer.rope]
-
-    def run(x: Tensor, turned: Angles) -> tuple[Tensor, Tensor]:
-        heads = project_layer_heads(layer, x, turned)
-        return heads.key.transpose(0, 1), heads.value.transpose(0, 1)
-
-    for rows in cut_rows(n_seen, n_units, on_gpu=gradient.by_input.device.type != "cpu"):
-        reading = record(functools.partial(run, turned=take_angles(angles, rows)), [trace.inputs[-1][rows]])
+    for rows in cut_rows(n_seen, n_units, gradient.by_input.device):
+        reading = _record_heads(layer, trace.inputs[-1][rows], take_angles(angles, rows), None).only(slice(1, None))
         (by_x,) = _pull_block(reading, rows, parts, again=False)
         gradient.by_input[rows] += by_x
 
@@ -185,26 +173,29 @@ def _find_record(decoder: Decoder, trace: Trace, number: int, n_seen: int, n_uni
     layer, seen = decoder.layers[number], slice(len(trace.embeddings) if trace.keeps else n_seen)
     x, angles = trace.inputs[number][seen], take_angles(trace.angles[layer.rope], seen)
     own = None if trace.own is None else trace.own[seen, number]
-    source = None
-    if layer.source is not None:
-        key, value = trace.shared[layer.source]
-        source = (key[:, seen], value[:, seen])
+    source = None if layer.source is None else _take_positions(trace.shared[layer.source], seen)
     heads = project_layer_heads(layer, x, angles, source)
     attended = attend_causally(layer.attention, heads)
 
     def read(rows: slice) -> Recorded:
-        others = None if source is None else (source[0][:, rows], source[1][:, rows])
+        others = None if source is None else _take_positions(source, rows)
         return _record_heads(layer, x[rows], take_angles(angles, rows), others)
 
     def write(rows: slice) -> Recorded:
         return _record_after(layer, x[rows], attended[rows], None if own is None else own[rows])
 
-    blocks = list(cut_rows(len(x), n_units, on_gpu=x.device.type != "cpu"))
+    blocks = list(cut_rows(len(x), n_units, x.device))
     reading, writing = ((rows, read(rows)) for rows in blocks), ((rows, write(rows)) for rows in blocks)
     if not trace.keeps:
         return LayerRecord(heads, attended, reading, writing)
     trace.records[number] = LayerRecord(heads, attended, list(reading), list(writing))
     return trace.records[number]
+
+
+def _take_positions(heads: KeyValue, rows: slice) -> KeyValue:
+    """The keys and values of some positions."""
+    key, value = heads
+    return key[:, rows], value[:, rows]
 
 
 def _record_heads(layer: Layer, x: Tensor, angles: Angles, source: KeyValue | None) -> Recorded:
@@ -239,7 +230,7 @@ def _pull_start(decoder: Decoder, trace: Trace, gradient: _Gradient) -> Tensor:
     def run(*parts: Tensor) -> tuple[Tensor, ...]:
         return tuple(part for part in decoder.spread(*parts) if part is not None)
 
-    for rows in cut_rows(n_seen, n_units, on_gpu=result.device.type != "cpu"):
+    for rows in cut_rows(n_seen, n_units, result.device):
         scaled = trace.embeddings[:n_seen][rows].to(result.dtype) * decoder.embedding_scale
         parts = [part for part in scaled.tensor_split([decoder.width], dim=-1) if part.shape[-1]]
         wanted = [gradient.by_input[rows], *([] if gradient.by_own is None else [gradient.by_own[rows]])]

@@ -205,7 +205,7 @@ def _run_streams_after_attention(
 def backward_layer(layer: Layer, saved: Activations, angles: Angles, gradient: Tensor) -> Tensor:
     """Push the gradients of C targets by a layer's output to its input, [L, C, D] -> [L, C, D]."""
     by_middle, by_attended = torch.empty_like(gradient), None
-    for rows in cut_rows(*gradient.shape[:2], on_gpu=gradient.device.type != "cpu"):
+    for rows in cut_rows(gradient.shape[0], gradient.shape[1], gradient.device):
         by_middle[rows], part = backward_after_attention(layer, saved.after.take(rows), gradient[rows])
         if by_attended is None:
             by_attended = part.new_empty(*gradient.shape[:2], part.shape[2])
@@ -220,7 +220,7 @@ def add_backward_heads(
     layer: Layer, x: Tensor, heads: Heads, angles: Angles, by_heads: tuple[Tensor, Tensor, Tensor], by_input: Tensor
 ) -> Tensor:
     """Add the gradient through the heads to that along the residual sum, in place: [L, C, D]."""
-    for rows in cut_rows(*by_input.shape[:2], on_gpu=by_input.device.type != "cpu"):
+    for rows in cut_rows(by_input.shape[0], by_input.shape[1], by_input.device):
         parts = (part[rows] for part in by_heads)
         by_input[rows] += backward_heads(
             layer.attention.heads, x[rows], heads.take(rows), take_angles(angles, rows), *parts
@@ -228,9 +228,9 @@ def add_backward_heads(
     return by_input
 
 
-def cut_rows(length: int, n_targets: int, *, on_gpu: bool) -> Iterator[slice]:
+def cut_rows(length: int, n_targets: int, device: torch.device) -> Iterator[slice]:
     """Blocks of positions, so that temporaries stay small and in the processor's cache."""
-    n_together = max(1, row_block(on_gpu=on_gpu) // n_targets)
+    n_together = max(1, row_block(on_gpu=device.type != "cpu") // n_targets)
     for start in range(0, length, n_together):
         yield slice(start, start + n_together)
 

@@ -79,7 +79,7 @@ def trace_layers(
     angles = decoder.angles(torch.arange(len(embeddings), device=embeddings.device), wide)
     residual = decoder.start(embeddings, angles, wide)
     own = residual.own
-    inputs, kept, shared, row_inputs = [residual.x.to(narrow)], [], {}, []
+    inputs, kept, row_inputs = [residual.x.to(narrow)], [], []
     for number in range(decoder.top):
         activations = residual.run(number, save=narrow if by_hand else None)
         if keep and by_hand:
