@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -151,6 +152,22 @@ def run_backbone(backbone: Any, ids: list[int]) -> torch.Tensor:
         inputs["padding_mask"], owner = inputs["padding_mask"].bool(), backbone.language_model
     with torch.no_grad():
         return owner.token_embedding(backbone(inputs), reverse=True)[0]
+
+
+def write_with_keras(backbone: Any, prompts: Sequence[Sequence[int]], n_new: int) -> list[list[int]]:
+    """What Keras's own greedy generation writes after each prompt, by itself."""
+    task = type(backbone).__name__.removesuffix("Backbone")
+    causal_lm = getattr(keras_nlp.models, f"{task}CausalLM")(backbone=backbone, preprocessor=None)
+    causal_lm.compile(sampler="greedy")
+    written: list[list[int]] = []
+    for prompt in prompts:
+        room = torch.zeros(1, len(prompt) + n_new, dtype=torch.int32)
+        room[0, : len(prompt)] = torch.tensor(prompt)
+        mask = (torch.arange(room.shape[1]) < len(prompt))[None]
+        with torch.no_grad():
+            done = causal_lm.generate_step({"token_ids": room, "padding_mask": mask}, stop_token_ids=None)
+        written.append(done["token_ids"][0, len(prompt) :].tolist())
+    return written
 
 
 def in_dtype(backbone: Any, dtype: str) -> Any:

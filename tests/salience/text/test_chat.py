@@ -25,6 +25,7 @@ from promptlight.salience.text.spans import segment
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Completion, Granularity, Role, StopReason
 from tests.conftest import Command
+from tests.support.chats import say
 
 VOCABULARY = DEMO_FOLDER / "assets" / "tokenizer" / "vocabulary.spm"
 CHAT = (Message(USER, "Can I eat  this? \n"), Message(MODEL, "It has eggs.\nAvoid."), Message(USER, "And 好 this?"))
@@ -182,15 +183,6 @@ def read_ids(model: Model, messages: list[dict[str, Any]], folder: Path) -> list
     path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
     (prompt,) = read_prompts(path)
     return encode_prompt(model.tokenizer, prompt).ids if isinstance(prompt, Prompt) else None
-
-
-def say(*roles_and_contents: str | list[str]) -> list[dict[str, Any]]:
-    """Messages of ``role: content``, or of a role and the texts of parts."""
-    pairs = [one.split(": ", 1) if isinstance(one, str) else (one[0], one[1:]) for one in roles_and_contents]
-    return [
-        {"role": role, "content": said if isinstance(said, str) else [{"type": "text", "text": text} for text in said]}
-        for role, said in pairs
-    ]
 
 
 CHATS = [

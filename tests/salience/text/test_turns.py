@@ -22,6 +22,7 @@ from promptlight.salience.text.spans import segment
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.text.turns import arrange_chat, asks_for_thought
 from promptlight.salience.types import Granularity, Role, Section, StopReason
+from tests.support.chats import say
 from tests.support.gemma4_vocabulary import build_model, save_json
 
 # The rules of the templates that Gemma 4 is published with, in our own words; without tools and media.
@@ -56,15 +57,6 @@ GEMMA_4 = """
 {%- endif -%}
 """
 E_SERIES = dataclasses.replace(GEMMA_4_CHAT, fills_empty_thought=False)
-
-
-def say(*roles_and_contents: str | list[str]) -> list[dict[str, Any]]:
-    """Messages of ``role: content``, or of a role and the texts of parts."""
-    pairs = [one.split(": ", 1) if isinstance(one, str) else (one[0], one[1:]) for one in roles_and_contents]
-    return [
-        {"role": role, "content": said if isinstance(said, str) else [{"type": "text", "text": text} for text in said]}
-        for role, said in pairs
-    ]
 
 
 THOUGHT = "<|channel>thought\nSoup?\n<channel|>"
