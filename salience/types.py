@@ -135,8 +135,9 @@ class Prompt:
     ``text`` is what the model reads, without marks such as <bos>. In a chat, ``turns`` are the ranges of the messages;
     the rest was added by the format (``text/chat.py``). ``sections`` are in order and do not overlap.
     ``given_completion`` is the record's own completion, if it has one, and ``label`` its kind. ``fields`` are the
-    record's other fields, unchanged; some of them are options of this record: ``foil``, ``stop``, ``max_new_tokens``,
-    ``thinking``. ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the record's content does.
+    record's other fields, unchanged; some of them are options of this record: ``foil`` or ``foil_text``, ``stop``,
+    ``max_new_tokens``, ``thinking``. ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the
+    record's content does.
     """
 
     id: str
@@ -152,8 +153,13 @@ class Prompt:
 
     @property
     def foil(self) -> str | None:
-        """The record's own foil: what to contrast its completion with."""
+        """The record's own foil: TARGET=>FOIL, another completion, or auto."""
         return self.fields.get("foil") or None
+
+    @property
+    def foil_text(self) -> str | None:
+        """The record's own foil as another completion, whatever the text holds; no record has ``foil`` too."""
+        return self.fields.get("foil_text") or None
 
     @property
     def thinking(self) -> bool | None:

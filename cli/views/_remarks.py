@@ -18,7 +18,8 @@ def name_foil(analysis: Analysis, targets: Sequence[Span]) -> str:
     texts = find_foil_text(analysis, targets)
     if not texts or analysis.foil is None:
         return ""
-    if analysis.foil.request == AUTO and len(texts) > 1:
+    is_literal = analysis.completion.prompt.foil_text is not None
+    if analysis.foil.request == AUTO and not is_literal and len(texts) > 1:
         return " rather than the runner-up of each token"
     return f" rather than “{quote(''.join(texts), FOIL_WIDTH)}”"
 

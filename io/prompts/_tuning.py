@@ -7,7 +7,6 @@ from typing import Any, cast
 from promptlight.io.prompts._messages import read_messages, spread_messages
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 from promptlight.salience.text.chat import MODEL, USER
-from promptlight.salience.text.contrast import ARROW, AUTO
 
 Record = dict[str, Any]
 
@@ -59,7 +58,7 @@ def _rename_keys(message: Any) -> Any:
 
 
 def convert_trl(record: Record, *, with_foil: bool) -> Record:
-    """The completion as the target, or the chosen one and, ``with_foil``, the rejected one as its foil.
+    """The completion as the target, or the chosen one and, ``with_foil``, the rejected one as its ``foil_text``.
 
     Each is text or messages. Without a prompt, it is what both chats begin with.
     """
@@ -76,7 +75,8 @@ def convert_trl(record: Record, *, with_foil: bool) -> Record:
         raise RecordError("expected `prompt` beside `chosen` and `rejected` as texts (TRL), found none; add it")
     rest = _leave_out(record, "prompt", "messages", "chosen")
     target, foil = _read_answer("chosen", chosen, prompt), _read_answer("rejected", rejected, prompt)
-    return rest | _name_prompt(prompt) | {"target": target} | ({"foil": _check_foil(foil)} if with_foil else {})
+    own = not with_foil or record.get("foil")
+    return rest | _name_prompt(prompt) | {"target": target} | ({} if own else {"foil_text": foil})
 
 
 def _part_chats(prompt: Any, chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -108,15 +108,6 @@ def _read_answer(name: str, value: Any, prompt: Any) -> str | None:
     if value is not None and not isinstance(value, str):
         raise RecordError(f"expected `{name}` to be text or a message (TRL), found {kind_of(value)}")
     return value
-
-
-def _check_foil(foil: str | None) -> str | None:
-    """Raise RecordError for a text that means something else in ``foil``."""
-    if foil is not None and (ARROW in foil or foil == AUTO):
-        raise RecordError(
-            f"expected `rejected` without {ARROW} (TRL), found it, or {AUTO!r} alone, which mean more in a foil"
-        )
-    return foil
 
 
 def _read_text(record: Record, name: str) -> str | None:

@@ -5,7 +5,7 @@
                    max_tokens, stop                               max_new_tokens, stop
     Alpaca         instruction, input, output                     prompt, target
     ShareGPT       conversations: from, value                     messages
-    TRL            prompt, completion | chosen, rejected          prompt | messages, target, foil
+    TRL            prompt, completion | chosen, rejected          prompt | messages, target, foil_text
 
 Our own fields come first: a record with ``messages``, or with ``prompt`` and none of TRL's fields, is ours. A key whose
 value is null is absent. Everything that isn't converted stays in the record.

@@ -3,9 +3,9 @@
 Other tools' records are converted first (``formats.py``). Ours is a JSON object with ``prompt`` (text, or a chat as
 messages) or ``messages`` (a chat: objects with ``role`` and ``content``), and optionally ``id``, ``source`` (a label),
 ``target`` (its own completion), ``sections`` (named parts of the prompt, each by its text or its range of characters)
-and any other fields, which are kept; of these ``foil``, ``stop``, ``max_new_tokens`` and ``thinking`` are options of
-this record. If a chat ends with the model's message, the model continues that; where targets are explained, it is the
-target.
+and any other fields, which are kept; of these ``foil`` or ``foil_text``, ``stop``, ``max_new_tokens`` and ``thinking``
+are options of this record. If a chat ends with the model's message, the model continues that; where targets are
+explained, it is the target.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from promptlight.salience.types import Explain, Prompt, Section, SetAside, SetAs
 
 _LIMIT = re.compile(r"0*[1-9][0-9]{0,8}(\.0+)?")
 OWN_FIELDS = ("id", "prompt", "target", "source", "sections")
-_READ_FIELDS = (*OWN_FIELDS, "messages", "foil", "stop", "max_new_tokens", "thinking")
+_READ_FIELDS = (*OWN_FIELDS, "messages", "foil", "foil_text", "stop", "max_new_tokens", "thinking")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +191,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
             parameters=("prompt_field",),
         )
     target = _read_text(record, "target") or None
-    _read_text(record, "foil")  # checked only: these four stay among the fields
+    _check_foil(record)  # checked only: these stay among the fields
     _check_stop(record.get("stop"))
     _check_limit(record.get("max_new_tokens"))
     _check_thinking(record.get("thinking"))
@@ -282,6 +282,13 @@ def _read_text(record: dict[str, Any], name: str) -> str | None:
     if value is not None and not isinstance(value, str):
         raise RecordError(f"expected `{name}` to be text, found {kind_of(value)}; write it in quotes")
     return value
+
+
+def _check_foil(record: dict[str, Any]) -> None:
+    """Raise RecordError unless there is one foil, as text, or none."""
+    foil, text = _read_text(record, "foil"), _read_text(record, "foil_text")
+    if foil and text:
+        raise RecordError("expected one foil, found `foil` and `foil_text`; keep one")
 
 
 def _check_stop(value: Any) -> None:

@@ -86,21 +86,21 @@ def explain(
 ) -> Analysis:
     """Cut one completion into spans and compute its salience. Raises FoilError if its foil can't be used."""
     cuts = {cut: segment(completion, cut, options.compat) for cut in options.stored}
-    request = completion.prompt.foil or options.foil
+    request, literal = _choose_foil(completion.prompt, options)
     by_gradient = [method for method in options.methods if method in GRADIENT_METHODS]
     if request and options.objective is not Objective.LOGPROB:
         raise FoilError(f"foil {request!r}: expected the objective logprob, found {options.objective}; leave one out")
     if request and len(by_gradient) < len(options.methods):
         raise FoilError(f"foil {request!r}: expected gradient methods alone, found {', '.join(options.methods)}")
-    contrast = None
-    if request and request != AUTO:
-        contrast = find_contrast(completion, request, model.tokenizer, model.facts.context_length)
+    runner_up, contrast = request == AUTO and not literal, None
+    if request and not runner_up:
+        contrast = find_contrast(completion, request, model.tokenizer, model.facts.context_length, literal=literal)
     setting = Setting(
         objective=options.objective,
         options=options.method_options,
         special=[token.role is Role.SPECIAL for token in completion.tokens],
         contrast=contrast,
-        runner_up=request == AUTO,
+        runner_up=runner_up,
         name=completion.prompt.id,
     )
     parts = _plan_parts(completion, cuts, options, on_step)
@@ -130,6 +130,13 @@ def explain(
         compat=options.compat,
         foil=describe_foil(completion, request, contrast, result.runner_ups, model.tokenizer) if request else None,
     )
+
+
+def _choose_foil(prompt: Prompt, options: AnalysisOptions) -> tuple[str | None, bool]:
+    """The record's foil or that of the options, and whether it is taken literally."""
+    if prompt.foil_text is not None:
+        return prompt.foil_text, True
+    return prompt.foil or options.foil, False
 
 
 def _plan_parts(

@@ -11,14 +11,16 @@ from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import Completion, Foil, Role
 
 
-def find_contrast(completion: Completion, request: str, tokenizer: Tokenizer, context_length: int) -> Contrast:
-    """Find the target in a completion, and tokenise the foil in its place.
+def find_contrast(
+    completion: Completion, request: str, tokenizer: Tokenizer, context_length: int, *, literal: bool = False
+) -> Contrast:
+    """Find the target in a completion, and tokenise the foil in its place; a ``literal`` request is a plain foil.
 
     Whole tokens are replaced. Characters of theirs before and after the target's text are kept around the foil's text.
     A plain foil replaces the whole completion except for the token that ends it. Raises FoilError.
     """
     try:
-        target, foil = split_request(request)
+        target, foil = (None, request) if literal else split_request(request)
         start, stop = _find_target(completion, target)
         tokens = completion.tokens[start:stop]
         if target is not None:

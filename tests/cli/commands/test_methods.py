@@ -92,13 +92,16 @@ def test_a_foil_is_stored_and_named_in_the_question(promptlight: Command, tmp_pa
 
 def test_the_runner_up_is_named_for_a_token(promptlight: Command, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    promptlight("run", write_prompts(tmp_path, SOUP), "-o", out, "--foil", "auto", *SHORT)
-    (found,) = read_all(out)
+    path = write_prompts(tmp_path, SOUP, {**SOUP, "id": "literal", "foil_text": "auto"})
+    promptlight("run", path, "-o", out, "--foil", "auto", *SHORT)
+    found, _ = read_all(out)
     assert found.foil is not None
     assert found.foil.tokens[2]
-    shown = promptlight("show", out, "--target-by", "token", "--target", "3").stdout
+    shown = promptlight("show", out, "--id", "soup", "--target-by", "token", "--target", "3").stdout
     assert f"rather than “{found.foil.tokens[2].strip()}”?" in shown
-    assert "rather than the runner-up of each token?" in " ".join(promptlight("show", out).stdout.split())
+    whole, literal = (" ".join(promptlight("show", out, "--id", id).stdout.split()) for id in ("soup", "literal"))
+    assert "rather than the runner-up of each token?" in whole
+    assert "rather than “auto”?" in literal
 
 
 def test_a_completion_without_the_target_is_set_aside_with_the_reason(promptlight: Command, tmp_path: Path) -> None:

@@ -135,14 +135,17 @@ PAIR = {"chosen": [ASKED, ANSWERED], "rejected": [ASKED, {"role": "assistant", "
 )
 def test_a_preference_is_a_target_and_its_foil(tmp_path: Path, record: Record) -> None:
     prompt, found = read_one(tmp_path, record)
-    assert (found, prompt.text, prompt.given_completion, prompt.foil) == (TRL, CHAT, "No.", "Yes.")
+    assert (found, prompt.text, prompt.given_completion, prompt.foil_text) == (TRL, CHAT, "No.", "Yes.")
     other, _ = read_one(tmp_path, record, explain=Explain.RESPONSE)
-    assert (other.text, other.foil, other.fields["rejected"]) == (CHAT, None, record["rejected"])
+    assert (other.text, other.foil_text, other.fields["rejected"]) == (CHAT, None, record["rejected"])
 
 
 def test_a_preference_between_texts(tmp_path: Path) -> None:
-    prompt, _ = read_one(tmp_path, {"prompt": "Soup is", "chosen": " hot.", "rejected": " cold."})
-    assert (prompt.text, prompt.given_completion, prompt.foil) == ("Soup is", " hot.", " cold.")
+    record = {"prompt": "Soup is", "chosen": " hot.", "rejected": "a=>b"}
+    prompt, _ = read_one(tmp_path, record)
+    assert (prompt.text, prompt.given_completion, prompt.foil, prompt.foil_text) == ("Soup is", " hot.", None, "a=>b")
+    own, _ = read_one(tmp_path, record | {"foil": "auto"})
+    assert (own.foil, own.foil_text) == ("auto", None)
 
 
 @pytest.mark.parametrize(
@@ -161,8 +164,6 @@ def test_a_preference_between_texts(tmp_path: Path) -> None:
         ({"instruction": "i", "output": "o", "history": [["a"]]}, None, "expected `history` to be pairs"),
         ({"chosen": "a", "rejected": "b"}, None, "expected `prompt` beside `chosen` and `rejected`"),
         (PAIR | {"prompt": "Is cake?"}, None, "to begin with the same prompt"),
-        ({"prompt": "p", "chosen": "a", "rejected": "b=>c"}, None, "expected `rejected` without =>"),
-        ({"prompt": "p", "chosen": "a", "rejected": "auto"}, None, "'auto' alone"),
         ({"prompt": [ASKED], "completion": [ANSWERED, ANSWERED]}, None, "expected `completion` to be one message"),
         ({"prompt": "p", "completion": 3}, None, "expected `completion` to be text or a message"),
         (batch(prompt="p") | {"conversations": [ASKED]}, None, "found those of OpenAI batch and ShareGPT"),

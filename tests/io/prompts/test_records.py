@@ -99,7 +99,7 @@ JSON_VALUES = st.recursive(
 )
 
 
-OPTIONS = ("foil", "stop", "max_new_tokens", "thinking")
+OPTIONS = ("foil", "foil_text", "stop", "max_new_tokens", "thinking")
 OF_TRL = ("completion", "chosen", "rejected")
 FIELDS = st.dictionaries(
     st.text().filter(lambda name: name not in (*OWN_FIELDS, "messages", *OPTIONS, *OF_TRL)),
@@ -187,6 +187,8 @@ BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "object prompt": (b'{"prompt": {}}', ("`prompt` to be text, found an object;", "quotes")),
     "array target": (b'{"prompt": "p", "target": ["t"]}', ("`target` to be text, found an array;", "quotes")),
     "false target": (b'{"prompt": "p", "target": false}', ("`target` to be text, found true or false;",)),
+    "two foils": (b'{"prompt": "p", "foil": "a", "foil_text": "b"}', ("found `foil` and `foil_text`;", "keep one")),
+    "number foil": (b'{"prompt": "p", "foil_text": 7}', ("`foil_text` to be text, found a number;",)),
     "number source": (b'{"prompt": "p", "source": 1}', ("`source` to be text, found a number;", "quotes")),
     "decimal id": (b'{"prompt": "p", "id": 1.5}', ("`id` to be text or a whole number, found a decimal number;",)),
     "boolean id": (b'{"prompt": "p", "id": false}', ("`id` to be text or a whole number, found true or false;",)),

@@ -250,6 +250,19 @@ def test_a_plain_foil_is_another_completion_and_a_records_own_comes_first(demo_m
     assert "".join(text or "" for text in found.foil.tokens) == other.removeprefix(" it has")
 
 
+@pytest.mark.parametrize("text", ["auto", "onions=>eggs", "=>", " it lacks a=>b"])
+def test_a_foil_text_is_another_completion_whatever_it_holds(demo_model: Model, text: str) -> None:
+    found = analyze_one(demo_model, "onions=>eggs", foil_text=text)
+    assert isinstance(found, Analysis)
+    assert found.foil is not None
+    written, tokenizer = found.completion, demo_model.tokenizer
+    contrast = find_contrast(written, text, tokenizer, 512, literal=True)
+    assert contrast.ids[written.n_prompt_tokens :] == tuple(tokenizer.encode(text))
+    assert found.foil.request == text
+    assert text.endswith("".join(one or "" for one in found.foil.tokens).strip())
+    assert all(one is not None for one in found.foil.tokens[contrast.shared - written.n_prompt_tokens :])
+
+
 def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
     found, margin = (
         next(analyze([Prompt(id="a", text=MENU, given_completion=WRITTEN)], demo_model, options))
