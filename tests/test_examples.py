@@ -12,7 +12,7 @@ from collections import Counter
 import pytest
 
 from promptlight.io.prompts.reader import PromptReader, read_prompts
-from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.template import read_template
 from promptlight.salience.types import Prompt, SetAside
 from tests.support.paths import EXAMPLES

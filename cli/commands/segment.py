@@ -49,7 +49,7 @@ def segment(
     from promptlight.cli.work.cutting import print_spans
     from promptlight.cli.work.formats import say_formats
     from promptlight.io.prompts.reader import PromptReader, prompt_from_text
-    from promptlight.io.prompts.records import Reading
+    from promptlight.io.prompts.reading import Reading
     from promptlight.io.prompts.sections import read_section_patterns
     from promptlight.io.prompts.template import read_template
     from promptlight.salience.loading.vocabulary import load_tokenizer

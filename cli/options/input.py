@@ -67,7 +67,7 @@ class Input:
     def open(self, sources: Sequence[str], *, chat: bool, explain: Explain, seed: int) -> PromptReader:
         """A reader of these records; ``seed`` draws the sample."""
         from promptlight.io.prompts.reader import PromptReader, Selection
-        from promptlight.io.prompts.records import Reading
+        from promptlight.io.prompts.reading import Reading
         from promptlight.io.prompts.responses import read_responses
         from promptlight.io.prompts.selection import parse_condition
         from promptlight.io.prompts.template import read_template

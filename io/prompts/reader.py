@@ -19,7 +19,8 @@ from pathlib import Path
 from promptlight.io.prompts._unpacking import recognise_file
 from promptlight.io.prompts.formats import RecordFormat, Seen
 from promptlight.io.prompts.jsonline import HALF_CHARACTER, spell_halves
-from promptlight.io.prompts.records import Places, Reading, fingerprint, read_record
+from promptlight.io.prompts.reading import Reading
+from promptlight.io.prompts.records import Places, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
 from promptlight.io.prompts.selection import matches
 from promptlight.io.prompts.sources import Source, copy_source, find_sources

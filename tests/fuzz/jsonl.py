@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from promptlight.io.prompts._unpacking import PACKINGS, TABLES
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.rows import BOM
 from promptlight.io.prompts.template import Template
 from promptlight.salience.errors import InputError

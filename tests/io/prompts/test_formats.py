@@ -15,7 +15,7 @@ import pytest
 
 from promptlight.io.prompts.formats import NAMES, RecordFormat
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.reading import Reading
 from promptlight.salience.types import Explain, Prompt, SetAside
 from tests.support.paths import ROOT
 from tests.support.prompt_files import write

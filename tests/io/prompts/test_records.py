@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlight.io.prompts.reader import PromptReader, read_prompts
-from promptlight.io.prompts.records import OWN_FIELDS, Reading
+from promptlight.io.prompts.reading import Reading
+from promptlight.io.prompts.records import OWN_FIELDS
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Explain, Prompt, SetAside, SetAsideCode
 from tests.support.prompt_files import GOOD, prompts_of, read_usable, save, summary, write

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.records import Reading
+from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.template import Template, read_template
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside
