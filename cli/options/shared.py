@@ -19,7 +19,7 @@ from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, T
 from promptlight.cli.views.look import Marking
 from promptlight.io.page.colours import Colours
 from promptlight.io.prompts.formats import RecordFormat
-from promptlight.io.tables.tidy import TableFormat
+from promptlight.io.tables.formats import TableFormat
 from promptlight.salience.types import Compat, Method, Objective, Pooling, Way
 
 
@@ -197,7 +197,12 @@ RecordFormatOption = Annotated[
     ),
 ]
 FormatOption = Annotated[
-    TableFormat | None, typer.Option("--format", "-f", help="Format of the file (default: by the end of its name).")
+    TableFormat | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="Format of the file (default: by the end of its name); excel-csv is a CSV for a double click in Excel.",
+    ),
 ]
 OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.options.evaluation import Output
-from promptlight.io.tables.tidy import write_rows
+from promptlight.io.tables.formats import write_rows
 from promptlight.salience.text.printable import one_line
 
 if TYPE_CHECKING:

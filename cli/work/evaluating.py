@@ -34,7 +34,7 @@ from promptlight.cli.work.tally import Tally
 from promptlight.io.results.evaluations import EvaluationStore, evaluation_schema
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
-from promptlight.io.tables.tidy import check_output
+from promptlight.io.tables.formats import check_output
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.faithfulness.evaluation import measure_plan

@@ -14,7 +14,8 @@ from promptlight.cli.views.estimate import count
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.io.files import choose_aside
-from promptlight.io.tables.tidy import TableFormat, write_tidy_table
+from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat
+from promptlight.io.tables.tidy import write_tidy_table
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets
 from promptlight.salience.explain.span_scores import build_span_table
@@ -23,9 +24,8 @@ from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Analysis, Cut, SpanTable, Way
 
-STANDARD_OUTPUT = Path("-")
 OPTIONS = ("--target", "--through-by", "--method", "--by", "--target-by")  # of export, that help
-TEXT_FORMATS = (TableFormat.CSV, TableFormat.JSONL)
+TEXT_FORMATS = (TableFormat.CSV, TableFormat.EXCEL_CSV, TableFormat.JSONL)
 
 
 def export_results(

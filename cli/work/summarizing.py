@@ -10,7 +10,8 @@ from promptlight.cli.options.picture import Picture
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.summary import view_summary
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
-from promptlight.io.tables.tidy import TableFormat, check_output, write_summary
+from promptlight.io.tables.formats import TableFormat, check_output
+from promptlight.io.tables.tidy import write_summary
 from promptlight.salience.explain.summary import GroupQuestion, GroupSummary, summarize_shares
 from promptlight.salience.text.printable import one_line
 

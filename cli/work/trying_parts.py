@@ -33,8 +33,8 @@ from promptlight.io.prompts.replacements import read_replacements
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.written import Written, WrittenStore
+from promptlight.io.tables.formats import check_output
 from promptlight.io.tables.parts import write_parts
-from promptlight.io.tables.tidy import check_output
 from promptlight.salience.progress import Phase, Step
 from promptlight.salience.regeneration.counterparts import find_target
 from promptlight.salience.regeneration.parts import find_answer, judge_parts, list_old_ids, list_parts

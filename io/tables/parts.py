@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlight.io.tables.tidy import TableFormat, write_rows
+from promptlight.io.tables.formats import TableFormat, write_rows
 
 if TYPE_CHECKING:
     import pyarrow as pa

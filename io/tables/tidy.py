@@ -1,4 +1,4 @@
-"""Stream tables to Parquet, CSV, JSON lines or Arrow, for ``export`` and ``summarize``.
+"""The tables of ``export`` and ``summarize``: their columns, and the rows of one prompt.
 
 A tidy table has one row per target span and source span. docs/tables.md is generated from the schemas here.
 """
@@ -7,32 +7,18 @@ A tidy table has one row per target span and source span. docs/tables.md is gene
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptlight.io.files import check_free, writing
-from promptlight.salience.errors import UsageError
+from promptlight.io.tables.formats import TableFormat, write_rows, write_tables
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Analysis, Role, SpanTable
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-WRITE_BYTES = 16 * 2**20  # Parquet and Arrow are slow to read in pieces of one prompt each
-
-
-class TableFormat(StrEnum):
-    """The file format of a table."""
-
-    PARQUET = "parquet"
-    CSV = "csv"
-    JSONL = "jsonl"
-    ARROW = "arrow"
 
 
 def tidy_schema() -> pa.Schema:
@@ -151,55 +137,6 @@ def write_summary(
     return write_rows(path, summary_schema(), rows, format=format, overwrite=overwrite)
 
 
-def write_rows(
-    path: Path,
-    schema: pa.Schema,
-    rows: Iterable[Mapping[str, Any]],
-    *,
-    format: TableFormat | None = None,
-    overwrite: bool = False,
-) -> int:
-    """Write rows that are already in memory, a value for each column; returns the number of rows."""
-    import pyarrow as pa
-
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    return write_tables(path, table.schema, [table], format=format, overwrite=overwrite)
-
-
-def write_tables(
-    path: Path,
-    schema: pa.Schema,
-    tables: Iterable[pa.Table],
-    *,
-    format: TableFormat | None = None,
-    overwrite: bool = False,
-) -> int:
-    """Write tables one below the other; returns the number of rows. The file appears whole or not at all."""
-    format = check_output(path, format, overwrite=overwrite)
-    n_rows = 0
-    with writing(path) as temporary, _open_writer(temporary, format, schema) as write:
-        for table in _join_small(tables):
-            n_rows += table.num_rows
-            write(table)
-    return n_rows
-
-
-def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bool = False) -> TableFormat:
-    """Find the format for a file and check that it can be written, before anything is computed."""
-    format = format or guess_format(path)
-    check_free(path, overwrite=overwrite)
-    return format
-
-
-def guess_format(path: Path) -> TableFormat:
-    """The format for a file's ending."""
-    try:
-        return TableFormat(path.suffix.removeprefix(".").lower())
-    except ValueError:
-        known = ", ".join(f".{name.value}" for name in TableFormat)
-        raise UsageError(f"{path}: expected a file ending in {known}, or a format", parameters=("format",)) from None
-
-
 def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, top: int | None = None) -> pa.Table:
     """One prompt's rows; with ``top`` only each target's strongest visible sources, by absolute score.
 
@@ -255,47 +192,3 @@ def _keep_strongest(scores: np.ndarray, candidates: np.ndarray, n_kept: int) -> 
     kept = np.zeros_like(candidates)
     np.put_along_axis(kept, order[:, :n_kept], values=True, axis=1)
     return kept & candidates
-
-
-def _join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join small tables into larger ones, so that a file of 100,000 prompts does not have as many pieces."""
-    import pyarrow as pa
-
-    waiting: list[pa.Table] = []
-    n_bytes = 0
-    for table in tables:
-        waiting.append(table)
-        n_bytes += table.nbytes
-        if n_bytes >= WRITE_BYTES:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting, n_bytes = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
-
-
-@contextlib.contextmanager
-def _open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
-    """Open a file and yield a function that appends a table to it."""
-    match format:
-        case TableFormat.PARQUET:
-            import pyarrow.parquet as pq
-
-            with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-                yield writer.write_table
-        case TableFormat.CSV:
-            import pyarrow.csv
-
-            with pyarrow.csv.CSVWriter(path, schema) as writer:
-                yield writer.write_table
-        case TableFormat.JSONL:
-            import json
-
-            with path.open("w", encoding="utf-8") as file:
-                yield lambda table: file.writelines(
-                    json.dumps(row, ensure_ascii=False) + "\n" for row in table.to_pylist()
-                )
-        case TableFormat.ARROW:
-            import pyarrow as pa
-
-            with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
-                yield writer.write_table

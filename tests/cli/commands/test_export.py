@@ -288,3 +288,13 @@ def test_standard_output_needs_a_format_and_a_terminal_a_text(
     bytes_there = promptlight("export", demo_results, "-o", "-", "--format", "parquet")
     assert (bytes_there.exit_code, bytes_there.stdout) == (2, "")
     assert "expected a pipe or a file for parquet, found a terminal" in bytes_there.stderr
+
+
+def test_a_table_for_excel_begins_with_a_byte_order_mark(
+    promptlight: Command, demo_results: Path, tmp_path: Path
+) -> None:
+    for name, format in (("plain.csv", "csv"), ("excel.csv", "excel-csv")):
+        assert promptlight("export", demo_results, "-o", tmp_path / name, "--format", format).exit_code == 0
+    assert (tmp_path / "excel.csv").read_bytes().startswith("\ufeff".encode())
+    plain, excel = (pd.read_csv(tmp_path / name, keep_default_na=False) for name in ("plain.csv", "excel.csv"))
+    pd.testing.assert_frame_equal(excel, plain)

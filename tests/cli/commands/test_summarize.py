@@ -184,6 +184,7 @@ def test_some_prompts_only(promptlight: Command, demo_results: Path) -> None:
         (["--by", "verse"], 2, "found 'verse'"),
         (["--group", "section"], 2, "expected prompts with sections, found none: give their records `sections`"),
         (["-o", "summary.xlsx"], 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or a format (--format)"),
+        (["-o", "-", "--format", "csv"], 2, "expected the name of a file, found -: only `export` writes tables to"),
         (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another file, or allow overwriting (--overwrite)"),
     ],
 )

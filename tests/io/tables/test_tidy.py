@@ -16,15 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from promptlight.io.results.schema import build_schema
-from promptlight.io.tables.tidy import (
-    TableFormat,
-    guess_format,
-    summary_schema,
-    tidy_schema,
-    to_tidy,
-    write_tables,
-    write_tidy_table,
-)
+from promptlight.io.tables.formats import TableFormat, guess_format, write_tables
+from promptlight.io.tables.tidy import summary_schema, tidy_schema, to_tidy, write_tidy_table
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.span_scores import build_span_table, share
 from promptlight.salience.types import Analysis, Granularity, Method, Prompt, Role, SpanTable
@@ -33,6 +26,7 @@ from tests.support.handmade import make_analysis, make_completion
 READERS: dict[TableFormat, Callable[[Path], pd.DataFrame]] = {
     TableFormat.PARQUET: pd.read_parquet,
     TableFormat.CSV: pd.read_csv,
+    TableFormat.EXCEL_CSV: pd.read_csv,
     TableFormat.JSONL: lambda path: pd.read_json(path, lines=True),
     TableFormat.ARROW: pd.read_feather,
 }
@@ -62,7 +56,7 @@ def broken_tables() -> Iterator[tuple[Analysis, SpanTable]]:
 def test_pandas_reads_each_format_in_one_line(tmp_path: Path, format: TableFormat, by: Granularity) -> None:
     path = tmp_path / f"table.{format}"
     pairs = [with_table(analysis("first"), by), with_table(analysis("second", seed=1), by)]
-    n_rows = write_tidy_table(path, pairs)
+    n_rows = write_tidy_table(path, pairs, format=format)
     frame = READERS[format](path)
     assert list(frame.columns) == tidy_schema().names
     assert len(frame) == n_rows > 0
@@ -130,7 +124,7 @@ def test_a_prompt_without_a_label_has_none(tmp_path: Path) -> None:
 def test_no_targets_give_no_rows(tmp_path: Path, format: TableFormat) -> None:
     empty = make_analysis(make_completion(["<bos>", "a"], ["<eos>"]))
     path = tmp_path / f"table.{format}"
-    assert write_tidy_table(path, [with_table(empty), with_table(analysis("a"))]) > 0
+    assert write_tidy_table(path, [with_table(empty), with_table(analysis("a"))], format=format) > 0
     assert set(READERS[format](path)["id"]) == {"a"}
 
 
@@ -144,7 +138,8 @@ def test_no_prompts_still_give_columns(tmp_path: Path, format: TableFormat) -> N
 def test_the_same_table_in_each_format(tmp_path: Path) -> None:
     frames: list[pd.DataFrame] = []
     for format, read in READERS.items():
-        write_tidy_table(tmp_path / f"table.{format}", [with_table(analysis("a", Method.GRAD_DOT_INPUT))])
+        pairs = [with_table(analysis("a", Method.GRAD_DOT_INPUT))]
+        write_tidy_table(tmp_path / f"table.{format}", pairs, format=format)
         frames.append(read(tmp_path / f"table.{format}"))
     for frame in frames[1:]:
         pd.testing.assert_frame_equal(frame, frames[0], check_dtype=False, rtol=1e-6)
@@ -190,12 +185,12 @@ def test_prompts_are_let_go_of_while_others_are_written(tmp_path: Path, format: 
             seen.append(weakref.ref(one))
             yield with_table(one)
 
-    write_tidy_table(tmp_path / f"table.{format}", tables())
+    write_tidy_table(tmp_path / f"table.{format}", tables(), format=format)
     assert max(n_alive) <= 2
 
 
 def test_rows_are_let_go_of_once_they_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("promptlight.io.tables.tidy.WRITE_BYTES", 1)
+    monkeypatch.setattr("promptlight.io.tables.formats.WRITE_BYTES", 1)
     seen: list[weakref.ref[pa.Table]] = []
     n_alive: list[int] = []
 
@@ -217,7 +212,7 @@ def test_small_prompts_are_written_together_and_large_ones_as_they_come(
     write_tidy_table(path, pairs)
     together = pd.read_parquet(path)
     assert pq.ParquetFile(path).num_row_groups == 1
-    monkeypatch.setattr("promptlight.io.tables.tidy.WRITE_BYTES", 2 * to_tidy(*pairs[0]).nbytes)
+    monkeypatch.setattr("promptlight.io.tables.formats.WRITE_BYTES", 2 * to_tidy(*pairs[0]).nbytes)
     write_tidy_table(path, pairs, overwrite=True)
     assert pq.ParquetFile(path).num_row_groups == 3
     pd.testing.assert_frame_equal(pd.read_parquet(path), together)
@@ -269,7 +264,7 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path, format: TableFormat, ov
     if overwrite:
         path.write_text("mine", encoding="utf-8")
     with pytest.raises(ValueError, match="a bug"):
-        write_tidy_table(path, broken_tables(), overwrite=overwrite)
+        write_tidy_table(path, broken_tables(), format=format, overwrite=overwrite)
     assert list(tmp_path.iterdir()) == [path] * overwrite
     assert not overwrite or path.read_text(encoding="utf-8") == "mine"
 
