@@ -28,7 +28,7 @@ class Input:
         str | None,
         typer.Option(
             help="Field or column that holds the prompt, as text or as messages (default: prompt). A name with dots, as"
-            " body.prompt, is a field within an object, here and in the next two.",
+            " body.prompt or messages.0.content, leads into an object or a list; so for all names of fields.",
             rich_help_panel=INPUT,
         ),
     ] = None

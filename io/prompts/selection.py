@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from promptlight.io.prompts._fields import find_field
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
@@ -27,17 +28,34 @@ def matches(prompt: Prompt, ids: Collection[str], conditions: Sequence[tuple[str
     return (not ids or prompt.id in ids) and all(values.get(name) == value for name, value in conditions)
 
 
-def values_of(id: str, label: str | None, target: str | None, fields: Mapping[str, Any]) -> dict[str, str]:
-    """The fields that a condition can name, with values as text or JSON; null fields are left out."""
-    there = {**fields, "id": id, "source": label, "target": target}
-    return {
-        name: value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-        for name, value in there.items()
-        if value is not None
-    }
+class Values(Mapping[str, str]):
+    """The fields that a condition can name, with values as text or JSON; null fields are left out.
+
+    A name may have dots (``_fields.py``); of those fields, only the outermost are listed.
+    """
+
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self._fields = fields
+
+    def __getitem__(self, name: str) -> str:
+        _, value = find_field(self._fields, name)
+        if value is None:
+            raise KeyError(name)
+        return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, value in self._fields.items() if value is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
-def _values_of_prompt(prompt: Prompt) -> dict[str, str]:
+def values_of(id: str, label: str | None, target: str | None, fields: Mapping[str, Any]) -> Values:
+    """The values of a record, or of a result."""
+    return Values({**fields, "id": id, "source": label, "target": target})
+
+
+def _values_of_prompt(prompt: Prompt) -> Values:
     return values_of(prompt.id, prompt.label, prompt.given_completion, prompt.fields)
 
 
@@ -50,7 +68,7 @@ def select_results(
     """
     notes: list[str] = []
 
-    def explained() -> Iterator[tuple[Analysis, dict[str, str]]]:
+    def explained() -> Iterator[tuple[Analysis, Values]]:
         for result in results:
             if isinstance(result, Analysis):
                 yield result, _values_of_prompt(result.completion.prompt)

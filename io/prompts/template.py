@@ -1,4 +1,7 @@
-"""A prompt template: text with ``{placeholders}``, filled from each record's fields; ``{{`` and ``}}`` are braces."""
+"""A prompt template: text with ``{placeholders}``, filled from each record's fields; ``{{`` and ``}}`` are braces.
+
+A placeholder may be a name with dots, ``{messages.0.content}`` (``_fields.py``).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from promptlight.io.prompts._fields import find_field
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 from promptlight.salience.errors import InputError
 
@@ -42,14 +46,20 @@ class Template:
 
     def fill(self, record: Mapping[str, Any]) -> str:
         """The prompt for one record. Raises RecordError, naming the placeholders that it has no text for."""
-        missing = [name for name in self.names if record.get(name) is None]
-        if missing:
+        found = {name: find_field(record, name) for name in self.names}
+        if missing := [name for name, (there, _) in found.items() if not there]:
             wanted, fields = (", ".join(f"`{name}`" for name in names) for names in (missing, record))
             raise RecordError(f"expected a field {wanted} for the template, found {fields or 'no fields'}; add it")
-        for name in self.names:
-            if not isinstance(record[name], str | int | float) or isinstance(record[name], bool):
-                raise RecordError(f"expected `{name}` to be text for the template, found {kind_of(record[name])}")
-        return "".join(before + (str(record[name]) if name else "") for before, name in self._parts)
+        for name, (_, value) in found.items():
+            if value is None:
+                raise RecordError(f'expected `{name}` to be text for the template, found null; write "" for no text')
+            if not isinstance(value, str | int | float) or isinstance(value, bool):
+                raise RecordError(f"expected `{name}` to be text for the template, found {kind_of(value)}")
+        return "".join(before + (str(found[name][1]) if name else "") for before, name in self._parts)
+
+    def reads(self, field: str) -> bool:
+        """Whether a placeholder names a field, or something within it."""
+        return any(name.split(".")[0] == field for name in self.names)
 
 
 def read_template(path: str | Path) -> Template:

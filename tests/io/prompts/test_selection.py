@@ -50,12 +50,21 @@ def test_what_names_nothing_is_no_condition(text: str) -> None:
         ([], [("nothing", "None")], False),
         ([], [("nothing", "")], False),
         ([], [("text", "x")], False),
+        ([], [("meta.kind", "soup"), ("meta.tags.1", "hot"), ("meta.deep", '{"a": 1}')], True),
+        ([], [("meta.kind", "cake")], False),
+        ([], [("meta.tags.2", "hot")], False),
+        ([], [("meta.tags.-1", "hot")], False),
+        ([], [("meta.none", "null")], False),
+        ([], [("a.b", "whole")], True),
     ],
 )
 def test_ids_are_alternatives_and_conditions_hold_all_at_once(
     ids: list[str], conditions: list[tuple[str, str]], expected: bool
 ) -> None:
-    assert matches(prompt(n=3, nothing=None, source="not this one"), ids, conditions) is expected
+    meta = {"kind": "soup", "tags": ["mild", "hot"], "deep": {"a": 1}, "none": None}
+    dotted: dict[str, Any] = {"a.b": "whole", "a": {"b": "part"}}
+    record = prompt("a", n=3, nothing=None, source="not this one", meta=meta, **dotted)
+    assert matches(record, ids, conditions) is expected
 
 
 def test_results_come_in_their_order_without_those_set_aside() -> None:

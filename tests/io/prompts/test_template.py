@@ -36,6 +36,26 @@ def test_another_template_is_another_record(tmp_path: Path) -> None:
     assert one.fingerprint != two.fingerprint
 
 
+def test_placeholders_lead_into_objects_and_lists(tmp_path: Path) -> None:
+    said = [{"role": "user", "content": "Is soup sweet?"}, {"role": "assistant", "content": "No."}]
+    path = save(tmp_path / "p.jsonl", [{"messages": said, "meta": {"dish": "Soup"}}, {"messages": said[1:]}])
+    template = Template("{meta.dish}: {messages.0.content}")
+    whole, lacking = PromptReader(path, reading=Reading(template=template))
+    assert isinstance(whole, Prompt)
+    assert (whole.text, whole.turns) == ("Soup: Is soup sweet?", ())
+    assert isinstance(lacking, SetAside)
+    assert "expected a field `meta.dish` for the template, found `messages`" in lacking.reason
+
+
+def test_null_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "p.jsonl", [{"instruction": "Name", "input": None, "messages": None}, {"messages": []}])
+    null, chat = PromptReader(path, reading=Reading(template=Template("{instruction} {input}")))
+    assert isinstance(null, SetAside)
+    assert null.reason == 'expected `input` to be text for the template, found null; write "" for no text'
+    assert isinstance(chat, SetAside)
+    assert "found a chat" in chat.reason
+
+
 @pytest.mark.parametrize("value", [None, ["a"], True, {"a": 1}])
 def test_a_value_that_is_no_text_sets_the_record_aside(tmp_path: Path, value: Any) -> None:
     path = save(tmp_path / "p.jsonl", [{"dish": value}])
