@@ -1,7 +1,7 @@
 """Read a chat's messages as people store them: roles by several names, content as text or parts, nothing in some.
 
-They may also be JSON text in a table's column, or an object of lists, ``{"role": [...], "content": [...]}``, as the
-library datasets stores a list of objects.
+Keys may be ShareGPT's, ``from`` and ``value``. Messages may also be JSON text in a table's column, or an object of
+lists, ``{"role": [...], "content": [...]}``, as the library datasets stores a list of objects.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from typing import Any, cast
 from promptlight.io.prompts.jsonline import RecordError, check_value, kind_of
 from promptlight.salience.text.chat import MODEL, ROLES, SYSTEM, TOOL, USER, Message
 
-_ROLES = {**ROLES, "human": USER, "gpt": MODEL, "chatgpt": MODEL, "observation": TOOL}  # ShareGPT's names
+# ShareGPT's names too; its function_call holds the call as text
+_ROLES = {**ROLES, "human": USER, "gpt": MODEL, "chatgpt": MODEL, "function_call": MODEL, "observation": TOOL}
+_KEYS = {True: ("from", "value"), False: ("role", "content")}  # whether they are ShareGPT's
 
 
 def read_messages(value: Any) -> list[Message]:
@@ -66,14 +68,15 @@ def _parse_messages(text: str) -> Any:
 def _read_message(value: Any, number: int, *, is_last: bool) -> Message | None:
     place = f"message {number}"
     message = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    role, content = message.get("role"), message.get("content")
+    named, held = _KEYS["from" in message and "role" not in message]
+    role, content = message.get(named), message.get(held)
     own = _ROLES.get(role.lower()) if isinstance(role, str) else None
     if own is None:
         found = repr(role) if isinstance(role, str) else kind_of(role if isinstance(value, dict) else value)
-        raise RecordError(f"expected `role` of {place} to be {', '.join(ROLES)}, found {found}")
+        raise RecordError(f"expected `{named}` of {place} to be {', '.join(ROLES)}, found {found}")
     for field in ("tool_calls", "function_call"):
         if message.get(field):
-            raise RecordError(f"`{field}` of {place}: this field is not read; write the call as text into `content`")
+            raise RecordError(f"`{field}` of {place}: this field is not read; write the call as text into `{held}`")
     if isinstance(content, list):
         texts = [_read_part(part, f"part {n} of {place}") for n, part in enumerate(cast("list[Any]", content), 1)]
         content = "".join(texts if own == SYSTEM else map(str.strip, texts))
@@ -81,9 +84,9 @@ def _read_message(value: Any, number: int, *, is_last: bool) -> Message | None:
         if own == SYSTEM or (own == MODEL and is_last):
             return None
         found = "it empty" if isinstance(content, str) else kind_of(content)
-        raise RecordError(f"expected `content` of {place} to be text, found {found}; fill it in")
+        raise RecordError(f"expected `{held}` of {place} to be text, found {found}; fill it in")
     if not isinstance(content, str):
-        raise RecordError(f"expected `content` of {place} to be text, found {kind_of(content)}; fill it in")
+        raise RecordError(f"expected `{held}` of {place} to be text, found {kind_of(content)}; fill it in")
     return Message(own, content)
 
 

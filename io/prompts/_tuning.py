@@ -43,18 +43,9 @@ def convert_sharegpt(record: Record) -> Record:
     if not isinstance(conversation, list):
         found = kind_of(conversation)
         raise RecordError(f'expected `conversations` to be an array of {{"from": ..., "value": ...}}, found {found}')
-    messages = [_rename_keys(one) for one in cast("list[Any]", conversation)]
-    if system:
-        messages.insert(0, {"role": "system", "content": system})
+    messages = [{"role": "system", "content": system}] if system else []
+    messages += cast("list[Any]", conversation)
     return _leave_out(record, "conversations", "system", "prompt") | {"messages": messages}
-
-
-def _rename_keys(message: Any) -> Any:
-    """A message with ``role`` and ``content`` for ``from`` and ``value``."""
-    if not isinstance(message, dict):
-        return message
-    names = {"from": "role", "value": "content"}
-    return {names.get(name, name): value for name, value in cast("Record", message).items()}
 
 
 def convert_trl(record: Record, *, with_foil: bool) -> Record:

@@ -14,11 +14,13 @@ value is null is absent. Everything that isn't converted stays in the record.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from promptlight.io.prompts._openai import convert_openai_batch
+from promptlight.io.prompts._fields import find_field
+from promptlight.io.prompts._openai import LIMITS, convert_openai_batch
 from promptlight.io.prompts._tuning import convert_alpaca, convert_sharegpt, convert_trl
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.salience.types import Explain
@@ -49,6 +51,18 @@ _NEEDED = {  # what a record must have
     RecordFormat.SHAREGPT: "`conversations`",
     RecordFormat.TRL: "`prompt`, or `chosen` and `rejected`",
 }
+_GIVEN_AS: dict[RecordFormat, dict[str, Sequence[str]]] = {  # the fields that ours are made of
+    RecordFormat.OPENAI_BATCH: {
+        "id": ["custom_id"],
+        "messages": ["body.messages"],
+        "prompt": ["body.prompt"],
+        "stop": ["body.stop"],
+        "max_new_tokens": [f"body.{name}" for name in LIMITS],
+    },
+    RecordFormat.ALPACA: {"prompt": ["instruction"], "target": ["output"]},
+    RecordFormat.SHAREGPT: {"messages": ["conversations"]},
+    RecordFormat.TRL: {"messages": ["prompt", "chosen"], "target": ["chosen", "completion"], "foil_text": ["rejected"]},
+}
 
 
 @dataclass
@@ -64,7 +78,7 @@ def convert_record(record: Record, format: RecordFormat, explain: Explain, seen:
 
     Where no target is explained, there is nothing to contrast with a foil either.
     """
-    format = _recognize_format(record) if format is RecordFormat.AUTO else format
+    format = recognize_format(record) if format is RecordFormat.AUTO else format
     if format is RecordFormat.OWN:
         return record
     if not _has_keys(record, format):
@@ -85,7 +99,16 @@ def convert_record(record: Record, format: RecordFormat, explain: Explain, seen:
     return converted
 
 
-def _recognize_format(record: Record) -> RecordFormat:
+def name_as_given(record: Record, format: RecordFormat) -> dict[str, str]:
+    """For each field of ours that a record's format gave, the name of the field in the record."""
+    there = {
+        own: [name for name in names if find_field(record, name)[1] is not None]
+        for own, names in _GIVEN_AS.get(format, {}).items()
+    }
+    return {own: names[0] for own, names in there.items() if names}
+
+
+def recognize_format(record: Record) -> RecordFormat:
     """The format whose keys a record has; ours, if it has those of none. Raises RecordError if it has several's."""
     there = _list_given(record)
     if "messages" in there:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from promptlight.io.prompts._fields import find_field
 from promptlight.io.prompts._messages import is_chat
-from promptlight.io.prompts.formats import RecordFormat, Seen, convert_record
+from promptlight.io.prompts.formats import RecordFormat, Seen, convert_record, name_as_given, recognize_format
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.io.prompts.responses import Responses
 from promptlight.io.prompts.template import Template
 from promptlight.salience.types import Explain
+
+_QUOTED_NAME = re.compile(r"`(\w+)`")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,22 +39,38 @@ def name_fields(record: dict[str, Any], reading: Reading, seen: Seen) -> dict[st
     What an option names goes before what the format says. An option or a template for the prompt says what it is: then
     no other format is looked for.
     """
-    format = reading.format
-    if format is RecordFormat.AUTO and (reading.template or reading.prompt_field):
-        format = RecordFormat.OWN
-    named = dict(convert_record(record, format, reading.explain, seen))
-    for option, own in ((reading.target_field, "target"), (reading.id_field, "id"), (reading.prompt_field, "prompt")):
-        if option is not None and option != own:
-            named = _rename(named, record, option, own)
+    named = dict(convert_record(record, _choose_format(reading), reading.explain, seen))
+    for own, option in _list_options(reading):
+        named = _rename(named, record, option, own)
     if reading.prompt_field == "prompt" and "prompt" in record:
         named.pop("messages", None)
     if reading.template is not None:
-        if "messages" in named:
+        if named.get("messages") is not None and not reading.template.reads("messages"):
             raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
+        named.pop("messages", None)
         return named | {"prompt": reading.template.fill(record)}
     if "messages" not in named and is_chat(named.get("prompt")):
         named["messages"] = named.pop("prompt")
     return named
+
+
+def spell_as_given(reason: str, record: dict[str, Any], reading: Reading) -> str:
+    """The reason against a record whose fields have our names, with the names that they have in the record."""
+    format = _choose_format(reading)
+    names = name_as_given(record, recognize_format(record) if format is RecordFormat.AUTO else format)
+    names |= {own: option for own, option in _list_options(reading) if find_field(record, option)[0]}
+    return _QUOTED_NAME.sub(lambda found: f"`{names.get(found[1], found[1])}`", reason)
+
+
+def _choose_format(reading: Reading) -> RecordFormat:
+    is_said = reading.template is not None or reading.prompt_field is not None
+    return RecordFormat.OWN if is_said and reading.format is RecordFormat.AUTO else reading.format
+
+
+def _list_options(reading: Reading) -> list[tuple[str, str]]:
+    """A field of ours and the name that an option gives it."""
+    options = ("target", reading.target_field), ("id", reading.id_field), ("prompt", reading.prompt_field)
+    return [(own, option) for own, option in options if option is not None and option != own]
 
 
 def _rename(named: dict[str, Any], record: dict[str, Any], option: str, own: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from promptlight.io.prompts.jsonline import (
     kind_of,
     spell_halves,
 )
-from promptlight.io.prompts.reading import Reading, name_fields
+from promptlight.io.prompts.reading import Reading, name_fields, spell_as_given
 from promptlight.io.prompts.rows import Row, to_record
 from promptlight.io.prompts.sections import read_sections
 from promptlight.io.prompts.sources import Source
@@ -48,8 +48,10 @@ def read_record(
     """
     own_id, shown_path = spell_halves(f"{source.name}-{number}"), spell_halves(source.path)
     record: dict[str, Any] = {}
+    given: dict[str, Any] | None = None  # the fields as the row has them, once they have our names
     try:
-        record = _drop_bytes(name_fields(to_record(source.format, row), reading, seen))
+        fields = to_record(source.format, row)
+        record, given = _drop_bytes(name_fields(fields, reading, seen)), fields
         for name, value in record.items():
             check_characters("a field's name", name)
             check_value(f"`{name}`", value)
@@ -67,7 +69,7 @@ def read_record(
             path=shown_path,
             line=number,
             code=SetAsideCode.UNUSABLE,
-            reason=str(error),
+            reason=str(error) if given is None else spell_as_given(str(error), given, reading),
             label=_readable(record.get("source")),
             prompt=_readable(record.get("prompt")),
             fingerprint=fingerprint(row if isinstance(row, bytes) else repr(row).encode()),

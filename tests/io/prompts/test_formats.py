@@ -80,6 +80,13 @@ SOUP = ("human", "Is soup sweet?")
         (sharegpt(SOUP), SHAREGPT, CHAT, None),
         (sharegpt(SOUP, ("gpt", "No.")), SHAREGPT, CHAT, "No."),
         (sharegpt(("system", "Be brief."), SOUP), SHAREGPT, f"user\nBe brief.\n\n{CHAT[5:]}", None),
+        (
+            sharegpt(SOUP, ("function_call", '{"look": 1}'), ("observation", "hot")),
+            SHAREGPT,
+            'user\nIs soup sweet?\nmodel\n{"look": 1}\ntool\nhot\nmodel\n',
+            None,
+        ),
+        ({"messages": [{"from": "human", "value": "Is soup sweet?"}]}, OWN, CHAT, None),
         (sharegpt(SOUP, system="Be brief."), SHAREGPT, f"user\nBe brief.\n\n{CHAT[5:]}", None),
         ({"conversations": [ASKED]}, SHAREGPT, CHAT, None),
         ({"prompt": [ASKED]}, OWN, CHAT, None),
@@ -149,6 +156,33 @@ def test_a_preference_between_texts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("record", "reading", "says"),
+    [
+        (sharegpt(SOUP, ("bard", "No.")), {}, "expected `from` of message 2 to be user, model, "),
+        (sharegpt(("human", "")), {}, "expected `value` of message 1 to be text, found it empty"),
+        (sharegpt(), {}, "expected `conversations` to be an array"),
+        (batch(messages=[]), {}, "expected `body.messages` to be an array"),
+        (batch(prompt=""), {}, "expected `body.prompt` to be text, found it empty"),
+        (batch(prompt="p", max_tokens=9, max_completion_tokens=0), {}, "expected `body.max_completion_tokens` to be a"),
+        (batch(prompt="p", stop=[3]), {}, "expected `body.stop` to be a text"),
+        (batch(prompt="p") | {"custom_id": 1.5}, {}, "expected `custom_id` to be text or a whole number"),
+        ({"instruction": " ", "output": "o"}, {}, "expected `instruction` to be text, found it empty"),
+        ({"prompt": [], "completion": "c"}, {}, "expected `prompt` to be an array"),
+        ({"prompt": [{"role": "x"}], "chosen": "a", "rejected": "b"}, {}, "expected `role` of message 1"),
+        ({"question": 3}, {"prompt_field": "question"}, "expected `question` to be text, found a number"),
+        ({"a": {"b": None}}, {"prompt_field": "a.b"}, "expected `a.b` to be text, found null"),
+        ({"prompt": "p", "gold": 3}, {"target_field": "gold"}, "expected `gold` to be text"),
+        ({"prompt": "p", "key": []}, {"id_field": "key"}, "expected `key` to be text or a whole number"),
+        ({"prompt": "p", "key": 1, "target": 3}, {"id_field": "key"}, "expected `target` to be text"),
+    ],
+)
+def test_reasons_name_the_fields_of_the_record(
+    tmp_path: Path, record: Record, reading: dict[str, Any], says: str
+) -> None:
+    assert reason_of(tmp_path, record, **reading).startswith(says)
+
+
+@pytest.mark.parametrize(
     ("record", "format", "says"),
     [
         (batch(), None, r"expected `body.messages` or `body.prompt` \(OpenAI batch\), found `model`"),
@@ -156,10 +190,10 @@ def test_a_preference_between_texts(tmp_path: Path) -> None:
         (batch(input="p"), None, "found `model`, `input`"),
         (batch(prompt=["a", "b"]), None, "expected `body.prompt` to be one text .*, found 2 items"),
         (batch(prompt=[1]), None, "found a number"),
-        (batch(prompt="p", max_tokens=0), None, "`max_new_tokens` to be a whole number above 0"),
+        (batch(prompt="p", max_tokens=0), None, "`body.max_tokens` to be a whole number above 0"),
         ({"custom_id": "c", "body": "p"}, None, "expected `body` to be an object"),
         ({"conversations": "hi"}, None, "expected `conversations` to be an array .*, found text"),
-        (sharegpt(("function_call", "f()")), None, "found 'function_call'"),
+        (sharegpt(("bard", "f()")), None, "found 'bard'"),
         ({"instruction": 3, "output": "o"}, None, "expected `instruction` to be text"),
         ({"instruction": "i", "output": "o", "history": [["a"]]}, None, "expected `history` to be pairs"),
         ({"chosen": "a", "rejected": "b"}, None, "expected `prompt` beside `chosen` and `rejected`"),
