@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from promptlight.io.prompts.jsonline import RecordError, kind_of
+from promptlight.io.prompts.jsonline import RecordError, kind_of, parse_object
 
 LIMITS = ("max_completion_tokens", "max_tokens")  # the newer name goes first
 _CONVERTED = ("messages", "prompt", "stop", *LIMITS)
@@ -57,9 +57,7 @@ def convert_openai_batch(record: dict[str, Any]) -> tuple[dict[str, Any], list[s
 
     ``body`` keeps what isn't converted.
     """
-    if not isinstance(record["body"], dict):
-        raise RecordError(f"expected `body` to be an object (OpenAI batch), found {kind_of(record['body'])}")
-    body = {name: value for name, value in cast("dict[str, Any]", record["body"]).items() if value is not None}
+    body = {name: value for name, value in _read_body(record["body"]).items() if value is not None}
     if ("messages" in body) == ("prompt" in body):
         found = "both" if "prompt" in body else ", ".join(f"`{name[:30]}`" for name in list(body)[:5]) or "no fields"
         raise RecordError(f"expected `body.messages` or `body.prompt` (OpenAI batch), found {found}")
@@ -74,6 +72,15 @@ def convert_openai_batch(record: dict[str, Any]) -> tuple[dict[str, Any], list[s
     return rest | ({"body": kept} if kept else {}) | ours, [
         name for name, value in kept.items() if _counts(name, value)
     ]
+
+
+def _read_body(value: Any) -> dict[str, Any]:
+    """The request's parameters; in a table's column they may be JSON text."""
+    if isinstance(value, str) and value.lstrip().startswith("{"):
+        return parse_object(value.encode("utf-8", "surrogatepass"))
+    if not isinstance(value, dict):
+        raise RecordError(f"expected `body` to be an object (OpenAI batch), found {kind_of(value)}")
+    return cast("dict[str, Any]", value)
 
 
 def _read_prompt(value: Any) -> str:

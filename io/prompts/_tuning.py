@@ -51,13 +51,16 @@ def convert_sharegpt(record: Record) -> Record:
 def convert_trl(record: Record, *, with_foil: bool) -> Record:
     """The completion as the target, or the chosen one and, ``with_foil``, the rejected one as its ``foil_text``.
 
-    Each is text or messages. Without a prompt, it is what both chats begin with.
+    Each is text or messages. Without a prompt, it is what both chats begin with. Stepwise ``completions`` are joined by
+    line feeds, TRL's own default.
     """
     prompt = spread_messages(record.get("prompt"))
     chosen, rejected = (spread_messages(record.get(name)) for name in ("chosen", "rejected"))
     if record.get("chosen") is None or record.get("rejected") is None:
-        completion = spread_messages(record.get("completion"))
-        target = _read_answer("completion", completion, prompt)
+        if record.get("completion") is None and record.get("completions") is not None:
+            target = _join_steps(record["completions"])
+        else:
+            target = _read_answer("completion", spread_messages(record.get("completion")), prompt)
         rest = _leave_out(record, "prompt", "messages", "completion")
         return rest | _name_prompt(prompt) | ({"target": target} if target else {})
     if isinstance(chosen, list) and isinstance(rejected, list) and not isinstance(prompt, list):
@@ -71,11 +74,12 @@ def convert_trl(record: Record, *, with_foil: bool) -> Record:
 
 
 def _part_chats(prompt: Any, chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:
-    """What two chats begin with, and the rest of each. A prompt that is text must be the last message before them."""
-    n_shared = next(
-        (n for n, (one, other) in enumerate(zip(chosen, rejected, strict=False)) if one != other),
-        min(len(chosen), len(rejected)),
-    )
+    """What two chats begin with, and the rest of each, at least a message.
+
+    A prompt that is text must be the last message before them.
+    """
+    most = max(min(len(chosen), len(rejected)) - 1, 0)
+    n_shared = next((n for n in range(most) if chosen[n] != rejected[n]), most)
     if not n_shared and prompt is not None:
         return [{"role": USER, "content": prompt}], chosen, rejected
     last = chosen[n_shared - 1] if n_shared else None
@@ -83,6 +87,13 @@ def _part_chats(prompt: Any, chosen: list[Any], rejected: list[Any]) -> tuple[li
     if said is None or (prompt is not None and said != prompt):
         raise RecordError("expected `chosen` and `rejected` to begin with the same prompt (TRL), found others")
     return chosen[:n_shared], chosen[n_shared:], rejected[n_shared:]
+
+
+def _join_steps(value: Any) -> str:
+    steps = cast("list[Any]", value) if isinstance(value, list) else [value]
+    if not all(isinstance(step, str) for step in steps):
+        raise RecordError("expected `completions` to be texts, the steps of one completion (TRL), found others")
+    return "\n".join(steps)
 
 
 def _name_prompt(prompt: Any) -> Record:

@@ -149,7 +149,7 @@ def _build_prompt(record: dict[str, Any], id: str, path: str, line: int, reading
 
 def _list_fields(record: dict[str, Any]) -> str:
     if "prompt" in record:
-        return "both; keep one"
+        return "both; keep one, or say which is meant"
     names = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
     return f"{names}; give the prompt that name, or say which field holds it"
 

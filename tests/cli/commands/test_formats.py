@@ -14,13 +14,30 @@ from promptlight.io import read_results
 from promptlight.salience.types import Analysis
 from tests.conftest import Command
 
-ASKED = [{"role": "user", "content": "Is soup sweet?"}]
+ASKED, ANSWERED = [{"role": "user", "content": "Is soup sweet?"}], [{"role": "assistant", "content": "No."}]
+OTHER = [{"role": "assistant", "content": "a=>b"}]
+PARTS = {"role": "User", "content": [{"type": "text", "text": "Is soup"}, {"type": "text", "text": " sweet?"}]}
+SAID = [("human", "Is soup sweet?"), ("function_call", "look()"), ("observation", "hot"), ("gpt", "No.")]
 RECORDS: list[tuple[str, dict[str, Any]]] = [
     ("OpenAI batch", {"custom_id": "a", "body": {"messages": ASKED, "max_tokens": 3, "temperature": 0.5}}),
     ("Alpaca", {"id": "b", "instruction": "Is it sweet?", "input": "Soup", "output": "No."}),
     ("ShareGPT", {"id": "c", "conversations": [{"from": "human", "value": "Is soup sweet?"}]}),
     ("TRL", {"id": "d", "prompt": "Is soup sweet?", "chosen": " No.", "rejected": " Yes."}),
 ]
+MORE: dict[str, dict[str, Any]] = {  # shapes that data sets have
+    "vLLM": {"custom_id": "vllm", "method": "POST", "url": "/v1/completions", "body": {"model": "m", "prompt": "Soup"}},
+    "Together": {"custom_id": "together", "body": {"model": "m", "messages": [PARTS], "max_tokens": 2}},
+    "prompt-only": {"prompt": ASKED},
+    "completion": {"prompt": ASKED, "completion": ANSWERED},
+    "preference": {"prompt": ASKED, "chosen": ANSWERED, "rejected": OTHER},
+    "implicit prompt": {"chosen": [*ASKED, *ANSWERED], "rejected": [*ASKED, *OTHER]},
+    "JSON text": {name: json.dumps(said) for name, said in (("chosen", ASKED + ANSWERED), ("rejected", ASKED + OTHER))},
+    "unpaired": {"prompt": "Is soup sweet?", "completion": " No.", "label": False},
+    "ShareGPT": {"conversations": [{"from": who, "value": text} for who, text in SAID]},
+    "lists": {"messages": {"role": ["system", "user", "assistant"], "content": ["", "Is soup sweet?", "No."]}},
+    "text": {"messages": json.dumps([{"role": "developer", "content": "Be brief."}, *ASKED, *ANSWERED])},
+    "tool": {"messages": [*ASKED, {"role": "tool", "content": "3"}, {"role": "assistant", "content": None}]},
+}
 
 
 @pytest.fixture
@@ -44,6 +61,22 @@ def test_each_format_ends_in_a_run_that_names_it(promptlight: Command, prompts: 
     }
     assert results["a"].completion.n_targets <= 3
     assert results["d"].foil is not None
+
+
+def test_each_shape_ends_in_a_run(promptlight: Command, tmp_path: Path) -> None:
+    path = tmp_path / "prompts.jsonl"
+    records = [record if "custom_id" in record else {"id": name} | record for name, record in MORE.items()]
+    path.write_text("".join(f"{json.dumps(record)}\n" for record in records), encoding="utf-8")
+    options = ("--explain", "target", "--max-new-tokens", 2, "--device", "cpu", "--stop", "zzz")
+    done = promptlight("run", path, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 0, done.stderr
+    results = [one for one in read_results(tmp_path / "out") if isinstance(one, Analysis)]
+    assert len(results) == len(MORE)
+    given = {one.completion.prompt.id: one.completion.prompt.given_completion for one in results}
+    assert [id for id, target in given.items() if target is None] == ["vllm", "together", "prompt-only", "tool"]
+    assert {target.strip() for target in given.values() if target} == {"No."}
+    foils = {one.completion.prompt.id for one in results if one.foil and one.foil.request == "a=>b"}
+    assert foils == {"preference", "implicit prompt", "JSON text"}
 
 
 def test_segment_names_the_format_too(promptlight: Command, prompts: Path) -> None:

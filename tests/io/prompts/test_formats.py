@@ -68,6 +68,7 @@ SOUP = ("human", "Is soup sweet?")
         (batch(messages=[ASKED, ANSWERED]), OPENAI, CHAT, "No."),
         (batch(prompt="Soup is"), OPENAI, "Soup is", None),
         (batch(prompt=["Soup is"]), OPENAI, "Soup is", None),
+        ({"custom_id": "a", "body": json.dumps({"prompt": "Soup is"})}, OPENAI, "Soup is", None),
         ({"instruction": "Name a dish.", "input": "", "output": "Soup."}, ALPACA, "Name a dish.", "Soup."),
         ({"instruction": "Is it sweet?", "input": "Cake", "output": "Yes."}, ALPACA, "Is it sweet?\nCake", "Yes."),
         ({"instruction": "Name", "input": None, "output": ""}, ALPACA, "Name", None),
@@ -93,6 +94,8 @@ SOUP = ("human", "Is soup sweet?")
         ({"prompt": [ASKED], "completion": [ANSWERED]}, TRL, CHAT, "No."),
         ({"prompt": "Soup is", "completion": " hot."}, TRL, "Soup is", " hot."),
         ({"prompt": "Soup is", "completion": " hot.", "target": " cold."}, OWN, "Soup is", " cold."),
+        ({"prompt": "Soup is", "completion": " hot.", "label": False}, TRL, "Soup is", " hot."),
+        ({"prompt": "Soup is", "completions": [" a", "b"], "labels": [True, False]}, OWN, "Soup is", None),
         ({"prompt": "Soup is", "completion": ""}, OWN, "Soup is", None),
         ({"prompt": "Soup is", "instruction": "i", "output": "o"}, OWN, "Soup is", None),
         ({"messages": [ASKED], "custom_id": "c", "body": {"model": "m"}}, OWN, CHAT, None),
@@ -147,6 +150,18 @@ def test_a_preference_is_a_target_and_its_foil(tmp_path: Path, record: Record) -
     assert (other.text, other.foil_text, other.fields["rejected"]) == (CHAT, None, record["rejected"])
 
 
+def test_steps_are_one_completion_where_the_format_is_named(tmp_path: Path) -> None:
+    record = {"prompt": "Which?", "completions": [" Soup.", "Hot."], "labels": [True, False]}
+    assert read_one(tmp_path, record, format=TRL)[0].given_completion == " Soup.\nHot."
+    reason = reason_of(tmp_path, record | {"completions": [1]}, format=TRL)
+    assert reason.startswith("expected `completions` to be texts")
+
+
+def test_answers_that_are_the_same_leave_the_prompt_whole(tmp_path: Path) -> None:
+    prompt, _ = read_one(tmp_path, PAIR | {"rejected": PAIR["chosen"]})
+    assert (prompt.text, prompt.given_completion, prompt.foil_text) == (CHAT, "No.", "No.")
+
+
 def test_a_preference_between_texts(tmp_path: Path) -> None:
     record = {"prompt": "Soup is", "chosen": " hot.", "rejected": "a=>b"}
     prompt, _ = read_one(tmp_path, record)
@@ -192,6 +207,8 @@ def test_reasons_name_the_fields_of_the_record(
         (batch(prompt=[1]), None, "found a number"),
         (batch(prompt="p", max_tokens=0), None, "`body.max_tokens` to be a whole number above 0"),
         ({"custom_id": "c", "body": "p"}, None, "expected `body` to be an object"),
+        ({"custom_id": "c", "body": "{'p'"}, None, "expected a JSON object, found invalid JSON"),
+        ({"custom_id": "c", "body": '{"\ud800'}, None, "expected UTF-8"),
         ({"conversations": "hi"}, None, "expected `conversations` to be an array .*, found text"),
         (sharegpt(("bard", "f()")), None, "found 'bard'"),
         ({"instruction": 3, "output": "o"}, None, "expected `instruction` to be text"),
@@ -270,7 +287,10 @@ def test_the_prompt_field_decides_between_prompt_and_messages(tmp_path: Path, na
     assert read_one(tmp_path, record, prompt_field=name)[0].text == text
     (one,) = read(tmp_path, record)
     assert isinstance(one, SetAside)
-    assert (one.reason[-20:], one.parameters) == ("found both; keep one", ("prompt_field",))
+    assert (one.reason.endswith("found both; keep one, or say which is meant"), one.parameters) == (
+        True,
+        ("prompt_field",),
+    )
 
 
 # ---- the page -------------------------------------------------------------------------------------------------------
