@@ -38,7 +38,7 @@ def read_columnar(source: Source, path: Path) -> Iterator[dict[str, Any]]:
             batches = _read_parquet(source, file) if source.format is Format.PARQUET else _read_arrow(source, file)
             for batch in batches:
                 yield from _read_batch(batch)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, ValueError, OverflowError) as error:  # a name that is no text is a ValueError
         raise InputError(source.path, None, f"expected {kind}, found something else ({error})") from error
 
 
@@ -57,7 +57,25 @@ def _read_arrow(source: Source, file: Any) -> Iterator[pa.RecordBatch]:
     file.seek(0)
     with pa.ipc.open_file(file) if is_file else pa.ipc.open_stream(file) as table:
         _require_names(source, table.schema)
-        yield from (table.get_batch(n) for n in range(table.num_record_batches)) if is_file else table
+        for batch in (table.get_batch(n) for n in range(table.num_record_batches)) if is_file else table:
+            for column in batch.columns:
+                _require_valid(column)
+            yield batch
+
+
+def _require_valid(column: pa.Array) -> None:
+    """Raise ArrowInvalid for a column that leads outside of its own memory; text that is not UTF-8 passes.
+
+    Arrow's reader takes offsets as they stand in the file.
+    """
+    import pyarrow as pa
+
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        is_text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        if not is_text or "UTF8" not in str(error):  # of text, offsets are checked first
+            raise
 
 
 def _require_names(source: Source, schema: pa.Schema) -> None:

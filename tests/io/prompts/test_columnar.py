@@ -137,3 +137,24 @@ def test_a_broken_arrow_file_says_so(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(InputError, match="expected Arrow, found something else") as caught:
         list(read_prompts(path))
     assert caught.value.path == str(path)
+
+
+def test_arrow_whose_offsets_lead_outside_is_refused(tmp_path: Path) -> None:
+    """Arrow's own reader takes them as they are, and would read any memory."""
+    path = tmp_path / "p.arrow"
+    table = pa.table({"prompt": ["one", "two"]})
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    offsets = b"".join(n.to_bytes(4, "little") for n in (0, 3, 6))
+    content = path.read_bytes()
+    assert content.count(offsets) == 1
+    path.write_bytes(content.replace(offsets, offsets[:4] + (2**30).to_bytes(4, "little") + offsets[8:]))
+    with pytest.raises(InputError, match="expected Arrow, found something else"):
+        list(read_prompts(path))
+
+
+def test_a_column_whose_name_is_no_text_is_refused(tmp_path: Path) -> None:
+    content = save(tmp_path / "p.parquet", prompt=["a"], what=["b"]).read_bytes()
+    (tmp_path / "p.parquet").write_bytes(content.replace(b"what", b"wh\xe9t"))
+    with pytest.raises(InputError, match="expected Parquet, found something else"):
+        list(read_prompts(tmp_path / "p.parquet"))
