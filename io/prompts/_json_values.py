@@ -30,7 +30,7 @@ def has_a_record_a_line(first: bytes, second: bytes) -> bool:
     Lines that are no JSON at all count as such, so that each is set aside by its number.
     """
     if first.startswith(b"["):
-        return first.endswith(b"]") and bool(second)
+        return first.endswith(b"]") and bool(second) and _is_whole(first)
     if not first.startswith(b"{"):
         return True
     text = first.decode("utf-8", "replace")
@@ -45,6 +45,15 @@ def has_a_record_a_line(first: bytes, second: bytes) -> bool:
 
 
 _STARTS = (b'"', b"}", b",", b"{", b"[", b"]")
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a line that begins and ends like an array is one: it may also end in a list of its first object."""
+    try:
+        json.loads(line)
+    except (RecursionError, ValueError):
+        return False
+    return True
 
 
 def split_values(head: bytes, file: BinaryIO) -> Iterator[bytes]:

@@ -126,3 +126,10 @@ def test_xz_that_asks_for_gigabytes_is_refused(tmp_path: Path) -> None:
     assert MOST_MEMORY < 2 << 29
     with pytest.raises(InputError, match="can't be read: Memory usage limit exceeded"):
         list(read_prompts(write(tmp_path, bytes(packed), "p.xz")))
+
+
+def test_a_small_file_that_unpacks_to_many_blank_lines_is_read_line_by_line(tmp_path: Path) -> None:
+    n_blank = 200_000  # a time that grows with their square would be hours
+    reader = PromptReader(write(tmp_path, bz2.compress(b"\n" * n_blank + LINES), "p.jsonl.bz2"))
+    assert [one.line for one in reader] == [n_blank + 1, n_blank + 2]
+    assert reader.n_blank == n_blank
