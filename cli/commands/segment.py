@@ -13,6 +13,7 @@ from promptlight.cli.options.shared import (
     ByOption,
     ChatOption,
     CompatOption,
+    EncodingOption,
     ModelOption,
     RecordFormatOption,
     SectionsOption,
@@ -37,6 +38,7 @@ def segment(
     compat: CompatOption = None,
     model: ModelOption = "demo",
     format: RecordFormatOption = RecordFormat.AUTO,
+    encoding: EncodingOption = None,
     template: TemplateOption = None,
     chat: ChatOption = False,
     thinking: ThinkingOption = False,
@@ -60,12 +62,12 @@ def segment(
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     if prompt is not None:
-        refuse_given(context, ["format", "template"], "on a --prompt: it is for records")
+        refuse_given(context, ["format", "encoding", "template"], "on a --prompt: it is for records")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     filled = read_template(template) if template else None
     reading = Reading(format=format, chat=chat, template=filled, explain=Explain.TARGET)
     typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
-    records = typed or PromptReader(prompts or [], reading=reading)
+    records = typed or PromptReader(prompts or [], reading=reading, encoding=encoding)
     tokenizer, shown = load_tokenizer(model), {"thinking": thinking, "as_json": as_json}
     are_whole = print_spans(records, tokenizer, cut, patterns=patterns, compat=compat, **shown)
     if isinstance(records, PromptReader):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import INPUT
-from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP, RecordFormatOption
+from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP, EncodingOption, RecordFormatOption
 from promptlight.io.prompts.formats import RecordFormat
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Explain
@@ -24,6 +24,7 @@ class Input:
     """What the fields hold, and which records are taken."""
 
     format: RecordFormatOption = RecordFormat.AUTO
+    encoding: EncodingOption = None
     prompt_field: Annotated[
         str | None,
         typer.Option(
@@ -80,7 +81,7 @@ class Input:
             target_field=self.target_field,
             id_field=self.id_field,
             template=read_template(self.template) if self.template else None,
-            responses=read_responses(self.responses) if self.responses else None,
+            responses=read_responses(self.responses, self.encoding) if self.responses else None,
             chat=chat,
             explain=explain,
         )
@@ -91,4 +92,6 @@ class Input:
             seed=seed,
             limit=self.limit,
         )
-        return PromptReader(list(sources), strict=self.strict, reading=reading, selection=selection)
+        return PromptReader(
+            list(sources), strict=self.strict, reading=reading, selection=selection, encoding=self.encoding
+        )

@@ -188,6 +188,16 @@ MarkingOption = Annotated[
     ),
 ]
 ColoursOption = Annotated[Colours, typer.Option("--colours", help=COLOURS_HELP, rich_help_panel=DRAWING)]
+EncodingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        metavar="NAME",
+        help="Encoding of the files, such as cp1252 or shift_jis (default: UTF-8, or what a byte order mark or the text"
+        " says; the command says what it found).",
+        rich_help_panel=INPUT,
+    ),
+]
 RecordFormatOption = Annotated[
     RecordFormat,
     typer.Option(

@@ -1,4 +1,4 @@
-"""Say on stderr in which formats the records of a command were, and what of them it doesn't follow."""
+"""Say on stderr how the files of a command were read, in which formats their records were, and what isn't followed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 
 def say_formats(seen: Seen) -> None:
-    """A line for each format but ours, and one for the parameters of requests that have no effect here."""
+    """A line for each guess about a file, each format but ours, and the parameters of requests without effect here."""
+    for note in seen.notes:
+        option = " (--encoding NAME)" * ("encoding" in note)
+        print(one_line(f"note: {note}{option}"), file=sys.stderr)
     for format, number in seen.formats.items():
         print(f"read as {NAMES[format]}: {count(number, 'record')}", file=sys.stderr)
     if seen.unfollowed:

@@ -67,10 +67,14 @@ _GIVEN_AS: dict[RecordFormat, dict[str, Sequence[str]]] = {  # the fields that o
 
 @dataclass
 class Seen:
-    """How many records there were of each format but ours, and how many set a parameter that no run follows."""
+    """How many records there were of each format but ours, and how many set a parameter that no run follows.
+
+    ``notes`` are lines about files, such as the encoding that one was read in.
+    """
 
     formats: Counter[RecordFormat] = field(default_factory=Counter[RecordFormat])
     unfollowed: Counter[str] = field(default_factory=Counter[str])
+    notes: list[str] = field(default_factory=list[str])
 
 
 def convert_record(record: Record, format: RecordFormat, explain: Explain, seen: Seen) -> Record:

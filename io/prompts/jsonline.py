@@ -41,7 +41,7 @@ def decode_line(line: bytes) -> str:
     """Decode a line. Raises RecordError if it is too long, or at the first byte that is not UTF-8."""
     if len(line) > LONGEST_LINE:
         most = f"{LONGEST_LINE:,} bytes"
-        raise RecordError(f"expected lines of at most {most}, found a longer one; put each record on one")
+        raise RecordError(f"expected records of at most {most}, found a longer one; put each on a line, or split it")
     try:
         return line.decode("utf-8")
     except UnicodeDecodeError as error:

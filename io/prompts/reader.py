@@ -12,18 +12,19 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from promptlight.io.prompts._unpacking import recognise_file
+from promptlight.io.prompts._encodings import parse_encoding
+from promptlight.io.prompts._fetching import open_source
 from promptlight.io.prompts.formats import RecordFormat, Seen
 from promptlight.io.prompts.jsonline import HALF_CHARACTER, spell_halves
 from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import Places, fingerprint, read_record
 from promptlight.io.prompts.rows import read_rows
 from promptlight.io.prompts.selection import matches
-from promptlight.io.prompts.sources import Source, copy_source, find_sources
+from promptlight.io.prompts.sources import Source, find_sources
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.text.chat import USER, Message, format_turns
 from promptlight.salience.types import Explain, Prompt, SetAside
@@ -43,9 +44,11 @@ class Selection:
 class PromptReader:
     """The records of some sources in order, one in memory at a time; each loop over it reads them again.
 
-    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). Of the
-    last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other tools'
-    formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises
+    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``encoding`` is that of
+    files of text; by default it is UTF-8, or what a file seems to be in.
+
+    Of the last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other
+    tools' formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises
     InputError for a source that can't be read or has no records, with ``strict`` for the first record that can't be
     used, and after the last record if selected records are missing.
     """
@@ -57,9 +60,11 @@ class PromptReader:
         strict: bool = False,
         reading: Reading | None = None,
         selection: Selection | None = None,
+        encoding: str | None = None,
     ) -> None:
         given = [sources] if isinstance(sources, str | Path) else sources
-        self.sources = [found for source in given for found in find_sources(source)]
+        known = parse_encoding(encoding) if encoding is not None else None
+        self.sources = [replace(found, encoding=known) for source in given for found in find_sources(source)]
         self.strict = strict
         self.reading = reading or Reading()
         self.selection = selection or Selection()
@@ -76,8 +81,7 @@ class PromptReader:
     @cached_property
     def _paths(self) -> list[tuple[Source, Path]]:
         """Each source, as its first bytes say what it is, with its file."""
-        paths = [Path(one.path) if one.is_file else copy_source(one, self._folder) for one in self.sources]
-        return [(recognise_file(source, path), path) for source, path in zip(self.sources, paths, strict=True)]
+        return [open_source(source, self._folder) for source in self.sources]
 
     def __iter__(self) -> Iterator[Prompt | SetAside]:
         chosen = self._require_wanted(filter(self._is_wanted, self._read()))
@@ -105,7 +109,7 @@ class PromptReader:
         places: Places = {}
         for source, path in self._paths:
             n_before = len(places)
-            for number, row in read_rows(source, path):
+            for number, row in read_rows(source, path, self.seen.notes.append):
                 if len(places) == self.selection.limit:
                     return
                 if not row:
@@ -159,6 +163,7 @@ def read_prompts(
     chat: bool = False,
     explain: Explain = Explain.RESPONSE,
     format: RecordFormat = RecordFormat.AUTO,
+    encoding: str | None = None,
 ) -> Iterator[Prompt | SetAside]:
     """Read prompts in one pass over a ``PromptReader``.
 
@@ -166,7 +171,8 @@ def read_prompts(
     the analysis: it says whether the model continues a chat's last message of its own, or that is the target.
     Records in other tools' formats are recognised by their keys; ``format`` names one instead.
     """
-    return iter(PromptReader(sources, strict=strict, reading=Reading(chat=chat, explain=explain, format=format)))
+    reading = Reading(chat=chat, explain=explain, format=format)
+    return iter(PromptReader(sources, strict=strict, reading=reading, encoding=encoding))
 
 
 def prompt_from_text(text: str, *, chat: bool = False, thinking: bool = False) -> Prompt:

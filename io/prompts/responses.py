@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import tempfile
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from promptlight.io.prompts._unpacking import recognise_file
+from promptlight.io.prompts._encodings import parse_encoding
+from promptlight.io.prompts._fetching import open_source
 from promptlight.io.prompts.jsonline import RecordError, check_characters
 from promptlight.io.prompts.rows import read_rows, to_record
-from promptlight.io.prompts.sources import copy_source, parse_source
+from promptlight.io.prompts.sources import parse_source
 from promptlight.salience.errors import InputError
 
 
@@ -52,13 +54,12 @@ class Responses:
         return self._texts.read(place[1]).decode()
 
 
-def read_responses(path: str) -> Responses:
+def read_responses(path: str, encoding: str | None = None) -> Responses:
     """Read a file, or one at an address. Raises InputError with the line that is no response."""
-    source = parse_source(path)
+    source = replace(parse_source(path), encoding=parse_encoding(encoding) if encoding is not None else None)
     responses = Responses(source.path)
     with tempfile.TemporaryDirectory(prefix="promptlight-") as folder:
-        file = Path(source.path) if source.is_file else copy_source(source, Path(folder))
-        source = recognise_file(source, file)
+        source, file = open_source(source, Path(folder))
         for number, row in read_rows(source, file):
             try:
                 if row:

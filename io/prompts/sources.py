@@ -1,22 +1,16 @@
 """The sources of prompts: files of several formats, compressed or not, standard input, addresses, bundled samples.
 
-A source that is not a file on this disk is copied to a folder first, so that it can be counted and read again. An
-address may contain a password or a signature: outside of this module it has a name without them.
+An address may contain a password or a signature: messages and results have a name without them.
 """
 
 from __future__ import annotations
 
 import glob
 import re
-import shutil
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
-from urllib.parse import unquote
 
-from promptlight.salience.errors import InputError
 from promptlight.salience.text.secrets import hide_secrets
 
 SAMPLE_PROMPTS = "sample_prompts"
@@ -25,8 +19,6 @@ WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
 _NAMED = re.compile(r"([A-Za-z][\w-]*):(?!//)(.+)")
 _PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 _ARROW = ("feather", "ipc")
-_WEB = ("http", "https")
-_SCHEMES = (*_WEB, "hf", "s3", "gs", "file")
 
 
 class Format(StrEnum):
@@ -52,6 +44,7 @@ class Source:
     format: Format
     packing: str | None = None  # "gzip", "zstd", "bz2", "xz" or "zip"
     address: str | None = field(default=None, repr=False)
+    encoding: str | None = None  # of text, as a user says
 
     @property
     def is_remote(self) -> bool:
@@ -99,59 +92,3 @@ def format_of(name: str) -> Format:
     if ending in _ARROW:
         return Format.ARROW
     return Format(ending) if ending in set(Format) else Format.JSONL
-
-
-def copy_source(source: Source, folder: Path) -> Path:
-    """Copy a source that is no file on this disk into the folder. Raises InputError if it can't be reached."""
-    copied = folder / f"{len(list(folder.iterdir()))}"
-    try:
-        if source.address is not None:
-            _fetch(source.address, source.path, copied)
-        else:
-            is_stdin = source.path == STDIN
-            with open(0 if is_stdin else source.path, "rb", closefd=not is_stdin) as pipe, copied.open("wb") as file:
-                shutil.copyfileobj(pipe, file)
-    except OSError as error:
-        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
-    return copied
-
-
-def _fetch(address: str, shown: str, copied: Path) -> None:
-    """Copy a remote file. Each of fsspec's file systems has its own errors; some name a missing package."""
-    scheme = address.partition("://")[0].lower()
-    if scheme not in _SCHEMES or (scheme not in _WEB and "::" in address):  # to fsspec, :: chains addresses
-        known = ", ".join(f"{one}://" for one in _SCHEMES)
-        raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, at an address that begins with one of {known}")
-    try:
-        if scheme in _WEB:
-            from promptlight.io.prompts.web import fetch_web
-
-            fetch_web(address, copied)
-            return
-        import fsspec
-
-        open_file = cast("Callable[[str, str], IO[bytes]]", fsspec.open)  # pyright: ignore[reportUnknownMemberType]
-        place = unquote(address) if scheme == "file" else address  # the others' file systems do it themselves
-        with open_file(place, "rb") as remote, copied.open("wb") as file:
-            shutil.copyfileobj(remote, file)
-    except FileNotFoundError as error:
-        raise InputError(
-            shown, None, f"{WHAT_IS_EXPECTED}, found nothing at that address; check it and the network"
-        ) from error
-    except Exception as error:
-        reason = hide_secrets((str(error) or type(error).__name__).replace(address, shown))
-        hint = "install that package" if isinstance(error, ImportError) else "check the address and the network"
-        raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, but it can't be fetched: {reason}; {hint}") from error
-
-
-def explain(error: OSError) -> str:
-    """Say what was found instead of a file, and what to do."""
-    match error:
-        case FileNotFoundError():
-            return "found no such file; check its name"
-        case IsADirectoryError():
-            return "found a folder; name a file in it"
-        case PermissionError():
-            return "found one that you have no permission to read; change that or copy it"
-        case _:
-            return f"but it can't be read: {error.strerror or error}"

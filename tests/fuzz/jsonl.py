@@ -41,7 +41,8 @@ def check(file: PromptFile) -> None:
     path = Path(FOLDER.name) / f"prompts.{file.ending}"
     path.write_bytes(file.content)
     reading = Reading(chat=file.chat, template=Template("{a} {prompt}") if file.template else None)
-    reader = PromptReader(path, reading=reading)
+    encoding = "utf-8" if are_lines(file.content) else None  # each line that is not UTF-8 is set aside then
+    reader = PromptReader(path, reading=reading, encoding=encoding)
     try:
         records = list(reader)
     except InputError as error:
@@ -58,7 +59,7 @@ def check(file: PromptFile) -> None:
         if are_lines(file.content):
             check_lines(file, records)
         check_round_trip([record for record in records if isinstance(record, Prompt)])
-    check_strict(path, reading, [record for record in records if isinstance(record, SetAside)])
+    check_strict(path, reading, encoding, [record for record in records if isinstance(record, SetAside)])
 
 
 def are_lines(content: bytes) -> bool:
@@ -151,10 +152,10 @@ def check_round_trip(prompts: list[Prompt]) -> None:
         assert found == replace(prompt, path=str(path), line=number, fingerprint=found.fingerprint)
 
 
-def check_strict(path: Path, reading: Reading, aside: list[SetAside]) -> None:
+def check_strict(path: Path, reading: Reading, encoding: str | None, aside: list[SetAside]) -> None:
     """With ``strict``, reading stops at the first record that can't be used."""
     try:
-        list(PromptReader(path, reading=reading, strict=True))
+        list(PromptReader(path, reading=reading, strict=True, encoding=encoding))
         stopped = None
     except InputError as error:
         stopped = (error.line, error.reason)

@@ -9,7 +9,8 @@ from typing import Generic, TypeVar
 
 from hypothesis import strategies as st
 
-NAMES = ("jsonl", "segmentation", "template", "patterns", "report")
+READERS = ("jsonl", "arrays", "columnar", "unpacking", "tables", "encodings")
+NAMES = (*READERS, "segmentation", "template", "patterns", "report")
 Case = TypeVar("Case")
 
 

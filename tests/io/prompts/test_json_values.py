@@ -84,6 +84,7 @@ def test_the_values_are_those_of_pythons_own_parser(objects: list[Any], layout: 
         (b"[", b'{"a": 1}', False),
         (b'[{"a": 1}]', b"", False),
         (b'[{"a": 1}]', b'[{"a": 2}]', True),  # an array a line
+        (b'[{"a": [1]', b"},", False),  # the list of its first object
         (b"no JSON", b"{", True),
     ],
 )
@@ -99,7 +100,7 @@ def test_odd_characters_in_text_end_no_record(tmp_path: Path, layout: str) -> No
 
 
 def test_a_broken_record_is_set_aside_and_the_next_one_is_read(tmp_path: Path) -> None:
-    values = (b'{"prompt": "a"}', b'{"prompt": "a",}', b'{"prompt": "caf\xe9"}', b"7", b"", b'{"prompt": "b"}')
+    values = (b'{"prompt": "a"}', b'{"prompt": "a",}', b'{"prompt": "caf\xff"}', b"7", b"", b'{"prompt": "b"}')
     records = list(read_prompts(write(tmp_path, b"[" + b",\n".join(values) + b",]")))
     assert [(type(one), one.line) for one in records] == [
         (Prompt, 1),
@@ -110,7 +111,7 @@ def test_a_broken_record_is_set_aside_and_the_next_one_is_read(tmp_path: Path) -
     ]
     reasons = [one.reason for one in records if isinstance(one, SetAside)]
     assert "invalid JSON" in reasons[0]
-    assert "expected UTF-8, found 0xE9" in reasons[1]
+    assert "expected UTF-8, found 0xFF" in reasons[1]
     assert "found a number" in reasons[2]
 
 
@@ -142,7 +143,7 @@ def test_a_record_without_end_is_set_aside(tmp_path: Path, monkeypatch: pytest.M
     records = list(read_prompts(write(tmp_path, dump([{"prompt": text} for text in texts], "array").encode())))
     assert [isinstance(one, Prompt) for one in records] == [True, True, False, False, True]
     assert {one.reason for one in records if isinstance(one, SetAside)} == {
-        "expected lines of at most 40 bytes, found a longer one; put each record on one"
+        "expected records of at most 40 bytes, found a longer one; put each on a line, or split it"
     }
 
 

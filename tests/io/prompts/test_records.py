@@ -167,7 +167,7 @@ BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
     "same key twice": (b'{"prompt": "a", "n": {"k": 1, "l": 2, "k": 1}}', ("each field once, found 'k' 2 times",)),
     "too deep to store": (DEEP, ("at most 100 levels", "flatten")),
     "too deep to parse": (b"[" * 100_000, ("at most 100 levels", "flatten")),
-    "not UTF-8": (b'{"prompt": "caf\xe9"}', ("expected UTF-8, found 0xE9 at byte 16;", "save the file as UTF-8")),
+    "not UTF-8": (b'{"prompt": "caf\xff"}', ("expected UTF-8, found 0xFF at byte 16;", "save the file as UTF-8")),
     "UTF-16": (b"\xff\xfe{\0}\0", ("expected UTF-8, found 0xFF at byte 1;", "save the file as UTF-8")),
     "array": (b'["p"]', ("expected an object", "found an array", ONE_PER_LINE)),
     "text": (b'"p"', ("expected an object", "found text")),

@@ -93,7 +93,7 @@ def test_what_parquet_holds_becomes_json(tmp_path: Path) -> None:
         ("p.parquet", b"not parquet", "expected Parquet", None),
         ("p.csv", b"prompt,prompt\na,b\n", "each column once", 1),
         ("p.csv", b'prompt\n"open\n', "found it broken", 2),
-        ("p.csv", b"prompt\ncaf\xe9\n", "expected UTF-8, found 0xE9", 2),
+        ("p.csv", b"prompt\ncaf\xff\n", "expected UTF-8, found 0xFF", 2),
         ("p.csv", b"", "no prompts in it", None),
         ("p.csv", b"prompt\n", "no prompts in it", None),
         ("p.txt", b"\n\n", "no prompts in it", None),
@@ -125,20 +125,20 @@ def test_a_line_without_end_is_set_aside_and_the_next_one_is_read(
     assert [record.line for record in records] == [1, 2, 3, 4, 5, 6, 7]
     assert [len(record.text) for record in records if isinstance(record, Prompt)] == [1, room, 1]
     assert {record.reason for record in records if isinstance(record, SetAside)} == {
-        "expected lines of at most 40 bytes, found a longer one; put each record on one"
+        "expected records of at most 40 bytes, found a longer one; put each on a line, or split it"
     }
 
 
 def test_a_cell_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("promptlight.io.prompts.jsonline.LONGEST_LINE", 40)
-    monkeypatch.setattr("promptlight.io.prompts.rows.LONGEST_LINE", 40)
+    monkeypatch.setattr("promptlight.io.prompts._spreadsheets.LONGEST_LINE", 40)
     path = tmp_path / "p.csv"
     path.write_text("prompt\nok\n" + "x" * 90 + "\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"expected lines of at most 40 bytes") as caught:
+    with pytest.raises(InputError, match=r"expected records of at most 40 bytes") as caught:
         list(read_prompts(path))
     assert caught.value.line == 3
     path.write_text('prompt\n"' + "x" * 30 + "\n" + "x" * 30 + '"\n', encoding="utf-8")
-    with pytest.raises(InputError, match=r"found it broken: field larger than field limit \(40\)"):
+    with pytest.raises(InputError, match="expected cells of at most 40 characters, found a longer one; close"):
         list(read_prompts(path))
 
 

@@ -65,5 +65,47 @@ def test_json_in_utf_16_is_read(tmp_path: Path, name: str, encoding: str) -> Non
 
 @pytest.mark.parametrize("content", [b"\xff\xfea", b"\xff\xfe\x00\xd8a\x00"])
 def test_broken_utf_16_is_refused(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(InputError, match="found the mark of UTF-16, but other bytes after it"):
+    with pytest.raises(InputError, match="expected utf-16, as its byte order mark says it is, found 0x"):
         list(read_prompts(write(tmp_path, content, "p.txt")))
+
+
+BARE = b'id\tprompt\n1\t"Hello" she said\n2\tIs 5" enough?\n3\t"all of it"\n\n4\t"It began here,\n5\tit ended there."\n'
+
+
+def test_quotes_that_enclose_no_cells_are_letters_and_said(tmp_path: Path) -> None:
+    reader = PromptReader(write(tmp_path, BARE, "p.tsv"))
+    assert [(one.id, one.text, one.line) for one in reader if isinstance(one, Prompt)] == [
+        ("1", '"Hello" she said', 2),
+        ("2", 'Is 5" enough?', 3),
+        ("3", '"all of it"', 4),
+        ("4", '"It began here,', 6),
+        ("5", 'it ended there."', 7),
+    ]
+    (note,) = reader.seen.notes
+    assert note.endswith("p.tsv: quotes are read as letters, because they don't enclose whole cells")
+
+
+@pytest.mark.parametrize(
+    ("content", "texts", "is_said"),
+    [
+        (b'id\tprompt\n1\t"one\ntwo"\n2\t"say ""hi"""\n', ["one\ntwo", 'say "hi"'], False),
+        (b'prompt\n"one\ntwo"\n', ["one\ntwo"], False),  # a column of lines can't tell
+        (b'prompt\n"one" two\n', ['"one" two'], True),
+        (b'id\tprompt\n1\tIs 5" enough?\n', ['Is 5" enough?'], False),
+        (b'id\tprompt\n1\t"one\n2\ttwo"\n', ['"one', 'two"'], True),  # each line is a whole row
+        (b'prompt\tid\n"one\ttwo"\n', ['"one'], True),
+        (b'prompt\tid\n"one\ttwo"\t1\n', ["one\ttwo"], False),
+        (b'id\tprompt\n1\t"never closed\n', ['"never closed'], True),
+        (b'sep=\t\nid\tprompt\n1\t"a" b\n', ['"a" b'], True),
+    ],
+)
+def test_what_quotes_mean_in_tabs(tmp_path: Path, content: bytes, texts: list[str], is_said: bool) -> None:
+    reader = PromptReader(write(tmp_path, content, "p.tsv"))
+    assert [one.text for one in reader if isinstance(one, Prompt)] == texts
+    assert len(reader.seen.notes) == is_said
+
+
+@pytest.mark.parametrize("content", [b'id\tprompt\n1\t"one" x\ntwo"\n', b'id\tprompt\n1\t"one\ntwo\n'])
+def test_quotes_that_fit_neither_way_are_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InputError, match="found it broken"):
+        list(read_prompts(write(tmp_path, content, "p.tsv")))
