@@ -16,7 +16,7 @@ from rich.text import Text
 from promptlight.cli.views.look import Marking, Spacing
 from promptlight.cli.views.palette import LEVEL, Look
 from promptlight.salience.explain.explanation import Explanation
-from promptlight.salience.text.printable import printable
+from promptlight.salience.text.printable import printable_within
 from promptlight.salience.types import Cut, Granularity, Role, Span
 
 PLAIN_TARGET = ("»", "«")
@@ -114,16 +114,17 @@ def _render_part(
     explanation: Explanation, part: Span, explained: Container[int], look: Look
 ) -> Iterator[tuple[str, Style | None]]:
     """The pieces of a part. Text after the target can't matter for it, and is dim like a chat's format."""
-    place = Style(meta={TOKEN: part.start})
+    place, completion = Style(meta={TOKEN: part.start}), explanation.analysis.completion
     if part.role is Role.SPECIAL or part.start >= explanation.targets[-1].stop:
-        first = explanation.analysis.completion.tokens[part.start]
+        first = completion.tokens[part.start]
         if first.start < first.stop:  # else a mark such as <bos>, which has no text
-            yield printable(part.text), ASIDE + place
+            yield printable_within(part.text, completion.text, first.start), ASIDE + place
         return
     lead, body, breaks = split_span(part.text, explanation.by)
     if set(body) == {"\n"}:
         body, breaks = "\n".join("↵" * len(body)), "\n"
-    level, body, whole = float(explanation.levels[part.number]), printable(body), explanation.spans[part.number]
+    level, whole = float(explanation.levels[part.number]), explanation.spans[part.number]
+    body = printable_within(body, completion.text, completion.tokens[part.start].start + len(lead))
     chosen, goes_on, ends = (at in explained for at in (part.start, part.start - 1, part.stop))
     is_own = explanation.through is not None and part.role is Role.COMPLETION
     faint = OWN_WORDS if is_own else look.shade(0)

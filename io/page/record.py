@@ -23,7 +23,7 @@ from promptlight.io.page._numbers import describe_map, list_target_cuts
 from promptlight.salience.explain.comparison import split_words
 from promptlight.salience.explain.explanation import find_probability_per_token, list_log_probs
 from promptlight.salience.explain.span_scores import find_foil_text
-from promptlight.salience.text.printable import printable
+from promptlight.salience.text.printable import printable, printable_within
 from promptlight.salience.types import (
     Analysis,
     Granularity,
@@ -86,7 +86,10 @@ def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:
         "given": given,
         "quantised": printable(entry.quantised),
         "stopped": "given in the record" if given else f"stopped: {printable(completion.ending)}",
-        "texts": [printable(span.text) for span in cuts[Granularity.TOKEN].spans],
+        "texts": [
+            printable_within(span.text, completion.text, completion.tokens[span.start].start)
+            for span in cuts[Granularity.TOKEN].spans
+        ],
         "words": split_words(printable(completion.completion_text)),
         "border": int(np.searchsorted(cuts[Granularity.TOKEN].segmentation.bounds, completion.n_prompt_tokens)),
         "uncontrasted": _find_uncontrasted(analysis, cuts[Granularity.TOKEN]),

@@ -29,6 +29,7 @@ _JOINERS, _SELECTORS = "\u200c\u200d", "\ufe00-\ufe0f\U000e0100-\U000e01ef"
 _JOINING = _JOINERS + _SELECTORS  # they change how their neighbours are drawn
 # No script has several in a row, but for a selector and then a joiner, in emoji: a row of them can hide a whole text.
 _ROW = re.compile(rf"(?![{_SELECTORS}][{_JOINERS}](?![{_JOINING}]))[{_JOINING}]{{2,}}")
+_CONTEXT = 2  # characters around a part that say whether its end belongs to a row
 _ONLY_JOINING = re.compile(rf"\s*[{_JOINING}][\s{_JOINING}]*")
 _ESCAPES = {code: f"\\u{code:04x}" if code <= 0xFFFF else json.dumps(chr(code))[1:-1] for code in (0x7F, *INVISIBLE)}
 _TABLE = CONTROL_PICTURES | {0x7F: "\u2421"} | {code: f"\u27e8U+{code:04X}\u27e9" for code in INVISIBLE}
@@ -39,7 +40,23 @@ def printable(text: str) -> str:
 
     Joiners and variation selectors stay where each stands alone: emoji, Persian and Hindi need them.
     """
-    return _ROW.sub(_spell, text.translate(_TABLE))
+    return _ROW.sub(lambda found: _spell(found[0]), text.translate(_TABLE))
+
+
+def printable_within(part: str, text: str, start: int) -> str:
+    """``printable(part)`` where it stands in a text from ``start`` on: a row may go on outside of it.
+
+    A part that doesn't stand there, such as a mark's name, is shown by itself.
+    """
+    if not text.startswith(part, start):
+        return printable(part)
+    first, stop = max(start - _CONTEXT, 0), start + len(part)
+    shown, at = "", start
+    for found in _ROW.finditer(text[first : stop + _CONTEXT]):
+        begin, end = max(first + found.start(), at), min(first + found.end(), stop)
+        if begin < end:
+            shown, at = shown + text[at:begin].translate(_TABLE) + _spell(text[begin:end]), end
+    return shown + text[at:stop].translate(_TABLE)
 
 
 def printable_json(value: object, indent: int | None = 1) -> str:
@@ -52,12 +69,12 @@ def one_line(text: str) -> str:
     """Keep a message on one line, whatever it quotes: line feeds become arrows, and joiners alone become symbols."""
     shown = printable(text)
     if _ONLY_JOINING.fullmatch(shown):
-        shown = re.sub(f"[{_JOINING}]", _spell, shown)
+        shown = re.sub(f"[{_JOINING}]", lambda found: _spell(found[0]), shown)
     return shown.replace("\n", "\u21b5")
 
 
-def _spell(found: re.Match[str]) -> str:
-    return "".join(f"\u27e8U+{ord(one):04X}\u27e9" for one in found[0])
+def _spell(characters: str) -> str:
+    return "".join(f"\u27e8U+{ord(one):04X}\u27e9" for one in characters)
 
 
 def quote(text: str, width: int) -> str:

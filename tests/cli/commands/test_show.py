@@ -92,6 +92,13 @@ def test_the_text_drawn_is_the_text_with_or_without_colours(analyses: dict[str, 
             assert squeeze(drawn if color_system else MARKS.sub("", drawn)) == expected
 
 
+@pytest.mark.parametrize("by", [Granularity.TOKEN, Granularity.WORD, Granularity.LINE])
+def test_a_row_of_selectors_is_marked_though_each_is_a_token(by: Granularity) -> None:
+    analysis = make_analysis(make_completion(["<bos>", "▁a", "\ufe01", "\ufe02", "b"], ["▁so", "\ufe03", "\ufe04"]))
+    drawn = render_text(build(analysis, by, None), Look(color_system="truecolor", taste=HIGHLIGHT)).plain
+    assert squeeze(drawn) == squeeze(" a⟨U+FE01⟩⟨U+FE02⟩b so⟨U+FE03⟩⟨U+FE04⟩")
+
+
 def test_every_colour_system_draws_the_same_text_in_its_own_colours(demo_results: Path) -> None:
     command = [sys.executable, "-m", "promptlight.cli", "show", str(demo_results), "--id", "dish-fixed"]
     shown: dict[str, str] = {}

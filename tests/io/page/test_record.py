@@ -144,6 +144,11 @@ def test_it_says_which_word_has_no_foil() -> None:
     assert describe(analysis)["uncontrasted"] is None
 
 
+def test_a_row_of_selectors_is_marked_though_each_is_a_token() -> None:
+    analysis = make_analysis(build_completion(["<bos>", "▁a", "\ufe01", "\ufe02", "b"], ["▁so"]))
+    assert "".join(describe(analysis)["texts"][1:]) == " a⟨U+FE01⟩⟨U+FE02⟩b so"
+
+
 def test_bytes_of_both_signs_keep_both_parts() -> None:
     completion = build_completion(["<bos>", "▁a", "<0xF0>", "<0x9F>", "<0x8D>"], ["▁so"])
     scores = np.array([[9, 4, 3, -2, 1, 0]], dtype=np.float32)

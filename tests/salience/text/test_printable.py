@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from promptlight.salience.text.printable import one_line, printable, printable_json, quote
+from promptlight.salience.text.printable import one_line, printable, printable_json, printable_within, quote
 
 TAGS = "\U000e0061\U000e0020"
 FAMILY = "\U0001f469\u200d\U0001f469\u200d\U0001f467"  # three people and two joiners
@@ -45,6 +45,20 @@ def test_no_character_that_unicode_calls_a_format_or_a_separator_of_lines_is_pri
             is_drawn = unicodedata.name(one, "").startswith(("ARABIC", "SYRIAC", "KAITHI", "EGYPTIAN"))
             assert printable(f"a{one}") != f"a{one}" or is_drawn, hex(code)
             assert one not in printable_json(one) or is_drawn, hex(code)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a\ufe01\ufe02\ufe03b", "\U0001f600\U000e0158\U000e0159", "\u2764\ufe0f\u200d\U0001f525", FAMILY),
+        *("a\u200d\u200cb", "\u2764\ufe0f\u200d\u200d\u200b", "می\u200cخواهم", f"x{TAGS}", "\ufe0f\ufe0f"),
+    ],
+)
+def test_parts_of_a_text_show_what_the_whole_shows(text: str) -> None:
+    for n in range(1, len(text) + 1):
+        parts = [(text[at : at + n], at) for at in range(0, len(text), n)]
+        assert "".join(printable_within(part, text, at) for part, at in parts) == printable(text)
+    assert printable_within("<bos>\u200b", text, 0) == "<bos>⟨U+200B⟩"
 
 
 def test_one_line_and_a_quote_show_it_too() -> None:
