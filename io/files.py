@@ -26,7 +26,8 @@ def writing(path: Path, *, durable: bool = False, mode: int | None = None) -> Ge
 
     A link is followed, and a file that is replaced keeps its permissions; ``mode`` has others, before the umask. A pipe
     or a device is never replaced: it gets the bytes once all are there. With ``durable``, the file survives a power cut
-    afterwards. A missing folder is created. Raises OutputError for errors of the system.
+    afterwards. A missing folder is created. Raises OutputError for errors of the system, but BrokenPipeError where the
+    reader of this process's own stream is gone.
     """
     try:
         if is_stream(path):
@@ -36,6 +37,8 @@ def writing(path: Path, *, durable: bool = False, mode: int | None = None) -> Ge
             with _replacing(path, durable=durable, mode=mode) as temporary:
                 yield temporary
     except OSError as error:
+        if isinstance(error, BrokenPipeError) and _OWN_STREAM.fullmatch(str(path)):
+            raise  # as where stdout is printed to: its reader, such as `head`, has enough
         raise not_written(path, error) from error
 
 

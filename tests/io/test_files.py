@@ -123,6 +123,14 @@ def test_a_device_is_written_to_and_says_if_it_is_full() -> None:
             full.write_text("more", encoding="utf-8")
 
 
+def test_a_stream_of_ones_own_whose_reader_is_gone_ends_as_print_does() -> None:
+    reading, writes = os.pipe()
+    os.close(reading)
+    with pytest.raises(BrokenPipeError), writing(Path(f"/dev/fd/{writes}")) as temporary:
+        temporary.write_text("page", encoding="utf-8")
+    os.close(writes)
+
+
 @pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc is Linux's")
 def test_what_goes_to_a_stream_of_ones_own_comes_between_what_is_printed(tmp_path: Path, name: str) -> None:
