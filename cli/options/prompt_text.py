@@ -35,7 +35,8 @@ class PromptText:
 def read_prompt_text(text: str | None, file: Path | None) -> str | None:
     """A text as it is given, or that of a file or of standard input (``-``), without the line end that closes it.
 
-    Raises UsageError if both are given, and InputError if the file is no text in UTF-8.
+    Line ends of Windows become line feeds. Raises UsageError if both are given, and InputError if the file is no text
+    in UTF-8.
     """
     if text is not None and file is not None:
         raise UsageError("expected either the text of a prompt or --prompt-file FILE, found both: leave one out")
@@ -49,4 +50,4 @@ def read_prompt_text(text: str | None, file: Path | None) -> str | None:
         raise InputError(str(name), None, f"could not be read ({error}); expected a text in UTF-8") from error
     if not found.strip():
         raise InputError(str(name), None, "expected a prompt with some text, found none")
-    return found.removesuffix("\n").removesuffix("\r")
+    return found.replace("\r\n", "\n").removesuffix("\n")

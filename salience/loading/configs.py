@@ -51,7 +51,7 @@ def check_config(folder: Path, name: str) -> dict[str, Any]:
 def read_json(path: Path, name: str, parameters: tuple[str, ...] = ()) -> dict[str, Any]:
     """Read an object from a JSON file of a preset, or of what ``parameters`` name. Raises ModelError."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{name}: could not be loaded ({path.name}: {error})", parameters=parameters) from error
     if not isinstance(value, dict):

@@ -131,7 +131,7 @@ def check_folder(folder: Path) -> None:
 def _explain_adapter(folder: Path) -> str:
     """Say how a LoRA adapter is used."""
     try:
-        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8"))["base_model_name_or_path"]
+        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8-sig"))["base_model_name_or_path"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         base = None
     named = f", {hide_secrets(base)}," if isinstance(base, str) and base else ""

@@ -34,7 +34,7 @@ def test_show_reads_a_file_or_standard_input(promptlight: Command, monkeypatch: 
     assert typed.exit_code == 0
     assert promptlight("show", "--prompt-file", file, *SHORT).stdout == typed.stdout
     for dash in (("-p", "-"), ("--prompt-file", "-")):
-        pipe(monkeypatch, f"{TEXT}\r\n")
+        pipe(monkeypatch, "{}\r\n".format(TEXT.replace("\n", "\r\n")))
         assert promptlight("show", *dash, *SHORT).stdout == typed.stdout
 
 
