@@ -21,10 +21,11 @@ from promptlight.salience.decoder.layer import Layer
 
 @dataclass
 class KeyValueCache:
-    """Keys and values so far of each layer that has its own [B, K, S, H]; ``lengths`` [B] counts each row's
-    positions."""
+    """Keys and values so far of each layer that has its own [B, K, S, H], with room for ``n_slots`` positions;
+    ``lengths`` [B] counts each row's."""
 
     lengths: Tensor
+    n_slots: int
     keys: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
     values: dict[int, Tensor] = field(default_factory=dict[int, Tensor])
     rows: Tensor = field(init=False)  # [B] their numbers
@@ -32,10 +33,10 @@ class KeyValueCache:
     def __post_init__(self) -> None:
         self.rows = torch.arange(len(self.lengths), device=self.lengths.device)
 
-    def fill(self, number: int, heads: Heads, n_slots: int) -> None:
-        """Take a layer's keys and values of whole prompts [B, K, T, H], with room for ``n_slots`` positions."""
+    def fill(self, number: int, heads: Heads) -> None:
+        """Take a layer's keys and values of whole prompts [B, K, T, H]."""
         for store, new in ((self.keys, heads.key), (self.values, heads.value)):
-            slots = new.new_zeros(*new.shape[:2], n_slots, new.shape[3])
+            slots = new.new_zeros(*new.shape[:2], self.n_slots, new.shape[3])
             slots[:, :, : new.shape[2]] = new
             store[number] = slots
 

@@ -1,7 +1,7 @@
 """Generate completions for a batch of prompts, with a static key-value cache.
 
 Prompts of different lengths are padded on the right and prefilled in one pass. Then each step adds one token to every
-row (``_cache.py``). Rows that have stopped leave the batch.
+row (``_steps.py``, ``_cache.py``). Rows that have stopped leave the batch.
 """
 
 # pyright: standard
@@ -15,18 +15,16 @@ import torch
 from torch import Tensor
 
 from promptlight.salience.decoder._cache import KeyValueCache
-from promptlight.salience.decoder.attention import Attend, Attention, attend_to, visible_keys
+from promptlight.salience.decoder._steps import N_AHEAD, Slots, StepsAhead, can_run_ahead, decode_step, see
+from promptlight.salience.decoder._texts import IsStopped, Texts
+from promptlight.salience.decoder.attention import Attend, Attention, attend_to
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.heads import Heads
-from promptlight.salience.decoder.rope import Angles, Rope
 from promptlight.salience.progress import Counted, ignore
 from promptlight.salience.types import StopReason
 
 ChooseToken = Callable[[Tensor, list[int]], Tensor]
 """logits [B, V] and the rows' numbers in the whole batch -> the next token of each row [B]; called once a step."""
-
-IsStopped = Callable[[int, int], bool]
-"""A row's number in the whole batch and its next token -> whether its completion ends there; called once a token."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,10 @@ def choose_greedily(logits: Tensor, rows: list[int]) -> Tensor:
     return logits.argmax(dim=-1)
 
 
+# Whether steps run ahead of the host, where they can: on a GPU, as CUDA graphs. Off until a GPU's figures are for it.
+AHEAD = False
+
+
 @torch.no_grad()
 def generate(
     decoder: Decoder,
@@ -53,40 +55,57 @@ def generate(
     choose: ChooseToken = choose_greedily,
     is_stopped: IsStopped | None = None,
     counted: Counted = ignore,
+    ahead: bool = AHEAD,
 ) -> list[Generated]:
     """Continue each prompt (token ids, at least one) until a token of ``stops``, a stop text, the limit or the end of
     context. ``max_new_tokens`` is one limit for all prompts, or one for each. ``counted`` is told how many
     tokens all rows have, and may have at most, after each step, and of none of them before and after the prompts are
-    read. Fewer are possible when a row stops early."""
+    read. Fewer are possible when a row stops early. ``ahead`` lets greedy steps run before the host has seen the last
+    ids, which are the same."""
     asked = [max_new_tokens] * len(prompts) if isinstance(max_new_tokens, int) else max_new_tokens
     limits = [min(most, context_length - len(prompt)) for most, prompt in zip(asked, prompts, strict=True)]
-    written: list[list[int]] = [[] for _ in prompts]
-    reasons = [
-        StopReason.CONTEXT_FULL if limit < most else StopReason.TOKEN_LIMIT
-        for limit, most in zip(limits, asked, strict=True)
-    ]  # unless something stops it first
-    rows = [row for row, limit in enumerate(limits) if limit > 0]
-    counted(0, sum(limits[row] for row in rows))
+    texts = Texts(prompts, asked, limits, stops, is_stopped, counted)
+    rows = texts.pick_open(range(len(prompts)))
+    texts.count()
     if rows:
         cache, logits = _prefill(decoder, [prompts[row] for row in rows], [limits[row] for row in rows])
-        counted(0, sum(limits[row] for row in rows))
-        for _ in range(max(limits)):
-            chosen = choose(logits, rows)
-            for row, token in zip(rows, chosen.tolist(), strict=True):
-                written[row].append(token)
-                if token in stops:
-                    reasons[row], limits[row] = stops[token], len(written[row])
-                elif is_stopped and is_stopped(row, token):
-                    reasons[row], limits[row] = StopReason.STOP_TEXT, len(written[row])
-            counted(sum(map(len, written)), sum(limit for limit in limits if limit > 0))
-            kept = [place for place, row in enumerate(rows) if len(written[row]) < limits[row]]
-            if not kept:
-                break
-            if len(kept) < len(rows):
-                rows, chosen = [rows[place] for place in kept], chosen[kept]
-                cache.keep_rows(kept)
-            logits = _decode_step(decoder, cache, chosen)
-    return [Generated(tuple(ids), reason) for ids, reason in zip(written, reasons, strict=True)]
+        texts.count()
+        continue_rows = _run_ahead if ahead and choose is choose_greedily and can_run_ahead(decoder) else _run_each
+        continue_rows(decoder, cache, logits, rows, texts, choose)
+    return [Generated(tuple(ids), reason) for ids, reason in zip(texts.written, texts.reasons, strict=True)]
+
+
+def _run_each(
+    decoder: Decoder, cache: KeyValueCache, logits: Tensor, rows: list[int], texts: Texts, choose: ChooseToken
+) -> None:
+    """One step after the other, until no row goes on."""
+    slots = Slots.make(decoder, cache.n_slots)
+    while True:
+        chosen = choose(logits, rows)
+        texts.append(rows, chosen.tolist())
+        still_open = texts.pick_open(rows)
+        if not still_open:
+            return
+        if len(still_open) < len(rows):
+            kept = [rows.index(row) for row in still_open]
+            rows, chosen = still_open, chosen[kept]
+            cache.keep_rows(kept)
+        logits = decode_step(decoder, cache, slots, chosen, texts.count_positions(rows))
+
+
+def _run_ahead(
+    decoder: Decoder, cache: KeyValueCache, logits: Tensor, rows: list[int], texts: Texts, choose: ChooseToken
+) -> None:
+    """Some steps at a time, until no row goes on. Finished rows stay until they are half of all: without them, the
+    steps have another shape."""
+    steps = StepsAhead(decoder, cache, Slots.make(decoder, cache.n_slots), choose(logits, rows))
+    texts.append(rows, steps.ids.tolist())
+    while still_open := texts.pick_open(rows):
+        if 2 * len(still_open) <= len(rows):
+            steps.keep_rows([rows.index(row) for row in still_open])
+            rows = still_open
+        for tokens in steps.write(min(N_AHEAD, texts.count_missing(rows))).tolist():
+            texts.append(rows, tokens)
 
 
 def _prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequence[int]) -> tuple[KeyValueCache, Tensor]:
@@ -98,43 +117,22 @@ def _prefill(decoder: Decoder, prompts: Sequence[Sequence[int]], limits: Sequenc
     ids = torch.zeros(len(prompts), longest, dtype=torch.long, device=device)
     for row, prompt in enumerate(prompts):
         ids[row, : len(prompt)] = torch.tensor(prompt, device=device)
-    residual = decoder.start(decoder.embed(ids), decoder.angles(torch.arange(longest, device=device)))
-    cache = KeyValueCache(lengths)
+    slots = Slots.make(decoder, longest)
+    residual = decoder.start(decoder.embed(ids), slots.angles)
+    cache = KeyValueCache(lengths, n_slots)
     for number in range(decoder.top):
-        cache.fill(number, residual.run(number).heads, n_slots)
+        cache.fill(number, residual.run(number).heads)
     last = lengths - 1
-    seen = _see(decoder, last, torch.arange(longest, device=device))
+    seen = see(decoder, last, slots.numbers)
 
     def pick(x: Tensor) -> Tensor:
         return x[torch.arange(len(prompts), device=device), last][:, None]
 
-    cache.fill(decoder.top, residual.run(decoder.top, _attend_from_last(last, seen), pick=pick).heads, n_slots)
-    residual.angles = _turn(decoder, last)
+    cache.fill(decoder.top, residual.run(decoder.top, _attend_from_last(last, seen), pick=pick).heads)
+    residual.angles = slots.turn(last)
     for number in range(decoder.top + 1, len(decoder.layers)):
         residual.run(number, _attend_from_one(seen))
     return cache, decoder.logits(residual.x[:, 0])
-
-
-def _decode_step(decoder: Decoder, cache: KeyValueCache, ids: Tensor) -> Tensor:
-    """Append one token to each row: ids [B] -> logits of the next one [B, V]."""
-    positions = cache.lengths
-    seen = _see(decoder, positions, torch.arange(int(positions.max()) + 1, device=ids.device))
-    residual = decoder.start(decoder.embed(ids[:, None]), _turn(decoder, positions))
-    for number, layer in enumerate(decoder.layers):
-        residual.run(number, cache.attend_from(number, seen[layer.window]))
-    cache.lengths = positions + 1
-    return decoder.logits(residual.x[:, 0])
-
-
-def _turn(decoder: Decoder, positions: Tensor) -> dict[Rope, Angles]:
-    """The angles of one position in each row [B], for heads [B, heads, 1, H]."""
-    return {rope: (cos[:, None, None], sin[:, None, None]) for rope, (cos, sin) in decoder.angles(positions).items()}
-
-
-def _see(decoder: Decoder, positions: Tensor, slots: Tensor) -> dict[int | None, Tensor]:
-    """Which slots one position in each row [B] sees, by the layers' windows: bool [B, 1, 1, 1, slots]."""
-    windows = {layer.window for layer in decoder.layers}
-    return {window: visible_keys(positions[:, None], slots, window)[:, None, None] for window in windows}
 
 
 def _attend_from_last(last: Tensor, seen: dict[int | None, Tensor]) -> Attend:

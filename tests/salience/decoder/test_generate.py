@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from promptlight.salience.decoder import generate as generation
+from promptlight.salience.decoder._steps import Slots, StepsAhead
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import Generated, generate
 from promptlight.salience.decoder.tensors import convert_tensors
@@ -73,3 +76,45 @@ def test_a_row_stops_where_the_context_ends_and_the_others_go_on() -> None:
 
 def test_no_prompts_give_no_completions() -> None:
     assert write(frozen(build_backbone("gemma")), []) == []
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_steps_that_run_ahead_write_the_same(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With rows of different lengths and limits, some of which stop early."""
+    decoder = frozen(build_backbone(family))
+    free = write(decoder, PROMPTS)
+    options = {"max_new_tokens": [24, 3, 1, 24, 9], "stops": {free[0].ids[5]: StopReason.END_OF_TEXT}}
+    expected = write(decoder, PROMPTS, **options)
+    monkeypatch.setattr(generation, "_run_each", None)
+    assert write(decoder, PROMPTS, **options, ahead=True) == expected
+
+
+def test_steps_ahead_never_ask_the_host_and_keep_their_shapes() -> None:
+    """So that a CUDA graph can hold one: the same operators on the same shapes, and no number read back."""
+    decoder = frozen(build_backbone("gemma3"))
+    prompts = [prompt for prompt in PROMPTS if len(prompt) > 5]
+    with torch.no_grad():
+        cache, logits = generation._prefill(decoder, prompts, [24] * len(prompts))
+        steps = StepsAhead(decoder, cache, Slots.make(decoder, cache.n_slots), logits.argmax(dim=-1))
+        recorded = []
+        for _ in range(3):
+            with Recorder() as recorder:
+                steps.write(1)
+            recorded.append(recorder.calls)
+    first, *others = recorded
+    assert len(first) > 100
+    assert others == [first, first]
+    assert not {name for name, _ in first} & {"aten._local_scalar_dense", "aten.nonzero", "aten.item", "aten.unique"}
+
+
+class Recorder(TorchDispatchMode):
+    """The operators that are called, with the shapes of their tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[str, tuple[object, ...]]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        shapes = tuple(tuple(part.shape) if isinstance(part, torch.Tensor) else None for part in args)
+        self.calls.append((str(func).rpartition(".")[0], shapes))
+        return func(*args, **(kwargs or {}))
