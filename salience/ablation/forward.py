@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from promptlight.salience.ablation.streams import Layout, Rows, drop_removed
-from promptlight.salience.decoder.attention import QUERY_BLOCK, Attend, Attention, attend_to
+from promptlight.salience.decoder.attention import Attend, Attention, attend_to, query_block
 from promptlight.salience.decoder.chunks import GPU_CHUNK, naming_lack_of_memory, run_in_chunks, take_budget
 from promptlight.salience.decoder.decoder import Decoder, count_logits_bytes
 from promptlight.salience.decoder.heads import Heads
@@ -163,8 +163,9 @@ def _pick_rows(x: Tensor, places: Tensor) -> Tensor:
 def _attend_in_blocks(attention: Attention, query: Tensor, heads: Heads, visible: Tensor, *, in_order: bool) -> Tensor:
     """Attention in blocks of queries [B, N, L', H]: weighted values [B, L', N H]."""
     blocks: list[Tensor] = []
-    for start in range(0, query.shape[2], QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, query.shape[2])
+    size = query_block(query.device)
+    for start in range(0, query.shape[2], size):
+        stop = min(start + size, query.shape[2])
         seen = slice(stop if in_order else None)
         key, value = heads.key[:, :, seen], heads.value[:, :, seen]
         blocks.append(

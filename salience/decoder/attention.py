@@ -4,7 +4,7 @@
  2. The mask hides later keys from a query, and with a sliding window also keys too far before it (``visible_keys``).
  3. Take the softmax over the visible keys and the weighted values, and project them back to the layer's width.
 
-Attention runs on blocks of ``QUERY_BLOCK`` queries, so that memory grows with the length and not with its square.
+Attention runs on blocks of ``query_block`` queries, so that memory grows with the length and not with its square.
 The projection into heads is in ``heads.py``.
 
 Shapes: T positions (L of one sequence, q of a block, k keys that a block sees), N query heads, K key/value heads,
@@ -15,6 +15,7 @@ M = N / K query heads per key head, H head width, C targets.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -25,7 +26,8 @@ from promptlight.salience.decoder._soft_cap import backward_soft_cap, soft_cap
 from promptlight.salience.decoder.heads import HeadProjection, Heads, KeyValue, add_bias
 from promptlight.salience.decoder.tensors import at_least_float32, multiply
 
-QUERY_BLOCK = 128
+CPU_QUERY_BLOCK, GPU_QUERY_BLOCK = 128, 512
+N_MASKS, LARGEST_MASK = 32, 2**19  # that are remembered, and their largest number of bytes: 16 MB in all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class Attention:
 
     def block_size(self, length: int) -> int:
         """How many scores a block of queries has in a text of this length: N q min(L, window + q)."""
-        block = min(QUERY_BLOCK, length)
+        block = min(query_block(self.output.device), length)
         seen = length if self.window is None else min(length, self.window + block)
         return self.heads.n_query_heads * block * seen
 
@@ -74,12 +76,27 @@ def visible_keys(query_positions: Tensor, key_positions: Tensor, window: int | N
 
 def causal_blocks(length: int, window: int | None, device: torch.device) -> Iterator[tuple[slice, slice, Tensor]]:
     """Cut causal attention into blocks: a slice of queries, the slice of keys they see, and bool [queries, keys]."""
-    for start in range(0, length, QUERY_BLOCK):
-        stop = min(start + QUERY_BLOCK, length)
+    size = query_block(device)
+    for start in range(0, length, size):
+        stop = min(start + size, length)
         first = 0 if window is None else max(0, start - window + 1)
-        queries = torch.arange(start, stop, device=device)
-        keys = torch.arange(first, stop, device=device)
-        yield slice(start, stop), slice(first, stop), visible_keys(queries, keys, window)
+        n_queries, n_keys = stop - start, stop - first
+        make = _remember_mask if n_queries * n_keys <= LARGEST_MASK else _make_mask
+        yield slice(start, stop), slice(first, stop), make(n_queries, n_keys, window, device)
+
+
+def query_block(device: torch.device) -> int:
+    """How many queries attend together; a GPU needs many to be busy."""
+    return CPU_QUERY_BLOCK if device.type == "cpu" else GPU_QUERY_BLOCK
+
+
+def _make_mask(n_queries: int, n_keys: int, window: int | None, device: torch.device) -> Tensor:
+    """Which keys the last positions of n_keys see: bool [queries, keys], the same in all layers and for all targets."""
+    keys = torch.arange(n_keys, device=device)
+    return visible_keys(keys[n_keys - n_queries :], keys, window)
+
+
+_remember_mask = functools.lru_cache(maxsize=N_MASKS)(_make_mask)
 
 
 # ---- forward -------------------------------------------------------------------------------------------------------
@@ -119,7 +136,7 @@ def _score_keys(attention: Attention, query: Tensor, key: Tensor) -> Tensor:
 
 def _weigh_keys(scores: Tensor, visible: Tensor) -> Tensor:
     """Softmax over the visible keys, computed in float32 or better, in the scores' dtype and shape."""
-    wide = scores.to(at_least_float32(scores.dtype)).masked_fill(~visible, float("-inf"))
+    wide = torch.where(visible, scores.to(at_least_float32(scores.dtype)), float("-inf"))
     return wide.softmax(dim=-1).to(scores.dtype)
 
 
@@ -154,11 +171,11 @@ def backward_attention(attention: Attention, heads: Heads, by_attended: Tensor) 
         by_scores = _backward_weights(attention, scores.unsqueeze(-2), weights.unsqueeze(-2), by_weights)
         by_scores = by_scores.view(groups, -1, n * by_scores.shape[-1])  # [K, M q, C k]
         by_block_query = (by_scores.view(groups, -1, key.shape[1]) @ key).view(*weights.shape[:3], n, width)
-        by_query[block] = by_block_query.permute(2, 3, 0, 1, 4).flatten(2, 3)
-        by_value[:, seen] += weights.flatten(1, 2).transpose(1, 2) @ by_mixed
+        by_query[block].unflatten(2, (groups, -1)).copy_(by_block_query.permute(2, 3, 0, 1, 4))
+        by_value[:, seen].baddbmm_(weights.flatten(1, 2).transpose(1, 2), by_mixed)
         query = heads.query[:, block].unflatten(0, (groups, -1)).flatten(1, 2)  # [K, M q, H]
         by_block_key = (query.transpose(1, 2) @ by_scores).view(groups, width, n, -1)  # [K, H, C, k]
-        by_key[:, seen] += by_block_key.permute(0, 3, 2, 1).flatten(2)
+        by_key[:, seen].unflatten(2, (n, width)).add_(by_block_key.permute(0, 3, 2, 1))
     by_key, by_value = (part.view(groups, length, n, width).permute(1, 2, 0, 3) for part in (by_key, by_value))
     return by_query, by_key, by_value
 
@@ -176,10 +193,10 @@ def _backward_weights(attention: Attention, scores: Tensor, weights: Tensor, by_
 def attend_rows(attention: Attention, query: Tensor, heads: KeyValue, rows: Tensor) -> Tensor:
     """Attention of some rows [G] of a sequence alone, whose queries are [N, G, H]: weighted values [G, N H]."""
     key, value = heads
-    positions = torch.arange(key.shape[-2], device=rows.device)
+    positions, size = torch.arange(key.shape[-2], device=rows.device), query_block(rows.device)
     blocks = [
         attend_to(attention, queries, key, value, visible_keys(some, positions, attention.window))
-        for queries, some in zip(query.split(QUERY_BLOCK, dim=1), rows.split(QUERY_BLOCK), strict=True)
+        for queries, some in zip(query.split(size, dim=1), rows.split(size), strict=True)
     ]
     return torch.cat(blocks)
 

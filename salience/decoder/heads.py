@@ -128,11 +128,14 @@ def backward_heads(
     by_value: Tensor,
 ) -> Tensor:
     """Gradient by queries, keys and values [L, C, heads, H] -> by the layer's input x [L, D]: [L, C, D]."""
-    by_raw_query = backward_rotation(by_query * projection.query_scale, angles)
-    by_raw_key = backward_rotation(by_key, angles)
+    turned = backward_rotation(torch.cat([by_query * projection.query_scale, by_key], dim=2), angles)
+    parts = [turned]
     if heads.raw_query is not None and heads.raw_key is not None:
+        by_raw_query, by_raw_key = turned.split([by_query.shape[2], by_key.shape[2]], dim=2)
         raw_query, raw_key = heads.raw_query.transpose(0, 1), heads.raw_key.transpose(0, 1)
-        by_raw_query = backward_optional_norm(raw_query, projection.query_norm, by_raw_query)
-        by_raw_key = backward_optional_norm(raw_key, projection.key_norm, by_raw_key)
-    by_fused = torch.cat([by_raw_query, by_raw_key, by_value], dim=2).flatten(2).to(projection.query_key_value.dtype)
+        parts = [
+            backward_optional_norm(raw_query, projection.query_norm, by_raw_query),
+            backward_optional_norm(raw_key, projection.key_norm, by_raw_key),
+        ]
+    by_fused = torch.cat([*parts, by_value], dim=2).flatten(2).to(projection.query_key_value.dtype)
     return backward_norm(x, projection.norm, by_fused @ projection.query_key_value.T)

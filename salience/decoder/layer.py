@@ -204,16 +204,23 @@ def _run_streams_after_attention(
 
 def backward_layer(layer: Layer, saved: Activations, angles: Angles, gradient: Tensor) -> Tensor:
     """Push the gradients of C targets by a layer's output to its input, [L, C, D] -> [L, C, D]."""
-    by_middle, by_attended = torch.empty_like(gradient), None
-    for rows in cut_rows(gradient.shape[0], gradient.shape[1], gradient.device):
-        by_middle[rows], part = backward_after_attention(layer, saved.after.take(rows), gradient[rows])
-        if by_attended is None:
-            by_attended = part.new_empty(*gradient.shape[:2], part.shape[2])
-        by_attended[rows] = part
-    assert by_attended is not None
+    by_middle, by_attended = _backward_after_attention_in_blocks(layer, saved.after, gradient)
     by_heads = backward_attention(layer.attention, saved.heads, by_attended)
     del by_attended
     return add_backward_heads(layer, saved.x, saved.heads, angles, by_heads, by_middle)
+
+
+def _backward_after_attention_in_blocks(layer: Layer, saved: AfterAttention, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """``backward_after_attention`` [L, C, D], block by block; a single block's parts are not copied."""
+    first, *others = cut_rows(gradient.shape[0], gradient.shape[1], gradient.device)
+    parts = backward_after_attention(layer, saved.take(first), gradient[first])
+    if not others:
+        return parts
+    by_middle, by_attended = (part.new_empty(len(gradient), *part.shape[1:]) for part in parts)
+    by_middle[first], by_attended[first] = parts
+    for rows in others:
+        by_middle[rows], by_attended[rows] = backward_after_attention(layer, saved.take(rows), gradient[rows])
+    return by_middle, by_attended
 
 
 def add_backward_heads(
@@ -222,8 +229,8 @@ def add_backward_heads(
     """Add the gradient through the heads to that along the residual sum, in place: [L, C, D]."""
     for rows in cut_rows(by_input.shape[0], by_input.shape[1], by_input.device):
         parts = (part[rows] for part in by_heads)
-        by_input[rows] += backward_heads(
-            layer.attention.heads, x[rows], heads.take(rows), take_angles(angles, rows), *parts
+        by_input[rows].add_(
+            backward_heads(layer.attention.heads, x[rows], heads.take(rows), take_angles(angles, rows), *parts)
         )
     return by_input
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,15 @@ class Norm:
 
     def factor(self, dtype: torch.dtype) -> Tensor | float:
         """What the normalised numbers are multiplied by, [W]."""
-        return 1.0 if self.scale is None else self.offset + self.scale.to(dtype)
+        if self.scale is None:
+            return 1.0
+        return self._factor if dtype == self._factor.dtype else self.offset + self.scale.to(dtype)
+
+    @functools.cached_property
+    def _factor(self) -> Tensor:
+        """The factor in float32 or better, made once."""
+        assert self.scale is not None
+        return self.offset + self.scale.to(at_least_float32(self.scale.dtype))
 
 
 def rms_norm(x: Tensor, norm: Norm) -> Tensor:
@@ -38,14 +47,21 @@ def optional_norm(x: Tensor, norm: Norm | None) -> Tensor:
 def backward_norm(x: Tensor, norm: Norm, gradient: Tensor) -> Tensor:
     """Through ``rms_norm``: x [rows, ..., W], and a gradient that may have a target axis after the first.
 
-    With r = 1 / rms(x) and s = gradient * (offset + scale), the gradient by x is r (s - x r^2 mean(s x)).
+    With r = 1 / rms(x), n = r x and s = r (offset + scale) gradient, the gradient by x is s - n mean(s n). What has no
+    target axis is multiplied first: only three operations touch all targets.
     """
-    wide = at_least_float32(x.dtype)
-    x = broadcast_rows(x.to(wide), gradient)
+    x = broadcast_rows(x.to(at_least_float32(x.dtype)), gradient)
     reciprocal = torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + norm.epsilon)
-    scaled = gradient.to(wide) * norm.factor(wide)
-    along = (scaled * x).mean(dim=-1, keepdim=True) * reciprocal.square()
-    return scaled.addcmul_(x, along, value=-1).mul_(reciprocal)
+    normed = x * reciprocal
+    scaled = gradient * (reciprocal * norm.factor(x.dtype))
+    return scaled.addcmul_(normed, _dot_rows(scaled, normed), value=-1 / x.shape[-1])
+
+
+def _dot_rows(gradient: Tensor, x: Tensor) -> Tensor:
+    """Products summed over the last axis, which stays: [rows, ..., W] each -> [rows, ..., 1]."""
+    if gradient.ndim == 3:
+        return torch.bmm(gradient, x.transpose(1, 2))  # makes no product of all targets
+    return (gradient * x).sum(dim=-1, keepdim=True)
 
 
 def backward_optional_norm(x: Tensor, norm: Norm | None, gradient: Tensor) -> Tensor:

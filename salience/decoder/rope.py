@@ -11,7 +11,7 @@ from torch import Tensor
 from promptlight.salience.decoder.tensors import at_least_float32
 
 Angles = tuple[Tensor, Tensor]
-"""Cosine and sine, each [..., H / 2]."""
+"""Cosine and sine, each [..., H]: both halves have the same angles, and the sines of the first are negated."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +42,7 @@ class Rope:
 
 
 def rope_angles(rope: Rope, positions: Tensor, dtype: torch.dtype) -> Angles:
-    """Cosine and sine of the rotation at these positions [...]: two tensors [..., H / 2]."""
+    """Cosine and sine of the rotation at these positions [...]: two tensors [..., H]."""
     wide = at_least_float32(dtype)
     exponent = torch.arange(0, rope.head_dim, 2, device=positions.device, dtype=wide) / rope.head_dim
     frequency = torch.pow(torch.tensor(rope.wavelength, dtype=wide), -exponent)
@@ -53,7 +53,7 @@ def rope_angles(rope: Rope, positions: Tensor, dtype: torch.dtype) -> Angles:
     cos, sin = angles.cos(), angles.sin()
     if rope.yarn is not None:
         cos, sin = cos * rope.yarn.attention_factor, sin * rope.yarn.attention_factor
-    return cos.to(dtype), sin.to(dtype)
+    return torch.cat([cos, cos], dim=-1).to(dtype), torch.cat([-sin, sin], dim=-1).to(dtype)
 
 
 def _keep_frequencies(rope: Rope, yarn: Yarn) -> Tensor:
@@ -76,13 +76,12 @@ def take_angles(angles: Angles, rows: slice) -> Angles:
 
 
 def rotate(x: Tensor, angles: Angles) -> Tensor:
-    """Rotate the two halves of the last axis against each other: x [..., T, H], angles [T, H / 2] each."""
+    """Rotate the two halves of the last axis against each other: x [..., T, H], angles [T, H] each."""
     cos, sin = angles
-    first, second = x.chunk(2, dim=-1)
-    return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1)
+    return torch.addcmul(x * cos, x.roll(x.shape[-1] // 2, dims=-1), sin)
 
 
 def backward_rotation(gradient: Tensor, angles: Angles) -> Tensor:
-    """The inverse rotation: gradient [L, C, heads, H], angles [L, H / 2] each -> same shape."""
+    """The inverse rotation: gradient [L, C, heads, H], angles [L, H] each -> same shape."""
     cos, sin = angles
     return rotate(gradient, (cos[:, None, None], -sin[:, None, None]))

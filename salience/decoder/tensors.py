@@ -58,5 +58,5 @@ def _find_tensors(value: Any) -> Iterator[Tensor]:
         for part in cast("tuple[Any, ...]", value):
             yield from _find_tensors(part)
     elif dataclasses.is_dataclass(value):
-        for part in vars(value).values():
-            yield from _find_tensors(part)
+        for field in dataclasses.fields(value):  # not what it made of them
+            yield from _find_tensors(getattr(value, field.name))

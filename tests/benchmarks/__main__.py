@@ -22,6 +22,7 @@ from promptlight.salience.loading.environment import block_tensorflow
 NAMES = (
     "salience",
     "backward",
+    "operators",
     "methods",
     "generation",
     "pipeline",

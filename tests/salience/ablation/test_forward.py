@@ -115,7 +115,7 @@ def test_a_batch_changes_rounding_alone(ablate: AblationKind, batch: int) -> Non
 
 
 def test_rows_longer_than_a_block_of_queries_equal_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ablation, "QUERY_BLOCK", 7)
+    monkeypatch.setattr("promptlight.salience.decoder.attention.CPU_QUERY_BLOCK", 7)
     backbone, kept = build_backbone("gemma2", dtype="float64"), draw_kept(3)[1:]
     for ablate in AblationKind:
         expected = [[edited_log_prob(backbone, row, *target, ablate) for target in TARGETS] for row in kept]

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import torch
 
-from promptlight.salience.decoder.attention import QUERY_BLOCK, causal_blocks, visible_keys
+from promptlight.salience.decoder.attention import CPU_QUERY_BLOCK, causal_blocks, visible_keys
 
 
 def test_blocks_cover_each_visible_pair_once() -> None:
-    length, window = 2 * QUERY_BLOCK + 7, 100
+    length, window = 2 * CPU_QUERY_BLOCK + 7, 100
     seen = torch.zeros(length, length, dtype=torch.int)
     for queries, keys, visible in causal_blocks(length, window, torch.device("cpu")):
         seen[queries, keys] += visible.int()

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from promptlight.salience.decoder.attention import QUERY_BLOCK
+from promptlight.salience.decoder.attention import CPU_QUERY_BLOCK
 from promptlight.salience.loading.keras.backbone import borrow_decoder
 from tests.oracles.tiny import FAMILIES, build_backbone, draw_ids
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("length", [2, 15, 40, QUERY_BLOCK + 30])
+@pytest.mark.parametrize("length", [2, 15, 40, CPU_QUERY_BLOCK + 30])
 def test_logits_equal_the_keras_model_also_beyond_the_window(family: str, length: int) -> None:
     backbone = build_backbone(family)
     ids = torch.tensor([draw_ids(length), draw_ids(length, seed=4)])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from promptlight.salience.decoder.attention import QUERY_BLOCK
+from promptlight.salience.decoder.attention import CPU_QUERY_BLOCK
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import Generated, generate
 from tests.oracles import plain
@@ -38,7 +38,7 @@ def write(decoder: Decoder, prompts: list[list[int]], **options: Any) -> list[Ge
 
 
 @pytest.mark.parametrize("family", NEWER_FAMILIES)
-@pytest.mark.parametrize("length", [2, 15, 40, QUERY_BLOCK + 30])
+@pytest.mark.parametrize("length", [2, 15, 40, CPU_QUERY_BLOCK + 30])
 def test_logits_equal_the_keras_model_also_beyond_the_window(family: str, length: int) -> None:
     backbone = build_backbone(family)
     texts = [draw(length), draw(length, seed=4)]

@@ -82,7 +82,7 @@ def test_layers_that_run_again_in_small_blocks_give_the_same(
 ) -> None:
     monkeypatch.setattr("promptlight.salience.gradients._problem.keeps_activations", lambda *_: False)
     monkeypatch.setattr("promptlight.salience.decoder.layer.CPU_ROW_BLOCK", 12)
-    monkeypatch.setattr("promptlight.salience.decoder.attention.QUERY_BLOCK", 7)
+    monkeypatch.setattr("promptlight.salience.decoder.attention.CPU_QUERY_BLOCK", 7)
     expected = plain.as_entering(backbone, gradients).norm(dim=-1)
     assert row_errors(explain(decoder, Method.GRAD_L2).scores, expected).max() < 1e-6
 
