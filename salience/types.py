@@ -135,9 +135,9 @@ class Prompt:
     ``text`` is what the model reads, without marks such as <bos>. In a chat, ``turns`` are the ranges of the messages;
     the rest was added by the format (``text/chat.py``). ``sections`` are in order and do not overlap.
     ``given_completion`` is the record's own completion, if it has one, and ``label`` its kind. ``fields`` are the
-    record's other fields, unchanged; some of them are options of this record: ``foil`` or ``foil_text``, ``stop``,
-    ``max_new_tokens``, ``thinking``. ``path`` and ``line`` say where the record is; ``fingerprint`` changes when the
-    record's content does.
+    record's other fields, unchanged; some of them are options of this record: ``foil``, or ``foil_text`` and perhaps
+    ``foil_target``; ``stop``, ``max_new_tokens``, ``thinking``. ``path`` and ``line`` say where the record is;
+    ``fingerprint`` changes when the record's content does.
     """
 
     id: str
@@ -160,6 +160,11 @@ class Prompt:
     def foil_text(self) -> str | None:
         """The record's own foil as another completion, whatever the text holds; no record has ``foil`` too."""
         return self.fields.get("foil_text") or None
+
+    @property
+    def foil_target(self) -> str | None:
+        """The part of the completion that ``foil_text`` takes the place of, where it is last; None: all of it."""
+        return self.fields.get("foil_target") or None
 
     @property
     def thinking(self) -> bool | None:
@@ -296,10 +301,14 @@ class Pooling(StrEnum):
 
 
 class Explain(StrEnum):
-    """Which text to explain if a record has its own completion: the model's response, or the record's."""
+    """Which text to explain if a record has its own completion: the model's response, or the record's.
+
+    An evaluation's log has two: TARGET is the right answer there, OUTPUT what was written when it was evaluated.
+    """
 
     RESPONSE = "response"
     TARGET = "target"
+    OUTPUT = "output"
 
 
 class Objective(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -84,15 +85,12 @@ def run(
     if as_json and not dry_run:
         raise UsageError("--json: expected --dry-run with it; for results as JSON see `promptlight export`")
     options = build_options(explaining, chance, max_new_tokens, thinking=thinking)
+    reader = source.open(prompts, chat=chat, explain=explaining.explain, foil=options.foil, seed=chance.seed)
+    options = replace(options, explain=reader.reading.explain)
+    asked = Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every)
+    opening = open_workers(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype)
     work = Run(
-        reader=source.open(prompts, chat=chat, explain=options.explain, seed=chance.seed),
-        output=output,
-        asked=Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every),
-        chat=chat,
-        model=model,
-        adapter=adapter,
-        dtype=dtype,
-        opening=open_workers(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype),
+        reader=reader, output=output, asked=asked, chat=chat, model=model, adapter=adapter, dtype=dtype, opening=opening
     )
     if dry_run:
         print(work.estimate(as_json=as_json))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -68,9 +69,11 @@ def segment(
     reading = Reading(format=format, chat=chat, template=filled, explain=Explain.TARGET)
     typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
     records = typed or PromptReader(prompts or [], reading=reading, encoding=encoding)
+    if isinstance(records, PromptReader) and records.holds_log():
+        records.reading = replace(reading, explain=Explain.OUTPUT)
     tokenizer, shown = load_tokenizer(model), {"thinking": thinking, "as_json": as_json}
     are_whole = print_spans(records, tokenizer, cut, patterns=patterns, compat=compat, **shown)
     if isinstance(records, PromptReader):
-        say_formats(records.seen)
+        say_formats(records.seen, records.reading)
     if not are_whole:
         raise typer.Exit(SOME_SET_ASIDE)

@@ -59,12 +59,14 @@ class Explaining:
     """What to explain, by which methods, and which scores to store."""
 
     explain: Annotated[
-        Explain,
+        Explain | None,
         typer.Option(
-            help="Explain what the model writes, or the record's own `target` where it has one.",
+            help="Explain what the model writes (response), the record's own `target` where it has one, or the output"
+            " in an evaluation's log, of which target is the right answer (default: output for such a log, else"
+            " response).",
             rich_help_panel=EXPLANATION,
         ),
-    ] = Explain.RESPONSE
+    ] = None
     method: Annotated[
         list[Method] | None,
         typer.Option(
@@ -189,7 +191,7 @@ def build_options(
         stop=read_stops(chance.stop),
         thinking=thinking,
         sampling=sampling,
-        explain=explaining.explain,
+        explain=explaining.explain or Explain.RESPONSE,
         methods=tuple(dict.fromkeys(explaining.method or [Method.GRAD_L2])),
         method_options=MethodOptions(
             embedding=explaining.embedding,

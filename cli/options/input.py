@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -65,16 +65,24 @@ class Input:
         bool, typer.Option("--strict", help="Stop at the first record that can't be used.", rich_help_panel=INPUT)
     ] = False
 
-    def open(self, sources: Sequence[str], *, chat: bool, explain: Explain, seed: int) -> PromptReader:
-        """A reader of these records; ``seed`` draws the sample."""
+    def open(
+        self, sources: Sequence[str], *, chat: bool, explain: Explain | None, foil: str | None, seed: int
+    ) -> PromptReader:
+        """A reader of these records; ``seed`` draws the sample.
+
+        Unless it is said what to explain, that is the output of an evaluation's log, and else the model's response.
+        """
         from promptlight.io.prompts.reader import PromptReader, Selection
         from promptlight.io.prompts.reading import Reading
         from promptlight.io.prompts.responses import read_responses
         from promptlight.io.prompts.selection import parse_condition
         from promptlight.io.prompts.template import read_template
+        from promptlight.salience.text.contrast import GOLD
 
         if self.responses and explain is not Explain.TARGET:
             raise UsageError("--responses: expected --explain target with it, which explains given completions")
+        if foil == GOLD and explain is Explain.TARGET:
+            raise UsageError(f"--foil {GOLD}: expected --explain output with it, found target, the right answer itself")
         reading = Reading(
             format=self.format,
             prompt_field=self.prompt_field,
@@ -83,7 +91,8 @@ class Input:
             template=read_template(self.template) if self.template else None,
             responses=read_responses(self.responses, self.encoding) if self.responses else None,
             chat=chat,
-            explain=explain,
+            explain=explain or Explain.RESPONSE,
+            gold_as_foil=foil == GOLD,
         )
         selection = Selection(
             ids=self.id or (),
@@ -92,6 +101,9 @@ class Input:
             seed=seed,
             limit=self.limit,
         )
-        return PromptReader(
+        reader = PromptReader(
             list(sources), strict=self.strict, reading=reading, selection=selection, encoding=self.encoding
         )
+        if explain is None and reader.holds_log():
+            reader.reading = replace(reading, explain=Explain.OUTPUT)
+        return reader

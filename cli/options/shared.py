@@ -114,8 +114,8 @@ FoilOption = Annotated[
     typer.Option(
         "--foil",
         metavar="TEXT",
-        help="Why this and not that: TARGET=>FOIL, another completion, or auto, the runner-up of each token; a "
-        "record's own `foil` comes first.",
+        help="Why this and not that: TARGET=>FOIL, another completion, auto, the runner-up of each token, or gold, the "
+        "right answer in an evaluation's log; a record's own `foil` comes first.",
         rich_help_panel=EXPLANATION,
     ),
 ]

@@ -127,7 +127,7 @@ class Run:
 
         reader = self.reader.without_strictness()
         survey = survey_records(reader, done := read_done(self.output), find_gone(done, reader.whole_files))
-        say_formats(reader.seen)
+        say_formats(reader.seen, reader.reading)
         return survey
 
     def _describe(self, facts: ModelFacts) -> dict[str, Any]:

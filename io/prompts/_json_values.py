@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 from typing import BinaryIO
 
 from promptlight.io.prompts import jsonline
@@ -18,6 +18,9 @@ _CHUNK = 2**16
 _STRING_END = re.compile(rb'(?:[^"\\]+|\\.)*+', re.DOTALL)
 _TO_BRACKET = re.compile(rb'(?:[^"{}\[\]]+|"(?:[^"\\]+|\\.)*+")*+', re.DOTALL)
 _TO_BRACKET_OR_COMMA = re.compile(rb'(?:[^"{}\[\],]+|"(?:[^"\\]+|\\.)*+")*+', re.DOTALL)
+
+
+_END = b'{"end": 0}'
 
 
 class CutOffError(Exception):
@@ -56,15 +59,19 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def split_values(head: bytes, file: BinaryIO) -> Iterator[bytes]:
+def split_values(head: bytes, file: BinaryIO, n_around: int = 0) -> Iterator[bytes]:
     """Each value of an array, or of values one after the other, of a file that begins with ``head``.
 
-    One that is too long is cut just past the limit. Raises CutOffError.
+    One that is too long is cut just past the limit. An array may be within objects, ``n_around`` of them, with which
+    the file must end. Raises CutOffError.
     """
-    head = head.lstrip()
+    return _split(head.lstrip(), iter(lambda: file.read(_CHUNK), b""), n_around)
+
+
+def _split(head: bytes, more: Iterator[bytes], n_around: int) -> Iterator[bytes]:
     is_array = head.startswith(b"[")
     value, carried, depth, in_string = bytearray(), b"", 0, False
-    chunks = chain([head[is_array:]], iter(lambda: file.read(_CHUNK), b""))
+    chunks = chain([head[is_array:]], more)
     for chunk in chunks:
         data, start, place = carried + chunk, 0, 0
         carried = b""
@@ -95,7 +102,7 @@ def split_values(head: bytes, file: BinaryIO) -> Iterator[bytes]:
                     continue
                 if last:
                     yield last
-                return _require_blank(data[place:], chunks)
+                return _require_end(data[place:], chunks, n_around)
         _add(value, data[start:])
     if is_array:
         raise CutOffError("a closing ] at the end of the array, found none: the file is cut off, or a quote is missing")
@@ -121,6 +128,18 @@ def _take(value: bytearray, more: bytes) -> bytes:
     taken = bytes(value).strip()
     value.clear()
     return taken
+
+
+def _require_end(rest: bytes, chunks: Iterator[bytes], n_around: int) -> None:
+    """Read what follows an array: nothing, or the rest of the objects around it, as a value that begins as they do."""
+    if not n_around:
+        return _require_blank(rest, chunks)
+    values = list(islice(_split(b'{"":' * n_around + b"[]" + rest, chain(chunks, [_END]), 0), 2))
+    if len(values) < 2:  # the end was taken for a part of the value
+        raise CutOffError("the end of the log, found none: the file is cut off")
+    if values[1] != _END:
+        raise CutOffError("one log in the file, found more behind it; part them")
+    return None
 
 
 def _require_blank(rest: bytes, chunks: Iterator[bytes]) -> None:

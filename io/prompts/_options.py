@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 
-OPTIONS = ("foil", "foil_text", "stop", "max_new_tokens", "thinking")
+OPTIONS = ("foil", "foil_text", "foil_target", "stop", "max_new_tokens", "thinking")
 _LIMIT = re.compile(r"0*[1-9][0-9]{0,8}(\.0+)?")
 
 
@@ -31,6 +31,8 @@ def _check_foil(record: dict[str, Any]) -> None:
     foil, text = read_text(record, "foil"), read_text(record, "foil_text")
     if foil and text:
         raise RecordError("expected one foil, found `foil` and `foil_text`; keep one")
+    if read_text(record, "foil_target") and not text:
+        raise RecordError("expected `foil_text` beside `foil_target`, found none; add what takes its place")
 
 
 def _check_stop(value: Any) -> None:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from promptlight.io.prompts._logs import is_log_archive
 from promptlight.io.prompts.sources import Format, Source, format_of
 
 PACKINGS = {
@@ -46,7 +47,8 @@ def recognise_file(source: Source, path: Path) -> Source:
         format = source.format
         if packing == "zip" and format is Format.JSONL:
             with zipfile.ZipFile(path) as archive:
-                format = format_of(_find_member(archive).filename)
+                is_log = is_log_archive(archive.namelist())
+                format = Format.INSPECT if is_log else format_of(_find_member(archive).filename)
     except (OSError, *BROKEN):
         return source  # reading it says why
     if format is Format.JSONL:

@@ -6,9 +6,13 @@
     Alpaca         instruction, input, output                     prompt, target
     ShareGPT       conversations: from, value                     messages
     TRL            prompt, completion | chosen, rejected          prompt | messages, target, foil_text
+    Inspect        input, output, epoch, messages, scores         messages, target, gold, correct
+    lm-eval        doc, arguments, resps                          prompt | messages, target, gold, correct
+    promptfoo      prompt: raw; provider, testCase, response      prompt | messages, target, gold, correct
 
-Our own fields come first: a record with ``messages``, or with ``prompt`` and none of TRL's fields, is ours. A key whose
-value is null is absent. Everything that isn't converted stays in the record.
+Our own fields come first: a record with ``messages``, or with ``prompt`` and none of TRL's fields, is ours, unless it
+has those of an evaluation's log (the last three). A key whose value is null is absent. Everything that isn't converted
+stays in the record; of a log, what describes the answer.
 """
 
 from __future__ import annotations
@@ -19,8 +23,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from promptlight.io.prompts._answers import LoggedAnswer, build_record
 from promptlight.io.prompts._fields import find_field
+from promptlight.io.prompts._inspect import convert_inspect_sample, is_inspect_sample
+from promptlight.io.prompts._lm_eval import convert_lm_eval_sample, is_lm_eval_sample
 from promptlight.io.prompts._openai import LIMITS, convert_openai_batch
+from promptlight.io.prompts._promptfoo import convert_promptfoo_result, is_promptfoo_result
 from promptlight.io.prompts._tuning import convert_alpaca, convert_sharegpt, convert_trl
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.salience.types import Explain
@@ -37,6 +45,9 @@ class RecordFormat(StrEnum):
     ALPACA = "alpaca"
     SHAREGPT = "sharegpt"
     TRL = "trl"
+    INSPECT = "inspect"
+    LM_EVAL = "lm-eval"
+    PROMPTFOO = "promptfoo"
 
 
 NAMES = {
@@ -44,12 +55,20 @@ NAMES = {
     RecordFormat.ALPACA: "Alpaca",
     RecordFormat.SHAREGPT: "ShareGPT",
     RecordFormat.TRL: "TRL",
+    RecordFormat.INSPECT: "Inspect log",
+    RecordFormat.LM_EVAL: "lm-evaluation-harness log",
+    RecordFormat.PROMPTFOO: "promptfoo results",
 }
+LOGS = (RecordFormat.INSPECT, RecordFormat.LM_EVAL, RecordFormat.PROMPTFOO)
+MAYBE_LOGS = (RecordFormat.AUTO, *LOGS)
 _NEEDED = {  # what a record must have
     RecordFormat.OPENAI_BATCH: "`custom_id` and `body`",
     RecordFormat.ALPACA: "`instruction` and `input` or `output`",
     RecordFormat.SHAREGPT: "`conversations`",
     RecordFormat.TRL: "`prompt`, or `chosen` and `rejected`",
+    RecordFormat.INSPECT: "`input`, `output` and `epoch`",
+    RecordFormat.LM_EVAL: "`doc`, `arguments` and `resps`",
+    RecordFormat.PROMPTFOO: "`prompt.raw`, `provider` and `testCase`",
 }
 _GIVEN_AS: dict[RecordFormat, dict[str, Sequence[str]]] = {  # the fields that ours are made of
     RecordFormat.OPENAI_BATCH: {
@@ -67,7 +86,8 @@ _GIVEN_AS: dict[RecordFormat, dict[str, Sequence[str]]] = {  # the fields that o
 
 @dataclass
 class Seen:
-    """How many records there were of each format but ours, and how many set a parameter that no run follows.
+    """How many records there were of each format but ours, how many set a parameter that no run follows, and how many
+    were left out because their answers were right.
 
     ``notes`` are lines about files, such as the encoding that one was read in.
     """
@@ -75,19 +95,27 @@ class Seen:
     formats: Counter[RecordFormat] = field(default_factory=Counter[RecordFormat])
     unfollowed: Counter[str] = field(default_factory=Counter[str])
     notes: list[str] = field(default_factory=list[str])
+    n_right: int = 0
 
 
-def convert_record(record: Record, format: RecordFormat, explain: Explain, seen: Seen) -> Record:
+def convert_record(
+    record: Record, format: RecordFormat, explain: Explain, seen: Seen, name: str = "", *, gold_as_foil: bool = False
+) -> Record:
     """The record with our fields, counted in ``seen``. Raises RecordError if it isn't of the format, or of several.
 
-    Where no target is explained, there is nothing to contrast with a foil either.
+    Where no target is explained, there is nothing to contrast with a foil either. ``name`` is the file's, for the ids
+    of a log. The gold answers of a log may become foils; other records must have their own then.
     """
     format = recognize_format(record) if format is RecordFormat.AUTO else format
+    _check_log(record, format, explain, gold_as_foil=gold_as_foil)
     if format is RecordFormat.OWN:
         return record
     if not _has_keys(record, format):
         found = ", ".join(f"`{name[:30]}`" for name in list(record)[:5]) or "no fields"
         raise RecordError(f"expected {_NEEDED[format]} ({NAMES[format]}), found {found}", parameters=("format",))
+    if format in LOGS:
+        seen.formats[format] += 1  # also of what has no answer, such as a sample that failed
+        return build_record(_convert_log(record, format, name), explain, gold_as_foil=gold_as_foil)
     unfollowed: list[str] = []
     match format:
         case RecordFormat.OPENAI_BATCH:
@@ -112,8 +140,33 @@ def name_as_given(record: Record, format: RecordFormat) -> dict[str, str]:
     return {own: names[0] for own, names in there.items() if names}
 
 
+def is_log(format: RecordFormat, record: Record) -> bool:
+    """Whether a record is of an evaluation's log, by the format that was asked for or its keys."""
+    return (recognize_format(record) if format is RecordFormat.AUTO else format) in LOGS
+
+
+def _check_log(record: Record, format: RecordFormat, explain: Explain, *, gold_as_foil: bool) -> None:
+    """Raise RecordError if what is asked for is only in a log, and this is none."""
+    if format not in LOGS and explain is Explain.OUTPUT:
+        raise RecordError("expected a record of an evaluation's log, found another", parameters=("explain",))
+    if format not in LOGS and gold_as_foil and not (record.get("foil") or record.get("foil_text")):
+        raise RecordError("expected a right answer from an evaluation's log, found no log", parameters=("foil",))
+
+
+def _convert_log(record: Record, format: RecordFormat, name: str) -> LoggedAnswer:
+    match format:
+        case RecordFormat.INSPECT:
+            return convert_inspect_sample(record)
+        case RecordFormat.LM_EVAL:
+            return convert_lm_eval_sample(record, name)
+        case _:
+            return convert_promptfoo_result(record, name)
+
+
 def recognize_format(record: Record) -> RecordFormat:
     """The format whose keys a record has; ours, if it has those of none. Raises RecordError if it has several's."""
+    if logs := [format for format in LOGS if _has_keys(record, format)]:
+        return logs[0]
     there = _list_given(record)
     if "messages" in there:
         return RecordFormat.OWN
@@ -136,6 +189,12 @@ def _has_keys(record: Record, format: RecordFormat) -> bool:
             return "instruction" in there and not {"input", "output"}.isdisjoint(record)
         case RecordFormat.SHAREGPT:
             return "conversations" in there
+        case RecordFormat.INSPECT:
+            return is_inspect_sample(record)
+        case RecordFormat.LM_EVAL:
+            return is_lm_eval_sample(record)
+        case RecordFormat.PROMPTFOO:
+            return is_promptfoo_result(record)
         case _:
             return "prompt" in there or {"chosen", "rejected"} <= there
 

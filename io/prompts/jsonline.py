@@ -37,10 +37,10 @@ def spell_halves(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def decode_line(line: bytes) -> str:
+def decode_line(line: bytes, longest: int | None = None) -> str:
     """Decode a line. Raises RecordError if it is too long, or at the first byte that is not UTF-8."""
-    if len(line) > LONGEST_LINE:
-        most = f"{LONGEST_LINE:,} bytes"
+    if len(line) > (longest := longest or LONGEST_LINE):
+        most = f"{longest:,} bytes"
         raise RecordError(f"expected records of at most {most}, found a longer one; put each on a line, or split it")
     try:
         return line.decode("utf-8")
@@ -49,12 +49,16 @@ def decode_line(line: bytes) -> str:
         raise RecordError(f"expected UTF-8, found {found}; save the file as UTF-8") from error
 
 
-def parse_object(line: bytes) -> dict[str, Any]:
-    """Parse a line into a JSON object. Raises RecordError if it is none."""
-    text = decode_line(line)
+def parse_object(line: bytes, longest: int | None = None, *, lenient: bool = False) -> dict[str, Any]:
+    """Parse a line into a JSON object. Raises RecordError if it is none.
+
+    With ``lenient``, NaN and infinities become null: Python's own writer has them, and so do logs.
+    """
+    text = decode_line(line, longest)
+    parse_constant = _drop_constant if lenient else _refuse_constant
     try:
         record = json.loads(
-            text, object_pairs_hook=_refuse_repeats, parse_constant=_refuse_constant, parse_float=_parse_float
+            text, object_pairs_hook=_refuse_repeats, parse_constant=parse_constant, parse_float=_parse_float
         )
     except json.JSONDecodeError as error:
         is_part = PART_OF_MORE.match(text)
@@ -82,6 +86,10 @@ def _refuse_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise RecordError(f"expected a JSON object, found invalid JSON: {name} is not a JSON value; use null")
+
+
+def _drop_constant(_name: str) -> None:
+    return None
 
 
 def _parse_float(digits: str) -> float:

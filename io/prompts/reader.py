@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from promptlight.io.prompts._answers import is_right
 from promptlight.io.prompts._encodings import parse_encoding
 from promptlight.io.prompts._fetching import open_source
-from promptlight.io.prompts.formats import RecordFormat, Seen
-from promptlight.io.prompts.jsonline import HALF_CHARACTER, spell_halves
+from promptlight.io.prompts._logs import spread_row
+from promptlight.io.prompts.formats import MAYBE_LOGS, RecordFormat, Seen, is_log
+from promptlight.io.prompts.jsonline import HALF_CHARACTER, RecordError, spell_halves
 from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import Places, fingerprint, read_record
-from promptlight.io.prompts.rows import read_rows
+from promptlight.io.prompts.rows import Row, read_rows, to_record
 from promptlight.io.prompts.selection import matches
 from promptlight.io.prompts.sources import Source, find_sources
 from promptlight.salience.errors import InputError, UsageError
@@ -87,6 +89,17 @@ class PromptReader:
         chosen = self._require_wanted(filter(self._is_wanted, self._read()))
         yield from chosen if self.selection.sample is None else self._draw(chosen, self.selection.sample)
 
+    def holds_log(self) -> bool:
+        """Whether the first record is of an evaluation's log; False if it can't be read."""
+        try:
+            for source, path in self._paths:
+                for _, row in read_rows(source, path):
+                    if row:
+                        return is_log(self.reading.wanted_format, to_record(source.format, spread_row(row)[0]))
+        except (InputError, RecordError):
+            return False
+        return False
+
     @property
     def whole_files(self) -> set[str]:
         """The files, as results name them, of which every record is read; a pipe may hold others the next time."""
@@ -115,13 +128,20 @@ class PromptReader:
                 if not row:
                     self.n_blank += 1
                     continue
-                record = read_record(row, source, number, places, self.reading, self.seen)
-                if self.strict and isinstance(record, SetAside):
-                    raise InputError(source.path, number, record.reason, parameters=record.parameters)
-                places[record.id] = (source.path, number)
-                yield record
+                yield from self._read_row(row, source, number, places)
             if len(places) == n_before:
                 raise _no_prompts(source)
+
+    def _read_row(self, row: Row, source: Source, number: int, places: Places) -> Iterator[Prompt | SetAside]:
+        """Read the row's record, or each of a log's several answers, up to the limit; and note the place of each."""
+        for answer in spread_row(row) if self.reading.wanted_format in MAYBE_LOGS else [row]:
+            if len(places) == self.selection.limit:
+                return
+            record = read_record(answer, source, number, places, self.reading, self.seen)
+            if self.strict and isinstance(record, SetAside):
+                raise InputError(source.path, number, record.reason, parameters=record.parameters)
+            places[record.id] = (source.path, number)
+            yield record
 
     def _is_wanted(self, record: Prompt | SetAside) -> bool:
         """Whether the selection takes a record; an unusable one is taken unless ids select other records."""
@@ -130,19 +150,33 @@ class PromptReader:
         return matches(record, self.selection.ids, self.selection.conditions)
 
     def _require_wanted(self, records: Iterator[Prompt | SetAside]) -> Iterator[Prompt | SetAside]:
-        """Pass records on; raises InputError after the last one if an id is missing, or no record had the values."""
+        """Pass records on, without those that are left out as right.
+
+        Raises InputError after the last one if an id is missing, or no record had the values or was wrong.
+        """
         wanted, missing, n_found = self.selection, dict.fromkeys(self.selection.ids), 0
         for record in records:
             missing.pop(record.id, None)
+            if self._is_right(record):
+                self.seen.n_right += 1
+                continue
             n_found += 1
             yield record
         if missing:
             found = f"expected records with the ids {', '.join(wanted.ids)}, found no {', '.join(missing)}"
             raise InputError(_name(self.sources), None, found, parameters=("ids", "conditions"))
+        if self.seen.n_right and not n_found:
+            found = f"expected answers that were wrong, found {self.seen.n_right:,} that were right"
+            raise InputError(_name(self.sources), None, found, parameters=("foil",))
         if wanted.conditions and not n_found:
             asked = ", ".join(f"{name}={value}" for name, value in wanted.conditions)
             found = f"expected records with {asked}, found none"
             raise InputError(_name(self.sources), None, found, parameters=("conditions",))
+
+    def _is_right(self, record: Prompt | SetAside) -> bool:
+        """Whether a right answer is left out, as there is nothing that it should have been instead."""
+        explains_failures = self.reading.gold_as_foil and self.reading.explain is Explain.OUTPUT
+        return explains_failures and isinstance(record, Prompt) and is_right(record.fields)
 
     def _draw(self, records: Iterator[Prompt | SetAside], n_wanted: int) -> Iterator[Prompt | SetAside]:
         """Draw this many of them with equal probability, and keep their order."""

@@ -31,15 +31,22 @@ class Reading:
     responses: Responses | None = None  # the given completions, by the records' ids
     chat: bool = False  # makes a plain prompt the user's turn of a chat
     explain: Explain = Explain.RESPONSE  # a chat's last message, if the model's, is continued (RESPONSE) or the target
+    gold_as_foil: bool = False  # the right answer of a log is the foil of one that was wrong
+
+    @property
+    def wanted_format(self) -> RecordFormat:
+        """The format to read. An option or a template for the prompt says what it is: then no other is looked for."""
+        is_told = self.format is RecordFormat.AUTO and (self.template or self.prompt_field)
+        return RecordFormat.OWN if is_told else self.format
 
 
-def name_fields(record: dict[str, Any], reading: Reading, seen: Seen) -> dict[str, Any]:
+def name_fields(record: dict[str, Any], reading: Reading, seen: Seen, name: str) -> dict[str, Any]:
     """The record with our names for its fields, and with the prompt from the template.
 
-    What an option names goes before what the format says. An option or a template for the prompt says what it is: then
-    no other format is looked for.
+    What an option names goes before what the format says. ``name`` is the file's.
     """
-    named = dict(convert_record(record, _choose_format(reading), reading.explain, seen))
+    format, as_foil = reading.wanted_format, reading.gold_as_foil
+    named = dict(convert_record(record, format, reading.explain, seen, name, gold_as_foil=as_foil))
     for own, option in _list_options(reading):
         named = _rename(named, record, option, own)
     if reading.prompt_field == "prompt" and "prompt" in record:
@@ -56,15 +63,10 @@ def name_fields(record: dict[str, Any], reading: Reading, seen: Seen) -> dict[st
 
 def spell_as_given(reason: str, record: dict[str, Any], reading: Reading) -> str:
     """The reason against a record whose fields have our names, with the names that they have in the record."""
-    format = _choose_format(reading)
+    format = reading.wanted_format
     names = name_as_given(record, recognize_format(record) if format is RecordFormat.AUTO else format)
     names |= {own: option for own, option in _list_options(reading) if find_field(record, option)[0]}
     return _QUOTED_NAME.sub(lambda found: f"`{names.get(found[1], found[1])}`", reason)
-
-
-def _choose_format(reading: Reading) -> RecordFormat:
-    is_said = reading.template is not None or reading.prompt_field is not None
-    return RecordFormat.OWN if is_said and reading.format is RecordFormat.AUTO else reading.format
 
 
 def _list_options(reading: Reading) -> list[tuple[str, str]]:

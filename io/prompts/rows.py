@@ -13,6 +13,7 @@ from promptlight.io.prompts._columnar import read_columnar
 from promptlight.io.prompts._encodings import DecodingError, Say, Text, open_as_utf_8
 from promptlight.io.prompts._fetching import explain
 from promptlight.io.prompts._json_values import CutOffError, has_a_record_a_line, split_values
+from promptlight.io.prompts._logs import find_samples, parse_log_value, read_archive
 from promptlight.io.prompts._spreadsheets import BEYOND, read_table
 from promptlight.io.prompts._unpacking import BROKEN, UnpackingError, unpack_file
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
@@ -42,6 +43,8 @@ def read_rows(source: Source, path: Path, say: Say = lambda note: None) -> Itera
             case Format.TEXT:
                 with _open(source, path, say) as text:
                     yield from ((number, _cut_end(line)) for number, line in _read_lines(text.file))
+            case Format.INSPECT:
+                yield from enumerate(read_archive(path), 1)
             case Format.JSONL:
                 with _open(source, path, say) as text:
                     yield from _read_json(source, text.file)
@@ -90,14 +93,17 @@ def _read_json(source: Source, file: BinaryIO) -> Iterator[tuple[int, Row]]:
         if len(first) == 2 or len(line) > LONGEST_LINE:
             break
     texts = [line.strip() for line in first.values()]
-    if not texts or has_a_record_a_line(texts[0], texts[1] if len(texts) > 1 else b""):
+    is_lines = not texts or has_a_record_a_line(texts[0], texts[1] if len(texts) > 1 else b"")
+    head = b"".join(first.values()) if len(texts) == 1 or not is_lines else b""
+    head, place, n_around = find_samples(head, None if is_lines else file)
+    if is_lines and place is None:
         yield from ((one, first.get(one, b"").rstrip()) for one in range(1, number + 1))
         yield from ((number, line.rstrip()) for number, line in lines)
         return
     number = 0
     try:
-        for number, value in enumerate(split_values(b"".join(first.values()), file), 1):
-            yield number, value
+        for number, value in enumerate(split_values(head[place:], file, n_around), 1):
+            yield number, value if place is None else parse_log_value(value)
     except CutOffError as error:
         raise InputError(source.path, number, f"expected {error}") from error
 

@@ -30,6 +30,7 @@ class Format(StrEnum):
     TSV = "tsv"
     PARQUET = "parquet"
     ARROW = "arrow"  # Arrow's own file or stream; Feather is the same
+    INSPECT = "eval"  # an archive of samples, the log of an evaluation
 
 
 @dataclass(frozen=True)

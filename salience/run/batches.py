@@ -99,7 +99,7 @@ def take_prompt(prompt: Prompt, model: Model, options: AnalysisOptions) -> Encod
         reason = "expected a chat with thinking, found a plain prompt; give `messages`, or make chats of all prompts"
         return set_aside(prompt, SetAsideCode.UNUSABLE, reason, ("chat", "thinking"))
     encoded = encode_prompt(model.tokenizer, prompt, thinking=thinking)
-    target = prompt.given_completion if options.explain is Explain.TARGET else None
+    target = None if options.explain is Explain.RESPONSE else prompt.given_completion
     target_ids = encode_given(model.tokenizer, encoded.prompt, target or "")
     try:
         _check_length(prompt, len(encoded.ids), len(target_ids), model)

@@ -16,7 +16,7 @@ from promptlight.salience.progress import OnStep, ignore
 from promptlight.salience.run.batches import WINDOW, complete_in_order, read_windows, set_aside
 from promptlight.salience.run.workload import Parts
 from promptlight.salience.text.completion import with_log_probs
-from promptlight.salience.text.contrast import AUTO
+from promptlight.salience.text.contrast import AUTO, GOLD
 from promptlight.salience.text.foils import describe_foil, find_contrast
 from promptlight.salience.text.spans import segment
 from promptlight.salience.types import (
@@ -94,7 +94,8 @@ def explain(
         raise FoilError(f"foil {request!r}: expected gradient methods alone, found {', '.join(options.methods)}")
     runner_up, contrast = request == AUTO and not literal, None
     if request and not runner_up:
-        contrast = find_contrast(completion, request, model.tokenizer, model.facts.context_length, literal=literal)
+        tokenizer, most, part = model.tokenizer, model.facts.context_length, completion.prompt.foil_target
+        contrast = find_contrast(completion, request, tokenizer, most, literal=literal, replaced=part)
     setting = Setting(
         objective=options.objective,
         options=options.method_options,
@@ -136,6 +137,10 @@ def _choose_foil(prompt: Prompt, options: AnalysisOptions) -> tuple[str | None, 
     """The record's foil or that of the options, and whether it is taken literally."""
     if prompt.foil_text is not None:
         return prompt.foil_text, True
+    if not prompt.foil and options.foil == GOLD:
+        raise FoilError(
+            f"foil {GOLD!r}: expected a right answer of an evaluation's log, found none; choose another foil"
+        )
     return prompt.foil or options.foil, False
 
 

@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 AUTO = "auto"
+GOLD = "gold"  # the right answer that an evaluation's log has for each record
 ARROW = "=>"
 
 

@@ -12,19 +12,25 @@ from promptlight.salience.types import Completion, Foil, Role
 
 
 def find_contrast(
-    completion: Completion, request: str, tokenizer: Tokenizer, context_length: int, *, literal: bool = False
+    completion: Completion,
+    request: str,
+    tokenizer: Tokenizer,
+    context_length: int,
+    *,
+    literal: bool = False,
+    replaced: str | None = None,
 ) -> Contrast:
-    """Find the target in a completion, and tokenise the foil in its place; a ``literal`` request is a plain foil.
+    """Find the target in a completion, and tokenise the foil in its place.
 
-    Whole tokens are replaced. Characters of theirs before and after the target's text are kept around the foil's text.
-    A plain foil replaces the whole completion except for the token that ends it. Raises FoilError.
+    A ``literal`` request is a plain foil, or replaces the last occurrence of the text ``replaced``. Whole tokens are
+    exchanged. Characters of theirs before and after the target's text are kept around the foil's text. A plain foil
+    replaces the whole completion except for the token that ends it. Raises FoilError.
     """
     try:
-        target, foil = (None, request) if literal else split_request(request)
-        start, stop = _find_target(completion, target)
+        target, foil = (replaced, request) if literal else split_request(request)
+        start, stop, at = _find_target(completion, target, is_last=literal)
         tokens = completion.tokens[start:stop]
         if target is not None:
-            at = completion.text.index(target, completion.prompt_stop)
             foil = completion.text[tokens[0].start : at] + foil
             foil += completion.text[at + len(target) : tokens[-1].stop]
         contrast = contrast_ids(completion.ids, start, stop, tokenizer.encode(foil))
@@ -55,15 +61,18 @@ def describe_foil(
     return Foil(request=request, tokens=tuple(texts))
 
 
-def _find_target(completion: Completion, target: str | None) -> tuple[int, int]:
-    """The range of tokens that holds the first occurrence of the target, or all tokens that have text."""
+def _find_target(completion: Completion, target: str | None, *, is_last: bool) -> tuple[int, int, int]:
+    """The range of tokens that holds the first or last occurrence of the target, or all tokens that have text; and the
+    character that it begins at.
+    """
     first = completion.n_prompt_tokens
     written = [n for n in range(first, len(completion.tokens)) if completion.tokens[n].role is Role.COMPLETION]
     if not written:
         raise ValueError("expected a completion to contrast it with, found none; let the model write more tokens")
     if target is None:
-        return written[0], written[-1] + 1
-    at = completion.text.find(target, completion.prompt_stop)
+        return written[0], written[-1] + 1, completion.prompt_stop
+    find = completion.text.rfind if is_last else completion.text.find
+    at = find(target, completion.prompt_stop)
     if at < 0:
         found = completion.completion_text
         shown = found if len(found) <= 60 else f"{found[:59]}…"
@@ -74,7 +83,7 @@ def _find_target(completion: Completion, target: str | None) -> tuple[int, int]:
         stop in written and completion.tokens[stop].start == completion.tokens[stop].stop
     ):  # a character's other bytes
         stop += 1
-    return touched[0], stop
+    return touched[0], stop, at
 
 
 def _spell(tokenizer: Tokenizer, ids: Sequence[int]) -> str:

@@ -263,6 +263,27 @@ def test_a_foil_text_is_another_completion_whatever_it_holds(demo_model: Model, 
     assert all(one is not None for one in found.foil.tokens[contrast.shared - written.n_prompt_tokens :])
 
 
+def test_a_foil_text_takes_the_place_of_the_last_target(demo_model: Model) -> None:
+    """What an evaluation counts as the answer is what is written last."""
+    found = analyze_one(demo_model, "auto", foil_text="auto=>b", foil_target="it")
+    assert isinstance(found, Analysis)
+    assert found.foil is not None
+    (place,) = [n for n, text in enumerate(found.foil.tokens) if text is not None]
+    assert text_of(found, [n < place for n in range(len(found.foil.tokens))]).endswith("You have to try")
+    assert found.foil.tokens[place] == " auto=>b"
+    missing = analyze_one(demo_model, None, foil_text="eggs", foil_target="cheese")
+    assert isinstance(missing, SetAside)
+    assert "expected 'cheese' in the completion" in missing.reason
+
+
+def test_the_gold_answer_is_a_records_own_foil(demo_model: Model) -> None:
+    assert isinstance(analyze_one(demo_model, "gold", foil_text=" it lacks eggs."), Analysis)
+    missing = analyze_one(demo_model, "gold")
+    assert isinstance(missing, SetAside)
+    assert missing.code is SetAsideCode.FOIL
+    assert "expected a right answer of an evaluation's log, found none" in missing.reason
+
+
 def test_auto_names_a_runner_up_for_each_token(demo_model: Model) -> None:
     found, margin = (
         next(analyze([Prompt(id="a", text=MENU, given_completion=WRITTEN)], demo_model, options))
