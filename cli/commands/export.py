@@ -25,7 +25,9 @@ from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.types import Pooling, Way
 
-OUTPUT_HELP = "File to write: .parquet, .csv, .jsonl or .arrow; - is standard output, in the --format given."
+OUTPUT_HELP = (
+    "File to write: .parquet, .csv, .jsonl, .arrow, .sqlite or .duckdb; - is standard output, in the --format given."
+)
 
 
 def export(
@@ -63,7 +65,7 @@ def export(
     format: FormatOption = None,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Write one row per target span and source span, for pandas, DuckDB, Polars or a spreadsheet."""
+    """Write one row per target span and source span, for pandas, DuckDB, Polars, Datasette or a spreadsheet."""
     from promptlight.cli.work.exporting import export_results
     from promptlight.salience.explain.explanation import Question
     from promptlight.salience.text.spans import parse_cut

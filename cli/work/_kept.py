@@ -6,23 +6,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptlight.cli.options.evaluation import Output
 from promptlight.io.tables.formats import write_rows
+from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.text.printable import one_line
 
-if TYPE_CHECKING:
-    import pyarrow as pa
 
-
-def report_kept(kept: Path | None, rows: Iterable[Mapping[str, Any]], schema: pa.Schema, output: Output) -> None:
+def report_kept(kept: Path | None, rows: Iterable[Mapping[str, Any]], kind: TableKind, output: Output) -> None:
     """Write the rows to ``--output``, and print both places; ``kept`` is None for results that nothing is kept with."""
     notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
     if kept:
         notes = [f"kept in {kept}; show and report say it"]
     if output.output:
-        n_rows = write_rows(output.output, schema, rows, format=output.format, overwrite=output.overwrite)
+        n_rows = write_rows(output.output, kind, rows, format=output.format, overwrite=output.overwrite)
         notes.append(f"{n_rows:,} rows in {output.output}")
     if not output.json:
         print(*map(one_line, notes), sep="\n")

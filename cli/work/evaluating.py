@@ -35,6 +35,7 @@ from promptlight.io.results.evaluations import EvaluationStore, evaluation_schem
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.tables.formats import check_output
+from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.faithfulness.evaluation import measure_plan
@@ -85,7 +86,8 @@ def evaluate_results(
         found = evaluation.collect()
     view = view_findings(found, described, question.target, options.seed, each=each, details=output.details)
     picture.draw(view, as_json=output.json)
-    report_kept(store.flush(), [row.to_row() for row in found.rows], evaluation_schema(), output)
+    kind = TableKind(name="evaluation", schema=evaluation_schema())
+    report_kept(store.flush(), [row.to_row() for row in found.rows], kind, output)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.regenerations import RegenerationStore, judgement_schema
 from promptlight.io.tables.formats import check_output
+from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.loading.handles import spell_stored
@@ -82,7 +83,8 @@ def judge_results(
     refusal = name_options(str(error), error.parameters) if error else ""
     view = view_judged(judged, described, sampling, measuring.seed, each=each, details=output.details, refusal=refusal)
     picture.draw(view, as_json=output.json)
-    report_kept(store.flush(), [row.to_row() for row in judged.rows], judgement_schema(), output)
+    kind = TableKind(name="judgements", schema=judgement_schema())
+    report_kept(store.flush(), [row.to_row() for row in judged.rows], kind, output)
 
 
 def _give_defaults(question: Question) -> Question:

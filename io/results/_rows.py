@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from promptlight.io.results.digits import Scores, round_to_half
+from promptlight.io.results.records import to_record_row
 from promptlight.io.results.schema import Kind, name_column
 from promptlight.salience.types import (
     Analysis,
@@ -44,36 +45,12 @@ def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict
         row = asdict(result)
         row |= {"error": row.pop("reason"), "error_code": row.pop("code").value, "source": row.pop("label")}
         return {name: value for name, value in row.items() if name != "parameters"}
-    completion = result.completion
-    prompt, first = completion.prompt, completion.n_prompt_tokens
-    row = {
-        "id": prompt.id,
-        "source": prompt.label,
-        "prompt": prompt.text,
-        "turns": [_turn_to_row(turn) for turn in prompt.turns] or None,
-        "sections": [vars(section) for section in prompt.sections] or None,
-        "completion": completion.completion_text,
-        "completion_is": "given" if completion.stop_reason is StopReason.GIVEN else "generated",
-        "stop_reason": completion.ending,
-        "target": prompt.given_completion,
-        "fields": json.dumps(dict(prompt.fields), ensure_ascii=False),
-        "path": prompt.path,
-        "line": prompt.line,
-        "fingerprint": prompt.fingerprint,
-        "n_prompt_tokens": first,
-        "tokens": [vars(token) | {"role": token.role.value} for token in completion.tokens],
-    }
-    if result.foil is not None:
-        row |= {"foil": result.foil.request, "foil_tokens": list(result.foil.tokens)}
+    row = to_record_row(result)
     for granularity, cut in result.segmentations.items():
         row[f"{granularity}_bounds"] = list(cut.bounds)
     for found in result.maps.values():
         row |= _map_to_columns(found, _row_lengths(result), scores)
     return row
-
-
-def _turn_to_row(turn: Turn) -> dict[str, Any]:
-    return {"role": turn.role, "start": turn.start, "stop": turn.stop}
 
 
 def _row_lengths(result: Analysis) -> dict[Granularity, list[int]]:

@@ -1,4 +1,4 @@
-"""Write tables for other programs: Parquet, CSV, JSON lines, Arrow, pandas.
+"""Write tables for other programs: Parquet, CSV, JSON lines, Arrow, SQLite, DuckDB, pandas.
 
 Does not know: how results are stored.
 """

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+import os
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.io.files import check_free, writing
-from promptlight.salience.errors import UsageError
+from promptlight.io.tables._duckdb import require_duckdb
+from promptlight.io.tables.kinds import TableKind
+from promptlight.salience.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,14 +32,18 @@ class TableFormat(StrEnum):
     EXCEL_CSV = "excel-csv"
     JSONL = "jsonl"
     ARROW = "arrow"
+    SQLITE = "sqlite"
+    DUCKDB = "duckdb"
 
 
 ENDINGS = {f".{name}": name for name in TableFormat if name is not TableFormat.EXCEL_CSV}  # its files end in .csv
+DATABASES = (TableFormat.SQLITE, TableFormat.DUCKDB)  # which hold several tables
+SIDE_FILES = ("-wal", "-journal", ".wal")  # of a database that another program has open, or left so
 
 
 def write_rows(
     path: Path,
-    schema: pa.Schema,
+    kind: TableKind,
     rows: Iterable[Mapping[str, Any]],
     *,
     format: TableFormat | None = None,
@@ -44,25 +52,28 @@ def write_rows(
     """Write rows that are already in memory, a value for each column; returns the number of rows."""
     import pyarrow as pa
 
-    table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    return write_tables(path, table.schema, [table], format=format, overwrite=overwrite)
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=kind.schema)
+    return write_tables(path, [kind], [(kind.name, table)], format=format, overwrite=overwrite)
 
 
 def write_tables(
     path: Path,
-    schema: pa.Schema,
-    tables: Iterable[pa.Table],
+    kinds: Sequence[TableKind],
+    pieces: Iterable[tuple[str, pa.Table]],
     *,
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
-    """Write tables one below the other; returns the number of rows. The file appears whole or not at all."""
+    """Write pieces of tables, each under the name of its kind; returns the number of rows of the first kind.
+
+    Only ``DATABASES`` hold more than one kind. The file appears whole or not at all.
+    """
     format = check_output(path, format, overwrite=overwrite)
     n_rows = 0
-    with writing(path) as temporary, _open_writer(temporary, format, schema) as write:
-        for table in _join_small(tables):
-            n_rows += table.num_rows
-            write(table)
+    with writing(path) as temporary, _open_writer(temporary, format, kinds) as write:
+        for name, table in _join_small(pieces):
+            n_rows += table.num_rows if name == kinds[0].name else 0
+            write(name, table)
     return n_rows
 
 
@@ -72,7 +83,19 @@ def check_output(path: Path, format: TableFormat | None = None, *, overwrite: bo
         raise UsageError("expected the name of a file, found -: only `export` writes tables to standard output")
     format = format or guess_format(path)
     check_free(path, overwrite=overwrite)
+    if format is TableFormat.DUCKDB:
+        require_duckdb()
+    if format in DATABASES:
+        _refuse_side_files(path)
     return format
+
+
+def _refuse_side_files(path: Path) -> None:
+    """Raise OutputError if a log lies next to the file: a database would read another one's changes from it."""
+    for ending in SIDE_FILES:
+        log = Path(f"{os.path.realpath(path)}{ending}")
+        if log.exists():
+            raise OutputError(f"{log}: another program has this database open, or ended without closing it; close it")
 
 
 def guess_format(path: Path) -> TableFormat:
@@ -83,25 +106,46 @@ def guess_format(path: Path) -> TableFormat:
     return found
 
 
-def _join_small(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Join small tables into larger ones, so that a file of 100,000 prompts does not have as many pieces."""
+def _join_small(pieces: Iterable[tuple[str, pa.Table]]) -> Iterator[tuple[str, pa.Table]]:
+    """Join small pieces into larger ones, so that a file of 100,000 prompts does not have as many."""
     import pyarrow as pa
 
-    waiting: list[pa.Table] = []
+    waiting: defaultdict[str, list[pa.Table]] = defaultdict(list)
     n_bytes = 0
-    for table in tables:
-        waiting.append(table)
+    for name, table in pieces:
+        waiting[name].append(table)
         n_bytes += table.nbytes
         if n_bytes >= WRITE_BYTES:
-            yield pa.concat_tables(waiting).combine_chunks()
-            waiting, n_bytes = [], 0
-    if waiting:
-        yield pa.concat_tables(waiting).combine_chunks()
+            yield from ((name, pa.concat_tables(tables).combine_chunks()) for name, tables in waiting.items())
+            waiting.clear()
+            n_bytes = 0
+    yield from ((name, pa.concat_tables(tables).combine_chunks()) for name, tables in waiting.items())
 
 
 @contextlib.contextmanager
-def _open_writer(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
-    """Open a file and yield a function that appends a table to it."""
+def _open_writer(
+    path: Path, format: TableFormat, kinds: Sequence[TableKind]
+) -> Generator[Callable[[str, pa.Table], object]]:
+    """Open a file and yield a function that appends a piece to the table of a name."""
+    match format:
+        case TableFormat.SQLITE:
+            from promptlight.io.tables._sqlite import open_sqlite
+
+            with open_sqlite(path, kinds) as write:
+                yield write
+        case TableFormat.DUCKDB:
+            from promptlight.io.tables._duckdb import open_duckdb
+
+            with open_duckdb(path, kinds) as write:
+                yield write
+        case _:
+            with _open_file(path, format, kinds[0].schema) as append:
+                yield lambda _, table: append(table)
+
+
+@contextlib.contextmanager
+def _open_file(path: Path, format: TableFormat, schema: pa.Schema) -> Generator[Callable[[pa.Table], object]]:
+    """Open a file of one table and yield a function that appends a piece to it."""
     match format:
         case TableFormat.PARQUET:
             import pyarrow.parquet as pq

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.io.tables.formats import TableFormat, write_rows
+from promptlight.io.tables.kinds import TableKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,4 +58,4 @@ def write_parts(
     path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
 ) -> int:
     """Write the rows, a value for each column; returns their number."""
-    return write_rows(path, parts_schema(), rows, format=format, overwrite=overwrite)
+    return write_rows(path, TableKind(name="parts", schema=parts_schema()), rows, format=format, overwrite=overwrite)

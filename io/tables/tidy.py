@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from promptlight.io.tables.formats import TableFormat, write_rows, write_tables
+from promptlight.io.tables.formats import DATABASES, TableFormat, check_output, write_rows, write_tables
+from promptlight.io.tables.kinds import TableKind
+from promptlight.io.tables.prompts import prompts_schema, to_prompt, to_tokens, tokens_schema
+from promptlight.salience.errors import OutputError
 from promptlight.salience.text.targets import find_target_spans
 from promptlight.salience.types import Analysis, Role, SpanTable
 
@@ -124,17 +127,42 @@ def write_tidy_table(
     """Write all tables to one file; returns the number of rows.
 
     With a ``target``, only its spans have rows, under their numbers. Sources at or after a target have no row. Rows are
-    written in blocks of 16 MiB, so memory stays small.
+    written in blocks of 16 MiB, so memory stays small. In a database the table is ``scores``; ``prompts`` and
+    ``tokens`` lie next to it. Raises OutputError if an id comes twice there.
     """
-    rows = (to_tidy(analysis, table, target=target, top=top) for analysis, table in tables)
-    return write_tables(path, tidy_schema(), rows, format=format, overwrite=overwrite)
+    scores = TableKind(name="scores", schema=tidy_schema(), parent="prompts")
+    if check_output(path, format, overwrite=overwrite) not in DATABASES:
+        rows = ((scores.name, to_tidy(analysis, table, target=target, top=top)) for analysis, table in tables)
+        return write_tables(path, [scores], rows, format=format, overwrite=overwrite)
+    prompts = TableKind(name="prompts", schema=prompts_schema(), key="id")
+    tokens = TableKind(name="tokens", schema=tokens_schema(), parent="prompts")
+
+    def pieces() -> Iterator[tuple[str, pa.Table]]:
+        for analysis, table in _refuse_twins(tables):
+            yield prompts.name, to_prompt(analysis)
+            yield tokens.name, to_tokens(analysis)
+            yield scores.name, to_tidy(analysis, table, target=target, top=top)
+
+    return write_tables(path, [scores, prompts, tokens], pieces(), format=format, overwrite=overwrite)
+
+
+def _refuse_twins(tables: Iterable[tuple[Analysis, SpanTable]]) -> Iterator[tuple[Analysis, SpanTable]]:
+    """Raise OutputError for the second prompt of an id."""
+    ids: set[str] = set()
+    for analysis, table in tables:
+        id = analysis.completion.prompt.id
+        if id in ids:
+            raise OutputError(f"{id}: expected each id once, found it twice in the results; write another format")
+        ids.add(id)
+        yield analysis, table
 
 
 def write_summary(
     path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
 ) -> int:
     """Write the rows of a summary, a value for each column; returns the number of rows."""
-    return write_rows(path, summary_schema(), rows, format=format, overwrite=overwrite)
+    kind = TableKind(name="summary", schema=summary_schema())
+    return write_rows(path, kind, rows, format=format, overwrite=overwrite)
 
 
 def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, top: int | None = None) -> pa.Table:

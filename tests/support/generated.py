@@ -20,6 +20,7 @@ from promptlight.io.results.evaluations import evaluation_schema
 from promptlight.io.results.regenerations import judgement_schema, regeneration_schema
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.parts import parts_schema
+from promptlight.io.tables.prompts import prompts_schema, tokens_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
 from promptlight.salience.loading.families import FAMILIES, find_family
 from promptlight.salience.loading.model_size import GIB, MODELS, Size, measure_model
@@ -154,6 +155,8 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order o
         lambda: render_columns(parts_schema()),
         lambda: render_columns(judgement_schema()),
         lambda: render_columns(regeneration_schema()),
+        lambda: render_columns(prompts_schema()),
+        lambda: render_columns(tokens_schema()),
         lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }

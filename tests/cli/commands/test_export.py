@@ -20,6 +20,7 @@ from promptlight.salience.explain.explanation import Question, explain_target
 from promptlight.salience.explain.span_scores import build_span_table
 from promptlight.salience.types import Granularity, Prompt, Way
 from tests.conftest import Command
+from tests.support.databases import read_duckdb, read_sqlite
 from tests.support.handmade import make_analysis, make_completion
 from tests.support.results import write
 
@@ -28,6 +29,8 @@ READERS: dict[str, Any] = {
     "csv": lambda path: pd.read_csv(path, keep_default_na=False),
     "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"target_text": str, "source_text": str}),
     "arrow": pd.read_feather,
+    "sqlite": lambda path: pd.DataFrame(read_sqlite(path)),
+    "duckdb": lambda path: read_duckdb(path).to_pandas(),
 }
 
 
@@ -57,7 +60,7 @@ def test_a_row_is_a_target_span_and_an_earlier_source_span(
         assert own["score"].tolist() == table.scores.ravel()[earlier].tolist()
 
 
-@pytest.mark.parametrize("format", ["csv", "jsonl", "arrow"])
+@pytest.mark.parametrize("format", ["csv", "jsonl", "arrow", "sqlite", "duckdb"])
 def test_every_format_holds_the_same_texts_and_numbers(
     promptlight: Command, demo_results: Path, tmp_path: Path, format: str
 ) -> None:
@@ -103,7 +106,7 @@ def test_what_cannot_be_exported_leaves_no_file(promptlight: Command, demo_resul
             demo_results,
             "spans.xlsx",
             2,
-            "expected a file ending in .parquet, .csv, .jsonl, .arrow, or a format (--format)",
+            "expected a file ending in .parquet, .csv, .jsonl, .arrow, .sqlite, .duckdb, or a format (--format)",
         ),
         (tmp_path / "nowhere", "spans.csv", 5, "no such results folder"),
     ):

@@ -16,6 +16,7 @@ from rich.cells import cell_len
 from promptlight.io.tables.tidy import summary_schema
 from promptlight.salience.text.printable import one_line
 from tests.conftest import Command
+from tests.support.databases import read_duckdb, read_sqlite
 from tests.support.paths import EXAMPLES
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -26,6 +27,8 @@ READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "csv": lambda path: pd.read_csv(path, keep_default_na=False, na_values={"share_low": "", "share_high": ""}),
     "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"name": str}),
     "arrow": pd.read_feather,
+    "sqlite": lambda path: pd.DataFrame(read_sqlite(path, "summary")),
+    "duckdb": lambda path: read_duckdb(path, "summary").to_pandas(),
 }
 
 
@@ -183,7 +186,11 @@ def test_some_prompts_only(promptlight: Command, demo_results: Path) -> None:
         (["--where", "source"], 2, "expected a condition such as "),
         (["--by", "verse"], 2, "found 'verse'"),
         (["--group", "section"], 2, "expected prompts with sections, found none: give their records `sections`"),
-        (["-o", "summary.xlsx"], 2, "expected a file ending in .parquet, .csv, .jsonl, .arrow, or a format (--format)"),
+        (
+            ["-o", "summary.xlsx"],
+            2,
+            "expected a file ending in .parquet, .csv, .jsonl, .arrow, .sqlite, .duckdb",
+        ),
         (["-o", "-", "--format", "csv"], 2, "expected the name of a file, found -: only `export` writes tables to"),
         (["-o", "mine.csv"], 5, "mine.csv: exists already; choose another file, or allow overwriting (--overwrite)"),
     ],

@@ -12,18 +12,21 @@ import pytest
 
 from promptlight.io.tables import _excel
 from promptlight.io.tables.formats import TableFormat, write_rows
+from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.errors import OutputError
 
-SCHEMA = pa.schema([("text", pa.string()), ("share", pa.float32()), ("exact", pa.bool_())])
+KIND = TableKind(
+    name="scores", schema=pa.schema([("text", pa.string()), ("share", pa.float32()), ("exact", pa.bool_())])
+)
 
 
 def write(path: Path, *texts: str | None, share: float | None = 0.25) -> list[list[str]]:
     rows = [{"text": text, "share": share, "exact": True} for text in texts]
-    assert write_rows(path, SCHEMA, rows, format=TableFormat.EXCEL_CSV) == len(texts)
+    assert write_rows(path, KIND, rows, format=TableFormat.EXCEL_CSV) == len(texts)
     raw = path.read_bytes()
     assert raw.startswith(b"\xef\xbb\xbf")
     names, *cells = csv.reader(raw.decode("utf-8-sig").splitlines(keepends=True))
-    assert names == SCHEMA.names
+    assert names == KIND.schema.names
     return cells
 
 
@@ -48,7 +51,7 @@ def test_numbers_stay_numbers_and_null_is_an_empty_cell(tmp_path: Path) -> None:
 def test_a_text_that_no_cell_can_hold_is_refused(tmp_path: Path, character: str, n_most: int) -> None:
     assert write(tmp_path / "t.csv", character * n_most)[0][0] == character * n_most
     with pytest.raises(OutputError, match=r"text: expected texts of at most 32,767 characters, .* found 32,76"):
-        write_rows(tmp_path / "u.csv", SCHEMA, [{"text": character * (n_most + 1)}], format=TableFormat.EXCEL_CSV)
+        write_rows(tmp_path / "u.csv", KIND, [{"text": character * (n_most + 1)}], format=TableFormat.EXCEL_CSV)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]
 
 
@@ -57,5 +60,5 @@ def test_more_rows_than_a_sheet_has_are_refused(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(_excel, "MAX_ROWS", 2)
     assert len(write(tmp_path / "t.csv", "a", "b")) == 2
     with pytest.raises(OutputError, match="expected at most 2 rows, as Excel shows no more, found more"):
-        write_rows(tmp_path / "u.csv", SCHEMA, [{"text": "a"}] * 3, format=TableFormat.EXCEL_CSV)
+        write_rows(tmp_path / "u.csv", KIND, [{"text": "a"}] * 3, format=TableFormat.EXCEL_CSV)
     assert [path.name for path in tmp_path.iterdir()] == ["t.csv"]

@@ -17,10 +17,12 @@ import pytest
 
 from promptlight.io.results.schema import build_schema
 from promptlight.io.tables.formats import TableFormat, guess_format, write_tables
+from promptlight.io.tables.kinds import TableKind
 from promptlight.io.tables.tidy import summary_schema, tidy_schema, to_tidy, write_tidy_table
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.span_scores import build_span_table, share
 from promptlight.salience.types import Analysis, Granularity, Method, Prompt, Role, SpanTable
+from tests.support.databases import read_duckdb, read_sqlite
 from tests.support.handmade import make_analysis, make_completion
 
 READERS: dict[TableFormat, Callable[[Path], pd.DataFrame]] = {
@@ -29,6 +31,8 @@ READERS: dict[TableFormat, Callable[[Path], pd.DataFrame]] = {
     TableFormat.EXCEL_CSV: pd.read_csv,
     TableFormat.JSONL: lambda path: pd.read_json(path, lines=True),
     TableFormat.ARROW: pd.read_feather,
+    TableFormat.SQLITE: lambda path: pd.DataFrame(read_sqlite(path)).replace({None: np.nan}),
+    TableFormat.DUCKDB: lambda path: read_duckdb(path).to_pandas(),
 }
 
 
@@ -194,14 +198,15 @@ def test_rows_are_let_go_of_once_they_are_written(tmp_path: Path, monkeypatch: p
     seen: list[weakref.ref[pa.Table]] = []
     n_alive: list[int] = []
 
-    def tables() -> Iterator[pa.Table]:
+    def pieces() -> Iterator[tuple[str, pa.Table]]:
         for seed in range(10):
             one = to_tidy(*with_table(analysis(str(seed))))
             n_alive.append(sum(reference() is not None for reference in seen))
             seen.append(weakref.ref(one))
-            yield one
+            yield "scores", one
 
-    assert write_tables(tmp_path / "t.parquet", tidy_schema(), tables()) > 0
+    kind = TableKind(name="scores", schema=tidy_schema())
+    assert write_tables(tmp_path / "t.parquet", [kind], pieces()) > 0
     assert max(n_alive) <= 2
 
 
@@ -314,7 +319,7 @@ def test_the_ending_says_the_format(name: str, format: TableFormat) -> None:
 
 @pytest.mark.parametrize("name", ["t.xlsx", "t", ".csv", "t.csv.gz", "t.json"])
 def test_an_unknown_ending_is_refused_before_anything_is_written(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, \.csv, \.jsonl, \.arrow, or a format"):
+    with pytest.raises(UsageError, match=r"expected a file ending in \.parquet, .*, \.duckdb, or a format"):
         write_tidy_table(tmp_path / name, broken_tables())
     assert list(tmp_path.iterdir()) == []
 
