@@ -46,7 +46,7 @@ def recognise_file(source: Source, path: Path) -> Source:
         packing = _recognise_packing(first) or source.packing
         format = source.format
         if packing == "zip" and format is Format.JSONL:
-            with zipfile.ZipFile(path) as archive:
+            with path.open("rb") as file, _open_zip(file) as archive:
                 is_log = is_log_archive(archive.namelist())
                 format = Format.INSPECT if is_log else format_of(_find_member(archive).filename)
     except (OSError, *BROKEN):
@@ -79,8 +79,15 @@ def unpack_file(file: BinaryIO, packing: str) -> BinaryIO:
             return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(file, packing)))
 
 
+def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(file)
+    except (ValueError, OverflowError) as error:  # such as a name that is not in the encoding it claims
+        raise zipfile.BadZipFile(str(error)) from error
+
+
 def _open_member(file: BinaryIO) -> BinaryIO:
-    archive = zipfile.ZipFile(file)
+    archive = _open_zip(file)
     member = _find_member(archive)
     if member.flag_bits & 1:
         raise UnpackingError("found an encrypted zip; unpack it")
@@ -91,7 +98,8 @@ def _open_member(file: BinaryIO) -> BinaryIO:
 
 def _find_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one file in a zip, but for folders and what macOS adds. Raises UnpackingError."""
-    members = [one for one in archive.infolist() if not one.is_dir() and not one.filename.startswith("__MACOSX/")]
+    members = [one for one in archive.infolist() if not one.filename.startswith("__MACOSX/")]
+    members = [one for one in members if one.filename and not one.filename.endswith("/")]
     if len(members) != 1:
         names = ", ".join(one.filename[:60] for one in members[:5]) + ", ..." * (len(members) > 5)
         raise UnpackingError(f"found a zip with {len(members)} files ({names}), not one; unpack it and name the files")

@@ -133,3 +133,17 @@ def test_a_small_file_that_unpacks_to_many_blank_lines_is_read_line_by_line(tmp_
     reader = PromptReader(write(tmp_path, bz2.compress(b"\n" * n_blank + LINES), "p.jsonl.bz2"))
     assert [one.line for one in reader] == [n_blank + 1, n_blank + 2]
     assert reader.n_blank == n_blank
+
+
+def test_a_zip_whose_names_are_not_in_their_encoding_is_refused(tmp_path: Path) -> None:
+    packed = zipped(tmp_path / "p.zip", {"é.jsonl": LINES}).read_bytes()
+    path = write(tmp_path, packed.replace("é".encode(), b"\xe9\xff"), "p.zip")
+    with pytest.raises(InputError, match="can't be read"):
+        list(read_prompts(path))
+
+
+def test_a_zip_with_a_name_of_nothing_is_refused(tmp_path: Path) -> None:
+    packed = zipped(tmp_path / "p.zip", {"p.jsonl": LINES}).read_bytes()
+    path = write(tmp_path, packed.replace(b"p.jsonl", b"\0.jsonl"), "p.zip")  # a name ends at NUL
+    with pytest.raises(InputError, match="found a zip with 0 files"):
+        list(read_prompts(path))
