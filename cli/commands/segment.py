@@ -18,6 +18,7 @@ from promptlight.cli.options.shared import (
     ModelOption,
     RecordFormatOption,
     SectionsOption,
+    SplitOption,
     TemplateOption,
     ThinkingOption,
 )
@@ -40,6 +41,7 @@ def segment(
     model: ModelOption = "demo",
     format: RecordFormatOption = RecordFormat.AUTO,
     encoding: EncodingOption = None,
+    split: SplitOption = None,
     template: TemplateOption = None,
     chat: ChatOption = False,
     thinking: ThinkingOption = False,
@@ -63,12 +65,12 @@ def segment(
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     if prompt is not None:
-        refuse_given(context, ["format", "encoding", "template"], "on a --prompt: it is for records")
+        refuse_given(context, ["format", "encoding", "split", "template"], "on a --prompt: it is for records")
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     filled = read_template(template) if template else None
     reading = Reading(format=format, chat=chat, template=filled, explain=Explain.TARGET)
     typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
-    records = typed or PromptReader(prompts or [], reading=reading, encoding=encoding)
+    records = typed or PromptReader(prompts or [], reading=reading, encoding=encoding, split=split)
     if isinstance(records, PromptReader) and records.holds_log():
         records.reading = replace(reading, explain=Explain.OUTPUT)
     tokenizer, shown = load_tokenizer(model), {"thinking": thinking, "as_json": as_json}

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import INPUT
-from promptlight.cli.options.shared import ID_HELP, TEMPLATE_HELP, WHERE_HELP, EncodingOption, RecordFormatOption
+from promptlight.cli.options.shared import (
+    ID_HELP,
+    TEMPLATE_HELP,
+    WHERE_HELP,
+    EncodingOption,
+    RecordFormatOption,
+    SplitOption,
+)
 from promptlight.io.prompts.formats import RecordFormat
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Explain
@@ -25,6 +32,7 @@ class Input:
 
     format: RecordFormatOption = RecordFormat.AUTO
     encoding: EncodingOption = None
+    split: SplitOption = None
     prompt_field: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +110,12 @@ class Input:
             limit=self.limit,
         )
         reader = PromptReader(
-            list(sources), strict=self.strict, reading=reading, selection=selection, encoding=self.encoding
+            list(sources),
+            strict=self.strict,
+            reading=reading,
+            selection=selection,
+            encoding=self.encoding,
+            split=self.split,
         )
         if explain is None and reader.holds_log():
             reader.reading = replace(reading, explain=Explain.OUTPUT)

@@ -198,6 +198,10 @@ EncodingOption = Annotated[
         rich_help_panel=INPUT,
     ),
 ]
+SplitOption = Annotated[
+    str | None,
+    typer.Option("--split", metavar="NAME", help="Split of a data set to read, such as train.", rich_help_panel=INPUT),
+]
 RecordFormatOption = Annotated[
     RecordFormat,
     typer.Option(

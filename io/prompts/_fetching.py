@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, cast
 from urllib.parse import unquote
 
+from promptlight.io.prompts._hub import explain_hub
 from promptlight.io.prompts._unpacking import recognise_file
 from promptlight.io.prompts.sources import STDIN, WHAT_IS_EXPECTED, Source
 from promptlight.salience.errors import InputError
@@ -59,11 +60,12 @@ def _fetch(address: str, shown: str, copied: Path) -> None:
         place = unquote(address) if scheme == "file" else address  # the others' file systems do it themselves
         with open_file(place, "rb") as remote, copied.open("wb") as file:
             shutil.copyfileobj(remote, file)
-    except FileNotFoundError as error:
-        raise InputError(
-            shown, None, f"{WHAT_IS_EXPECTED}, found nothing at that address; check it and the network"
-        ) from error
     except Exception as error:
+        if scheme == "hf":
+            raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, {explain_hub(error)}") from error
+        if isinstance(error, FileNotFoundError):
+            reason = "found nothing at that address; check it and the network"
+            raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, {reason}") from error
         reason = hide_secrets((str(error) or type(error).__name__).replace(address, shown))
         hint = "install that package" if isinstance(error, ImportError) else "check the address and the network"
         raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, but it can't be fetched: {reason}; {hint}") from error

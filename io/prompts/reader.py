@@ -14,11 +14,13 @@ import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 
 from promptlight.io.prompts._answers import is_right
 from promptlight.io.prompts._encodings import parse_encoding
 from promptlight.io.prompts._fetching import open_source
+from promptlight.io.prompts._folders import find_sources
 from promptlight.io.prompts._logs import spread_row
 from promptlight.io.prompts.formats import MAYBE_LOGS, RecordFormat, Seen, is_log
 from promptlight.io.prompts.jsonline import HALF_CHARACTER, RecordError, spell_halves
@@ -26,7 +28,7 @@ from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import Places, fingerprint, read_record
 from promptlight.io.prompts.rows import Row, read_rows, to_record
 from promptlight.io.prompts.selection import matches
-from promptlight.io.prompts.sources import Source, find_sources
+from promptlight.io.prompts.sources import Source
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.text.chat import USER, Message, format_turns
 from promptlight.salience.types import Explain, Prompt, SetAside
@@ -47,7 +49,8 @@ class PromptReader:
     """The records of some sources in order, one in memory at a time; each loop over it reads them again.
 
     A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``encoding`` is that of
-    files of text; by default it is UTF-8, or what a file seems to be in.
+    files of text; by default it is UTF-8, or what a file seems to be in. A source may also be a folder, a pattern or a
+    data set (``_folders.py``), of which ``split`` says what to read.
 
     Of the last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other
     tools' formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises
@@ -63,10 +66,11 @@ class PromptReader:
         reading: Reading | None = None,
         selection: Selection | None = None,
         encoding: str | None = None,
+        split: str | None = None,
     ) -> None:
         given = [sources] if isinstance(sources, str | Path) else sources
         known = parse_encoding(encoding) if encoding is not None else None
-        self.sources = [replace(found, encoding=known) for source in given for found in find_sources(source)]
+        self.sources = [replace(found, encoding=known) for source in given for found in find_sources(source, split)]
         self.strict = strict
         self.reading = reading or Reading()
         self.selection = selection or Selection()
@@ -95,7 +99,7 @@ class PromptReader:
             for source, path in self._paths:
                 for _, row in read_rows(source, path):
                     if row:
-                        return is_log(self.reading.wanted_format, to_record(source.format, spread_row(row)[0]))
+                        return is_log(self.reading.wanted_format, to_record(source, spread_row(row)[0]))
         except (InputError, RecordError):
             return False
         return False
@@ -118,7 +122,7 @@ class PromptReader:
 
     def _read(self) -> Iterator[Prompt | SetAside]:
         """Read all records up to the limit."""
-        self.n_blank, self.seen = 0, Seen()
+        self.n_blank, self.seen = 0, Seen(notes=list(self._say_folders()))
         places: Places = {}
         for source, path in self._paths:
             n_before = len(places)
@@ -129,8 +133,17 @@ class PromptReader:
                     self.n_blank += 1
                     continue
                 yield from self._read_row(row, source, number, places)
-            if len(places) == n_before:
+            if len(places) == n_before and not source.is_part:
                 raise _no_prompts(source)
+        if not places:
+            raise _no_prompts(self.sources[0])
+
+    def _say_folders(self) -> Iterator[str]:
+        """Which files each folder stood for."""
+        for root, group in groupby((source for source in self.sources if source.is_part), lambda source: source.root):
+            parts = [source.path for source in group]
+            files = f"{len(parts)} files, {parts[0]} to {parts[-1]}" if len(parts) > 1 else parts[0]
+            yield f"{root}: read as {files}"
 
     def _read_row(self, row: Row, source: Source, number: int, places: Places) -> Iterator[Prompt | SetAside]:
         """Read the row's record, or each of a log's several answers, up to the limit; and note the place of each."""

@@ -50,7 +50,7 @@ def read_record(
     record: dict[str, Any] = {}
     given: dict[str, Any] | None = None  # the fields as the row has them, once they have our names
     try:
-        fields = to_record(source.format, row)
+        fields = to_record(source, row)
         record, given = _drop_bytes(name_fields(fields, reading, seen, source.name)), fields
         for name, value in record.items():
             check_characters("a field's name", name)

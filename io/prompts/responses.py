@@ -63,7 +63,7 @@ def read_responses(path: str, encoding: str | None = None) -> Responses:
         for number, row in read_rows(source, file):
             try:
                 if row:
-                    responses.add(to_record(source.format, row))
+                    responses.add(to_record(source, row))
             except RecordError as error:
                 raise InputError(source.path, number, str(error), parameters=("responses",)) from error
     return responses

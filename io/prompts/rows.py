@@ -61,13 +61,20 @@ def read_rows(source: Source, path: Path, say: Say = lambda note: None) -> Itera
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
 
 
-def to_record(format: Format, row: Row) -> dict[str, Any]:
-    """Convert a row to a record's fields. Raises RecordError with the reason."""
+def to_record(source: Source, row: Row) -> dict[str, Any]:
+    """Convert a row to a record's fields, those of its partition included. Raises RecordError with the reason."""
     if isinstance(row, dict):
         if BEYOND in row:
             raise RecordError(f"expected as many cells as columns, found {len(row[BEYOND])} more; put text into quotes")
-        return row
-    return {"prompt": decode_line(row)} if format is Format.TEXT else parse_object(row)
+        record = row
+    else:
+        record = {"prompt": decode_line(row)} if source.format is Format.TEXT else parse_object(row)
+    for name, value in source.partition:
+        own = record.get(name)
+        if own is not None and value is not None and str(own) not in (value, value.lstrip("0")):
+            raise RecordError(f"expected `{name}` to be {value!r}, as the folder says, found {str(own)[:60]!r}")
+        record = record if own is not None else record | {name: value}
+    return record
 
 
 @contextmanager

@@ -5,9 +5,8 @@ An address may contain a password or a signature: messages and results have a na
 
 from __future__ import annotations
 
-import glob
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +16,7 @@ SAMPLE_PROMPTS = "sample_prompts"
 STDIN = "-"
 WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
 _NAMED = re.compile(r"([A-Za-z][\w-]*):(?!//)(.+)")
-_PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
+PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
 _ARROW = ("feather", "ipc")
 
 
@@ -46,6 +45,14 @@ class Source:
     packing: str | None = None  # "gzip", "zstd", "bz2", "xz" or "zip"
     address: str | None = field(default=None, repr=False)
     encoding: str | None = None  # of text, as a user says
+    partition: tuple[tuple[str, str | None], ...] = ()  # columns that the folders above the file stand for
+    root: str | None = None  # the folder that it is a part of
+    is_named: bool = field(default=False, compare=False)  # by the user
+
+    @property
+    def is_part(self) -> bool:
+        """Whether it is one of a folder's files, which may be empty."""
+        return self.root is not None
 
     @property
     def is_remote(self) -> bool:
@@ -66,25 +73,13 @@ def parse_source(text: str | Path) -> Source:
     if (named := _NAMED.fullmatch(path)) and not Path(path).exists():
         name, path = named.groups()
     if path == STDIN:
-        return Source(name or "stdin", path, Format.JSONL)
+        return Source(name or "stdin", path, Format.JSONL, is_named=name is not None)
     address = path if "://" in path else None
     path = hide_secrets(address) if address else path
     file = PurePosixPath(re.sub(r"[?#].*", "", path)) if address else Path(path)
-    packing = _PACKED.get(file.suffix.lower())
+    packing = PACKED.get(file.suffix.lower())
     file = file.with_suffix("") if packing else file
-    return Source(name or file.stem, path, format_of(file.name), packing, address)
-
-
-def find_sources(text: str | Path) -> list[Source]:
-    """The source, or those that a pattern such as ``data/*.parquet`` stands for, in the order of their names."""
-    source = parse_source(text)
-    if source.is_remote or source.path == STDIN or Path(source.path).exists():
-        return [source]
-    given = re.fullmatch(_NAMED, str(text))
-    prefix = f"{given[1]}-" if given and given[2] == source.path else ""
-    paths = sorted(path for path in glob.glob(source.path, recursive=True) if not Path(path).is_dir())
-    found = [replace(one, name=f"{prefix}{one.name}") for one in (parse_source(Path(path)) for path in paths)]
-    return found or [source]
+    return Source(name or file.stem, path, format_of(file.name), packing, address, is_named=name is not None)
 
 
 def format_of(name: str) -> Format:

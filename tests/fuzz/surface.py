@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from hypothesis import strategies as st
 
-READERS = ("jsonl", "arrays", "columnar", "unpacking", "tables", "encodings")
+READERS = ("jsonl", "arrays", "columnar", "unpacking", "tables", "encodings", "folders")
 NAMES = (*READERS, "keys", "segmentation", "template", "patterns", "report")
 Case = TypeVar("Case")
 
