@@ -24,7 +24,7 @@ def read_messages(value: Any) -> list[Message]:
     """
     value = spread_messages(value)
     if not isinstance(value, list) or not value:
-        found = "it empty" if value == [] else kind_of(value)
+        found = "it empty" if value in ([], "") else kind_of(value)
         raise RecordError(f'expected `messages` to be an array of {{"role": ..., "content": ...}}, found {found}')
     values = cast("list[Any]", value)
     read = [_read_message(one, number, is_last=number == len(values)) for number, one in enumerate(values, 1)]

@@ -64,15 +64,17 @@ def read_record(
             raise RecordError(f"expected an id of its own, found {id!r}, which {place} has; give this one another")
         return _build_prompt(record, id, shown_path, number, reading)
     except RecordError as error:
+        reason = str(error) if given is None else spell_as_given(str(error), given, reading)
+        content = row if isinstance(row, bytes) else repr(row).encode("utf-8", "backslashreplace")
         return SetAside(
             id=_choose_free_id(record, own_id, places),
             path=shown_path,
             line=number,
             code=SetAsideCode.UNUSABLE,
-            reason=str(error) if given is None else spell_as_given(str(error), given, reading),
+            reason=reason,
             label=_readable(record.get("source")),
             prompt=_readable(record.get("prompt")),
-            fingerprint=fingerprint(row if isinstance(row, bytes) else repr(row).encode()),
+            fingerprint=fingerprint(content + reason.encode()),  # another reading has another reason to store
             parameters=error.parameters,
         )
 
@@ -85,9 +87,9 @@ def _drop_bytes(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _drop_null(record: dict[str, Any]) -> dict[str, Any]:
-    """The record without the one of `prompt` and `messages` that is null: a table has both columns in every row."""
-    both = {name: record[name] for name in ("prompt", "messages") if name in record}
-    absent = [name for name, value in both.items() if value is None][: len(both) - 1]
+    """The record without the one of `messages` and `prompt` that is null or empty: a table has both columns."""
+    both = {name: record[name] for name in ("messages", "prompt") if name in record}
+    absent = [name for name, value in both.items() if value is None or value == ""][: len(both) - 1]
     return {name: value for name, value in record.items() if name not in absent}
 
 

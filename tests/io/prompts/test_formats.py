@@ -235,6 +235,24 @@ def test_a_format_that_is_named_settles_two_that_fit(tmp_path: Path) -> None:
     assert read_one(tmp_path, batch(prompt="p") | {"conversations": [ASKED]}, format=SHAREGPT)[0].text == CHAT
 
 
+def test_an_empty_cell_beside_a_prompt_or_a_chat_is_absent(tmp_path: Path) -> None:
+    path = tmp_path / "p.csv"
+    chat = '"[{""role"": ""user"", ""content"": ""Is soup sweet?""}]"'
+    path.write_text(f"prompt,messages,source\nSoup is,,a\n,{chat},b\n,,c\n", encoding="utf-8")
+    text, messages, neither = PromptReader(path)
+    assert isinstance(text, Prompt)
+    assert isinstance(messages, Prompt)
+    assert (text.text, messages.text) == ("Soup is", CHAT)
+    assert isinstance(neither, SetAside)
+    assert neither.reason.startswith("expected `prompt` to be text, found it empty")
+
+
+def test_another_reason_is_another_fingerprint(tmp_path: Path) -> None:
+    one, other = (next(iter(read(tmp_path, {"a": 1}, prompt_field=name))) for name in ("a", "b"))
+    again = next(iter(read(tmp_path, {"a": 1}, prompt_field="a")))
+    assert one.fingerprint == again.fingerprint != other.fingerprint
+
+
 def test_columns_of_null_are_absent(tmp_path: Path) -> None:
     rows = [{"instruction": "Name", "output": "Soup.", "conversations": None, "messages": None, "completion": None}]
     path = tmp_path / "p.parquet"
