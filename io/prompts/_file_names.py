@@ -12,9 +12,11 @@ from promptlight.io.prompts.sources import PACKED, WHAT_IS_EXPECTED, parse_sourc
 from promptlight.salience.errors import InputError
 
 _ENDINGS = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".eval", ".csv", ".tsv", ".txt")
-_OTHER_ENDINGS = (".json",)  # read if there is nothing else: data sets describe themselves in such files
+_OTHER_ENDINGS = (".json",)  # read if there is nothing else
+_DESCRIPTIONS = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json")  # of data sets
 _SPLITS = ("train", "test", "validation", "valid", "val", "dev")
 _SHARD = re.compile(r"(.+)-\d{5}-of-\d{5}")  # train-00000-of-00002, as data sets on Hugging Face are stored
+_NAME = re.compile("[^/\0\ud800-\udfff]+")
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -25,7 +27,9 @@ def choose_files(names: Sequence[str], shown: str, split: str | None) -> list[st
         name for name in sorted(names) if not any(part.startswith((".", "_")) for part in PurePosixPath(name).parts)
     ]
     files = [name for name in seen if _ending_of(name) in _ENDINGS]
-    files = files or [name for name in seen if _ending_of(name) in _OTHER_ENDINGS]
+    if not files:
+        others = [name for name in seen if _ending_of(name) in _OTHER_ENDINGS]
+        files = [name for name in others if PurePosixPath(name).name not in _DESCRIPTIONS]
     if not files:
         raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, found a folder without one; name a file")
     formats = Counter(parse_source(Path(name)).format for name in files)
@@ -39,6 +43,11 @@ def choose_files(names: Sequence[str], shown: str, split: str | None) -> list[st
 def has_known_ending(name: str) -> bool:
     """Whether a name is that of a file that is read as prompts."""
     return _ending_of(name) in (*_ENDINGS, *_OTHER_ENDINGS)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of something in a folder."""
+    return text not in (".", "..") and _NAME.fullmatch(text) is not None
 
 
 def name_parts(names: Sequence[str], name: str) -> list[str]:
@@ -57,9 +66,10 @@ def pick_split(splits: Sequence[str], shown: str, split: str | None) -> str:
     names = ", ".join(splits[:20]) or "none"
     if split is None and len(splits) != 1:
         raise InputError(shown, None, f"expected a split to be named, found {names}", parameters=("split",))
-    if split is not None and (split not in splits or Path(split).name != split):
+    chosen = splits[0] if split is None else split
+    if chosen not in splits or not is_name(chosen):
         raise InputError(shown, None, f"expected a split of the data set, found {names}", parameters=("split",))
-    return split or splits[0]
+    return chosen
 
 
 def _choose_split(files: list[str], shown: str, split: str | None) -> list[str]:

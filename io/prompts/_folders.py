@@ -16,12 +16,14 @@ from typing import Any, cast
 
 from promptlight.io.prompts._file_names import (
     choose_files,
+    is_name,
     name_parts,
     pick_split,
     read_partition,
     without_ending,
 )
 from promptlight.io.prompts._hub import find_on_hub
+from promptlight.io.prompts.jsonline import spell_halves
 from promptlight.io.prompts.sources import STDIN, Source, parse_source
 from promptlight.salience.errors import InputError
 
@@ -53,7 +55,7 @@ def _list_folder(source: Source, split: str | None) -> list[Source]:
     root = Path(source.path)
     name = source.name if source.is_named else root.resolve().name
     if (splits := _read_object(root / "dataset_dict.json", "splits")) is not None:
-        chosen = pick_split([str(one) for one in splits], source.path, split)
+        chosen = pick_split([spell_halves(str(one)) for one in splits], source.path, split)
         root, name, split = root / chosen, f"{name}/{chosen}", None
     if (listed := _read_object(root / "state.json", "_data_files")) is not None:
         if split is not None:
@@ -77,7 +79,7 @@ def _list_data_set(root: Path, listed: list[Any]) -> list[str]:
             reason = f"expected a data set without `{key}`, found some; save it again after flatten_indices()"
             raise InputError(str(state), None, reason)
     names: list[Any] = [cast("Any", one).get("filename") if isinstance(one, dict) else None for one in listed]
-    if not names or not all(isinstance(name, str) and Path(name).name == name for name in names):
+    if not names or not all(isinstance(name, str) and is_name(name) for name in names):
         raise InputError(str(state), None, "expected names of files beside it in `_data_files`, found others")
     return names
 

@@ -100,6 +100,7 @@ def test_folders_of_other_formats_are_read(tmp_path: Path, ending: str) -> None:
 
 
 def test_a_folder_that_says_too_little_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "dataset_info.json").write_text("{}", encoding="utf-8")
     with pytest.raises(InputError, match="found a folder without one; name a file"):
         PromptReader(tmp_path)
     for name in ("a.jsonl", "b.csv", "c.csv"):
@@ -165,6 +166,9 @@ def test_splits_are_told_by_the_names_of_files(tmp_path: Path, names: tuple[str,
     [
         ({"_indices_files": [{"filename": "indices.arrow"}]}, "expected a data set without `_indices_files`"),
         ({"_data_files": [{"filename": "../p.arrow"}]}, "expected names of files beside it in `_data_files`"),
+        ({"_data_files": [{"filename": ".."}]}, "expected names of files beside it"),
+        ({"_data_files": [{"filename": "\0"}]}, "expected names of files beside it"),
+        ({"_data_files": [{"filename": "\ud800"}]}, "expected names of files beside it"),
         ({"_data_files": []}, "expected names of files beside it"),
         ({"_data_files": [7]}, "expected names of files beside it"),
         ({"_data_files": "p"}, "expected a list in `_data_files`"),
@@ -173,6 +177,16 @@ def test_splits_are_told_by_the_names_of_files(tmp_path: Path, names: tuple[str,
 def test_a_data_set_that_is_described_otherwise_is_refused(tmp_path: Path, state: dict[str, Any], said: str) -> None:
     with pytest.raises(InputError, match=said):
         PromptReader(save_data_set(tmp_path / "set", table("a"), **state))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "../set", "/", "a\\u0000b", "\\ud800"])
+def test_a_split_that_is_no_name_leads_nowhere(tmp_path: Path, name: str) -> None:
+    save_data_set(tmp_path / "set", table("a"))
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "dataset_dict.json").write_text(f'{{"splits": ["{name}"]}}', encoding="utf-8")
+    (tmp_path / "p.jsonl").write_text('{"prompt": "outside"}\n', encoding="utf-8")
+    with pytest.raises(InputError, match=r"expected a split of the data set|found a folder without one"):
+        PromptReader(tmp_path / "other")
 
 
 def test_broken_descriptions_are_refused(tmp_path: Path) -> None:
