@@ -54,7 +54,7 @@ def open_duckdb(path: Path, kinds: Sequence[TableKind]) -> Generator[Callable[[s
             yield lambda name, table: _append(database, f"INSERT INTO {_quote(name)}", table)
         made.chmod(stat.S_IMODE(path.stat().st_mode))
         made.replace(path)
-    except (duckdb.IOException, duckdb.OutOfMemoryException) as error:
+    except (duckdb.OperationalError, duckdb.FatalException) as error:  # such as a full disk
         raise OSError(str(error)) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)

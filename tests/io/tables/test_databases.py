@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import resource
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -170,6 +171,19 @@ def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path: Path, format: T
     write_tidy_table(path, with_tables(make("a")), overwrite=True)
     assert path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("format", DATABASES)
+def test_a_disk_that_is_full_is_said_and_leaves_nothing(tmp_path: Path, format: TableFormat) -> None:
+    kind = TableKind(name="kept", schema=pa.schema([("text", pa.string())]))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+    try:
+        with pytest.raises(OutputError, match=rf"t\.{format}: could not be written"):
+            write_rows(tmp_path / f"t.{format}", kind, [{"text": str(range(number))} for number in range(10_000)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["t.sqlite-wal", "t.sqlite-journal", "t.duckdb.wal"])
