@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 from hypothesis import strategies as st
 
 READERS = ("jsonl", "arrays", "columnar", "unpacking", "tables", "encodings", "folders")
-NAMES = (*READERS, "keys", "segmentation", "template", "patterns", "report")
+NAMES = (*READERS, "keys", "logs", "segmentation", "template", "patterns", "report")
 Case = TypeVar("Case")
 
 
