@@ -14,6 +14,7 @@ from promptlight.salience.types import Explain
 
 Record = dict[str, Any]
 GOLD, CORRECT = "gold", "correct"
+_FOILS = ("foil", "foil_text", "foil_target")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def build_record(logged: LoggedAnswer, explain: Explain, *, gold_as_foil: bool) 
     if target is not None:
         record["target"] = target
     if gold_as_foil and not (is_correct and explain is Explain.OUTPUT):
+        record = {name: value for name, value in record.items() if name not in _FOILS}
         record |= _build_foil(logged, in_output=explain is Explain.OUTPUT)
     return record
 
