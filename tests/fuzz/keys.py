@@ -160,9 +160,9 @@ SURFACE = Surface(
         spell(0, custom_id="x", body={"prompt": "x"}, max_tokens=1),
         spell(0, instruction="x", input="x", output="x"),
         spell(0, conversations=[ASKED, ANSWERED], system="x"),
-        spell(6, prompt=[ASKED], chosen=[ANSWERED], rejected="a=>b"),
-        spell(6, chosen=[ASKED, ANSWERED], rejected=[ASKED, ANSWERED]),
-        spell(6, messages=[ASKED, ANSWERED], foil="auto", stop="x", thinking="true"),
+        spell(len(RecordFormat), prompt=[ASKED], chosen=[ANSWERED], rejected="a=>b"),
+        spell(len(RecordFormat), chosen=[ASKED, ANSWERED], rejected=[ASKED, ANSWERED]),
+        spell(len(RecordFormat), messages=[ASKED, ANSWERED], foil="auto", stop="x", thinking="true"),
         spell(0, custom_id="x", response={"body": {"choices": [{"message": {"content": "x"}}]}}),
     ),
 )
