@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import TextIO
 
+from promptlight.io.places import Place, RemotePath
 from promptlight.salience.errors import OutputError
 
 _OWN_STREAM = re.compile(r"/dev/(stdout|stderr)|/(?:dev|proc/self)/fd/([0-9]{1,9})")
@@ -21,16 +22,20 @@ _NUMBERS = {"stdout": 1, "stderr": 2}
 
 
 @contextlib.contextmanager
-def writing(path: Path, *, durable: bool = False, mode: int | None = None) -> Generator[Path]:
+def writing(path: Place, *, durable: bool = False, mode: int | None = None, new: bool = False) -> Generator[Path]:
     """Open a hidden file to write to. It replaces the file if the block succeeds, and is removed if it fails.
 
     A link is followed, and a file that is replaced keeps its permissions; ``mode`` has others, before the umask. A pipe
     or a device is never replaced: it gets the bytes once all are there. With ``durable``, the file survives a power cut
-    afterwards. A missing folder is created. Raises OutputError for errors of the system, but BrokenPipeError where the
-    reader of this process's own stream is gone.
+    afterwards. A missing folder is created. An object store gets the file in one piece; with ``new``, an object that is
+    there is not replaced. Raises OutputError for errors of the system, but BrokenPipeError where the reader of this
+    process's own stream is gone.
     """
     try:
-        if is_stream(path):
+        if isinstance(path, RemotePath):
+            with _sending(path, new=new) as temporary:
+                yield temporary
+        elif is_stream(path):
             with _writing_through(path) as temporary:
                 yield temporary
         else:
@@ -83,6 +88,16 @@ def _writing_through(path: Path) -> Generator[Path]:
             shutil.copyfileobj(file, stream)
 
 
+@contextlib.contextmanager
+def _sending(path: RemotePath, *, new: bool) -> Generator[Path]:
+    """A temporary file that becomes an object."""
+    with tempfile.TemporaryDirectory(prefix="promptlight-") as folder:
+        temporary = Path(folder) / path.name
+        temporary.touch()
+        yield temporary
+        path.put(temporary.read_bytes(), new=new)
+
+
 def is_stream(path: Path) -> bool:
     """Whether a path is written through, not replaced: a pipe, a device, or a stream of this process."""
     if _OWN_STREAM.fullmatch(str(path)):
@@ -108,8 +123,10 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def measure_free_space(folder: Path) -> int:
-    """Free bytes on the disk of a folder, which need not exist yet."""
+def measure_free_space(folder: Place) -> int | None:
+    """Free bytes on the disk of a folder, which need not exist yet; None for an object store, which has no such end."""
+    if isinstance(folder, RemotePath):
+        return None
     place = folder.absolute()
     while not os.path.exists(place):
         place = place.parent
@@ -128,6 +145,6 @@ def check_free(path: Path, *, overwrite: bool) -> None:
         )
 
 
-def not_written(path: Path, error: OSError) -> OutputError:
+def not_written(path: Place, error: OSError) -> OutputError:
     """The error for a file that could not be written, with the system's reason."""
     return OutputError(f"{path}: could not be written ({error.strerror or error})")

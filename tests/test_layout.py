@@ -38,7 +38,7 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
         ("run",),
         ("benchmark",),
     ),
-    "io": (("files",), ("prompts", "results"), ("tables", "page")),
+    "io": (("places",), ("files",), ("prompts", "results"), ("tables", "page")),
     "cli": (
         ("views", "failures", "renamed"),
         ("options", "config"),

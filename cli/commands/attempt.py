@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,6 +26,7 @@ from promptlight.cli.options.shared import (
 )
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored, say_where_model_is
+from promptlight.io.places import Place
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Prompt
@@ -69,8 +69,8 @@ def attempt(
     prompt = text.read()
     if results is not None and prompt is not None:
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
-    if prompt is None:
-        results = find_folder(results, instead="--prompt TEXT")
+    folder = find_folder(results, instead="--prompt TEXT") if prompt is None else None
+    if folder is not None:
         unused = ["chat", "thinking"]
         refuse_given(context, unused, "on a stored prompt: it is for a --prompt, or for `promptlight run`")
     else:
@@ -78,18 +78,18 @@ def attempt(
     _refuse_unused(context, changes, parts)
     names = SectionNames(asking.sections)
     drawing.check()
-    asked = _find_asked(results, id, prompt, chat=chat, thinking=thinking)
+    asked = _find_asked(folder, id, prompt, chat=chat, thinking=thinking)
     if parts.is_asked:
         from promptlight.cli.work.trying_parts import AskedTarget, try_parts
 
         target = AskedTarget(choice=asking.target, cut=asking.target_by)
-        drawing.draw(try_parts(asked, results, parts, target, names, rerun, n_top=top, overwrite=drawing.overwrite))
+        drawing.draw(try_parts(asked, folder, parts, target, names, rerun, n_top=top, overwrite=drawing.overwrite))
         return
     refuse_through_by(context, asking.way)
     questions = asking.questions((method, method))
     original = asked if isinstance(asked, Prompt) else asked.completion.prompt
     changed = change_prompt(original, changes)
-    stored, if_missing = (read_settings(results), say_where_model_is(results)) if results else ({}, "")
+    stored, if_missing = (read_settings(folder), say_where_model_is(folder)) if folder else ({}, "")
     live = build_live_model(stored, rerun, method, if_missing=if_missing)
     live = live.asked_for(objective, foil)
     before, after = live.explain(original, changed)
@@ -97,13 +97,13 @@ def attempt(
 
 
 def _find_asked(
-    results: Path | None, id: str | None, prompt: str | None, *, chat: bool, thinking: bool
+    folder: Place | None, id: str | None, prompt: str | None, *, chat: bool, thinking: bool
 ) -> Prompt | Analysis:
     """The stored prompt with its result, or one made of a text."""
     from promptlight.io.prompts.reader import prompt_from_text
 
-    if results:
-        return find_stored(results, id=id)
+    if folder:
+        return find_stored(folder, id=id)
     return prompt_from_text(prompt or "", chat=chat, thinking=thinking)
 
 

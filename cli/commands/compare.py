@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,7 +21,7 @@ def compare(
     context: typer.Context,
     results: ResultsArgument = None,
     other: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(
             help="A second results folder, of another model or other settings (default: the same one).",
             autocompletion=complete_folder,
@@ -60,6 +59,5 @@ def compare(
     refuse_through_by(context, asking.way)
     questions, names = asking.questions((method, other_method or method)), SectionNames(asking.sections)
     drawing.check()
-    drawing.draw(
-        view_compared((find_folder(results), other and find_folder(other)), (id, other_id), questions, names, n_top=top)
-    )
+    folders = find_folder(results), None if other is None else find_folder(other)
+    drawing.draw(view_compared(folders, (id, other_id), questions, names, n_top=top))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -27,7 +26,7 @@ OF_ABLATIONS = ("ablate", "random_orders", "noisy_texts")
 def evaluate(
     context: typer.Context,
     results: Annotated[
-        Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).", autocompletion=complete_folder)
+        str | None, typer.Argument(help=f"{RESULTS_HELP} and no --benchmark).", autocompletion=complete_folder)
     ] = None,
     *,
     asking: Asking,

@@ -26,7 +26,7 @@ from promptlight.salience.types import Way
 
 def report(
     results: Annotated[
-        list[Path] | None,
+        list[str] | None,
         typer.Argument(
             autocompletion=complete_folder,
             help="Results folders (default: results/, if there is one); several, of other models or settings, are put"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,8 +28,19 @@ from promptlight.cli.options.shared import (
 from promptlight.cli.work.engines import open_workers
 from promptlight.cli.work.estimate import Asked
 from promptlight.cli.work.run import Run
+from promptlight.io.places import parse_place
 from promptlight.io.results.digits import Scores
 from promptlight.salience.errors import UsageError
+
+FolderOption = Annotated[
+    str,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FOLDER",
+        help="Results folder, or an address such as s3://bucket/run; one that exists is continued.",
+    ),
+]
 
 
 @with_groups
@@ -43,7 +53,7 @@ def run(
             " names a file."
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Results folder; one that exists is continued.")],
+    output: FolderOption,
     model: Annotated[str, typer.Option("--model", "-m", help=MODEL_HELP, autocompletion=complete_model)] = "demo",
     chat: ChatOption = False,
     max_new_tokens: Annotated[int, typer.Option(min=1, metavar="N", help=MAX_NEW_TOKENS_HELP)] = 64,
@@ -89,8 +99,9 @@ def run(
     options = replace(options, explain=reader.reading.explain)
     asked = Asked(options=options, batch_size=scaling.batch_size, scores=scores, flush_every=flush_every)
     opening = open_workers(scaling, options, model=model, adapter=adapter, device=device, dtype=dtype)
+    place = parse_place(output)
     work = Run(
-        reader=reader, output=output, asked=asked, chat=chat, model=model, adapter=adapter, dtype=dtype, opening=opening
+        reader=reader, output=place, asked=asked, chat=chat, model=model, adapter=adapter, dtype=dtype, opening=opening
     )
     if dry_run:
         print(work.estimate(as_json=as_json))

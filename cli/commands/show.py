@@ -57,8 +57,8 @@ def show(
     prompt = text.read()
     if results is not None and prompt is not None:
         raise UsageError("expected either a results folder or --prompt TEXT, found both: leave one out")
-    if prompt is None:
-        results = find_folder(results, instead="--prompt TEXT")
+    folder = find_folder(results, instead="--prompt TEXT") if prompt is None else None
+    if folder is not None:
         refuse_given(context, names_of(Completing), "on stored results: it is for a --prompt, or for `promptlight run`")
     else:
         refuse_given(context, ("id", "row"), "on a --prompt: leave it out")
@@ -69,8 +69,8 @@ def show(
     if matrix:
         question = replace(question, target=asking.target)  # None is all, whatever the way
     drawing.check()
-    if results is not None:
-        analysis, quantised = find_stored(results, id=id, row=row), find_quantised(results)
+    if folder is not None:
+        analysis, quantised = find_stored(folder, id=id, row=row), find_quantised(folder)
     else:
         live = LiveModel(
             model=completing.model,
@@ -82,7 +82,7 @@ def show(
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat, thinking=completing.thinking))
         quantised = live.quantised
     explanation = explain_target(names.give(analysis, question.by), question)
-    trust = StoredTrust(results).describe(analysis, explanation.salience.method, explanation.targets, asking.way)
+    trust = StoredTrust(folder).describe(analysis, explanation.salience.method, explanation.targets, asking.way)
     note = describe_quantised(quantised)
     title, said = "promptlight show", {"trust": trust, "quantised": note}
     drawing.draw(view_explanation(explanation, matrix=matrix, fold=fold, n_top=top, **said, title=title))

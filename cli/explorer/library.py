@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from promptlight.cli.explorer.scene import open_scene
 from promptlight.cli.work.stored_results import SectionNames
+from promptlight.io.places import Place
 from promptlight.io.prompts.selection import select_by_values, values_of
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
 from promptlight.io.results.reader import list_records, read_result
@@ -23,7 +23,7 @@ class Library:
     For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read.
     """
 
-    def __init__(self, folder: Path, conditions: Sequence[tuple[str, str]] = ()) -> None:
+    def __init__(self, folder: Place, conditions: Sequence[tuple[str, str]] = ()) -> None:
         self.folder = folder
         self.problems: list[str] = []
         self.listed = list(list_results(folder, self.problems))

@@ -12,6 +12,7 @@ from typing import Any
 
 import typer
 
+from promptlight.io.places import Place
 from promptlight.io.results.folders import BUNDLED, find_folder
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.types import Granularity
@@ -77,7 +78,7 @@ def complete_condition(ctx: typer.Context, incomplete: str) -> list[str]:
     return _beginning(incomplete, (f"{name}=" for one in values for name in one))
 
 
-def _list_folders(ctx: typer.Context) -> Iterator[Path]:
+def _list_folders(ctx: typer.Context) -> Iterator[Place]:
     """The results folders of a command line, or the default one; none if there is none.
 
     Where the line ends with an option that waits for its value, arguments are not parsed yet.
@@ -86,7 +87,7 @@ def _list_folders(ctx: typer.Context) -> Iterator[Path]:
     paths: list[Any] = [given] if isinstance(given, (str, Path)) else list(given or ctx.args)
     for path in paths or [None]:
         with contextlib.suppress(PromptlightError):
-            yield find_folder(Path(path) if path else None)
+            yield find_folder(str(path) if path else None)
 
 
 def _beginning(incomplete: str, choices: Iterable[str]) -> list[str]:

@@ -42,10 +42,10 @@ class Dtype(StrEnum):
 
 # Where prompts and results come from
 
-RESULTS_HELP = "A results folder that `promptlight run` made (default: results/, if there is one"
-ResultsArgument = Annotated[Path | None, typer.Argument(help=f"{RESULTS_HELP}).", autocompletion=complete_folder)]
+RESULTS_HELP = "A results folder that `promptlight run` made, or its address (default: results/, if there is one"
+ResultsArgument = Annotated[str | None, typer.Argument(help=f"{RESULTS_HELP}).", autocompletion=complete_folder)]
 ResultsOrPromptArgument = Annotated[
-    Path | None, typer.Argument(help=f"{RESULTS_HELP} and no --prompt).", autocompletion=complete_folder)
+    str | None, typer.Argument(help=f"{RESULTS_HELP} and no --prompt).", autocompletion=complete_folder)
 ]
 WHERE_HELP = "Take only records with this value in this field; repeatable."
 WhereOption = Annotated[

@@ -21,7 +21,7 @@ class RunEstimate:
     disk: Range
 
 
-def spell_line(estimate: RunEstimate, free_on_disk: int) -> str:
+def spell_line(estimate: RunEstimate, free_on_disk: int | None) -> str:
     """The estimate in one line, with free memory and disk only if they don't suffice."""
     work = estimate.work
     about = "about " * (work.n_sampled < work.n_to_do)
@@ -29,10 +29,11 @@ def spell_line(estimate: RunEstimate, free_on_disk: int) -> str:
     tokens += f"; the model adds {work.new_tokens.spell()}" if work.new_tokens.most else ""
     memory = work.memory
     line = f"to do: {count(work.n_to_do, 'prompt')}, {tokens}; needs at most {spell_bytes(memory.peak)} of memory"
-    line += f"{_spell_share(work)} and {spell_bytes(estimate.disk.most)} on disk"
+    line += f"{_spell_share(work)} and {spell_bytes(estimate.disk.most)} {_spell_store(free_on_disk)}"
     available = memory.weights + memory.process + memory.free
     line += f"; only {spell_bytes(available)} of memory are available" if memory.working > memory.free else ""
-    return line + (f"; only {spell_bytes(free_on_disk)} of disk are free" if estimate.disk.most > free_on_disk else "")
+    is_short = free_on_disk is not None and estimate.disk.most > free_on_disk
+    return line + (f"; only {spell_bytes(free_on_disk or 0)} of disk are free" if is_short else "")
 
 
 def _spell_share(work: Estimate) -> str:
@@ -40,7 +41,7 @@ def _spell_share(work: Estimate) -> str:
     return f" in each of {work.n_actors} actors" if work.n_actors > 1 else ""
 
 
-def spell_all(estimate: RunEstimate, free_on_disk: int) -> str:
+def spell_all(estimate: RunEstimate, free_on_disk: int | None) -> str:
     """A line for each figure, and below them how they were estimated."""
     work, memory = estimate.work, estimate.work.memory
     rows = [
@@ -55,10 +56,18 @@ def spell_all(estimate: RunEstimate, free_on_disk: int) -> str:
             f" {spell_bytes(memory.generating)} to generate or {spell_bytes(memory.explaining)} to explain;"
             f" {spell_bytes(memory.free)} more are free",
         ),
-        ("disk", f"{estimate.disk.spell(spell_bytes)}; {spell_bytes(free_on_disk)} are free"),
+        ("disk", estimate.disk.spell(spell_bytes) + _spell_free(free_on_disk)),
         ("time", _spell_time(work)),
     ]
     return "\n".join([*(f"{name:<8} {text}" for name, text in rows), "", *_list_grounds(work)])
+
+
+def _spell_store(free_on_disk: int | None) -> str:
+    return "on the object store" if free_on_disk is None else "on disk"
+
+
+def _spell_free(free_on_disk: int | None) -> str:
+    return ", on the object store" if free_on_disk is None else f"; {spell_bytes(free_on_disk)} are free"
 
 
 def _spell_process(work: Estimate) -> str:
@@ -105,7 +114,7 @@ def _list_grounds(work: Estimate) -> Iterator[str]:
         yield f"Time is for {work.n_actors} actors in parallel."
 
 
-def describe_estimate(estimate: RunEstimate, free_on_disk: int) -> dict[str, Any]:
+def describe_estimate(estimate: RunEstimate, free_on_disk: int | None) -> dict[str, Any]:
     """All figures for ``--json``: bytes, tokens and seconds."""
     described = asdict(estimate)
     work = described.pop("work")

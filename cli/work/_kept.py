@@ -5,16 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import Any
 
 from promptlight.cli.options.evaluation import Output
+from promptlight.io.places import Place
 from promptlight.io.tables.formats import write_rows
 from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.text.printable import one_line
 
 
-def report_kept(kept: Path | None, rows: Iterable[Mapping[str, Any]], kind: TableKind, output: Output) -> None:
+def report_kept(kept: Place | None, rows: Iterable[Mapping[str, Any]], kind: TableKind, output: Output) -> None:
     """Write the rows to ``--output``, and print both places; ``kept`` is None for results that nothing is kept with."""
     notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
     if kept:

@@ -11,6 +11,7 @@ from promptlight.cli.options.prompt_text import STANDARD_INPUT, read_prompt_text
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, find_stored, refuse_given_completion, say_where_model_is
+from promptlight.io.places import Place, is_address
 from promptlight.io.results.folders import BUNDLED, find_folder, is_bundled
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Cut, Granularity, Prompt
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def find_asked(
     named: str | None, file: Path | None, id: str | None, *, chat: bool, thinking: bool
-) -> tuple[Prompt | Analysis, Path | None]:
+) -> tuple[Prompt | Analysis, Place | None]:
     """What is asked about: a stored prompt and its folder, or a new one made of a text.
 
     With an id, ``named`` is a folder; without one it is a text, unless there is such a folder: then its first prompt is
@@ -36,16 +37,17 @@ def find_asked(
         return prompt_from_text(read_prompt_text(named, file) or "", chat=chat, thinking=thinking), None
     if id is None and named is None:
         raise UsageError("expected the text of a prompt, or the id of a stored one, found neither", parameters=("id",))
-    is_folder = id is not None or named in BUNDLED or os.path.isdir(named or "")  # a Path can't be as long as a text
+    is_folder = id is not None or named in BUNDLED or is_address(named or "")
+    is_folder = is_folder or os.path.isdir(named or "")  # a Path can't be as long as a text
     if named is not None and not is_folder:
         return prompt_from_text(named, chat=chat, thinking=thinking), None
-    folder = find_folder(Path(named) if named is not None else None)
+    folder = find_folder(named)
     return find_stored(folder, id=id), folder
 
 
 def ask_why(
     asked: Prompt | Analysis,
-    folder: Path | None,
+    folder: Place | None,
     question: Question,
     names: SectionNames,
     rerun: Rerun,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.work.stored_results import SectionNames, find_stored
+from promptlight.io.places import Place
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from promptlight.salience.explain.explanation import Explanation, Question
 
 TITLE = "promptlight compare"
-Two = tuple[Path, Path | None]
+Two = tuple[Place, Place | None]
 Questions = tuple["Question", "Question"]
 
 
@@ -59,7 +59,7 @@ def explain_both(
 
 
 def _find_differences(
-    results: Path, other: Path, questions: Questions, names: SectionNames
+    results: Place, other: Place, questions: Questions, names: SectionNames
 ) -> tuple[list[Difference], int]:
     """Compare each prompt that both folders explain, and count the others. Raises UsageError if there are none."""
     from promptlight.salience.explain.comparison import summarize_comparison
@@ -80,7 +80,7 @@ def _find_differences(
     return differences, n_missing
 
 
-def _pair_results(results: Path, other: Path) -> Iterator[tuple[Analysis, Analysis | None]]:
+def _pair_results(results: Place, other: Place) -> Iterator[tuple[Analysis, Analysis | None]]:
     """Each prompt that the first folder explains, and the second folder's result for it; one pair at a time."""
     from promptlight.io.results.reader import find_result, read_results
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import RunEstimate, describe_estimate, spell_all, spell_line
 from promptlight.cli.views.quantised import describe_facts, describe_model
 from promptlight.io.files import measure_free_space
+from promptlight.io.places import Place
 from promptlight.salience.types import Granularity
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class Asked:
     flush_every: int
 
 
-def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Path) -> tuple[str, Workload]:
+def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Place) -> tuple[str, Workload]:
     """Estimate the run in a line, empty if nothing is to do; and the work that it is."""
     from promptlight.salience.run.time_left import Workload
 
@@ -50,7 +50,7 @@ def plan_run(survey: Survey, asked: Asked, workers: Workers, output: Path) -> tu
     return spell_line(estimate, measure_free_space(output)), workload
 
 
-def try_run(survey: Survey, asked: Asked, workers: Workers, output: Path, *, as_json: bool) -> str:
+def try_run(survey: Survey, asked: Asked, workers: Workers, output: Place, *, as_json: bool) -> str:
     """The full estimate from a trial of a few prompts, as text or JSON; ``output`` is not changed."""
     estimate, _ = workers.ask(partial(_estimate_run, survey, asked, workers.n_actors, tried=True))
     free = measure_free_space(output)

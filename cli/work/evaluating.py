@@ -31,6 +31,7 @@ from promptlight.cli.work.progress import open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
 from promptlight.cli.work.tally import Tally
+from promptlight.io.places import Place
 from promptlight.io.results.evaluations import EvaluationStore, evaluation_schema
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
@@ -48,7 +49,7 @@ from promptlight.salience.options.methods import MethodOptions
 
 
 def evaluate_results(
-    results: Path,
+    results: Place,
     chosen: ChosenResults,
     asking: Asking,
     measuring: Measuring,

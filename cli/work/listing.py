@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +12,7 @@ from rich.console import Console
 from promptlight.cli.views.listing import Listing, describe_outline
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import find_quantised
+from promptlight.io.places import Place
 from promptlight.io.prompts.selection import parse_condition, select_by_values, values_of
 from promptlight.io.results.evaluations import read_evaluation
 from promptlight.io.results.overview import Outline, choose_method, outline_results
@@ -22,7 +22,9 @@ from promptlight.salience.text.printable import printable_json
 from promptlight.salience.types import Method
 
 
-def list_folder(folder: Path, *, where: Sequence[str], method: Method | None, limit: int | None, as_json: bool) -> None:
+def list_folder(
+    folder: Place, *, where: Sequence[str], method: Method | None, limit: int | None, as_json: bool
+) -> None:
     """Print a line for each prompt, or one JSON object. Raises OutputError at the end if shards are damaged."""
     conditions = [parse_condition(condition) for condition in where]
     chosen, trust, problems = choose_method(folder, method), StoredFigures(folder), list[str]()
@@ -54,7 +56,7 @@ def _select(outlines: Iterator[Outline], conditions: Sequence[tuple[str, str]]) 
 class StoredFigures:
     """How many random orders a method's order beats, as an evaluation that is stored with the results says."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self._evaluation = read_evaluation(folder)
 
     @property

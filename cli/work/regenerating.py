@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from pathlib import Path
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.options.evaluation import Measuring, Output
@@ -30,6 +29,7 @@ from promptlight.cli.work.progress import open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.stored_results import ChosenResults, say_where_model_is
 from promptlight.cli.work.tally import Tally
+from promptlight.io.places import Place
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.regenerations import RegenerationStore, judgement_schema
@@ -46,7 +46,7 @@ from promptlight.salience.types import Explain, Granularity
 
 
 def judge_results(
-    results: Path,
+    results: Place,
     chosen: ChosenResults,
     asking: Asking,
     measuring: Measuring,

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.views.progress import Standing
@@ -26,6 +25,7 @@ from promptlight.cli.work.progress import Display, Following, Lines, open_displa
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.survey import Survey, survey_records
 from promptlight.cli.work.tally import Tally, Watcher, summarize
+from promptlight.io.places import Place
 from promptlight.salience.errors import InputError
 from promptlight.salience.progress import Phase
 from promptlight.salience.types import Prompt, SetAside
@@ -43,7 +43,7 @@ class Run:
     """What the command line asks for: which prompts, how they are explained and by whom, and where results go."""
 
     reader: PromptReader
-    output: Path
+    output: Place
     asked: Asked
     chat: bool
     model: str

@@ -6,12 +6,13 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptlight.io.places import Place
 from promptlight.io.results.folders import is_bundled
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis, Completion, Cut, Granularity, SetAside, StopReason
 
 
-def find_stored(results: Path, *, id: str | None = None, row: int | None = None) -> Analysis:
+def find_stored(results: Place, *, id: str | None = None, row: int | None = None) -> Analysis:
     """One result of a folder, by default the first. Raises UsageError if it was set aside."""
     from promptlight.io.results.reader import find_result
 
@@ -32,7 +33,7 @@ def refuse_given_completion(completion: Completion) -> None:
         )
 
 
-def find_quantised(results: Path) -> str | None:
+def find_quantised(results: Place) -> str | None:
     """How the model that made a folder's results is quantised; None if it is not."""
     from promptlight.io.results.shards import read_metadata, require_shards
 
@@ -42,7 +43,7 @@ def find_quantised(results: Path) -> str | None:
     return None
 
 
-def say_where_model_is(results: Path) -> str:
+def say_where_model_is(results: Place) -> str:
     """What to do if the model that made a folder's results is not where it was."""
     fetch = " (`make real` in promptlight's checkout fetches it)" if is_bundled(results) else ""
     return f"it made these results: give its present place with --model{fetch}"
@@ -76,7 +77,7 @@ class ChosenResults:
 
     def __init__(
         self,
-        folder: Path,
+        folder: Place,
         *,
         ids: Sequence[str] | None,
         where: Sequence[str] | None,

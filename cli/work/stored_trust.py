@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from promptlight.io.places import Place
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, Span, Way
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class StoredTrust:
     """What was measured and tried about a folder's results; each file is read once."""
 
-    def __init__(self, results: Path | None) -> None:
+    def __init__(self, results: Place | None) -> None:
         self._results = results
 
     def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = (), way: Way = Way.DIRECT) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.views.command import name_command
 from promptlight.cli.views.progress import spell_rate
+from promptlight.io.places import Place
 from promptlight.salience.errors import at_place
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, Prompt, SetAside
@@ -78,7 +78,7 @@ def _describe(record: Prompt | SetAside, reason: str) -> str:
     return one_line(at_place(record.path, record.line, f"set aside: {reason}"))
 
 
-def summarize(tally: Tally, output: Path) -> str:
+def summarize(tally: Tally, output: Place) -> str:
     """Summarise a run in two lines."""
     seconds = time.monotonic() - tally.started
     parts = [f"{tally.n_explained} explained"]

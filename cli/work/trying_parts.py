@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +28,7 @@ from promptlight.cli.work.progress import Display, open_display
 from promptlight.cli.work.signals import ending_in_order
 from promptlight.cli.work.stored_results import SectionNames, refuse_given_completion, say_where_model_is
 from promptlight.cli.work.tally import Tally
+from promptlight.io.places import Place
 from promptlight.io.prompts.replacements import read_replacements
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
@@ -59,7 +59,7 @@ class AskedTarget:
 
 def try_parts(
     asked: Analysis | Prompt,
-    folder: Path | None,
+    folder: Place | None,
     parts: EachPart,
     target: AskedTarget,
     names: SectionNames,

@@ -20,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.files import writing
+from promptlight.io.places import Place, parse_place
 from promptlight.io.results.reader import read_settings
+from promptlight.io.results.shards import open_source
 from promptlight.salience.errors import OutputError
 
 PATIENCE = 20  # after a write, wait this many times as long as it took
@@ -49,13 +51,13 @@ class StoredRows:
     settings: Mapping[str, Any]
 
 
-def read_rows(folder: str | Path, file: RowFile) -> StoredRows | None:
+def read_rows(folder: str | Place, file: RowFile) -> StoredRows | None:
     """The rows about a folder's present results; None if there are none. Raises OutputError for a damaged file."""
-    path = Path(folder) / file.path
-    if not path.exists():
-        return None
+    path = parse_place(folder) / file.path
     try:
-        with pq.ParquetFile(path) as opened:
+        if not path.exists():
+            return None
+        with open_source(path) as source, pq.ParquetFile(source) as opened:
             table = opened.read()
         settings = json.loads((table.schema.metadata or {})[file.metadata_key])
         if not table.schema.equals(file.schema):
@@ -76,9 +78,9 @@ class RowStore:
     """
 
     def __init__(
-        self, folder: str | Path, file: RowFile, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
+        self, folder: str | Place, file: RowFile, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
     ) -> None:
-        self.path = Path(folder) / file.path
+        self.path = parse_place(folder) / file.path
         self._file = file
         self._settings = json.loads(json.dumps(dict(settings) | {"results": read_settings(folder)}))
         try:
@@ -103,7 +105,7 @@ class RowStore:
         if time.monotonic() - self._last >= PATIENCE * self._seconds:
             self.flush()
 
-    def flush(self) -> Path | None:
+    def flush(self) -> Place | None:
         """Write all rows, unless the file has them; returns it, or None if nothing is kept."""
         if self._written or not self._keeps:
             return self.path if self._keeps else None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.io.files import writing
+from promptlight.io.places import Place
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.shards import EVALUATION_FOLDER
 from promptlight.salience.errors import OutputError
@@ -21,7 +22,7 @@ ANSWERS = Path(EVALUATION_FOLDER) / "why.json"
 Answer = Mapping[str, Any]
 
 
-def keep_answer(folder: Path, answer: Answer, analysis: Analysis) -> Path:
+def keep_answer(folder: Place, answer: Answer, analysis: Analysis) -> Place:
     """Keep an answer about a stored result; returns the file. It replaces an earlier one to the same question.
 
     ``answer`` is what the command prints as JSON. A damaged file is replaced.
@@ -46,12 +47,12 @@ def find_answers(answers: Iterable[Answer], analysis: Analysis, method: Method) 
     return [one for one in answers if about.items() <= one.items()]
 
 
-def read_answers(folder: Path) -> list[Answer]:
+def read_answers(folder: Place) -> list[Answer]:
     """All answers that are kept about a folder's present results. Raises OutputError for a damaged file."""
     path = folder / ANSWERS
-    if not path.exists():
-        return []
     try:
+        if not path.exists():
+            return []
         found = json.loads(path.read_text(encoding="utf-8"))
         settings, answers = found["results"], list(found["answers"])
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, naming, read_metadata, read_rows
+from promptlight.io.places import Place, parse_place
+from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, naming, read_tables, settings_of, to_rows
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import SetAsideCode
 
@@ -22,7 +22,7 @@ class Done:
     """What a folder already holds of one record."""
 
     fingerprint: str
-    shard: Path
+    shard: Place
     error: str | None = None  # why it was set aside
     code: SetAsideCode | None = None
     path: str | None = None  # the prompt file
@@ -38,30 +38,33 @@ def find_gone(done: Mapping[str, Done], paths: Container[str]) -> set[str]:
 
 
 def read_done(
-    folder: str | Path, settings: dict[str, Any] | None = None, unknown: Collection[str] = ()
+    folder: str | Place, settings: dict[str, Any] | None = None, unknown: Collection[str] = ()
 ) -> dict[str, Done]:
     """What a folder holds of each record, by id; nothing if it is not there yet, and nothing in it is touched.
 
     Raises OutputError for a folder that was made with other settings (None: any will do), or holds something else. The
     settings named in ``unknown`` are not compared.
     """
-    folder, done = Path(folder), dict[str, Done]()
-    if not folder.exists():
-        return done
+    folder, done = parse_place(folder), dict[str, Done]()
     try:
+        if not folder.exists():
+            return done
         refuse_foreign(folder)
     except OSError as error:
         raise OutputError(
             f"{folder}: can't be read ({error.strerror}); choose another folder", parameters=("folder",)
         ) from error
-    for shard in find_shards(folder):
-        stored = read_metadata(shard)["settings"]
-        differences = "" if settings is None else _describe_differences(stored, settings, unknown)
+    for shard, table in read_tables(find_shards(folder), ["id", "fingerprint", "error", "error_code", "path"]):
+        if isinstance(table, OutputError):
+            raise table
+        differences = "" if settings is None else _describe_differences(settings_of(table), settings, unknown)
         if differences:
             raise OutputError(
                 f"{folder}: made with other settings ({differences}); choose another folder", parameters=("folder",)
             )
-        for row in read_rows(shard, ["id", "fingerprint", "error", "error_code", "path"]):
+        with naming(shard):
+            rows = to_rows(table)
+        for row in rows:
             if row["id"] in done:
                 raise OutputError(f"{shard}: holds id {row['id']!r}, as {done[row['id']].shard} does; delete one")
             with naming(shard):
@@ -70,7 +73,7 @@ def read_done(
     return done
 
 
-def refuse_foreign(folder: Path) -> None:
+def refuse_foreign(folder: Place) -> None:
     """Raise OutputError for a folder that holds other files than results."""
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     foreign = [name for name in names if name != EVALUATION_FOLDER]

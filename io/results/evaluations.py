@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from promptlight.io.places import Place
 from promptlight.io.results._row_store import RowFile, RowStore, StoredRows, read_rows
 from promptlight.io.results.schema import column
 from promptlight.io.results.shards import EVALUATION_FOLDER
@@ -33,7 +34,7 @@ class StoredEvaluation(StoredRows):
         return {(row["id"], row["method"], row["fingerprint"]): row for row in self.rows}
 
 
-def read_evaluation(folder: str | Path) -> StoredEvaluation | None:
+def read_evaluation(folder: str | Place) -> StoredEvaluation | None:
     """The evaluation of a folder's results; None if there is none. Raises OutputError for a damaged file."""
     found = read_rows(folder, _describe_file())
     return None if found is None else StoredEvaluation(rows=found.rows, settings=found.settings)
@@ -43,7 +44,7 @@ class EvaluationStore(RowStore):
     """Keeps the rows of an evaluation next to a folder's results as they are made."""
 
     def __init__(
-        self, folder: str | Path, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
+        self, folder: str | Place, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
     ) -> None:
         super().__init__(folder, _describe_file(), settings, anew=anew, keeps=keeps)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from promptlight.io.places import Place, RemotePath, parse_place
 from promptlight.salience.errors import UsageError
 
 DEFAULT = Path("results")  # as README and the tutorial name it
@@ -11,13 +12,14 @@ BUNDLED = {"gemma-tutorial": Path(__file__).parent / "gemma_tutorial"}
 """Name -> folder in the package; its README says which model made the results."""
 
 
-def find_folder(named: Path | None, *, instead: str = "") -> Path:
-    """The results folder that a user means: a path that exists, then a bundled name; it is checked when it is read.
+def find_folder(named: str | Place | None, *, instead: str = "") -> Place:
+    """The results folder that a user means: one that exists, then a bundled name; it is checked when it is read.
 
     Raises UsageError if none is named and there is no ``results`` here; ``instead`` says what else would do.
     """
     if named is not None:
-        return named if named.exists() else BUNDLED.get(str(named), named)
+        place = parse_place(named)
+        return place if isinstance(place, RemotePath) or place.exists() else BUNDLED.get(str(place), place)
     if DEFAULT.is_dir():
         return DEFAULT
     ways = f"name one{f', or give {instead}' if instead else ''}"
@@ -27,7 +29,7 @@ def find_folder(named: Path | None, *, instead: str = "") -> Path:
     )
 
 
-def is_bundled(folder: Path) -> bool:
+def is_bundled(folder: Place) -> bool:
     """Whether a folder is part of the package, where nothing is written."""
     return folder in BUNDLED.values()
 

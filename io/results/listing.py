@@ -6,11 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from promptlight.io.places import Place
 from promptlight.io.results.reader import read_columns
 
 START_LENGTH = 120  # characters of a prompt for a list
@@ -25,11 +25,11 @@ class Listed:
     label: str | None
     start: str  # of the prompt
     reason: str | None  # why it was set aside
-    shard: Path | None
+    shard: Place | None
     place: int
 
 
-def list_results(folder: str | Path, problems: list[str]) -> Iterator[Listed]:
+def list_results(folder: str | Place, problems: list[str]) -> Iterator[Listed]:
     """All results of a folder in the order of writing; damaged shards are added to ``problems``."""
     columns = ["id", "source", "prompt", "error"]
     for shard, table in read_columns(folder, columns, problems):
@@ -39,7 +39,7 @@ def list_results(folder: str | Path, problems: list[str]) -> Iterator[Listed]:
             yield Listed(id=id, label=label, start=start or "", reason=reason, shard=shard, place=place)
 
 
-def search_results(folder: str | Path, wanted: str) -> Iterator[tuple[Path, int]]:
+def search_results(folder: str | Place, wanted: str) -> Iterator[tuple[Place, int]]:
     """Find the results whose id, label, prompt, completion or reason contains a text, ignoring case."""
     options = pc.MatchSubstringOptions(wanted, ignore_case=True)
     for shard, table in read_columns(folder, list(SEARCHED), []):

@@ -11,12 +11,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from promptlight.io.places import Place
 from promptlight.io.results.reader import read_columns, read_result
 from promptlight.io.results.schema import name_column, read_kind
 from promptlight.io.results.shards import naming, read_metadata, require_shards
@@ -63,7 +63,7 @@ class Outline:
     strongest: Strongest | None = None
 
 
-def choose_method(folder: Path, method: Method | None) -> Method:
+def choose_method(folder: Place, method: Method | None) -> Method:
     """The method to show, by default the first of the run. Raises UsageError if the run did not compute it."""
     for shard in require_shards(folder):
         with contextlib.suppress(OutputError):  # a damaged shard; all have the same settings
@@ -74,7 +74,7 @@ def choose_method(folder: Path, method: Method | None) -> Method:
     return method or Method.GRAD_L2
 
 
-def outline_results(folder: Path, method: Method, problems: list[str]) -> Iterator[Outline]:
+def outline_results(folder: Place, method: Method, problems: list[str]) -> Iterator[Outline]:
     """All results in the order of writing; damaged shards are added to ``problems``."""
     scores = name_column(method, Granularity.LINE)
     for shard, table in read_columns(folder, [*COLUMNS, scores], problems):
@@ -82,7 +82,7 @@ def outline_results(folder: Path, method: Method, problems: list[str]) -> Iterat
             yield from _outline_table(shard, table, method)
 
 
-def _outline_table(shard: Path, table: pa.Table, method: Method) -> Iterator[Outline]:
+def _outline_table(shard: Place, table: pa.Table, method: Method) -> Iterator[Outline]:
     """The results of one shard."""
     tokens, scores = _Tokens(table["tokens"]), _Matrices(table[name_column(method, Granularity.LINE)])
     names = ("id", "source", "path", "line", "fingerprint", "prompt", "completion", "stop_reason", "error")

@@ -15,6 +15,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from promptlight.io.places import Place
 from promptlight.io.results._row_store import RowFile, RowStore, read_rows
 from promptlight.io.results.schema import column
 from promptlight.io.results.shards import EVALUATION_FOLDER
@@ -23,7 +24,7 @@ REGENERATED = Path(EVALUATION_FOLDER) / "regenerated.parquet"
 METADATA_KEY = b"promptlight_regenerated"
 
 
-def read_regenerated(folder: str | Path) -> Mapping[str, list[dict[str, Any]]]:
+def read_regenerated(folder: str | Place) -> Mapping[str, list[dict[str, Any]]]:
     """The rows about each prompt of the present results, by id; empty if there are none.
 
     Raises OutputError for a damaged file.
@@ -39,7 +40,7 @@ class RegenerationStore(RowStore):
     """Keeps the parts of each prompt as soon as the model has written again without them."""
 
     def __init__(
-        self, folder: str | Path, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
+        self, folder: str | Place, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
     ) -> None:
         super().__init__(folder, _describe_file(), settings, anew=anew, keeps=keeps)
 

@@ -4,6 +4,9 @@ Each shard has whole rows, one per prompt. It is written under a hidden name, fl
 interruption leaves only whole shards, and the next run continues after them. Each shard's metadata has the settings
 that made it; a run with other settings is refused. There is no manifest that could disagree with the shards.
 
+On an object store, a shard is put in one piece, and never over another one. A lock keeps a second run out of a folder
+on a disk, a lease (``_lease.py``) out of one on an object store.
+
 Reading skips a damaged shard; a run refuses it.
 """
 
@@ -14,13 +17,14 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.files import writing
+from promptlight.io.places import Place, RemotePath, parse_place
+from promptlight.io.results._lease import Lease
 from promptlight.io.results._rows import to_row
 from promptlight.io.results.digits import Scores
 from promptlight.io.results.done import Done, read_done, refuse_foreign
@@ -45,9 +49,9 @@ class ResultsWriter:
     """
 
     def __init__(
-        self, folder: str | Path, settings: dict[str, Any], provenance: dict[str, Any], flush_every: int = FLUSH_EVERY
+        self, folder: str | Place, settings: dict[str, Any], provenance: dict[str, Any], flush_every: int = FLUSH_EVERY
     ) -> None:
-        self.folder = Path(folder)
+        self.folder = parse_place(folder)
         self._flush_every = flush_every
         self._scores = Scores(settings.get("scores", Scores.FLOAT32))
         self._rows: list[dict[str, Any]] = []
@@ -81,7 +85,8 @@ class ResultsWriter:
         if not self._rows:
             return
         table = pa.Table.from_pylist(self._rows, schema=self._schema)
-        write_table(table, self.folder / f"part-{self._number:05d}.parquet")
+        self._check_lease()
+        write_table(table, self.folder / f"part-{self._number:05d}.parquet", new=True)
         # only after writing: after an error, the same shard is tried again. And in one statement: Ctrl-C between two
         # would write the rows a second time
         self._number, self._rows = self._number + 1, []
@@ -91,14 +96,24 @@ class ResultsWriter:
         shard = self.done[id].shard
         table = read_shard(shard)
         kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))
+        self._check_lease()
         if len(kept):
             write_table(kept, shard)
         else:
             _remove(shard)
         del self.done[id]
 
-    def _open_folder(self) -> IO[str]:
+    def _check_lease(self) -> None:
+        """Raise OutputError if the folder is no longer ours; a lock can't be lost."""
+        if isinstance(self._lock, Lease):
+            self._lock.check()
+
+    def _open_folder(self) -> IO[str] | Lease:
         try:
+            if isinstance(self.folder, RemotePath):
+                if self.folder.exists():
+                    refuse_foreign(self.folder)
+                return Lease(self.folder)
             self.folder.mkdir(parents=True, exist_ok=True)
             refuse_foreign(self.folder)
             lock = (self.folder / ".lock").open("w")
@@ -118,14 +133,15 @@ class ResultsWriter:
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
         done = read_done(self.folder, settings)
         self._number = max((read_number(shard) + 1 for shard in find_shards(self.folder)), default=0)
-        for leftover in self.folder.glob(".part-*.parquet.tmp"):
-            _remove(leftover)
+        if not isinstance(self.folder, RemotePath):
+            for leftover in self.folder.glob(".part-*.parquet.tmp"):
+                _remove(leftover)
         return done
 
 
-def write_table(table: pa.Table, path: Path) -> None:
-    """Write a Parquet file that appears complete or not at all, and is on disk when this returns."""
-    with writing(path, durable=True) as temporary, temporary.open("wb") as file:  # its name need not be UTF-8
+def write_table(table: pa.Table, path: Place, *, new: bool = False) -> None:
+    """Write a Parquet file that appears complete or not at all, and is stored when this returns; see ``writing``."""
+    with writing(path, durable=True, new=new) as temporary, temporary.open("wb") as file:  # its name need not be UTF-8
         pq.write_table(table, file, compression="zstd", write_page_checksum=True, **_choose_encodings(table.schema))
 
 
@@ -148,7 +164,7 @@ def _find_leaves(path: str, type_: pa.DataType) -> Iterator[str]:
         yield path
 
 
-def _remove(path: Path) -> None:
+def _remove(path: Place) -> None:
     try:
         path.unlink()
     except OSError as error:

@@ -20,10 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from promptlight.io.files import writing
+from promptlight.io.places import Place
 from promptlight.io.results._rows import from_row, to_row
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.schema import Kind, build_schema, column
-from promptlight.io.results.shards import EVALUATION_FOLDER, to_rows
+from promptlight.io.results.shards import EVALUATION_FOLDER, open_source, to_rows
 from promptlight.salience.types import Analysis, Completion, Objective, Prompt
 
 WRITTEN = Path(EVALUATION_FOLDER) / "parts"
@@ -47,8 +48,10 @@ class WrittenStore:
     file, and a damaged one is replaced.
     """
 
-    def __init__(self, folder: Path | None, prompt: Prompt, settings: Mapping[str, Any], *, anew: bool = False) -> None:
-        self.path: Path | None = None
+    def __init__(
+        self, folder: Place | None, prompt: Prompt, settings: Mapping[str, Any], *, anew: bool = False
+    ) -> None:
+        self.path: Place | None = None
         self._written: dict[Key, Written] = {}
         if folder is None:
             return
@@ -77,10 +80,10 @@ class WrittenStore:
             pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary, compression="zstd")
 
 
-def _read(path: Path) -> list[Written]:
+def _read(path: Place) -> list[Written]:
     """The rows of a file; none if it is damaged."""
     try:
-        with pq.ParquetFile(path) as file:
+        with open_source(path) as source, pq.ParquetFile(source) as file:
             table = file.read()
         found = [(from_row(row, KIND), row["old_log_probs"]) for row in to_rows(table)]
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):

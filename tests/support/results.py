@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from promptlight.io.places import Place, RemotePath
 from promptlight.io.results.reader import read_results
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.types import (
@@ -16,6 +17,7 @@ from promptlight.salience.types import (
 from tests.support.handmade import make_analysis, make_completion
 
 SETTINGS = {"model": "tiny", "methods": ["grad_l2"], "objective": "logprob", "compat": None, "seed": 0}
+Folder = TypeVar("Folder", Path, RemotePath)
 PROVENANCE = {"versions": {"promptlight": "0.1.0"}}
 
 
@@ -47,18 +49,18 @@ def set_aside(id: str, code: SetAsideCode = SetAsideCode.UNUSABLE, reason: str =
     )
 
 
-def open_writer(folder: Path, flush_every: int = 2, **settings: Any) -> ResultsWriter:
+def open_writer(folder: Place, flush_every: int = 2, **settings: Any) -> ResultsWriter:
     return ResultsWriter(folder, {**SETTINGS, **settings}, PROVENANCE, flush_every)
 
 
-def write(folder: Path, *results: Analysis | SetAside, flush_every: int = 2) -> Path:
+def write(folder: Folder, *results: Analysis | SetAside, flush_every: int = 2) -> Folder:
     with open_writer(folder, flush_every) as writer:
         for result in results:
             writer.add(result)
     return folder
 
 
-def ids_of(folder: Path) -> list[str]:
+def ids_of(folder: Place) -> list[str]:
     """The ids of all results, in order."""
     return [
         result.id if isinstance(result, SetAside) else result.completion.prompt.id for result in read_results(folder)

@@ -62,7 +62,7 @@ def test_a_damaged_file_is_replaced(results: Path) -> None:
     prompt, written = Prompt(id="one", text="all"), make_written()
     store = WrittenStore(results, prompt, SETTINGS)
     store.add([written])
-    assert store.path is not None
+    assert isinstance(store.path, Path)
     store.path.write_bytes(store.path.read_bytes()[:-20])
     store = WrittenStore(results, prompt, SETTINGS)
     assert find(store, written.completion) is None
