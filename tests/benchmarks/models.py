@@ -36,7 +36,6 @@ SMALL = Shape("8 layers x 512", 8, 512, 2048, 8, 4, 64)  # 33.5 million weights
 WIDE = Shape("3 layers at the width of Gemma 2 2B", 3, 2304, 9216, 8, 4, 256)  # the vocabulary reduced to 4096
 DEMO_SIZED = Shape("5 layers x 128, as the demo model", 5, 128, 384, 4, 2, 32, vocabulary=1536, window=256)
 BIG_VOCABULARY = Shape("8 layers x 512, 64,000 pieces", 8, 512, 2048, 8, 4, 64, vocabulary=64_000)
-GEMMA_2_2B = Shape("Gemma 2 2B", 26, 2304, 9216, 8, 4, 256, vocabulary=256_000)
 
 
 @dataclass(frozen=True)

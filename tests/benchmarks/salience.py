@@ -17,7 +17,7 @@ from torch import Tensor
 from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.types import Granularity, Method, Segmentation
-from tests.benchmarks.floor import count_layer_weights, multiply_all, n_repeats, share_of_need
+from tests.benchmarks.floor import multiply_all, n_repeats, share_of_need
 from tests.benchmarks.loops import (
     through_decoder,
     through_decoder_again,
@@ -25,7 +25,7 @@ from tests.benchmarks.loops import (
     through_transformers_again,
 )
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare, judge
-from tests.benchmarks.models import GEMMA_2_2B, SMALL, WIDE, Shape, Trio, build_decoder, build_trio, draw_ids
+from tests.benchmarks.models import SMALL, WIDE, Shape, Trio, build_trio, draw_ids
 from tests.benchmarks.peers import peer_candidates
 from tests.oracles.plain import keras_score_grad_l2
 
@@ -36,9 +36,7 @@ N_PROMPT, N_TARGETS = 214, 32
 
 
 def run(settings: Settings) -> list[Table]:
-    """Two shapes in float32 on a CPU (quick: only the first); on a GPU, Gemma 2 2B's shapes in bfloat16."""
-    if settings.device.type == "cuda":
-        return [run_on_gpu(settings)]
+    """Two shapes in float32 (quick: only the first)."""
     return [run_shape(shape, settings) for shape in ((SMALL,) if settings.quick else (SMALL, WIDE))]
 
 
@@ -126,26 +124,3 @@ def judge_speed(table: Table, settings: Settings, seconds: Mapping[str, Sequence
         f"With the top layer at target rows alone, the floor is {share:.2f} of that, ours {above / share:.2f} times it."
     )
     table.figures["times the floor"], table.figures["share of need"] = above, share
-
-
-def run_on_gpu(settings: Settings) -> Table:
-    """Gemma 2 2B's shapes in bfloat16: 384 tokens read, 128 explained."""
-    decoder = build_decoder(GEMMA_2_2B, settings.device, torch.bfloat16)
-    n_prompt, n_targets = 384, 128
-    ids = draw_ids(n_prompt + n_targets, GEMMA_2_2B)
-    cuts, places = make_cuts(n_prompt, len(ids)), list(range(n_prompt, len(ids)))
-    seconds = alternate(
-        {
-            "pure torch, one forward, backward per target": Candidate(
-                lambda: through_decoder(decoder, ids, places), n_targets
-            ),
-            OURS: Candidate(lambda: compute_salience(decoder, ids, n_prompt, cuts), n_targets),
-            FLOOR: floor_candidate(decoder, len(ids), n_targets),
-        },
-        settings,
-    )
-    title = f"Salience, shapes of Gemma 2 2B: {n_targets} targets after {n_prompt} tokens, bfloat16"
-    table = compare(title, seconds, OURS, unit="ms a target", scale=1000)
-    flop = 2 * count_layer_weights(decoder) * sum(range(n_prompt, len(ids))) / n_targets
-    table.notes.append(f"The floor is {flop / 1e12:.2f} TFLOP a target.")
-    return table
