@@ -87,8 +87,8 @@ test-logs: setup $(LOGS)/.made ## the tests on logs that Inspect and lm-evaluati
 tutorial-results: setup $(VENV)/.real ## make the bundled results gemma-tutorial anew, on the real Gemma
 	@$(BIN)/python -m tests.support.bundled
 
-test-wheel: setup ## try the wheel in an environment of its own; PYTHON=python3.13 picks
-	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py
+test-wheel: setup ## try the wheel, and a machine without an index; PYTHON=python3.13 picks
+	@PROMPTLIGHT_TEST_PYTHON=$(PYTHON) $(BIN)/python -m pytest -q -m network tests/test_installed.py tests/test_wheelhouse.py
 
 audit: $(AUDIT)/.made ## ask for advisories about every pinned package
 	@$(AUDIT)/bin/python -m tests.support.audit $(AUDIT)/bin/pip-audit constraints-dev.txt

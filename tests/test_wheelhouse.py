@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from tests.support.paths import ROOT
 from tests.support.wheelhouse import RUNTIME, TOOLS, divide, expand_platform, match_wheels, name_of, read_pins
 
-OTHER_PYTHON = os.environ.get("PROMPTLIGHT_TEST_PYTHON", "python3.12")
+OTHER_PYTHON = os.environ.get("PROMPTLIGHT_TEST_PYTHON", sys.executable)
 
 
 def test_what_the_gpu_needs_is_part_of_all_and_torch_is_in_neither() -> None:
