@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -221,6 +222,12 @@ def list_weights(model: Any) -> Iterator[tuple[str, torch.Tensor]]:
     yield from ((name, buffer) for name, buffer in model.named_buffers() if name.endswith("layer_scalar"))
 
 
+@functools.cache
+def map_names(architecture: gguf.MODEL_ARCH, n_layers: int) -> gguf.TensorNameMap:
+    """All names of such a model, which take a while to list."""
+    return gguf.get_tensor_name_map(architecture, n_layers)
+
+
 def find_name(model: Any, name: str) -> str:
     """llama.cpp's name for a weight of a transformers model; Gemma 3n's projections of streams are one tensor."""
     if name == "lm_head.weight":
@@ -231,7 +238,7 @@ def find_name(model: Any, name: str) -> str:
         return f"{block}.{'ffn_gate_inp' if ending == 'scale' else 'ffn_down_exps'}.scale"
     if "altup_" in name:
         name = f"{prefix.rpartition('.')[0]}.weight"
-    names = gguf.get_tensor_name_map(ARCHITECTURES[find_architecture(model)], model.config.num_hidden_layers)
+    names = map_names(ARCHITECTURES[find_architecture(model)], model.config.num_hidden_layers)
     found = names.get_name(name.removesuffix(".weight"))
     assert found is not None, name
     return f"{found}.weight"

@@ -47,7 +47,7 @@ def undisturbed(demo_results: Path, tmp_path_factory: pytest.TempPathFactory) ->
     ("number", "exit_code", "called"),
     [
         (signal.SIGINT, 130, "Ctrl-C"),
-        (signal.SIGTERM, 143, "SIGTERM"),
+        pytest.param(signal.SIGTERM, 143, "SIGTERM", marks=pytest.mark.slow),
         (signal.SIGKILL, -9, ""),
     ],
 )
