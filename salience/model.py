@@ -14,14 +14,15 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.types import StopReason
 
-PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow")
+PACKAGES = ("promptlight", "keras-nlp", "keras-hub", "keras", "torch", "sentencepiece", "pyarrow", "gguf")
 
 
 def _find_versions() -> dict[str, str]:
-    """Versions of Python, and of all packages that can change results."""
-    versions = {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-    with contextlib.suppress(PackageNotFoundError):  # an extra
-        versions["gguf"] = version("gguf")
+    """Versions of Python, and of all packages that can change results; not all are needed everywhere."""
+    versions = {"python": platform.python_version()}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
     return versions
 
 
