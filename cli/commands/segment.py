@@ -22,7 +22,7 @@ from promptlight.cli.options.shared import (
     TemplateOption,
     ThinkingOption,
 )
-from promptlight.io.prompts.formats import RecordFormat
+from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.salience.errors import UsageError
 
 

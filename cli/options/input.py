@@ -18,7 +18,7 @@ from promptlight.cli.options.shared import (
     RecordFormatOption,
     SplitOption,
 )
-from promptlight.io.prompts.formats import RecordFormat
+from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Explain
 

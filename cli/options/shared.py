@@ -18,7 +18,7 @@ from promptlight.cli.options.completion import (
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, TEXT
 from promptlight.cli.views.look import Marking
 from promptlight.io.page.colours import Colours
-from promptlight.io.prompts.formats import RecordFormat
+from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.io.tables.formats import TableFormat
 from promptlight.salience.types import Compat, Method, Objective, Pooling, Way
 

@@ -6,12 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
-from promptlight.io.prompts.formats import LOGS, NAMES
+from promptlight.io.prompts.formats.recognition import LOGS, NAMES
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Explain
 
 if TYPE_CHECKING:
-    from promptlight.io.prompts.formats import Seen
+    from promptlight.io.prompts.formats.recognition import Seen
     from promptlight.io.prompts.reading import Reading
 
 

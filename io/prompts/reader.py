@@ -17,18 +17,18 @@ from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 
-from promptlight.io.prompts._answers import is_right
-from promptlight.io.prompts._encodings import parse_encoding
-from promptlight.io.prompts._fetching import open_source
-from promptlight.io.prompts._folders import find_sources
-from promptlight.io.prompts._logs import spread_row
-from promptlight.io.prompts.formats import MAYBE_LOGS, RecordFormat, Seen, is_log
+from promptlight.io.prompts.files._encodings import parse_encoding
+from promptlight.io.prompts.files._fetching import open_source
+from promptlight.io.prompts.files._folders import find_sources
+from promptlight.io.prompts.files._logs import spread_row
+from promptlight.io.prompts.files.rows import Row, read_rows, to_record
+from promptlight.io.prompts.files.sources import Source
+from promptlight.io.prompts.formats._answers import is_right
+from promptlight.io.prompts.formats.recognition import MAYBE_LOGS, RecordFormat, Seen, is_log
 from promptlight.io.prompts.jsonline import HALF_CHARACTER, RecordError, spell_halves
 from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import Places, fingerprint, read_record
-from promptlight.io.prompts.rows import Row, read_rows, to_record
 from promptlight.io.prompts.selection import matches
-from promptlight.io.prompts.sources import Source
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.text.chat import USER, Message, format_turns
 from promptlight.salience.types import Explain, Prompt, SetAside
@@ -48,9 +48,9 @@ class Selection:
 class PromptReader:
     """The records of some sources in order, one in memory at a time; each loop over it reads them again.
 
-    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``sources.py``). ``encoding`` is that of
-    files of text; by default it is UTF-8, or what a file seems to be in. A source may also be a folder, a pattern or a
-    data set (``_folders.py``), of which ``split`` says what to read.
+    A source is a file, ``name:file``, an address, ``-`` or ``sample_prompts`` (``files/sources.py``). ``encoding`` is
+    that of files of text; by default it is UTF-8, or what a file seems to be in. A source may also be a folder, a
+    pattern or a data set (``files/_folders.py``), of which ``split`` says what to read.
 
     Of the last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other
     tools' formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises

@@ -7,8 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptlight.io.prompts._fields import find_field
-from promptlight.io.prompts._messages import is_chat
-from promptlight.io.prompts.formats import RecordFormat, Seen, convert_record, name_as_given, recognize_format
+from promptlight.io.prompts.formats._messages import is_chat
+from promptlight.io.prompts.formats.recognition import (
+    RecordFormat,
+    Seen,
+    convert_record,
+    name_as_given,
+    recognize_format,
+)
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.io.prompts.responses import Responses
 from promptlight.io.prompts.template import Template

@@ -1,7 +1,7 @@
 """Convert one row of a prompt file to a ``Prompt``, or to a ``SetAside`` that says what is wrong with it.
 
-Other tools' records are converted first (``formats.py``). Ours is a JSON object with ``prompt`` (text, or a chat as
-messages) or ``messages`` (a chat: objects with ``role`` and ``content``), and optionally ``id``, ``source`` (a label),
+Other tools' records are converted first (``formats/recognition.py``). Ours is a JSON object with ``prompt`` (text, or a
+chat as messages) or ``messages`` (a chat: objects with ``role`` and ``content``), and optionally ``id``, ``source``,
 ``target`` (its own completion), ``sections`` (named parts of the prompt, each by its text or its range of characters)
 and any other fields, which are kept; of these ``foil`` or ``foil_text``, ``stop``, ``max_new_tokens`` and ``thinking``
 are options of this record. If a chat ends with the model's message, the model continues that; where targets are
@@ -15,9 +15,11 @@ import json
 from itertools import count
 from typing import Any
 
-from promptlight.io.prompts._messages import read_messages
 from promptlight.io.prompts._options import OPTIONS, check_options, read_text
-from promptlight.io.prompts.formats import Seen
+from promptlight.io.prompts.files.rows import Row, to_record
+from promptlight.io.prompts.files.sources import Source
+from promptlight.io.prompts.formats._messages import read_messages
+from promptlight.io.prompts.formats.recognition import Seen
 from promptlight.io.prompts.jsonline import (
     HALF_CHARACTER,
     RecordError,
@@ -27,9 +29,7 @@ from promptlight.io.prompts.jsonline import (
     spell_halves,
 )
 from promptlight.io.prompts.reading import Reading, name_fields, spell_as_given
-from promptlight.io.prompts.rows import Row, to_record
 from promptlight.io.prompts.sections import read_sections
-from promptlight.io.prompts.sources import Source
 from promptlight.salience.text.chat import MODEL, USER, Message, format_turns
 from promptlight.salience.types import Explain, Prompt, SetAside, SetAsideCode
 

@@ -11,11 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, cast
 
-from promptlight.io.prompts._encodings import parse_encoding
-from promptlight.io.prompts._fetching import open_source
+from promptlight.io.prompts.files._encodings import parse_encoding
+from promptlight.io.prompts.files._fetching import open_source
+from promptlight.io.prompts.files.rows import read_rows, to_record
+from promptlight.io.prompts.files.sources import parse_source
 from promptlight.io.prompts.jsonline import RecordError, check_characters
-from promptlight.io.prompts.rows import read_rows, to_record
-from promptlight.io.prompts.sources import parse_source
 from promptlight.salience.errors import InputError
 
 

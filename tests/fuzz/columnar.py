@@ -16,9 +16,9 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
+from promptlight.io.prompts.files.rows import read_rows
+from promptlight.io.prompts.files.sources import parse_source
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.rows import read_rows
-from promptlight.io.prompts.sources import parse_source
 from promptlight.salience.errors import InputError
 from tests.fuzz.surface import WHOLE_TEXTS, Surface, assert_says, assert_storable, split_whole_texts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from promptlight.io.prompts._file_names import read_partition
+from promptlight.io.prompts.files._file_names import read_partition
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt

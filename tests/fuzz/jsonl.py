@@ -12,10 +12,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from promptlight.io.prompts._unpacking import PACKINGS, TABLES
+from promptlight.io.prompts.files._unpacking import PACKINGS, TABLES
+from promptlight.io.prompts.files.rows import BOM
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.reading import Reading
-from promptlight.io.prompts.rows import BOM
 from promptlight.io.prompts.template import Template
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside

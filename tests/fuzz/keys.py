@@ -11,12 +11,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from promptlight.io.prompts.formats import RecordFormat, Seen
+from promptlight.io.prompts.files.sources import Format, Source
+from promptlight.io.prompts.formats.recognition import RecordFormat, Seen
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import read_record
 from promptlight.io.prompts.responses import Responses
-from promptlight.io.prompts.sources import Format, Source
 from promptlight.salience.types import Explain, Prompt, SetAside
 from tests.fuzz.surface import Surface, assert_storable
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from promptlight.io.prompts.rows import read_rows
-from promptlight.io.prompts.sources import parse_source
+from promptlight.io.prompts.files.rows import read_rows
+from promptlight.io.prompts.files.sources import parse_source
 from promptlight.salience.errors import InputError
 from tests.fuzz.surface import WHOLE_TEXTS, Surface, assert_says, split_whole_texts
 

@@ -198,7 +198,7 @@ def test_the_file_is_read_once_to_survey_it_and_once_to_run(
         n_reads += 1
         return open(*arguments, **options)
 
-    monkeypatch.setattr("promptlight.io.prompts.rows.open", count_and_open, raising=False)
+    monkeypatch.setattr("promptlight.io.prompts.files.rows.open", count_and_open, raising=False)
     assert promptlight("run", path, "-o", tmp_path / "out", "--dry-run", *choice, *SHORT).exit_code == 0
     assert n_reads == 1
     assert promptlight("run", path, "-o", tmp_path / "out", *choice, *SHORT).exit_code == 0

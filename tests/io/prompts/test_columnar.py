@@ -14,7 +14,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from promptlight.io.prompts._columnar import N_ROWS
+from promptlight.io.prompts.files._columnar import N_ROWS
 from promptlight.io.prompts.reader import read_prompts
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlight.io.prompts._encodings import N_LOOKED_AT
+from promptlight.io.prompts.files._encodings import N_LOOKED_AT
 from promptlight.io.prompts.reader import PromptReader, read_prompts
 from promptlight.salience.errors import InputError, UsageError
 from promptlight.salience.types import Prompt, SetAside

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from promptlight.io.prompts.formats import NAMES, RecordFormat
+from promptlight.io.prompts.formats.recognition import NAMES, RecordFormat
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.reading import Reading
 from promptlight.salience.types import Explain, Prompt, SetAside

@@ -14,7 +14,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from huggingface_hub import errors
 
-from promptlight.io.prompts._hub import explain_hub
+from promptlight.io.prompts.files._hub import explain_hub
 from promptlight.io.prompts.reader import PromptReader, read_prompts
 from promptlight.salience.errors import InputError
 from tests.support.prompt_files import prompts_of

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from promptlight.io.prompts import _json_values
-from promptlight.io.prompts._json_values import has_a_record_a_line, split_values
+from promptlight.io.prompts.files import _json_values
+from promptlight.io.prompts.files._json_values import has_a_record_a_line, split_values
 from promptlight.io.prompts.jsonline import LONGEST_LINE
 from promptlight.io.prompts.reader import PromptReader, read_prompts
 from promptlight.salience.errors import InputError
@@ -160,7 +160,7 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path, layout: str) -> None
 
 
 def split_file(path: Path) -> Any:
-    from promptlight.io.prompts.rows import read_rows
-    from promptlight.io.prompts.sources import parse_source
+    from promptlight.io.prompts.files.rows import read_rows
+    from promptlight.io.prompts.files.sources import parse_source
 
     return read_rows(parse_source(path), path)

@@ -16,8 +16,9 @@ from typing import Any
 
 import pytest
 
-from promptlight.io.prompts import _logs, jsonline
-from promptlight.io.prompts.formats import RecordFormat
+from promptlight.io.prompts import jsonline
+from promptlight.io.prompts.files import _logs
+from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.reading import Reading
 from promptlight.salience.errors import InputError

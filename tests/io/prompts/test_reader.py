@@ -94,7 +94,7 @@ class TestUnreadableFile:
         def fail(path: object, mode: str) -> None:
             raise OSError(code, os.strerror(code), path)
 
-        monkeypatch.setattr("promptlight.io.prompts.rows.open", fail, raising=False)
+        monkeypatch.setattr("promptlight.io.prompts.files.rows.open", fail, raising=False)
         self.expect(write(tmp_path, GOOD), said)
 
     @pytest.mark.parametrize("content", [b"", b"\n \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"])

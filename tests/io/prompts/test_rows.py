@@ -115,7 +115,7 @@ def test_a_line_without_end_is_set_aside_and_the_next_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("promptlight.io.prompts.jsonline.LONGEST_LINE", 40)
-    monkeypatch.setattr("promptlight.io.prompts.rows.LONGEST_LINE", 40)
+    monkeypatch.setattr("promptlight.io.prompts.files.rows.LONGEST_LINE", 40)
     line = '{"prompt": "%s"}' if name == "p.jsonl" else "%s"
     room = 40 - len(line % "")
     path = tmp_path / name
@@ -131,7 +131,7 @@ def test_a_line_without_end_is_set_aside_and_the_next_one_is_read(
 
 def test_a_cell_without_end_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("promptlight.io.prompts.jsonline.LONGEST_LINE", 40)
-    monkeypatch.setattr("promptlight.io.prompts._spreadsheets.LONGEST_LINE", 40)
+    monkeypatch.setattr("promptlight.io.prompts.files._spreadsheets.LONGEST_LINE", 40)
     path = tmp_path / "p.csv"
     path.write_text("prompt\nok\n" + "x" * 90 + "\n", encoding="utf-8")
     with pytest.raises(InputError, match=r"expected records of at most 40 bytes") as caught:

@@ -18,8 +18,8 @@ import pandas as pd
 import pytest
 
 from promptlight.io import read_results
+from promptlight.io.prompts.files.sources import Format, Source, parse_source
 from promptlight.io.prompts.reader import PromptReader, read_prompts
-from promptlight.io.prompts.sources import Format, Source, parse_source
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Prompt, SetAside
 from tests.conftest import Command

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from promptlight.io.prompts._unpacking import MOST_MEMORY
+from promptlight.io.prompts.files._unpacking import MOST_MEMORY
 from promptlight.io.prompts.jsonline import LONGEST_LINE
 from promptlight.io.prompts.reader import PromptReader, read_prompts
 from promptlight.salience.errors import InputError

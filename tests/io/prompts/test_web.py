@@ -16,9 +16,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from promptlight.io.prompts import web
+from promptlight.io.prompts.files import web
+from promptlight.io.prompts.files.web import Places, RedirectError, _redirect, fetch_web
 from promptlight.io.prompts.reader import PromptReader
-from promptlight.io.prompts.web import Places, RedirectError, _redirect, fetch_web
 from promptlight.salience.errors import InputError
 
 RECORD = b'{"prompt": "p"}\n'

@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from promptlight.io.prompts._logs import is_log_archive
-from promptlight.io.prompts.sources import Format, Source, format_of
+from promptlight.io.prompts.files._logs import is_log_archive
+from promptlight.io.prompts.files.sources import Format, Source, format_of
 
 PACKINGS = {
     b"\x1f\x8b": "gzip",

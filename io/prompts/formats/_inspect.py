@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from promptlight.io.prompts._answers import LoggedAnswer, as_list, as_object
+from promptlight.io.prompts.formats._answers import LoggedAnswer, as_list, as_object
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 
 Record = dict[str, Any]

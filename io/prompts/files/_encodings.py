@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from promptlight.io.prompts._unpacking import UnpackingError
+from promptlight.io.prompts.files._unpacking import UnpackingError
 from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:

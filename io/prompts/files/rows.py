@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from promptlight.io.prompts._columnar import read_columnar
-from promptlight.io.prompts._encodings import DecodingError, Say, Text, open_as_utf_8
-from promptlight.io.prompts._fetching import explain
-from promptlight.io.prompts._json_values import CutOffError, has_a_record_a_line, split_values
-from promptlight.io.prompts._logs import find_samples, parse_log_value, read_archive
-from promptlight.io.prompts._spreadsheets import BEYOND, read_table
-from promptlight.io.prompts._unpacking import BROKEN, UnpackingError, unpack_file
+from promptlight.io.prompts.files._columnar import read_columnar
+from promptlight.io.prompts.files._encodings import DecodingError, Say, Text, open_as_utf_8
+from promptlight.io.prompts.files._fetching import explain
+from promptlight.io.prompts.files._json_values import CutOffError, has_a_record_a_line, split_values
+from promptlight.io.prompts.files._logs import find_samples, parse_log_value, read_archive
+from promptlight.io.prompts.files._spreadsheets import BEYOND, read_table
+from promptlight.io.prompts.files._unpacking import BROKEN, UnpackingError, unpack_file
+from promptlight.io.prompts.files.sources import WHAT_IS_EXPECTED, Format, Source
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line, parse_object
-from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Format, Source
 from promptlight.salience.errors import InputError
 
 BOM = b"\xef\xbb\xbf"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
-from promptlight.io.prompts.sources import PACKED, WHAT_IS_EXPECTED, parse_source
+from promptlight.io.prompts.files.sources import PACKED, WHAT_IS_EXPECTED, parse_source
 from promptlight.salience.errors import InputError
 
 _ENDINGS = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".eval", ".csv", ".tsv", ".txt")

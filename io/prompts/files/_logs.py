@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlight.io.prompts import jsonline
-from promptlight.io.prompts._lm_eval import is_lm_eval_sample, spread_responses
+from promptlight.io.prompts.formats._lm_eval import is_lm_eval_sample, spread_responses
 from promptlight.io.prompts.jsonline import RecordError, parse_object
 
 _ZSTD = 93  # zip's number for a compression that Python 3.11's zipfile doesn't know

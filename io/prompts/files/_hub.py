@@ -12,8 +12,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from promptlight.io.prompts._file_names import choose_files, has_known_ending, name_parts, read_partition
-from promptlight.io.prompts.sources import WHAT_IS_EXPECTED, Source, parse_source
+from promptlight.io.prompts.files._file_names import choose_files, has_known_ending, name_parts, read_partition
+from promptlight.io.prompts.files.sources import WHAT_IS_EXPECTED, Source, parse_source
 from promptlight.salience.errors import InputError
 from promptlight.salience.text.secrets import hide_secrets
 

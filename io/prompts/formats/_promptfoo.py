@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from promptlight.io.prompts._answers import LoggedAnswer, as_list, as_object
-from promptlight.io.prompts._messages import spread_messages
+from promptlight.io.prompts.formats._answers import LoggedAnswer, as_list, as_object
+from promptlight.io.prompts.formats._messages import spread_messages
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 
 Record = dict[str, Any]

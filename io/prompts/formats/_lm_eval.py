@@ -11,8 +11,8 @@ import re
 from contextlib import suppress
 from typing import Any, cast
 
-from promptlight.io.prompts._answers import LoggedAnswer, as_list, as_object
-from promptlight.io.prompts._messages import spread_messages
+from promptlight.io.prompts.formats._answers import LoggedAnswer, as_list, as_object
+from promptlight.io.prompts.formats._messages import spread_messages
 from promptlight.io.prompts.jsonline import RecordError
 
 Record = dict[str, Any]

@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from promptlight.io.prompts._answers import LoggedAnswer, build_record
 from promptlight.io.prompts._fields import find_field
-from promptlight.io.prompts._inspect import convert_inspect_sample, is_inspect_sample
-from promptlight.io.prompts._lm_eval import convert_lm_eval_sample, is_lm_eval_sample
-from promptlight.io.prompts._openai import LIMITS, convert_openai_batch
-from promptlight.io.prompts._promptfoo import convert_promptfoo_result, is_promptfoo_result
-from promptlight.io.prompts._tuning import convert_alpaca, convert_sharegpt, convert_trl
+from promptlight.io.prompts.formats._answers import LoggedAnswer, build_record
+from promptlight.io.prompts.formats._inspect import convert_inspect_sample, is_inspect_sample
+from promptlight.io.prompts.formats._lm_eval import convert_lm_eval_sample, is_lm_eval_sample
+from promptlight.io.prompts.formats._openai import LIMITS, convert_openai_batch
+from promptlight.io.prompts.formats._promptfoo import convert_promptfoo_result, is_promptfoo_result
+from promptlight.io.prompts.formats._tuning import convert_alpaca, convert_sharegpt, convert_trl
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.salience.types import Explain
 

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from itertools import chain, takewhile, zip_longest
 from typing import Any
 
-from promptlight.io.prompts._encodings import Say
+from promptlight.io.prompts.files._encodings import Say
+from promptlight.io.prompts.files.sources import Format, Source
 from promptlight.io.prompts.jsonline import LONGEST_LINE, RecordError, decode_line
-from promptlight.io.prompts.sources import Format, Source
 from promptlight.salience.errors import InputError
 
 BEYOND: Any = None  # the key for cells beyond a table's last column: no column can have this name

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from promptlight.io.prompts._file_names import (
+from promptlight.io.prompts.files._file_names import (
     choose_files,
     is_name,
     name_parts,
@@ -22,9 +22,9 @@ from promptlight.io.prompts._file_names import (
     read_partition,
     without_ending,
 )
-from promptlight.io.prompts._hub import find_on_hub
+from promptlight.io.prompts.files._hub import find_on_hub
+from promptlight.io.prompts.files.sources import STDIN, Source, parse_source
 from promptlight.io.prompts.jsonline import spell_halves
-from promptlight.io.prompts.sources import STDIN, Source, parse_source
 from promptlight.salience.errors import InputError
 
 

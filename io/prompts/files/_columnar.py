@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from promptlight.io.prompts.sources import Format, Source
+from promptlight.io.prompts.files.sources import Format, Source
 from promptlight.salience.errors import InputError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from promptlight.io.prompts._messages import read_messages, spread_messages
+from promptlight.io.prompts.formats._messages import read_messages, spread_messages
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 from promptlight.salience.text.chat import MODEL, USER
 

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import IO, cast
 from urllib.parse import unquote
 
-from promptlight.io.prompts._hub import explain_hub
-from promptlight.io.prompts._unpacking import recognise_file
-from promptlight.io.prompts.sources import STDIN, WHAT_IS_EXPECTED, Source
+from promptlight.io.prompts.files._hub import explain_hub
+from promptlight.io.prompts.files._unpacking import recognise_file
+from promptlight.io.prompts.files.sources import STDIN, WHAT_IS_EXPECTED, Source
 from promptlight.salience.errors import InputError
 from promptlight.salience.text.secrets import hide_secrets
 
@@ -50,7 +50,7 @@ def _fetch(address: str, shown: str, copied: Path) -> None:
         raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, at an address that begins with one of {known}")
     try:
         if scheme in _WEB:
-            from promptlight.io.prompts.web import fetch_web
+            from promptlight.io.prompts.files.web import fetch_web
 
             fetch_web(address, copied)
             return

@@ -69,7 +69,7 @@ def parse_source(text: str | Path) -> Source:
     """Parse ``path``, ``name:path``, ``-``, ``https://...`` or ``sample_prompts``; the default format is JSONL."""
     path, name = str(text), None
     if path == SAMPLE_PROMPTS and not Path(path).exists():
-        return Source(path, str(Path(__file__).with_name(f"{SAMPLE_PROMPTS}.jsonl")), Format.JSONL)
+        return Source(path, str(Path(__file__).parents[1] / f"{SAMPLE_PROMPTS}.jsonl"), Format.JSONL)
     if (named := _NAMED.fullmatch(path)) and not Path(path).exists():
         name, path = named.groups()
     if path == STDIN:

@@ -1,0 +1,1 @@
+"""How a row in another tool's format becomes one of our records. Does not know where rows come from."""
