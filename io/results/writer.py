@@ -40,6 +40,9 @@ from promptlight.salience.types import Analysis, SetAside
 
 FLUSH_EVERY = 32
 
+# For Hugging Face's `datasets`: otherwise, it takes `_evaluation` for a split of tests, and reads that alone.
+_DATA_SET = ".huggingface.yaml", "configs:\n- config_name: default\n  data_files: part-*.parquet\n"
+
 
 class ResultsWriter:
     """Appends results to a folder, a shard at a time; use it as a context manager.
@@ -61,6 +64,7 @@ class ResultsWriter:
         self._lock = self._open_folder()
         try:
             self.done = self._read_done(settings)
+            self._describe_as_data_set()
         except BaseException:
             self._lock.close()
             raise
@@ -129,6 +133,18 @@ class ResultsWriter:
                 f"{self.folder}: another run is writing there; wait, or choose another folder", parameters=("folder",)
             ) from error
         return lock
+
+    def _describe_as_data_set(self) -> None:
+        """Say in a hidden file which of the folder's files are rows, unless it is there; on a disk alone."""
+        name, content = _DATA_SET
+        if isinstance(self.folder, RemotePath) or (self.folder / name).exists():
+            return
+        try:
+            (self.folder / name).write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise OutputError(
+                f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
+            ) from error
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
         done = read_done(self.folder, settings)

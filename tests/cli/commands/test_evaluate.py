@@ -102,7 +102,12 @@ def test_the_evaluation_is_kept_with_its_settings_and_hides_from_readers_of_the_
     evaluated: tuple[Path, dict[str, Any]], run_folder: Path
 ) -> None:
     folder, found = evaluated
-    assert sorted(path.name for path in folder.iterdir()) == [".lock", "_evaluation", "part-00000.parquet"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".huggingface.yaml",
+        ".lock",
+        "_evaluation",
+        "part-00000.parquet",
+    ]
     assert [path.name for path in (folder / "_evaluation").iterdir()] == ["evaluation.parquet"]
     stored = read_evaluation(folder)
     assert stored is not None

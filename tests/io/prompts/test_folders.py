@@ -198,7 +198,8 @@ def test_broken_descriptions_are_refused(tmp_path: Path) -> None:
 
 
 def test_datasets_own_folders_are_read(tmp_path: Path) -> None:
-    datasets = pytest.importorskip("datasets")
+    import datasets
+
     rows = datasets.Dataset.from_dict({"prompt": ["a", "b", "c"]})
     rows.save_to_disk(tmp_path / "one", num_shards=2)
     assert [text for _, text in ids_of(tmp_path / "one")] == ["a", "b", "c"]
