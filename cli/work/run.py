@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work._notes import Notes, describe_start
+from promptlight.cli.work._unusable import analyze_in_place
 from promptlight.cli.work.estimate import Asked, plan_run, try_run
 from promptlight.cli.work.formats import say_formats
 from promptlight.cli.work.progress import Display, Following, Lines, open_display
@@ -152,8 +153,13 @@ def _explain_all(
     """
     from promptlight.io.results.done import find_gone
 
+    def keep(record: SetAside) -> None:
+        writer.add(record)
+        tally.set_aside(record)
+
     gone = find_gone(writer.done, reader.whole_files)
-    for result in workers.analyze(_skip_done(reader, writer, tally, gone), following.hear):
+    records = _skip_done(reader, writer, tally, gone)
+    for result in analyze_in_place(records, lambda prompts: workers.analyze(prompts, following.hear), keep):
         if reader.strict and isinstance(result, SetAside):
             raise InputError(result.path, result.line, result.reason, parameters=result.parameters)
         writer.add(result)  # before it is counted
@@ -171,8 +177,10 @@ def _explain_all(
     tally.n_blank_lines = reader.n_blank
 
 
-def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally, gone: set[str]) -> Iterator[Prompt]:
-    """The remaining prompts; records that can't be used go straight to the results. What is read leaves ``gone``.
+def _skip_done(
+    reader: PromptReader, writer: ResultsWriter, tally: Tally, gone: set[str]
+) -> Iterator[Prompt | SetAside]:
+    """The remaining records, those that can't be used too. What is read leaves ``gone``.
 
     Raises InputError if a record has changed since its result was made, and with ``strict`` for a record that an
     earlier run set aside.
@@ -192,11 +200,7 @@ def _skip_done(reader: PromptReader, writer: ResultsWriter, tally: Tally, gone: 
             )
         if done is not None:
             writer.forget(record.id)
-        if isinstance(record, SetAside):
-            writer.add(record)
-            tally.set_aside(record)
-        else:
-            yield record
+        yield record
 
 
 def _is_done(record: Prompt | SetAside, done: Mapping[str, Done], tally: Tally, *, strict: bool) -> bool:
