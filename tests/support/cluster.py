@@ -37,5 +37,5 @@ def assert_same_results(found: Path, expected: Path) -> None:
 
 
 def find_actors(state: str = "") -> set[int]:
-    """Actor processes below this one; Ray appends what they are doing to their name: ``submit`` is a batch."""
-    return {process for process in find_processes("ray::MapWorker", state) if os.getpid() in list_ancestors(process)}
+    """Actor processes below this one; Ray appends what they are doing to their name: ``explain`` is a batch."""
+    return {process for process in find_processes("ray::Explainer", state) if os.getpid() in list_ancestors(process)}

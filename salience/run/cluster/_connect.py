@@ -12,7 +12,7 @@ import socket
 import threading
 from collections.abc import Generator
 
-import ray.data
+import ray
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.run.cluster.pool import Node

@@ -2,14 +2,15 @@
 
 1. A scout loads the model on a worker and sends back its ``ModelFacts``. Their size says how many actors fit
    (``pool``). Until the work begins, the scout answers other questions about the model (``Cluster.ask``).
-2. Prompts are packed into batches and read into a *window* (``transport``): only so many batches and bytes wait in
-   Ray's memory.
-3. Ray Data maps the window over a pool of ``Explainer`` actors (``actors``). Each loads the model once and calls
-   ``pipeline.analyze`` with one batch at a time. A batch is a block of Ray's, so Ray regroups and splits nothing.
-4. Results come back one by one, pickled, in the order of the prompts. Then the next window is read.
+2. Prompts are packed into batches (``transport``), as they are needed.
+3. ``Explainer`` actors (``actors``) stay for the whole run. Each loads the model once, and calls ``pipeline.analyze``
+   with one batch at a time.
+4. ``dispatch`` hands them batches, a few for each actor at a time, and brings the results back in the order of the
+   prompts.
 
-Ray schedules, moves data and restarts dead actors. When an actor dies, its batch is computed again elsewhere; a result
-is stored once, after it has arrived. Nothing here reads or writes files: the caller leaves out prompts that are done.
+Ray places actors, moves data and restarts dead actors. When an actor dies, its batch is computed again elsewhere; a
+result is stored once, after it has arrived. Nothing here reads or writes files: the caller leaves out prompts that are
+done.
 
 Importing this module imports Ray, so the rest of promptlight imports it only when a cluster is asked for.
 """
@@ -19,15 +20,14 @@ Importing this module imports Ray, so the rest of promptlight imports it only wh
 from __future__ import annotations
 
 import contextlib
-import logging
+import itertools
 import pickle
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-import pyarrow as pa
-import ray.data
+import ray
 from ray.exceptions import RayActorError, RayError, RayTaskError
 
 from promptlight.salience.decoder.batch_plan import choose_batch_size
@@ -36,14 +36,17 @@ from promptlight.salience.loading.handles import DEMO_FOLDER, parse_handle
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.run.cluster._connect import connect, find_nodes
-from promptlight.salience.run.cluster.actors import Answer, Explainer, Loading, describe_share, send_scout, start_ledger
-from promptlight.salience.run.cluster.pool import Pool, choose_gpus, plan_pool
-from promptlight.salience.run.cluster.transport import (
-    WINDOW_BATCHES,
-    WINDOW_BATCHES_PER_ACTOR,
-    pack_batches,
-    take_window,
+from promptlight.salience.run.cluster.actors import (
+    Answer,
+    Explainer,
+    Loading,
+    send_scout,
+    set_aside_deadly,
+    start_explainers,
 )
+from promptlight.salience.run.cluster.dispatch import Batch, Dispatch
+from promptlight.salience.run.cluster.pool import Pool, choose_gpus, plan_pool
+from promptlight.salience.run.cluster.transport import pack_batches
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 
@@ -75,44 +78,21 @@ class Cluster:
     ) -> Iterator[Analysis | SetAside]:
         """``pipeline.analyze``. An error of ``prompts`` is raised after all prompts before it are done."""
         ray.kill(self.scout)  # its CPU or GPU is for an actor
-        blocks = pack_batches(prompts, choose_batch_size(self.loading.device, batch_size))
-        error, n_done = None, 0
-        while error is None:
-            window, error = take_window(blocks, max(WINDOW_BATCHES, WINDOW_BATCHES_PER_ACTOR * self.pool.n_actors))
-            if not window:
-                break
-            n_due = window[-1]["number"][-1].as_py() + 1
-            for number, result in self._analyze_window(window, options or AnalysisOptions()):
-                if number != n_done:
-                    raise RuntimeError(f"Ray brought result {number} where {n_done} was due")
-                n_done += 1
-                yield result
-            if n_done != n_due:
-                raise RuntimeError(f"Ray brought {n_done} results where {n_due} were due")
-        if error is not None:
-            raise error
-
-    def _analyze_window(
-        self, window: list[pa.Table], options: AnalysisOptions
-    ) -> Iterator[tuple[int, Analysis | SetAside]]:
-        n_actors = min(self.pool.n_actors, len(window))
-        with ray.data.DataContext.current(_make_context()):
-            waiting = ray.data.from_blocks(window)
-        window.clear()  # Ray has them now
-        results = waiting.map_batches(
-            Explainer,
-            fn_constructor_args=(self.loading, self.loaded, options, self.pool.n_cpus, start_ledger()),
-            batch_size=None,  # a whole block
-            batch_format="pyarrow",
-            zero_copy_batch=True,
-            compute=ray.data.ActorPoolStrategy(size=n_actors),
-            **describe_share(self.pool),
+        batches = pack_batches(prompts, choose_batch_size(self.loading.device, batch_size))
+        first, batches = _look_ahead(batches, self.pool.n_actors)
+        actors = start_explainers(
+            len(first), Explainer, self.pool, (self.loading, self.loaded, options or AnalysisOptions())
         )
-        blocks: Iterable[Any] = results.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0)
-        with _explaining_errors():
-            for block in blocks:
-                for place, number in enumerate(block["number"].to_pylist()):
-                    yield number, pickle.loads(block["result"][place].as_buffer())
+        try:
+            with _explaining_errors():
+                for batch, results in Dispatch(actors, batches).collect():
+                    if results is None:
+                        yield from (set_aside_deadly(pickle.loads(prompt)) for prompt in batch)
+                    else:
+                        yield from map(pickle.loads, results)
+        finally:
+            for actor in actors:
+                ray.kill(actor)
 
 
 @contextlib.contextmanager
@@ -161,19 +141,22 @@ def _ask(scout: Any, question: Callable[[Model], Answer], n_threads: int) -> Ans
         return ray.get(scout.ask.remote(question, n_threads))
 
 
-def _make_context() -> ray.data.DataContext:
-    """Settings of Ray Data: results in order, and only errors on the terminal."""
-    context = ray.data.DataContext.get_current().copy()
-    context.execution_options.preserve_order = True
-    context.target_max_block_size = None  # a batch comes back whole or not at all
-    context.execution_no_progress_timeout_s = -1  # a long batch is no error
-    context.raise_original_map_exception = True
-    context.enable_progress_bars = False
-    context.print_on_execution_start = False
-    for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setLevel(logging.ERROR)  # the rest is in Ray's own log file
-    return context
+def _look_ahead(batches: Iterator[Batch], most: int) -> tuple[list[Batch], Iterator[Batch]]:
+    """The first batches, at most so many, and all of them again: no more actors are started than there is work for."""
+    first: list[Batch] = []
+    try:
+        for batch in itertools.islice(batches, most):
+            first.append(batch)  # one by one: keep these if the next one fails
+    except PromptlightError as error:
+        if not first:
+            raise
+        return first, itertools.chain(first, _fail(error))
+    return first, itertools.chain(first, batches)
+
+
+def _fail(error: PromptlightError) -> Iterator[Batch]:
+    raise error
+    yield
 
 
 @contextlib.contextmanager

@@ -85,6 +85,17 @@ def test_the_objects_are_byte_for_byte_the_files_of_a_disk(store: RemotePath, tm
     assert list(pd.read_parquet(str(store))["id"]) == ids_of(store)
 
 
+def test_duckdb_reads_an_address_through_fsspec(store: RemotePath) -> None:
+    import duckdb
+    import fsspec
+
+    write(store, analysis("a"), set_aside("b"), analysis("c"))
+    with duckdb.connect() as database:
+        database.register_filesystem(fsspec.filesystem("s3"))
+        found = database.sql(f"SELECT error_code, count(*) FROM '{store}/*.parquet' GROUP BY ALL ORDER BY ALL")
+        assert found.fetchall() == [("unusable", 1), (None, 2)]
+
+
 def test_a_second_run_is_refused_until_the_lease_runs_out(store: RemotePath, server: S3Server) -> None:
     dead = open_writer(store, flush_every=1)
     dead.add(analysis("a"))

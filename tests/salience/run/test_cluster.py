@@ -23,21 +23,20 @@ from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 import ray
 
 from promptlight.io.results.shards import find_shards
 from promptlight.io.results.writer import ResultsWriter
-from promptlight.salience.errors import InputError, ModelError, UsageError
+from promptlight.salience.errors import ModelError, UsageError
 from promptlight.salience.model import Model, ModelFacts
 from promptlight.salience.options.analysis import AnalysisOptions
+from promptlight.salience.run.cluster import actors
 from promptlight.salience.run.cluster import cluster as clusters
-from promptlight.salience.run.cluster import transport
-from promptlight.salience.run.cluster.actors import Explainer, check_same
+from promptlight.salience.run.cluster.actors import check_same
 from promptlight.salience.run.cluster.cluster import ClusterOptions, open_cluster
 from promptlight.salience.run.cluster.pool import Node, Pool, choose_gpus, plan_pool, share_cpus
-from promptlight.salience.run.cluster.transport import pack_batches, take_window
+from promptlight.salience.run.cluster.transport import pack_batches
 from promptlight.salience.types import Analysis, Prompt, SetAside
 from tests.conftest import START, Command
 from tests.support.cluster import BATCHES, RAY, SHORT, assert_same_results, find_actors, write_prompts
@@ -140,44 +139,24 @@ def test_a_worker_with_another_model_or_other_packages_is_refused() -> None:
         check_same(other, facts)
 
 
-# ---- windows -----------------------------------------------------------------------------------------------------
+# ---- batches -----------------------------------------------------------------------------------------------------
 
 
 def make_prompts(n_prompts: int, size: int = 1) -> Iterator[Prompt]:
     return (Prompt(id=str(number), text="x" * size) for number in range(n_prompts))
 
 
-def test_batches_are_the_local_engines_and_numbered_through() -> None:
-    assert [batch["number"].to_pylist() for batch in pack_batches(make_prompts(5), 2)] == [[0, 1], [2, 3], [4]]
+def test_batches_are_the_local_engines() -> None:
+    batches = [[pickle.loads(prompt).id for prompt in batch] for batch in pack_batches(make_prompts(5), 2)]
+    assert batches == [["0", "1"], ["2", "3"], ["4"]]
 
 
-def test_a_window_ends_at_so_many_batches_or_bytes_and_reads_no_further(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "WINDOW_BYTES", 10_000)
-    prompts = make_prompts(100, size=4_000)
-    window, error = take_window(pack_batches(prompts, 2), most=1)
-    assert (len(window), error, next(prompts).id) == (1, None, "2")
-    window, error = take_window(pack_batches(prompts, 2), most=50)
-    assert (len(window), error, next(prompts).id) == (2, None, "7")  # 8 kB are too few, 16 kB enough
-
-
-def test_an_error_of_the_reader_comes_after_the_batches_before_it() -> None:
-    def fail() -> Iterator[Prompt]:
-        yield from make_prompts(4)
-        raise InputError("prompts.jsonl", 5, "planted")
-
-    window, error = take_window(pack_batches(fail(), 2), most=50)
-    assert [batch["number"].to_pylist() for batch in window] == [[0, 1], [2, 3]]
-    assert isinstance(error, InputError)
-
-
-def test_the_arithmetic_in_the_docs_is_that_of_these_windows() -> None:
+def test_the_arithmetic_in_the_docs_is_right() -> None:
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     for rate in (50, 200, 800):
         cells: list[str] = []
         for n_gpus in (1, 8, 64):
-            n_prompts = 8 * max(clusters.WINDOW_BATCHES, clusters.WINDOW_BATCHES_PER_ACTOR * n_gpus) / n_gpus
-            lost = 60 / (60 + n_prompts * 64 / rate)
-            cells.append(f"{3600 * n_gpus * rate / 64 * (1 - lost):,.0f}")
+            cells.append(f"{3600 * n_gpus * rate / 64:,.0f}")
         assert f"| {rate} tokens/s | {' | '.join(cells)}" in page
 
 
@@ -203,7 +182,7 @@ def test_without_ray_the_message_says_what_to_install(
 
 def test_ray_is_imported_in_one_room_and_not_by_the_local_engine(tmp_path: Path) -> None:
     assert {path for folder in PACKAGES for path, _ in imports_within(folder, "ray")} == {
-        f"salience/run/cluster/{name}.py" for name in ("_connect", "actors", "cluster")
+        f"salience/run/cluster/{name}.py" for name in ("_connect", "actors", "cluster", "dispatch")
     }
     code = "import promptlight.cli.commands.run, promptlight.cli.work.engines, promptlight.salience.run.pipeline"
     loaded = modules_loaded_by(code, tmp_path)
@@ -296,22 +275,22 @@ def test_a_killed_actor_loses_nothing_and_repeats_nothing(
     after: set[int] = set()
     add = ResultsWriter.add
 
-    class Slow(Explainer):
-        def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+    class Explainer(actors.Explainer):
+        def explain(self, prompts: Sequence[bytes]) -> list[bytes]:
             time.sleep(0.5)
-            yield from super().__call__(batch)
+            return super().explain(prompts)
 
     def add_and_kill(writer: ResultsWriter, result: Analysis | SetAside) -> None:
         add(writer, result)
         if not killed:
-            wait_until(lambda: bool(find_actors(".submit")))
+            wait_until(lambda: bool(find_actors(".explain")))
             before = find_actors()
-            killed.append(find_actors(".submit").pop())  # in the middle of a batch
+            killed.append(find_actors(".explain").pop())  # in the middle of a batch
             os.kill(killed[0], signal.SIGKILL)
             wait_until(lambda: bool(find_actors() - before))
             after.update(find_actors() - before)
 
-    monkeypatch.setattr(clusters, "Explainer", Slow)
+    monkeypatch.setattr(clusters, "Explainer", Explainer)
     monkeypatch.setattr(ResultsWriter, "add", add_and_kill)
     done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 2)
     assert (len(killed), len(after)) == (1, 1)  # another one took its place
@@ -388,13 +367,11 @@ def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_
     path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
     ids = write_prompts(path, 5)
 
-    class Deadly(Explainer):
-        def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
-            for row in super().__call__(batch):
-                is_explained = isinstance(pickle.loads(row["result"][0].as_py()), Analysis)
-                if is_explained and row["number"][0].as_py() == 3:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                yield row
+    class Deadly(actors.Explainer):
+        def explain(self, prompts: Sequence[bytes]) -> list[bytes]:
+            if "dish-3" in [pickle.loads(prompt).id for prompt in prompts]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().explain(prompts)
 
     with monkeypatch.context() as planted:
         planted.setattr(clusters, "Explainer", Deadly)
@@ -450,13 +427,11 @@ def test_a_killed_scout_starts_again_and_answers(tmp_path: Path, ray_address: st
 
 
 @pytest.mark.slow
-def test_windows_models_in_folders_and_strict_are_as_without_ray(
+def test_models_in_folders_and_strict_are_as_without_ray(
     promptlight: Command, tmp_path: Path, ray_address: str, tiny_preset: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three windows of a batch each; the folder's path is relative here, and workers may stand elsewhere."""
+    """The folder's path is relative here, and workers may stand elsewhere."""
     monkeypatch.chdir(tiny_preset.parent)
-    monkeypatch.setattr(clusters, "WINDOW_BATCHES", 1)
-    monkeypatch.setattr(clusters, "WINDOW_BATCHES_PER_ACTOR", 1)
     path, local, there = tmp_path / "prompts.jsonl", tmp_path / "local", tmp_path / "there"
     ids = write_prompts(path, 5)
     promptlight("run", path, "-o", local, "--model", "./preset", *SHORT, *BATCHES)

@@ -10,18 +10,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import pyarrow as pa
 import pytest
 import ray
 from ray.cluster_utils import Cluster
 
 from promptlight.io.results.shards import find_shards
 from promptlight.io.results.writer import ResultsWriter
+from promptlight.salience.run.cluster import actors
 from promptlight.salience.run.cluster import cluster as clusters
-from promptlight.salience.run.cluster.actors import Explainer
 from promptlight.salience.types import Analysis, SetAside
 from tests.conftest import Command
 from tests.support.cluster import BATCHES, RAY, SHORT, assert_same_results, find_actors, write_prompts
@@ -53,20 +52,20 @@ def test_a_killed_node_loses_nothing_and_repeats_nothing(
     killed: list[int] = []
     add = ResultsWriter.add
 
-    class Slow(Explainer):
-        def __call__(self, batch: pa.Table) -> Iterator[pa.Table]:
+    class Explainer(actors.Explainer):
+        def explain(self, prompts: Sequence[bytes]) -> list[bytes]:
             time.sleep(0.5)
-            yield from super().__call__(batch)
+            return super().explain(prompts)
 
     def add_and_kill(writer: ResultsWriter, result: Analysis | SetAside) -> None:
         add(writer, result)
         if not killed:
-            wait_until(lambda: len(find_actors(".submit")) == 2)
+            wait_until(lambda: len(find_actors(".explain")) == 2)
             two_nodes.remove_node(two_nodes.list_all_nodes()[-1], allow_graceful=False)
             wait_until(lambda: len(find_actors()) == 1)
             killed.append(1)
 
-    monkeypatch.setattr(clusters, "Explainer", Slow)
+    monkeypatch.setattr(clusters, "Explainer", Explainer)
     monkeypatch.setattr(ResultsWriter, "add", add_and_kill)
     done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 2)
     assert killed
