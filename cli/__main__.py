@@ -65,13 +65,27 @@ def main() -> None:
 
 def _prepare_terminal() -> None:
     """Let every character and every width be printed, and also what nobody reads."""
-    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison]  # as after >&-
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    _open_closed_streams()
     if isinstance(sys.stdout, TextIOWrapper) and sys.stdout.errors in ("strict", "surrogateescape"):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names, and in the locale C everything but ASCII
     for name in ("COLUMNS", "LINES"):
         if not _SIZE.fullmatch(os.environ.get(name, "")):
             os.environ.pop(name, None)  # Rich takes 0, as some terminals say it, for a width
+
+
+def _open_closed_streams() -> None:
+    """Put nothing behind the streams that are closed, as after ``>&-``.
+
+    Python prints to stdout what is for a closed stderr; and the next file to be opened, such as one of results, would
+    get the stream's number, under which libraries write their warnings.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free number, which is this one
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115
 
 
 def _describe_refusal(error: OSError) -> str:

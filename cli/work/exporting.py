@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -16,7 +17,7 @@ from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.io.files import choose_aside
 from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat
 from promptlight.io.tables.tidy import write_tidy_table
-from promptlight.salience.errors import UsageError
+from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets
 from promptlight.salience.explain.span_scores import build_span_table
 from promptlight.salience.explain.way_table import trace_table
@@ -118,9 +119,14 @@ class _Tables:
 
 
 def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, format: TableFormat | None) -> int:
-    """Make the table in a temporary file, and copy its bytes. Raises UsageError for bytes on a terminal."""
+    """Make the table in a temporary file, and copy its bytes.
+
+    Raises UsageError for bytes on a terminal, OutputError where stdout is closed.
+    """
     if format is None:
         raise UsageError("expected a format for standard output, found none: say --format csv or another")
+    if getattr(sys.stdout, "name", None) == os.devnull:  # the entry point opens it where stdout is closed
+        raise OutputError("expected a pipe or a file for the table, found stdout closed")
     if format not in TEXT_FORMATS and sys.stdout.isatty():
         raise UsageError(f"expected a pipe or a file for {format}, found a terminal: try --format csv")
     with tempfile.TemporaryDirectory() as folder:

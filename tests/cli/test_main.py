@@ -36,11 +36,34 @@ def test_a_full_disk_behind_stdout_is_one_line(demo_results: Path, arguments: li
     assert (done.returncode, done.stderr) == (5, expected)
 
 
-@pytest.mark.parametrize("arguments", [["list"], ["export", "-o", "-", "--format", "csv"]])
-def test_a_closed_stdout_is_no_bug(demo_results: Path, arguments: list[str]) -> None:
-    command = ["sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, *arguments, str(demo_results)]
+@pytest.mark.parametrize(
+    ("closed", "arguments", "expected"),
+    [
+        (">&-", ["list"], (0, "", "")),
+        (
+            ">&-",
+            ["export", "-o", "-", "--format", "csv"],
+            (5, "", "promptlight: expected a pipe or a file for the table, found stdout closed\n"),
+        ),
+        ("2>&-", ["show", "--id", "nowhere"], (5, "", "")),  # not its error on stdout
+    ],
+)
+def test_a_closed_stream_is_no_bug(
+    demo_results: Path, closed: str, arguments: list[str], expected: tuple[int, str, str]
+) -> None:
+    command = ["sh", "-c", f'exec "$@" {closed}', "sh", *COMMAND, *arguments, str(demo_results)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert (done.returncode, done.stdout, done.stderr) == expected
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path: Path) -> None:
+    """A library's warning, written to the number of stderr, would be in the middle of that file."""
+    script = "import os; from promptlight.cli.__main__ import _open_closed_streams as open_them; open_them()"
+    script += "; file = os.open('x', os.O_CREAT | os.O_WRONLY); os.write(2, b'warning'); os.read(0, 1)"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", script], cwd=tmp_path, check=False
+    )
+    assert (done.returncode, (tmp_path / "x").read_bytes()) == (0, b"")
 
 
 def test_the_locale_c_gets_escapes_for_what_it_lacks(demo_results: Path) -> None:
