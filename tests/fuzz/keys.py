@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +17,7 @@ from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import read_record
 from promptlight.io.prompts.responses import Responses
 from promptlight.salience.types import Explain, Prompt, SetAside
+from tests.fuzz.json_values import build_value, draw_values
 from tests.fuzz.surface import Surface, assert_storable
 
 ASKED, ANSWERED = {"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}
@@ -119,25 +119,11 @@ def from_bytes(data: bytes) -> Case:
     rest = iter(data[2:])
     record = dict(BASES[base % len(BASES)])
     for key in rest:
-        record[KEYS[key % len(KEYS)]] = build_value(rest, 0)
+        record[KEYS[key % len(KEYS)]] = build_value(rest, KEYS, LEAVES)
     return Case(record, how)
 
 
-def build_value(rest: Iterator[int], depth: int) -> Any:
-    """A leaf; or, by bytes of 200 and more, a list or an object of up to three values."""
-    how = next(rest, 0)
-    if how < 200 or depth == 4:
-        return LEAVES[how % len(LEAVES)]
-    if how < 225:
-        return [build_value(rest, depth + 1) for _ in range(how % 4)]
-    return {KEYS[next(rest, 0) % len(KEYS)]: build_value(rest, depth + 1) for _ in range(how % 4)}
-
-
-VALUES = st.recursive(
-    st.sampled_from(LEAVES),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
-    max_leaves=6,
-)
+VALUES = draw_values(KEYS, LEAVES)
 
 
 def spell(reading: int, **fields: Any) -> bytes:

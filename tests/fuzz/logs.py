@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.reading import Reading
 from promptlight.salience.errors import InputError
 from promptlight.salience.types import Explain, Prompt, SetAside
+from tests.fuzz.json_values import build_value, draw_values
 from tests.fuzz.surface import Surface, assert_says, assert_storable
 
 FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
@@ -144,7 +144,7 @@ def from_bytes(data: bytes) -> Case:
     if how < 128:
         record, more = dict(BASES[base % len(BASES)]), iter(rest)
         for key in more:
-            record[KEYS[key % len(KEYS)]] = build_value(more, 0)
+            record[KEYS[key % len(KEYS)]] = build_value(more, KEYS, LEAVES)
         return Case(json.dumps(record).encode(), how)
     if how >= 250 or len(rest) < 2:
         return Case(data[2:], how)
@@ -154,21 +154,7 @@ def from_bytes(data: bytes) -> Case:
     return Case(file[:place] + put + (b"" if is_cut and not put else file[place + len(put) * (how % 3 > 0) :]), how)
 
 
-def build_value(rest: Iterator[int], depth: int) -> Any:
-    """A leaf; or, by bytes of 200 and more, a list or an object of up to three values."""
-    how = next(rest, 0)
-    if how < 200 or depth == 4:
-        return LEAVES[how % len(LEAVES)]
-    if how < 225:
-        return [build_value(rest, depth + 1) for _ in range(how % 4)]
-    return {KEYS[next(rest, 0) % len(KEYS)]: build_value(rest, depth + 1) for _ in range(how % 4)}
-
-
-VALUES = st.recursive(
-    st.sampled_from(LEAVES),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=3),
-    max_leaves=6,
-)
+VALUES = draw_values(KEYS, LEAVES)
 RECORDS = st.builds(
     lambda base, more: json.dumps(base | more).encode(),
     st.sampled_from(BASES),
