@@ -191,6 +191,7 @@ def test_a_finished_folder_is_not_said_to_be_done_with_other_settings(
 def test_the_file_is_read_once_to_survey_it_and_once_to_run(
     promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, choice: tuple[object, ...]
 ) -> None:
+    """And its first record is looked at, unless --explain says what a log of an evaluation would."""
     path, n_reads = write_prompts(tmp_path, SOUP | {"source": "x"}, NAAN | {"source": "x"}), 0
 
     def count_and_open(*arguments: Any, **options: Any) -> Any:
@@ -200,9 +201,12 @@ def test_the_file_is_read_once_to_survey_it_and_once_to_run(
 
     monkeypatch.setattr("promptlight.io.prompts.files.rows.open", count_and_open, raising=False)
     assert promptlight("run", path, "-o", tmp_path / "out", "--dry-run", *choice, *SHORT).exit_code == 0
-    assert n_reads == 1
+    assert n_reads == 1 + 1
     assert promptlight("run", path, "-o", tmp_path / "out", *choice, *SHORT).exit_code == 0
-    assert n_reads == 3
+    assert n_reads == 2 + 1 + 2
+    n_reads = 0
+    assert promptlight("run", path, "-o", tmp_path / "other", *choice, *SHORT, "--explain", "response").exit_code == 0
+    assert n_reads == 2
 
 
 def test_another_setting_is_refused_with_both_values(promptlight: Command, tmp_path: Path) -> None:
@@ -317,8 +321,9 @@ def test_limit_counts_records_not_those_still_to_do(promptlight: Command, tmp_pa
 def test_a_file_that_cannot_be_read_is_one_line_and_leaves_nothing(
     promptlight: Command, tmp_path: Path, what: str
 ) -> None:
-    path = {"missing": tmp_path / "nowhere.jsonl", "a folder": tmp_path}.get(what, tmp_path / "empty.jsonl")
-    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "empty").touch()
+    path = tmp_path / what
     refused = promptlight("run", path, "-o", tmp_path / "out")
     assert (refused.exit_code, refused.stdout) == (3, "")
     (line,) = refused.stderr.splitlines()
