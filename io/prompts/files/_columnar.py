@@ -11,10 +11,15 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from promptlight.io.prompts.files._other_files import N_TO_NAME, name_other_file
+from promptlight.io.prompts.files._unpacking import unpack_file
 from promptlight.io.prompts.files.sources import Format, Source
 from promptlight.salience.errors import InputError
 
@@ -31,15 +36,37 @@ def read_columnar(source: Source, path: Path) -> Iterator[dict[str, Any]]:
     import pyarrow as pa
 
     kind = _NAMES[source.format]
-    if source.packing is not None:
-        raise InputError(source.path, None, f"expected {kind} uncompressed, found it in {source.packing}; unpack it")
     try:
-        with pa.OSFile(os.fsencode(path)) as file:
+        with _open(source, path) as file:
+            _refuse_others(source, file)
             batches = _read_parquet(source, file) if source.format is Format.PARQUET else _read_arrow(source, file)
             for batch in batches:
                 yield from _read_batch(batch)
     except (pa.ArrowException, ValueError, OverflowError) as error:  # a name that is no text is a ValueError
         raise InputError(source.path, None, f"expected {kind}, found something else ({error})") from error
+
+
+@contextmanager
+def _open(source: Source, path: Path) -> Iterator[Any]:
+    """The table as a file that can be read anywhere; a compressed one is unpacked into a temporary file first."""
+    import pyarrow as pa
+
+    if source.packing is None:
+        with pa.OSFile(os.fsencode(path)) as file:
+            yield file
+        return
+    with path.open("rb") as packed, tempfile.TemporaryFile() as unpacked:
+        shutil.copyfileobj(unpack_file(packed, source.packing), unpacked)
+        unpacked.seek(0)
+        with pa.PythonFile(unpacked) as file:
+            yield file
+
+
+def _refuse_others(source: Source, file: Any) -> None:
+    mark, found = {Format.PARQUET: b"PAR1", Format.ARROW: b"ARROW1"}[source.format], file.read(N_TO_NAME)
+    file.seek(0)
+    if not found.startswith(mark) and (named := name_other_file(found)):
+        raise InputError(source.path, None, f"expected {_NAMES[source.format]}, {named}")
 
 
 def _read_parquet(source: Source, file: Any) -> Iterator[pa.RecordBatch]:

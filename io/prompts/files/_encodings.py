@@ -17,8 +17,9 @@ import io
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias
 
+from promptlight.io.prompts.files._other_files import N_TO_NAME, name_other_file
 from promptlight.io.prompts.files._unpacking import UnpackingError
 from promptlight.salience.errors import UsageError
 
@@ -46,6 +47,7 @@ _NARROW_KATAKANA = re.compile("[\uff61-\uff9f]")  # what Chinese looks like in a
 _ODD = 0.05  # differences of charset-normalizer's measures that mean something
 _LEAST_COHERENCE = 0.15
 Say = Callable[[str], None]
+Reader: TypeAlias = "io.BufferedReader[Any]"
 
 
 class DecodingError(UnpackingError):
@@ -60,7 +62,7 @@ class DecodingError(UnpackingError):
 class Text:
     """A file in UTF-8, and what may help a user whose file isn't."""
 
-    file: BinaryIO
+    file: Reader
     hint: str = ""
 
 
@@ -78,10 +80,13 @@ def parse_encoding(name: str) -> str:
 def open_as_utf_8(file: BinaryIO, path: str, encoding: str | None, say: Say) -> Text:
     """The content of a file in UTF-8, beginning with the next byte; ``path`` is its name in what is said.
 
-    Reading may raise DecodingError. What can't be told is left as it is, with a hint at what it may be.
+    Reading may raise DecodingError. What can't be told is left as it is, with a hint at what it may be. Raises
+    UnpackingError for a file of another kind.
     """
     head = file.read(N_LOOKED_AT)
-    whole = cast("BinaryIO", io.BufferedReader(_Joined(head, file), N_LOOKED_AT))
+    if other := name_other_file(head[:N_TO_NAME]):
+        raise UnpackingError(other)
+    whole: Reader = io.BufferedReader(_Joined(head, file), N_LOOKED_AT)
     is_marked = head.startswith(tuple(_MARKS))
     if encoding is not None:
         encoding = f"{encoding}-le" if encoding in ("utf-16", "utf-32") and not is_marked else encoding
@@ -175,8 +180,14 @@ def _is_decodable(head: bytes, encoding: str) -> bool:
     return True
 
 
-def _decode(file: BinaryIO, encoding: str, why: str) -> BinaryIO:
-    return cast("BinaryIO", io.BufferedReader(_AsUtf8(file, encoding, why)))
+def end_lines(file: Reader) -> Reader:
+    """The file with line feeds, where its lines end in carriage returns alone, as Excel's "CSV (Macintosh)" has it."""
+    first = file.peek(1)
+    return io.BufferedReader(_WithLineFeeds(file)) if b"\r" in first and b"\n" not in first else file
+
+
+def _decode(file: Reader, encoding: str, why: str) -> Reader:
+    return io.BufferedReader(_AsUtf8(file, encoding, why))
 
 
 class _Joined(io.RawIOBase):
@@ -195,10 +206,25 @@ class _Joined(io.RawIOBase):
         return len(data)
 
 
+class _WithLineFeeds(io.RawIOBase):
+    """A file with a line feed for each carriage return."""
+
+    def __init__(self, file: Reader) -> None:
+        self._file = file
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        data = self._file.read1(len(buffer)).replace(b"\r", b"\n")
+        buffer[: len(data)] = data
+        return len(data)
+
+
 class _AsUtf8(io.RawIOBase):
     """The content of a file in another encoding."""
 
-    def __init__(self, file: BinaryIO, encoding: str, why: str) -> None:
+    def __init__(self, file: Reader, encoding: str, why: str) -> None:
         self._file, self._encoding, self._why = file, encoding, why
         self._decoder = codecs.getincrementaldecoder(encoding)()
         self._rest = b""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 from promptlight.io.prompts.files.sources import PACKED, WHAT_IS_EXPECTED, parse_source
 from promptlight.salience.errors import InputError
 
-_ENDINGS = (".parquet", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson", ".eval", ".csv", ".tsv", ".txt")
+_ENDINGS = (".parquet", ".arrow", ".arrows", ".feather", ".ipc", ".jsonl", ".ndjson", ".eval", ".csv", ".tsv", ".txt")
 _OTHER_ENDINGS = (".json",)  # read if there is nothing else
 _DESCRIPTIONS = ("dataset_dict.json", "dataset_info.json", "dataset_infos.json", "state.json")  # of data sets
 _SPLITS = ("train", "test", "validation", "valid", "val", "dev")

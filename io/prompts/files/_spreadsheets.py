@@ -12,7 +12,7 @@ import csv
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain, takewhile, zip_longest
+from itertools import chain, zip_longest
 from typing import Any
 
 from promptlight.io.prompts.files._encodings import Say
@@ -34,11 +34,13 @@ def read_table(
     ``begin_again`` gives the lines a second time; ``hint`` ends the reason for a byte that is not UTF-8.
     """
     lines = _decode_lines(source, numbered, hint)
-    first = next(lines, "")
+    first, n_skipped = next(lines, ""), 0
+    while first and not first.strip():
+        first, n_skipped = next(lines, ""), n_skipped + 1
     if said := _SAID_DELIMITER.fullmatch(first):
-        mark, n_skipped = said[1], 1
+        mark, n_skipped = said[1], n_skipped + 1
     else:
-        mark, n_skipped, lines = _find_delimiter(source, first), 0, chain([first], lines)
+        mark, lines = _find_delimiter(source, first), chain([first], lines)
     quoting = csv.QUOTE_MINIMAL
     if mark == "\t" and _has_bare_quotes(_decode_lines(source, begin_again(), hint), n_skipped):
         say(f"{source.path}: quotes are read as letters, because they don't enclose whole cells")
@@ -58,8 +60,8 @@ def read_table(
 def _read_rows(source: Source, table: Any, n_skipped: int) -> Iterator[tuple[int, dict[str, Any]]]:
     with _fields_up_to(LONGEST_LINE):
         names: list[str] = next(table, [])
-    n_unnamed = sum(1 for _ in takewhile(lambda name: not name.strip(), reversed(names)))
-    names = names[: len(names) - n_unnamed]
+    while names and not names[-1].strip():
+        names.pop()
     if len(set(names)) < len(names):
         raise InputError(source.path, 1 + n_skipped, "expected each column once in the header; rename one")
     while True:
@@ -70,7 +72,7 @@ def _read_rows(source: Source, table: Any, n_skipped: int) -> Iterator[tuple[int
             return
         if cells:
             row = dict(zip_longest(names, cells[: len(names)])) | {BEYOND: cells[len(names) :]}
-            yield before + 1 + n_skipped, _without_empty_columns(row, n_unnamed)
+            yield before + 1 + n_skipped, _without_empty_columns(row)
 
 
 def _has_bare_quotes(lines: Iterator[str], n_skipped: int) -> bool:
@@ -116,10 +118,9 @@ def _find_delimiter(source: Source, header: str) -> str:
     return next((mark for mark in ",;\t" if mark in header), ",")
 
 
-def _without_empty_columns(row: dict[str, Any], n_unnamed: int) -> dict[str, Any]:
-    """The row without the empty cells of columns that the header doesn't name; nothing if no cell has anything."""
-    beyond = row[BEYOND]
-    if not beyond or (len(beyond) <= n_unnamed and not any(beyond)):
+def _without_empty_columns(row: dict[str, Any]) -> dict[str, Any]:
+    """The row without empty cells beyond the named columns; nothing if no cell has anything."""
+    if not any(row[BEYOND]):
         del row[BEYOND]
     return row if len(row) < 2 or any(row.values()) else {}
 

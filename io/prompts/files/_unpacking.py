@@ -10,11 +10,13 @@ import io
 import lzma
 import zipfile
 import zlib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 from promptlight.io.prompts.files._logs import is_log_archive
+from promptlight.io.prompts.files._other_files import name_archive
 from promptlight.io.prompts.files.sources import Format, Source, format_of
 
 PACKINGS = {
@@ -25,7 +27,7 @@ PACKINGS = {
     b"PK\x05\x06": "zip",  # an empty one
 }
 _BZ2 = b"BZh", b"1AY&SY"  # with a digit between them
-TABLES = {b"PAR1": Format.PARQUET, b"ARROW1\0\0": Format.ARROW}
+TABLES = {b"PAR1": Format.PARQUET, b"ARROW1\0\0": Format.ARROW, b"\xff\xff\xff\xff": Format.ARROW}  # a file, a stream
 _N_FIRST = 10
 MOST_MEMORY = 2**28  # bytes that unpacking xz may take; `xz -9` needs 65 MiB, a made-up header asks for gigabytes
 BROKEN = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError)
@@ -40,17 +42,15 @@ def recognise_file(source: Source, path: Path) -> Source:
 
     A table is recognised under a name that says no format, too; so is the one file in a zip by its own name.
     """
-    try:
+    packing, format, first = source.packing, source.format, b""
+    with suppress(OSError, *BROKEN):  # reading it says why
         with path.open("rb") as file:
             first = file.read(_N_FIRST)
-        packing = _recognise_packing(first) or source.packing
-        format = source.format
+        packing = _recognise_packing(first) or packing
         if packing == "zip" and format is Format.JSONL:
             with path.open("rb") as file, _open_zip(file) as archive:
                 is_log = is_log_archive(archive.namelist())
                 format = Format.INSPECT if is_log else format_of(_find_member(archive).filename)
-    except (OSError, *BROKEN):
-        return source  # reading it says why
     if format is Format.JSONL:
         format = next((table for mark, table in TABLES.items() if first.startswith(mark)), format)
     return replace(source, packing=packing, format=format)
@@ -98,8 +98,10 @@ def _open_member(file: BinaryIO) -> BinaryIO:
 
 def _find_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:
     """The one file in a zip, but for folders and what macOS adds. Raises UnpackingError."""
+    if other := name_archive(archive.namelist()):
+        raise UnpackingError(other)
     members = [one for one in archive.infolist() if not one.filename.startswith("__MACOSX/")]
-    members = [one for one in members if one.filename and not one.filename.endswith("/")]
+    members = [one for one in members if not one.filename.endswith(("/", ".DS_Store")) and one.filename]
     if len(members) != 1:
         names = ", ".join(one.filename[:60] for one in members[:5]) + ", ..." * (len(members) > 5)
         raise UnpackingError(f"found a zip with {len(members)} files ({names}), not one; unpack it and name the files")

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlight.io.prompts.files._columnar import read_columnar
-from promptlight.io.prompts.files._encodings import DecodingError, Say, Text, open_as_utf_8
+from promptlight.io.prompts.files._encodings import DecodingError, Say, Text, end_lines, open_as_utf_8
 from promptlight.io.prompts.files._fetching import explain
 from promptlight.io.prompts.files._json_values import CutOffError, has_a_record_a_line, split_values
 from promptlight.io.prompts.files._logs import find_samples, parse_log_value, read_archive
@@ -81,7 +82,8 @@ def to_record(source: Source, row: Row) -> dict[str, Any]:
 def _open(source: Source, path: Path, say: Say) -> Iterator[Text]:
     with open(path, "rb") as file:
         unpacked = unpack_file(file, source.packing) if source.packing else file
-        yield open_as_utf_8(unpacked, source.path, source.encoding, say)
+        text = open_as_utf_8(unpacked, source.path, source.encoding, say)
+        yield text if source.format is Format.JSONL else replace(text, file=end_lines(text.file))
 
 
 def _begin_again(source: Source, path: Path) -> Iterator[tuple[int, bytes]]:

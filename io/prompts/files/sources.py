@@ -17,7 +17,7 @@ STDIN = "-"
 WHAT_IS_EXPECTED = "expected a file of prompts, one JSON object per line"
 _NAMED = re.compile(r"([A-Za-z][\w-]*):(?!//)(.+)")
 PACKED = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2", ".xz": "xz", ".zip": "zip"}
-_ARROW = ("feather", "ipc")
+_ARROW = ("feather", "ipc", "arrows")
 
 
 class Format(StrEnum):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import datetime
 import gzip
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -122,12 +123,27 @@ def test_whole_decimal_numbers_are_ids(tmp_path: Path) -> None:
     assert "found a decimal number" in half.reason
 
 
-def test_a_compressed_table_is_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "p.parquet", prompt=["Hi"])
-    packed = tmp_path / "p.parquet.gz"
-    packed.write_bytes(gzip.compress(path.read_bytes()))
-    with pytest.raises(InputError, match="expected Parquet uncompressed, found it in gzip; unpack it"):
+@pytest.mark.parametrize("ending", ["parquet", "feather"])
+def test_a_compressed_table_is_read(tmp_path: Path, ending: str) -> None:
+    table, path = pa.table({"prompt": ["Hi"]}), tmp_path / f"p.{ending}"
+    (pq.write_table if ending == "parquet" else feather.write_feather)(table, path)
+    content = path.read_bytes()
+    zipped, packed = tmp_path / "p.zip", tmp_path / f"p.{ending}.gz"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr(f"p.{ending}", content)
+    packed.write_bytes(gzip.compress(content))
+    assert [one.text for one in prompts_of(zipped, f"again:{packed}")] == ["Hi", "Hi"]
+    packed.write_bytes(gzip.compress(content)[:-20])
+    with pytest.raises(InputError, match="can't be read: Truncated"):
         list(read_prompts(packed))
+
+
+def test_a_stream_of_arrow_is_recognised(tmp_path: Path) -> None:
+    table = pa.table({"prompt": ["Hi"]})
+    for name in ("p.arrows", "p"):
+        with pa.ipc.new_stream(tmp_path / name, table.schema) as stream:
+            stream.write_table(table)
+        assert [one.text for one in prompts_of(tmp_path / name)] == ["Hi"]
 
 
 @pytest.mark.parametrize("content", [b"ARROW1\0\0" + b"x" * 99, b"not Arrow"])

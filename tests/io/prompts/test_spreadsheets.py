@@ -22,6 +22,10 @@ from tests.support.prompt_files import prompts_of, write
         ('"sep=|"\r\nid|prompt\r\n1|p,q;r\r\n', ["p,q;r"], [3]),
         ("id,prompt,,\n1,p,,\n,,,\n2,q\n", ["p", "q"], [2, 4]),
         ("prompt\na;b\n", ["a;b"], [2]),
+        ("\n \nid;prompt\n1;p\n", ["p"], [4]),
+        ("\nsep=;\nid;prompt\n1;p\n", ["p"], [4]),
+        ("id,prompt\n1,p,\n2,q,,,\n", ["p", "q"], [2, 3]),
+        ('id,prompt\r1,p\r\r2,"q\rr"\r', ["p", "q\nr"], [2, 4]),
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -37,10 +41,16 @@ def test_a_row_of_empty_cells_is_blank(tmp_path: Path) -> None:
 
 
 def test_a_cell_in_a_column_without_name_is_never_dropped(tmp_path: Path) -> None:
-    one, more = read_prompts(write(tmp_path, b"id,prompt,,\n1,p,,x\n2,q,,,\n", "p.csv"))
+    one, more = read_prompts(write(tmp_path, b"id,prompt,,\n1,p,,x\n2,q,,,x\n", "p.csv"))
     assert isinstance(one, SetAside)
     assert isinstance(more, SetAside)
     assert "found 2 more" in one.reason
+
+
+def test_lines_of_text_may_end_in_carriage_returns(tmp_path: Path) -> None:
+    """Excel's "CSV (Macintosh)" and "Text (Macintosh)"."""
+    assert [one.text for one in prompts_of(write(tmp_path, b"a b\rc\r", "p.txt"))] == ["a b", "c"]
+    assert [one.text for one in prompts_of(write(tmp_path, b"a\rb\nc\n", "p.txt"))] == ["a\rb", "c"]
 
 
 def test_a_broken_table_names_the_line_of_the_file(tmp_path: Path) -> None:

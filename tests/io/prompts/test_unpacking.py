@@ -1,16 +1,22 @@
 """Compressed files are read whatever they are called; what can't be unpacked says why."""
 
+# pyright: standard
+
 from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
+import pickle
+import tarfile
 import tracemalloc
 import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from promptlight.io.prompts.files._unpacking import MOST_MEMORY
@@ -63,6 +69,48 @@ def test_a_zip_of_several_files_names_them(tmp_path: Path) -> None:
         list(read_prompts(path))
     with pytest.raises(InputError, match="found a zip with 0 files"):
         list(read_prompts(zipped(tmp_path / "none.zip", {})))
+
+
+def tar_of_prompts() -> bytes:
+    with tarfile.open(fileobj=(file := io.BytesIO()), mode="w") as archive:
+        (member := tarfile.TarInfo("p.jsonl")).size = len(LINES)
+        archive.addfile(member, io.BytesIO(LINES))
+    return file.getvalue()
+
+
+OTHERS = {
+    "a pointer of Git LFS, not the file; run `git lfs": b"version https://git-lfs.github.com/spec/v1\noid sha256:4\n",
+    "an SQLite database; save": b"SQLite format 3\0" + bytes(99),
+    "a DuckDB database": bytes(8) + b"DUCK" + bytes(99),
+    "an old Office document": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(99),
+    "a pickle": pickle.dumps({"prompt": "x"}),
+    "a tar archive; unpack it": tar_of_prompts(),
+    "LZMA": lzma.compress(LINES, lzma.FORMAT_ALONE),
+    "LZ4": pa.compress(LINES, "lz4", asbytes=True),
+    "Feather in version 1": b"FEA1" + bytes(99),
+}
+
+
+@pytest.mark.parametrize("name", ["p.jsonl", "p.csv.gz", "p.txt", "p.parquet"])
+@pytest.mark.parametrize("found", OTHERS)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, name: str, found: str) -> None:
+    content = OTHERS[found]
+    path = write(tmp_path, gzip.compress(content) if name.endswith(".gz") else content, name)
+    with pytest.raises(InputError, match=f"found {found}"):
+        list(read_prompts(path))
+
+
+def test_what_is_compressed_twice_says_so(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "p.zip", {"p.jsonl.gz": gzip.compress(LINES)})
+    with pytest.raises(InputError, match="found gzip, compressed a second time; unpack it"):
+        list(read_prompts(path))
+
+
+@pytest.mark.parametrize("name", ["p.xlsx", "p.csv", "p.zip"])
+def test_a_workbook_says_so(tmp_path: Path, name: str) -> None:
+    path = zipped(tmp_path / name, {"[Content_Types].xml": b"x", "xl/workbook.xml": b"x"})
+    with pytest.raises(InputError, match="found an Office document; save it as CSV or text"):
+        list(read_prompts(path))
 
 
 def test_an_encrypted_zip_says_so(tmp_path: Path) -> None:
