@@ -1,6 +1,6 @@
 """The disk: prompts in, results, tables and pages out. Knows no model.
 
-All public names here are public in ``promptlight`` too.
+All public names here are public in ``promptlight`` too; there, ``read_results`` gives results that draw themselves.
 """
 
 from __future__ import annotations

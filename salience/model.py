@@ -60,6 +60,9 @@ class Model:
     tokenizer: Tokenizer
     facts: ModelFacts
 
+    def __repr__(self) -> str:
+        return f"<Model {self.facts.name}: {self.facts.dtype} on {self.facts.device}>"
+
     @property
     def device(self) -> torch.device:
         """The device of the weights."""

@@ -25,6 +25,7 @@ from promptlight.salience.errors import UsageError
 
 FloatArray = NDArray[np.float32]
 
+SHOWN = 60  # characters of a prompt in its repr
 PAD_ID = 0  # the id of <pad> in every Gemma vocabulary
 
 
@@ -183,6 +184,10 @@ class Prompt:
         limit = self.fields.get("max_new_tokens")
         return int(float(limit)) if limit else None
 
+    def __repr__(self) -> str:
+        shown = self.text if len(self.text) <= SHOWN else f"{self.text[: SHOWN - 1]}…"
+        return f"<Prompt {self.id}: {shown!r}>"
+
 
 class SetAsideCode(StrEnum):
     """The kind of fault that set a record aside."""
@@ -271,6 +276,9 @@ class Completion:
         """The T token ids."""
         return tuple(token.id for token in self.tokens)
 
+    def __repr__(self) -> str:
+        return f"<Completion of {self.prompt.id}: {self.n_prompt_tokens:,} + {self.n_targets:,} tokens>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Segmentation:
@@ -290,6 +298,9 @@ class Segmentation:
         """Numbers of the spans that hold tokens at or after a position."""
         first = next((number for number, stop in enumerate(self.bounds[1:]) if stop > position), len(self))
         return range(first, len(self))
+
+    def __repr__(self) -> str:
+        return f"<Segmentation: {len(self):,} spans by {self.granularity}>"
 
 
 class Pooling(StrEnum):
@@ -372,6 +383,10 @@ class SalienceMap:
     standard_errors: Mapping[Granularity, FloatArray] = field(default_factory=dict[Granularity, FloatArray])
     completeness_error: Mapping[Granularity, FloatArray] = field(default_factory=dict[Granularity, FloatArray])
 
+    def __repr__(self) -> str:
+        n_targets = "" if self.scores is None else f": {len(self.scores):,} targets, {self.scores.shape[1]:,} tokens"
+        return f"<SalienceMap by {self.method}{n_targets}>"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Foil:
@@ -405,6 +420,10 @@ class Analysis:
         if found is None:
             raise UsageError(f"expected scores by {method}, found {', '.join(self.maps)}: run that method too")
         return found
+
+    def __repr__(self) -> str:
+        n_tokens = f"{self.completion.n_prompt_tokens:,} + {self.completion.n_targets:,} tokens"
+        return f"<{type(self).__name__} of {self.completion.prompt.id}: {n_tokens}; {', '.join(self.maps)}>"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -446,3 +465,6 @@ class SpanTable:
     scores: FloatArray
     exact: bool
     ways: WayShares | None = None
+
+    def __repr__(self) -> str:
+        return f"<SpanTable by {self.method}: {len(self.targets):,} targets, {len(self.sources):,} sources>"

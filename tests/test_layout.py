@@ -43,7 +43,7 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
         ("views", "failures", "renamed"),
         ("options", "config"),
         ("work",),
-        ("explorer",),
+        ("explorer", "notebook"),
         ("commands",),
         ("app",),
         ("__main__",),

@@ -85,7 +85,13 @@ def test_tensorflow_is_not_there() -> None:
 
 # ---- what is imported -----------------------------------------------------------------------------------------------
 
-LOADED_BY_OTHERS = {"s3fs": "fsspec", "gcsfs": "fsspec", "adlfs": "fsspec", "jupyterlab": "its own command"}
+LOADED_BY_OTHERS = {
+    "s3fs": "fsspec",
+    "gcsfs": "fsspec",
+    "adlfs": "fsspec",
+    "jupyterlab": "its own command",
+    "ipywidgets": "rich",
+}
 
 
 def find_imports() -> set[str]:

@@ -11,7 +11,8 @@
 
 ``read_prompts`` reads files and addresses; ``analyze`` completes each prompt and scores every earlier token for every
 token written; ``explain_target`` answers one question about one result; ``build_span_table`` and ``to_frame`` make
-tables; ``ResultsWriter`` and ``read_results`` keep results as Parquet. The command ``promptlight`` does the same from a
+tables; ``ResultsWriter`` and ``read_results`` keep results as Parquet. In a notebook, ``explain("a prompt")`` and
+``read_results("results/")["an-id"]`` draw themselves. The command ``promptlight`` does the same from a
 terminal, and so does ``python -m promptlight``.
 
 Importing this loads neither torch nor Keras: each name is imported on first use.
@@ -23,13 +24,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlight.io import (
-        ResultsWriter,
-        find_result,
-        read_prompts,
-        read_results,
-        to_frame,
-    )
+    from promptlight.cli.notebook import Drawing, Result, Results, explain, read_results
+    from promptlight.io import ResultsWriter, find_result, read_prompts, to_frame
     from promptlight.salience import (
         Analysis,
         AnalysisOptions,
@@ -77,6 +73,7 @@ __all__ = [
     "Baseline",
     "Compat",
     "Completion",
+    "Drawing",
     "Explain",
     "Explanation",
     "Granularity",
@@ -92,6 +89,8 @@ __all__ = [
     "Prompt",
     "PromptlightError",
     "Question",
+    "Result",
+    "Results",
     "ResultsWriter",
     "SalienceMap",
     "Sampling",
@@ -106,6 +105,7 @@ __all__ = [
     "compare_explanations",
     "describe_provenance",
     "describe_settings",
+    "explain",
     "explain_target",
     "find_result",
     "find_ways",
@@ -123,7 +123,7 @@ def __getattr__(name: str) -> Any:
 
         return version("promptlight")
     if name in __all__:
-        houses = (import_module(f"{__name__}.{house}") for house in ("salience", "io"))
+        houses = (import_module(f"{__name__}.{house}") for house in ("cli.notebook", "salience", "io"))
         return next(getattr(house, name) for house in houses if name in house.__all__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

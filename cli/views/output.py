@@ -7,9 +7,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console, RenderableType
+from rich.segment import Segment
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME, TerminalTheme
 
 from promptlight.cli.views._pager import find_pager, page_through
@@ -71,27 +72,60 @@ def draw_on_terminal(view: View, taste: Taste, width: int | None = None, *, page
 
 def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:
     """Draw the whole view in memory first, so that an error in it does not touch a file. AUTO paper is light."""
-    console = Console(
+    drawn = [(path, draw_picture(view, taste, width, kind)) for path, kind in ((svg, "svg"), (html, "html")) if path]
+    for path, text in drawn:
+        write_text(path, text)
+        print(f"{one_line(str(path))} ({len(text.encode()) / 1000:,.0f} kB)", file=choose_aside(path))
+
+
+def draw_picture(view: View, taste: Taste, width: int | None, kind: str) -> str:
+    """The view as ``svg``, as an ``html`` page, or as ``txt`` without colours. AUTO paper is light."""
+    if kind == "txt":
+        return "\n".join(row.rstrip() for row in draw_plain(view, taste, width)) + "\n"
+    console = _open_console("truecolor", width, record=True)
+    console.print(_paint(view, console, taste))
+    theme = choose_theme(taste.paper)
+    if kind == "svg":
+        return export_svg(console, view.title, theme)
+    return console.export_html(clear=False, inline_styles=True, theme=theme)
+
+
+def _open_console(colours: Literal["truecolor"] | None, width: int | None = None, *, record: bool = False) -> Console:
+    """A console in memory that looks the same everywhere; by itself, Rich would print in a notebook's cell."""
+    return Console(
         file=io.StringIO(),
-        record=True,
+        record=record,
         force_terminal=True,
-        color_system="truecolor",
+        force_jupyter=False,
+        color_system=colours,
         width=width or FILE_WIDTH,
         highlight=False,
     )
-    console.print(_paint(view, console, taste))
-    theme = ON_DARK if taste.paper is Paper.DARK else DEFAULT_TERMINAL_THEME
-    if svg:
-        _write(svg, export_svg(console, view.title, theme))
-    if html:
-        _write(html, console.export_html(clear=False, inline_styles=True, theme=theme))
+
+
+def draw_rows(view: View, taste: Taste, width: int | None = None) -> list[list[Segment]]:
+    """The rows of the view in full colour, each as pieces of one style."""
+    console = _open_console("truecolor", width)
+    return console.render_lines(_paint(view, console, taste), pad=False)
+
+
+def draw_plain(view: View, taste: Taste, width: int | None = None) -> list[str]:
+    """The rows of the view without colours."""
+    console = _open_console(None, width)
+    rows = console.render_lines(_paint(view, console, taste), pad=False)
+    return ["".join(piece.text for piece in row) for row in rows]
+
+
+def choose_theme(paper: Paper) -> TerminalTheme:
+    """Ground and ink of a paper."""
+    return ON_DARK if paper is Paper.DARK else DEFAULT_TERMINAL_THEME
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a whole file or nothing."""
+    with writing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def _paint(view: View, console: Console, taste: Taste) -> RenderableType:
     return view.paint(console, Look(color_system=console.color_system, signed=view.signed, by=view.by, taste=taste))
-
-
-def _write(path: Path, text: str) -> None:
-    with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    print(f"{one_line(str(path))} ({len(text.encode()) / 1000:,.0f} kB)", file=choose_aside(path))

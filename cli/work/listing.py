@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
+from rich.text import Text
 
-from promptlight.cli.views.listing import Listing, describe_outline
+from promptlight.cli.views.listing import FAILED, Listing, describe_outline
+from promptlight.cli.views.output import View
+from promptlight.cli.views.palette import Look
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import find_quantised
 from promptlight.io.places import Place
@@ -18,7 +21,7 @@ from promptlight.io.results.evaluations import read_evaluation
 from promptlight.io.results.overview import Outline, choose_method, outline_results
 from promptlight.io.results.reader import list_ids
 from promptlight.salience.errors import OutputError
-from promptlight.salience.text.printable import printable_json
+from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Method
 
 
@@ -34,15 +37,33 @@ def list_folder(
         print(printable_json({"method": chosen.value, "prompts": prompts}))
     else:
         console = Console(highlight=False)
-        listing = Listing(list_ids(folder), console.width, has_trust=trust.there)
-        console.print(listing.heading)
-        for one in found:
-            for row in listing.render(one, trust.find(one, chosen)):
-                console.print(row)
-        for line in listing.render_end(chosen, describe_quantised(find_quantised(folder))):
-            console.print(line)
+        for row in _render(folder, chosen, found, trust, console.width):
+            console.print(row)
     if problems:
         raise OutputError(f"{'; '.join(problems)}; all other results were read")
+
+
+def view_folder(folder: Place) -> View:
+    """The same to draw elsewhere, with what is damaged in the last lines."""
+    chosen, trust = choose_method(folder, None), StoredFigures(folder)
+
+    def paint(console: Console, look: Look) -> RenderableType:
+        problems: list[str] = []
+        rows = list(_render(folder, chosen, outline_results(folder, chosen, problems), trust, console.width))
+        return Group(*rows, *(Text(one_line(problem), FAILED) for problem in problems))
+
+    return View(paint=paint, describe=dict, signed=False, title="promptlight list")
+
+
+def _render(
+    folder: Place, method: Method, found: Iterable[Outline], trust: StoredFigures, width: int
+) -> Iterator[Text]:
+    """A heading, the rows of each result, and what the columns mean."""
+    listing = Listing(list_ids(folder), width, has_trust=trust.there)
+    yield listing.heading
+    for one in found:
+        yield from listing.render(one, trust.find(one, method))
+    yield from listing.render_end(method, describe_quantised(find_quantised(folder)))
 
 
 def _select(outlines: Iterator[Outline], conditions: Sequence[tuple[str, str]]) -> Iterator[Outline]:

@@ -45,6 +45,12 @@ class LiveModel:
             options = replace(options, objective=choose_objective(objective, options.compat))
         return replace(self, options=options if foil is None else replace(options, foil=foil))
 
+    def holding(self, model: Model) -> LiveModel:
+        """The same with a model that is loaded already."""
+        held = replace(self)
+        held.__dict__["_loaded"] = model
+        return held
+
     def explain(self, *prompts: Prompt, display: Display | None = None) -> list[Analysis]:
         """Complete and explain prompts. Raises UsageError for the first that can't be used.
 

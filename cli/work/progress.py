@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
@@ -184,15 +185,21 @@ class _LiveLine(Progress):
 
 @contextmanager
 def open_display() -> Generator[Display]:
-    """A display on stderr: a bar if that is a terminal, else lines."""
+    """A display on stderr: a bar if that is a terminal, else lines; in a notebook, a bar if there are widgets."""
     console = Console(stderr=True)
-    if not console.is_terminal or console.is_dumb_terminal:
+    has_bar = _has_widgets() if console.is_jupyter else console.is_terminal and not console.is_dumb_terminal
+    if not has_bar:
         yield Lines()
         return
     words = (SpinnerColumn(table_column=Column(width=1)), _WordsColumn())
     bar = (BarColumn(bar_width=None, table_column=Column(ratio=1)),) if console.width >= WIDE else ()
     with _LiveLine(*words, *bar, console=console, transient=True, redirect_stdout=False, expand=True) as progress:
         yield Bar(progress)
+
+
+def _has_widgets() -> bool:
+    """Whether Rich can draw over what it drew before in a notebook; without widgets, it only warns."""
+    return find_spec("ipywidgets") is not None
 
 
 def _may_be_fetched(model: str) -> bool:

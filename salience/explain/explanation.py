@@ -103,6 +103,9 @@ class Explanation:
     through_by: Cut = Granularity.TOKEN
     through: Through | None = None
 
+    def __repr__(self) -> str:
+        return f"<Explanation of {_quote_start(self.target_text)}: {len(self.spans):,} spans by {self.by}>"
+
     @property
     def by(self) -> Cut:
         """How the sources are cut."""
