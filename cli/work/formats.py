@@ -32,6 +32,8 @@ def say_formats(seen: Seen, reading: Reading) -> None:
     for format, number in seen.formats.items():
         how = f"; {_EXPLAINED[reading.explain]}" if format in LOGS else ""
         print(f"read as {NAMES[format]}: {count(number, 'record')}{how}", file=sys.stderr)
+    if seen.n_parsed:
+        print(f"read as chats: {count(seen.n_parsed, 'prompt')} of JSON text with messages", file=sys.stderr)
     if seen.n_right:
         print(f"left out as right: {count(seen.n_right, 'record')}", file=sys.stderr)
     if seen.unfollowed:

@@ -62,7 +62,8 @@ def name_fields(record: dict[str, Any], reading: Reading, seen: Seen, name: str)
             raise RecordError("expected fields for the template, found a chat; leave out `messages` or the template")
         named.pop("messages", None)
         return named | {"prompt": reading.template.fill(record)}
-    if "messages" not in named and is_chat(named.get("prompt")):
+    if "messages" not in named and is_chat(prompt := named.get("prompt")):
+        seen.n_parsed += isinstance(prompt, str)
         named["messages"] = named.pop("prompt")
     return named
 

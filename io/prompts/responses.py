@@ -72,9 +72,20 @@ def read_responses(path: str, encoding: str | None = None) -> Responses:
 def _read_text(record: dict[str, Any]) -> str:
     """The text of a response's one choice, of a chat or a completion. Raises RecordError if it has none."""
     response = _as_object(record.get("response"))
+    body = _as_object(response.get("body"))
     if record.get("error") or response.get("status_code", 200) != 200:
-        raise RecordError("expected one that succeeded, found an error; leave the request out or ask again")
-    choices = cast("Any", _as_object(response.get("body")).get("choices"))
+        error = _as_object(record.get("error") or body.get("error")).get("message")
+        said = f"an error: {error[:200]}" if isinstance(error, str) and error else "an error"
+        raise RecordError(f"expected one that succeeded, found {said}; leave the request out or ask again")
+    text = _join_output(body["output"]) if isinstance(body.get("output"), list) else _take_choice(body.get("choices"))
+    if not isinstance(text, str) or not text:
+        raise RecordError("expected some text, found none; leave the request out")
+    check_characters("a response", text)
+    return text
+
+
+def _take_choice(choices: Any) -> Any:
+    """The text of the one choice, of a chat or a completion."""
     if not isinstance(choices, list) or len(cast("list[Any]", choices)) != 1:
         raise RecordError("expected one choice in `response.body.choices`, found none or several; keep one")
     choice = _as_object(choices[0])
@@ -82,11 +93,21 @@ def _read_text(record: dict[str, Any]) -> str:
     for field in ("tool_calls", "function_call", "reasoning", "reasoning_content"):
         if message.get(field):
             raise RecordError(f"expected text alone, found `{field}`, which is not read")
-    text = message.get("content") if message else choice.get("text")
-    if not isinstance(text, str) or not text:
-        raise RecordError("expected some text, found none; leave the request out")
-    check_characters("a response", text)
-    return text
+    return message.get("content") if message else choice.get("text")
+
+
+def _join_output(items: list[Any]) -> str:
+    """The text of what ``/v1/responses`` gives: messages with parts, and reasoning, which may be empty."""
+    texts: list[str] = []
+    for item in map(_as_object, items):
+        if item.get("type") == "reasoning" and not item.get("summary") and not item.get("content"):
+            continue
+        parts = cast("Any", item.get("content")) if item.get("type") == "message" else None
+        for part in map(_as_object, cast("list[Any]", parts) if isinstance(parts, list) else [item]):
+            if part.get("type") != "output_text" or not isinstance(part.get("text"), str):
+                raise RecordError(f"expected text alone, found `{part.get('type')}`, which is not read")
+            texts.append(part["text"])
+    return "".join(texts)
 
 
 def _as_object(value: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ that ranks continuations has a request for each, with its log-likelihood; the li
 from __future__ import annotations
 
 import ast
+import math
 import re
 from contextlib import suppress
 from typing import Any, cast
@@ -129,9 +130,12 @@ def _convert_choice(record: Record, requests: list[tuple[Any, Any]], shared: Rec
 def _read_likelihood(value: Any) -> float:
     """The first number of a response, such as ``[["-6.0", "False"]]``."""
     try:
-        return float(_take_first(value))
+        number = float(_take_first(value))
     except (TypeError, ValueError):
-        raise RecordError(f"expected log-likelihoods in `resps` ({NAME}), found others") from None
+        number = math.nan
+    if math.isnan(number):  # which can't be compared
+        raise RecordError(f"expected log-likelihoods in `resps` ({NAME}), found others")
+    return number
 
 
 def _find_right(record: Record, said: list[str]) -> list[str]:

@@ -14,6 +14,7 @@ from promptlight.salience.text.chat import MODEL, ROLES, SYSTEM, TOOL, USER, Mes
 
 # ShareGPT's names too; its function_call holds the call as text
 _ROLES = {**ROLES, "human": USER, "gpt": MODEL, "chatgpt": MODEL, "function_call": MODEL, "observation": TOOL}
+_TEXT_PARTS = ("text", "input_text", "output_text")  # the latter two in OpenAI's responses
 _KEYS = {True: ("from", "value"), False: ("role", "content")}  # whether they are ShareGPT's
 
 
@@ -46,8 +47,8 @@ def spread_messages(value: Any) -> Any:
 
 
 def is_chat(value: Any) -> bool:
-    """Whether a value that isn't text holds messages."""
-    spread = None if isinstance(value, str) else spread_messages(value)
+    """Whether a value holds messages, also as JSON text."""
+    spread = spread_messages(value)
     messages = cast("list[Any]", spread) if isinstance(spread, list) else []
     return bool(messages) and isinstance(messages[0], dict)
 
@@ -93,7 +94,7 @@ def _read_message(value: Any, number: int, *, is_last: bool) -> Message | None:
 def _read_part(value: Any, place: str) -> str:
     """The text of one part of a message, as in ``{"type": "text", "text": ...}``; the type may be missing."""
     part = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-    if (kind := part.get("type", "text")) != "text":
+    if (kind := part.get("type", "text")) not in _TEXT_PARTS:
         raise RecordError(f"expected text alone in a chat, found {place} of the type {kind!r}; leave it out")
     if not isinstance(text := part.get("text"), str):
         found = kind_of(text if part else value)

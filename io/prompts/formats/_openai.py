@@ -1,4 +1,6 @@
-"""Convert a request of an OpenAI batch file, as vLLM and Together read it, too."""
+"""Convert a request of an OpenAI batch file, as vLLM and Together read it, too: for a chat, a completion or a response
+(``/v1/responses``).
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,11 @@ from typing import Any, cast
 
 from promptlight.io.prompts.jsonline import RecordError, kind_of, parse_object
 
-LIMITS = ("max_completion_tokens", "max_tokens")  # the newer name goes first
-_CONVERTED = ("messages", "prompt", "stop", *LIMITS)
+LIMITS = ("max_completion_tokens", "max_tokens", "max_output_tokens")  # the newer name goes first
+_ASKED = ("messages", "prompt", "input")  # in each of the three
+_CONVERTED = (*_ASKED, "stop", *LIMITS)
+_NOT_FOR_TEXT = ("/embeddings", "/moderations")  # have an input, too
+_EARLIER = ("previous_response_id", "conversation")  # what was said before, which is not in the file
 _WITHOUT_EFFECT = {  # on what is written: whose request it is, how it is answered, and what comes besides
     "model",
     "user",
@@ -26,6 +31,8 @@ _WITHOUT_EFFECT = {  # on what is written: whose request it is, how it is answer
     "prompt_logprobs",
     "seed",  # of a draw, which a temperature asks for
     "parallel_tool_calls",  # of tools
+    "background",
+    "include",
 }
 _NEUTRAL: dict[
     str, tuple[Any, ...]
@@ -43,6 +50,8 @@ _NEUTRAL: dict[
     "min_tokens": (0,),
     "tool_choice": ("none",),
     "response_format": ({"type": "text"},),
+    "text": ({"format": {"type": "text"}},),
+    "truncation": ("disabled",),
     "echo": (False,),
     "ignore_eos": (False,),
     "use_beam_search": (False,),
@@ -58,11 +67,20 @@ def convert_openai_batch(record: dict[str, Any]) -> tuple[dict[str, Any], list[s
     ``body`` keeps what isn't converted.
     """
     body = {name: value for name, value in _read_body(record["body"]).items() if value is not None}
-    if ("messages" in body) == ("prompt" in body):
-        found = "both" if "prompt" in body else ", ".join(f"`{name[:30]}`" for name in list(body)[:5]) or "no fields"
-        raise RecordError(f"expected `body.messages` or `body.prompt` (OpenAI batch), found {found}")
+    asked = [name for name in _ASKED if name in body]
+    if len(asked) != 1:
+        names = asked or list(body)[:5]
+        found = ", ".join(f"`{name[:30]}`" for name in names) or "no fields"
+        raise RecordError(f"expected one of `body.messages`, `body.prompt`, `body.input` (OpenAI batch), found {found}")
     ours: dict[str, Any] = {"id": record["custom_id"]}
-    ours |= {"messages": body["messages"]} if "messages" in body else {"prompt": _read_prompt(body["prompt"])}
+    match asked[0]:
+        case "messages":
+            ours["messages"] = body["messages"]
+        case "prompt":
+            ours["prompt"] = _read_prompt(body["prompt"])
+        case _:
+            ours["messages"] = _read_input(body, record.get("url"))
+            body.pop("instructions", None)
     if "stop" in body and body["stop"] != []:
         ours["stop"] = body["stop"]
     if limits := [body[name] for name in LIMITS if name in body]:
@@ -91,6 +109,22 @@ def _read_prompt(value: Any) -> str:
         found = f"{len(cast('list[Any]', value))} items" if isinstance(value, list) else kind_of(value)
         raise RecordError(f"expected `body.prompt` to be one text (OpenAI batch), found {found}")
     return value
+
+
+def _read_input(body: dict[str, Any], url: Any) -> list[Any]:
+    """The messages of a request for a response: its instructions, then its input, a text or messages."""
+    if isinstance(url, str) and url.endswith(_NOT_FOR_TEXT):
+        raise RecordError(f"expected a request for text (OpenAI batch), found one for {url}")
+    for name in _EARLIER:
+        if name in body:
+            raise RecordError(
+                f"expected the whole chat in `body.input` (OpenAI batch), found `{name}`; add what it has"
+            )
+    asked, instructions = body["input"], body.get("instructions")
+    if not isinstance(asked, str | list):
+        raise RecordError(f"expected `body.input` to be text or messages (OpenAI batch), found {kind_of(asked)}")
+    messages: list[Any] = [{"role": "user", "content": asked}] if isinstance(asked, str) else cast("list[Any]", asked)
+    return [{"role": "system", "content": instructions}, *messages] if instructions else messages
 
 
 def _counts(name: str, value: Any) -> bool:

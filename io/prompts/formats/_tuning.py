@@ -11,10 +11,11 @@ from promptlight.salience.text.chat import MODEL, USER
 Record = dict[str, Any]
 
 
-def convert_alpaca(record: Record) -> Record:
+def convert_alpaca(record: Record, *, with_foil: bool) -> Record:
     """The instruction and its input, with a line feed between, as the prompt, and the output as the target.
 
-    With ``system``, or ``history`` as pairs of what was asked and answered, it is a chat.
+    With ``system``, or ``history`` as pairs of what was asked and answered, it is a chat. Instead of the output there
+    may be a chosen and a rejected one, as in TRL.
     """
     asked = "\n".join(filter(None, (_read_text(record, name) for name in ("instruction", "input"))))
     system, history, output = _read_text(record, "system"), record.get("history"), _read_text(record, "output")
@@ -23,7 +24,11 @@ def convert_alpaca(record: Record) -> Record:
     if system or history:
         said = [("system", system or ""), *_read_history(history or []), (USER, asked)]
         prompt = {"messages": [{"role": role, "content": text} for role, text in said]}
-    return rest | prompt | ({"target": output} if output else {})
+    if not _has_pair(record):
+        return rest | prompt | ({"target": output} if output else {})
+    if output:
+        raise RecordError("expected `output`, or `chosen` and `rejected` (Alpaca), found all; keep what is meant")
+    return _leave_out(rest, "chosen") | prompt | _read_pair(rest, prompt.get("messages"), with_foil=with_foil)
 
 
 def _read_history(value: Any) -> list[tuple[str, str]]:
@@ -37,15 +42,21 @@ def _read_history(value: Any) -> list[tuple[str, str]]:
     return said
 
 
-def convert_sharegpt(record: Record) -> Record:
-    """The conversation as messages, after the text of ``system`` if the record has one."""
+def convert_sharegpt(record: Record, *, with_foil: bool) -> Record:
+    """The conversation as messages, after the text of ``system`` if the record has one.
+
+    LLaMA-Factory has a chosen and a rejected answer beside it, as in TRL.
+    """
     conversation, system = spread_messages(record["conversations"]), _read_text(record, "system")
     if not isinstance(conversation, list):
         found = kind_of(conversation)
         raise RecordError(f'expected `conversations` to be an array of {{"from": ..., "value": ...}}, found {found}')
     messages = [{"role": "system", "content": system}] if system else []
     messages += cast("list[Any]", conversation)
-    return _leave_out(record, "conversations", "system", "prompt") | {"messages": messages}
+    rest = _leave_out(record, "conversations", "system", "prompt")
+    pair = _read_pair(rest, messages, with_foil=with_foil) if _has_pair(record) else {}
+    rest = _leave_out(rest, "chosen") if pair else rest
+    return rest | {"messages": messages} | pair
 
 
 def convert_trl(record: Record, *, with_foil: bool) -> Record:
@@ -55,22 +66,38 @@ def convert_trl(record: Record, *, with_foil: bool) -> Record:
     line feeds, TRL's own default.
     """
     prompt = spread_messages(record.get("prompt"))
-    chosen, rejected = (spread_messages(record.get(name)) for name in ("chosen", "rejected"))
-    if record.get("chosen") is None or record.get("rejected") is None:
+    chosen, rejected = (_spread_answer(record.get(name)) for name in ("chosen", "rejected"))
+    if not _has_pair(record):
         if record.get("completion") is None and record.get("completions") is not None:
             target = _join_steps(record["completions"])
         else:
-            target = _read_answer("completion", spread_messages(record.get("completion")), prompt)
+            target = _read_answer("completion", _spread_answer(record.get("completion")), prompt)
         rest = _leave_out(record, "prompt", "messages", "completion")
         return rest | _name_prompt(prompt) | ({"target": target} if target else {})
     if isinstance(chosen, list) and isinstance(rejected, list) and not isinstance(prompt, list):
         prompt, chosen, rejected = _part_chats(prompt, cast("list[Any]", chosen), cast("list[Any]", rejected))
     if prompt is None:
         raise RecordError("expected `prompt` beside `chosen` and `rejected` as texts (TRL), found none; add it")
-    rest = _leave_out(record, "prompt", "messages", "chosen")
-    target, foil = _read_answer("chosen", chosen, prompt), _read_answer("rejected", rejected, prompt)
+    rest, answers = _leave_out(record, "prompt", "messages", "chosen"), Record(chosen=chosen, rejected=rejected)
+    return rest | _name_prompt(prompt) | _read_pair(record | answers, prompt, with_foil=with_foil)
+
+
+def _has_pair(record: Record) -> bool:
+    return record.get("chosen") is not None and record.get("rejected") is not None
+
+
+def _read_pair(record: Record, prompt: Any, *, with_foil: bool) -> Record:
+    """The chosen answer as the target and, ``with_foil``, the rejected one as its foil, unless the record has one."""
+    target, foil = (_read_answer(name, _spread_answer(record[name]), prompt) for name in ("chosen", "rejected"))
     own = not with_foil or record.get("foil")
-    return rest | _name_prompt(prompt) | {"target": target} | ({} if own else {"foil_text": foil})
+    return {"target": target} | ({} if own else {"foil_text": foil})
+
+
+def _spread_answer(value: Any) -> Any:
+    """Messages as a list, also a single one."""
+    message = cast("Record", value) if isinstance(value, dict) else {}
+    is_message = isinstance(message.get("role", message.get("from")), str)
+    return [message] if is_message else spread_messages(value)
 
 
 def _part_chats(prompt: Any, chosen: list[Any], rejected: list[Any]) -> tuple[list[Any], list[Any], list[Any]]:

@@ -1,10 +1,10 @@
 """Recognise a record in another tool's format by its keys, and convert it to the fields of ours.
 
     format         keys                                           what they become
-    OpenAI batch   custom_id, body: messages | prompt,            id, messages | prompt,
+    OpenAI batch   custom_id, body: messages | prompt | input,    id, messages | prompt,
                    max_tokens, stop                               max_new_tokens, stop
     Alpaca         instruction, input, output                     prompt, target
-    ShareGPT       conversations: from, value                     messages
+    ShareGPT       conversations: from, value                     messages; both also with TRL's chosen and rejected
     TRL            prompt, completion | chosen, rejected          prompt | messages, target, foil_text
     Inspect        input, output, epoch, messages, scores         messages, target, gold, correct
     lm-eval        doc, arguments, resps                          prompt | messages, target, gold, correct
@@ -73,13 +73,13 @@ _NEEDED = {  # what a record must have
 _GIVEN_AS: dict[RecordFormat, dict[str, Sequence[str]]] = {  # the fields that ours are made of
     RecordFormat.OPENAI_BATCH: {
         "id": ["custom_id"],
-        "messages": ["body.messages"],
+        "messages": ["body.messages", "body.input"],
         "prompt": ["body.prompt"],
         "stop": ["body.stop"],
         "max_new_tokens": [f"body.{name}" for name in LIMITS],
     },
-    RecordFormat.ALPACA: {"prompt": ["instruction"], "target": ["output"]},
-    RecordFormat.SHAREGPT: {"messages": ["conversations"]},
+    RecordFormat.ALPACA: {"prompt": ["instruction"], "target": ["output", "chosen"], "foil_text": ["rejected"]},
+    RecordFormat.SHAREGPT: {"messages": ["conversations"], "target": ["chosen"], "foil_text": ["rejected"]},
     RecordFormat.TRL: {"messages": ["prompt", "chosen"], "target": ["chosen", "completion"], "foil_text": ["rejected"]},
 }
 
@@ -89,13 +89,15 @@ class Seen:
     """How many records there were of each format but ours, how many set a parameter that no run follows, and how many
     were left out because their answers were right.
 
-    ``notes`` are lines about files, such as the encoding that one was read in.
+    ``notes`` are lines about files, such as the encoding that one was read in. ``n_parsed`` are prompts that were JSON
+    text with messages.
     """
 
     formats: Counter[RecordFormat] = field(default_factory=Counter[RecordFormat])
     unfollowed: Counter[str] = field(default_factory=Counter[str])
     notes: list[str] = field(default_factory=list[str])
     n_right: int = 0
+    n_parsed: int = 0
 
 
 def convert_record(
@@ -117,15 +119,16 @@ def convert_record(
         seen.formats[format] += 1  # also of what has no answer, such as a sample that failed
         return build_record(_convert_log(record, format, name), explain, gold_as_foil=gold_as_foil)
     unfollowed: list[str] = []
+    with_foil = explain is Explain.TARGET
     match format:
         case RecordFormat.OPENAI_BATCH:
             converted, unfollowed = convert_openai_batch(record)
         case RecordFormat.ALPACA:
-            converted = convert_alpaca(record)
+            converted = convert_alpaca(record, with_foil=with_foil)
         case RecordFormat.SHAREGPT:
-            converted = convert_sharegpt(record)
+            converted = convert_sharegpt(record, with_foil=with_foil)
         case _:
-            converted = convert_trl(record, with_foil=explain is Explain.TARGET)
+            converted = convert_trl(record, with_foil=with_foil)
     seen.formats[format] += 1
     seen.unfollowed.update(unfollowed)
     return converted
@@ -174,6 +177,8 @@ def recognize_format(record: Record) -> RecordFormat:
         is_trl = "target" not in there and ("completion" in there or {"chosen", "rejected"} <= there)
         return RecordFormat.TRL if is_trl else RecordFormat.OWN
     found = [format for format in NAMES if _has_keys(record, format)]
+    if found in ([RecordFormat.ALPACA, RecordFormat.TRL], [RecordFormat.SHAREGPT, RecordFormat.TRL]):
+        return found[0]  # its answers in pairs
     if len(found) > 1:
         names = " and ".join(NAMES[format] for format in found)
         raise RecordError(f"expected the fields of one format, found those of {names}", parameters=("format",))

@@ -93,22 +93,30 @@ def respond(id: str, *choices: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {"custom_id": id, "response": {"status_code": 200, "body": body}, "error": None, **more}
 
 
+def respond_anew(id: str, reasoning: dict[str, Any], part: dict[str, Any]) -> dict[str, Any]:
+    """As ``/v1/responses`` does."""
+    output = [reasoning, {"type": "message", "role": "assistant", "content": [part]}]
+    return {"custom_id": id, "response": {"status_code": 200, "body": {"output": output}}, "error": None}
+
+
 def say(text: str | None, **more: Any) -> dict[str, Any]:
     return {"index": 0, "message": {"role": "assistant", "content": text, **more}}
 
 
 def test_responses_are_joined_by_id_and_explained(promptlight: Command, tmp_path: Path) -> None:
-    ids = "abcdefgh"
+    ids = "abcdefghij"
     prompts, responses = tmp_path / "batch.jsonl", tmp_path / "output.jsonl"
     requests = ({"custom_id": id, "body": {"messages": ASKED}} for id in ids)
     prompts.write_text("".join(f"{json.dumps(one)}\n" for one in requests), encoding="utf-8")
     answers = [
         respond("b", {"text": "Non."}),
-        respond("c", say("No."), error={"code": "expired"}),
+        respond("c", say("No."), error={"code": "expired", "message": "too late"}),
         respond("d", say("No."), say("Yes.")),
         respond("e", say(None, tool_calls=[{"id": "x"}])),
         respond("f", say("No.", reasoning_content="Soup?")),
         respond("g", say("")),
+        respond_anew("i", {"type": "reasoning", "summary": []}, {"type": "output_text", "text": "Neen."}),
+        respond_anew("j", {"type": "reasoning", "summary": []}, {"type": "refusal", "refusal": "No."}),
         respond("a", say("Nein, 好.")),
     ]
     responses.write_text("".join(f"{json.dumps(one)}\n" for one in answers), encoding="utf-8")
@@ -118,8 +126,16 @@ def test_responses_are_joined_by_id_and_explained(promptlight: Command, tmp_path
     assert done.exit_code == 3
     results = {one.completion.prompt.id: one for one in read_results(tmp_path / "out") if isinstance(one, Analysis)}
     found = {id: one.completion.completion_text for id, one in results.items()}
-    assert found == {"a": "Nein, 好.", "b": "Non."}
-    for says in ("found an error", "or several", "`tool_calls`", "`reasoning_content`", "some text", "to 'h' in"):
+    assert found == {"a": "Nein, 好.", "b": "Non.", "i": "Neen."}
+    for says in (
+        "found an error: too late;",
+        "`refusal`",
+        "or several",
+        "`tool_calls`",
+        "`reasoning_content`",
+        "some text",
+        "to 'h' in",
+    ):
         assert says in done.stderr, says
     responses.write_text(f"{json.dumps(answers[0])}\n" * 2, encoding="utf-8")
     twice = promptlight(*command, "--explain", "target", "-m", "demo")

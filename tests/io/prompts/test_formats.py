@@ -68,6 +68,14 @@ SOUP = ("human", "Is soup sweet?")
         (batch(messages=[ASKED, ANSWERED]), OPENAI, CHAT, "No."),
         (batch(prompt="Soup is"), OPENAI, "Soup is", None),
         (batch(prompt=["Soup is"]), OPENAI, "Soup is", None),
+        (batch(input="Is soup sweet?"), OPENAI, CHAT, None),
+        (
+            batch(input=[{"role": "user", "content": [{"type": "input_text", "text": "Is soup sweet?"}]}]),
+            OPENAI,
+            CHAT,
+            None,
+        ),
+        (batch(input="Is soup sweet?", instructions="Be brief."), OPENAI, f"user\nBe brief.\n\n{CHAT[5:]}", None),
         ({"custom_id": "a", "body": json.dumps({"prompt": "Soup is"})}, OPENAI, "Soup is", None),
         ({"instruction": "Name a dish.", "input": "", "output": "Soup."}, ALPACA, "Name a dish.", "Soup."),
         ({"instruction": "Is it sweet?", "input": "Cake", "output": "Yes."}, ALPACA, "Is it sweet?\nCake", "Yes."),
@@ -91,6 +99,8 @@ SOUP = ("human", "Is soup sweet?")
         (sharegpt(SOUP, system="Be brief."), SHAREGPT, f"user\nBe brief.\n\n{CHAT[5:]}", None),
         ({"conversations": [ASKED]}, SHAREGPT, CHAT, None),
         ({"prompt": [ASKED]}, OWN, CHAT, None),
+        ({"prompt": json.dumps([ASKED, ANSWERED])}, OWN, CHAT, "No."),
+        ({"prompt": '["a list", "of texts"]'}, OWN, '["a list", "of texts"]', None),
         ({"prompt": [ASKED], "completion": [ANSWERED]}, TRL, CHAT, "No."),
         ({"prompt": "Soup is", "completion": " hot."}, TRL, "Soup is", " hot."),
         ({"prompt": "Soup is", "completion": " hot.", "target": " cold."}, OWN, "Soup is", " cold."),
@@ -150,6 +160,51 @@ def test_a_preference_is_a_target_and_its_foil(tmp_path: Path, record: Record) -
     assert (other.text, other.foil_text, other.fields["rejected"]) == (CHAT, None, record["rejected"])
 
 
+@pytest.mark.parametrize(
+    ("record", "format"),
+    [
+        (sharegpt(SOUP, chosen={"from": "gpt", "value": "No."}, rejected={"from": "gpt", "value": "Yes."}), SHAREGPT),
+        ({"instruction": "Is soup sweet?", "input": "", "chosen": "No.", "rejected": "Yes."}, ALPACA),
+        ({"prompt": [ASKED], "chosen": ANSWERED, "rejected": {"role": "assistant", "content": "Yes."}}, TRL),
+    ],
+)
+def test_pairs_of_other_formats_are_a_target_and_its_foil(tmp_path: Path, record: Record, format: RecordFormat) -> None:
+    """As LLaMA-Factory has them."""
+    prompt, found = read_one(tmp_path, record)
+    assert (found, prompt.given_completion, prompt.fields["foil_text"]) == (format, "No.", "Yes.")
+    assert "Is soup sweet?" in prompt.text
+    assert "foil_text" not in read_one(tmp_path, record, explain=Explain.RESPONSE)[0].fields
+
+
+def test_an_output_beside_a_pair_is_set_aside(tmp_path: Path) -> None:
+    record = {"instruction": "Is soup sweet?", "output": "No.", "chosen": "No.", "rejected": "Yes."}
+    assert "or `chosen` and `rejected` (Alpaca), found all" in reason_of(tmp_path, record)
+
+
+def test_prompts_of_json_text_with_messages_are_counted(tmp_path: Path) -> None:
+    reader = read(tmp_path, {"chat": json.dumps([ASKED])}, {"chat": [ASKED]}, {"chat": "text"}, prompt_field="chat")
+    assert [one.prompt if isinstance(one, SetAside) else one.text for one in reader] == [CHAT, CHAT, "text"]
+    assert reader.seen.n_parsed == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "url", "reason"),
+    [
+        (
+            {"previous_response_id": "r"},
+            "/v1/responses",
+            "the whole chat in `body.input` .* found `previous_",
+        ),
+        ({}, "/v1/embeddings", "a request for text .* found one for /v1/embeddings"),
+        ({"messages": [ASKED]}, "/v1/responses", "found `messages`, `input`"),
+    ],
+)
+def test_an_input_that_is_not_the_whole_prompt_is_set_aside(
+    tmp_path: Path, more: Record, url: str, reason: str
+) -> None:
+    assert re.search(reason, reason_of(tmp_path, batch(input="Is soup sweet?", **more) | {"url": url}))
+
+
 def test_steps_are_one_completion_where_the_format_is_named(tmp_path: Path) -> None:
     record = {"prompt": "Which?", "completions": [" Soup.", "Hot."], "labels": [True, False]}
     assert read_one(tmp_path, record, format=TRL)[0].given_completion == " Soup.\nHot."
@@ -200,9 +255,9 @@ def test_reasons_name_the_fields_of_the_record(
 @pytest.mark.parametrize(
     ("record", "format", "says"),
     [
-        (batch(), None, r"expected `body.messages` or `body.prompt` \(OpenAI batch\), found `model`"),
-        (batch(prompt="p", messages=[ASKED]), None, "found both"),
-        (batch(input="p"), None, "found `model`, `input`"),
+        (batch(), None, "expected one of `body.messages`, `body.prompt`, `body.input` .* found `model`"),
+        (batch(prompt="p", messages=[ASKED]), None, "found `messages`, `prompt`"),
+        (batch(input={"text": "p"}), None, "expected `body.input` to be text or messages .* found an object"),
         (batch(prompt=["a", "b"]), None, "expected `body.prompt` to be one text .*, found 2 items"),
         (batch(prompt=[1]), None, "found a number"),
         (batch(prompt="p", max_tokens=0), None, "`body.max_tokens` to be a whole number above 0"),

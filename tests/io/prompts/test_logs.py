@@ -349,6 +349,10 @@ def test_requests_of_every_version_are_read(tmp_path: Path, more: Record, text: 
         ({"arguments": [[7, {}]]}, "the prompt of a request to be text"),
         ({"arguments": [["Q", " x"], ["R", " y"]]}, "found several prompts in a document"),
         ({"arguments": [["Q", " x"], ["Q", " y"]]}, "log-likelihoods in `resps`"),
+        (
+            {"arguments": [["Q", " x"], ["Q", " y"]], "resps": [[["nan", "False"]], [["-2", "True"]]]},
+            "log-likelihoods in `resps`",
+        ),
         ({"arguments": [["Q", " x"], ["Q", " y"]], "resps": [[[1, 0]]]}, "a response to each request"),
         ({"resps": [[""]]}, "an output in the log, found none"),
         ({"resps": []}, "an output in the log, found none"),
