@@ -10,12 +10,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from promptlight.io.places import Place
 from tests.conftest import START
 
 PATIENCE = 60  # seconds to wait for a silent process
 
 
-def start_command(prompts: Path, folder: Path, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
+def start_command(prompts: Path, folder: Place, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
     """``promptlight run`` with the bundled model."""
     options = options or ("--max-new-tokens", "24", "--device", "cpu")
     command = [sys.executable, "-c", START.format(""), "run", str(prompts), "-o", str(folder), *options]
