@@ -43,7 +43,7 @@ class Tokenizer:
     @classmethod
     def from_json(cls, path: str | Path, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:
         """Read a ``tokenizer.json`` of transformers."""
-        return cls.from_json_text(Path(path).read_text(encoding="utf-8"), chat)
+        return cls.from_json_text(Path(path).read_text(encoding="utf-8-sig"), chat)
 
     @classmethod
     def from_json_text(cls, text: str, chat: ChatFormat = GEMMA_CHAT) -> Tokenizer:

@@ -132,6 +132,12 @@ def test_what_is_no_tokenizer_of_gemma_is_refused(file: Path, tmp_path: Path, ch
         Tokenizer.from_json(changed(file, tmp_path, change))
 
 
+def test_a_byte_order_mark_is_dropped(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert Tokenizer.from_json(path).encode("Soup") == Tokenizer.from_json(file).encode("Soup")
+
+
 def test_a_damaged_file_is_refused(file: Path, tmp_path: Path) -> None:
     whole = file.read_text(encoding="utf-8")
     for n in (0, 1, 100, len(whole) // 2):
