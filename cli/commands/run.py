@@ -49,8 +49,8 @@ def run(
         list[str],
         typer.Argument(
             help="Prompt files: JSONL, each object with a `prompt` or `messages`; or .txt, .csv, .tsv, .parquet, also"
-            " .gz or .zst; an address (https://, s3://, gs://, hf://); - for standard input; sample_prompts. NAME:FILE"
-            " names a file."
+            " compressed; an evaluation's log; a folder or a data set; an address (https://, s3://, gs://, hf://);"
+            " - for standard input; sample_prompts. NAME:FILE names a file."
         ),
     ],
     output: FolderOption,

@@ -11,6 +11,7 @@ from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.prompt_text import PromptFileOption, read_prompt_text
 from promptlight.cli.options.shared import (
+    PROMPT_FIELD_HELP,
     ByOption,
     ChatOption,
     CompatOption,
@@ -42,6 +43,7 @@ def segment(
     format: RecordFormatOption = RecordFormat.AUTO,
     encoding: EncodingOption = None,
     split: SplitOption = None,
+    prompt_field: Annotated[str | None, typer.Option(help=PROMPT_FIELD_HELP)] = None,
     template: TemplateOption = None,
     chat: ChatOption = False,
     thinking: ThinkingOption = False,
@@ -65,10 +67,12 @@ def segment(
     if bool(prompts) == (prompt is not None):
         raise UsageError("expected either a file of prompts or --prompt TEXT: try `promptlight segment prompts.jsonl`")
     if prompt is not None:
-        refuse_given(context, ["format", "encoding", "split", "template"], "on a --prompt: it is for records")
+        refuse_given(
+            context, ["format", "encoding", "split", "prompt_field", "template"], "on a --prompt: it is for records"
+        )
     cut, patterns = parse_cut(by), read_section_patterns(sections) if sections else None
     filled = read_template(template) if template else None
-    reading = Reading(format=format, chat=chat, template=filled, explain=Explain.TARGET)
+    reading = Reading(format=format, prompt_field=prompt_field, chat=chat, template=filled, explain=Explain.TARGET)
     typed = [prompt_from_text(prompt, chat=chat, thinking=thinking)] if prompt is not None else None
     records = typed or PromptReader(prompts or [], reading=reading, encoding=encoding, split=split)
     if isinstance(records, PromptReader) and records.holds_log():

@@ -12,6 +12,7 @@ import typer
 from promptlight.cli.options.panels import INPUT
 from promptlight.cli.options.shared import (
     ID_HELP,
+    PROMPT_FIELD_HELP,
     TEMPLATE_HELP,
     WHERE_HELP,
     EncodingOption,
@@ -35,11 +36,7 @@ class Input:
     split: SplitOption = None
     prompt_field: Annotated[
         str | None,
-        typer.Option(
-            help="Field or column that holds the prompt, as text or as messages (default: prompt). A name with dots, as"
-            " body.prompt or messages.0.content, leads into an object or a list; so for all names of fields.",
-            rich_help_panel=INPUT,
-        ),
+        typer.Option(help=PROMPT_FIELD_HELP, rich_help_panel=INPUT),
     ] = None
     target_field: Annotated[
         str, typer.Option(help="Field or column that holds a given completion, the target.", rich_help_panel=INPUT)

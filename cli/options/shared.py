@@ -53,6 +53,10 @@ WhereOption = Annotated[
 ]
 ID_HELP = "Take only the record with this id; repeatable."
 IdsOption = Annotated[list[str] | None, typer.Option("--id", help=ID_HELP, autocompletion=complete_id)]
+PROMPT_FIELD_HELP = (
+    "Field or column that holds the prompt, as text or as messages (default: prompt). A name with dots, as"
+    " body.prompt or messages.0.content, leads into an object or a list; so for all names of fields."
+)
 TEMPLATE_HELP = "Text file with {fields} of each record; makes its prompt."
 TemplateOption = Annotated[Path | None, typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP)]
 ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]

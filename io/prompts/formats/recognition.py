@@ -61,6 +61,7 @@ NAMES = {
 }
 LOGS = (RecordFormat.INSPECT, RecordFormat.LM_EVAL, RecordFormat.PROMPTFOO)
 MAYBE_LOGS = (RecordFormat.AUTO, *LOGS)
+_OF_RESULTS = {"prompt", "turns", "completion", "completion_is", "stop_reason", "fingerprint"}
 _NEEDED = {  # what a record must have
     RecordFormat.OPENAI_BATCH: "`custom_id` and `body`",
     RecordFormat.ALPACA: "`instruction` and `input` or `output`",
@@ -167,7 +168,13 @@ def _convert_log(record: Record, format: RecordFormat, name: str) -> LoggedAnswe
 
 
 def recognize_format(record: Record) -> RecordFormat:
-    """The format whose keys a record has; ours, if it has those of none. Raises RecordError if it has several's."""
+    """The format whose keys a record has; ours, if it has those of none.
+
+    Raises RecordError if it has several's, or those of stored results.
+    """
+    if set(record) >= _OF_RESULTS:  # a chat is its text there, and would be read as plain text
+        found = "expected prompts, found results of promptlight; run the file that they were made of, or `try` them"
+        raise RecordError(found, parameters=("prompt_field",))
     if logs := [format for format in LOGS if _has_keys(record, format)]:
         return logs[0]
     there = _list_given(record)

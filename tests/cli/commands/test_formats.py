@@ -88,6 +88,12 @@ def test_segment_names_the_format_too(promptlight: Command, prompts: Path) -> No
     assert own.exit_code == 3
 
 
+def test_segment_takes_the_prompt_from_another_field(promptlight: Command, tmp_path: Path) -> None:
+    (path := tmp_path / "p.csv").write_text("question,answer\nWhy soup?,So.\n", encoding="utf-8")
+    done = promptlight("segment", path, "--prompt-field", "question")
+    assert (done.exit_code, "“Why soup?”" in done.stdout) == (0, True)
+
+
 def respond(id: str, *choices: dict[str, Any], **more: Any) -> dict[str, Any]:
     body = {"choices": list(choices)}
     return {"custom_id": id, "response": {"status_code": 200, "body": body}, "error": None, **more}

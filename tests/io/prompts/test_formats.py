@@ -205,6 +205,13 @@ def test_an_input_that_is_not_the_whole_prompt_is_set_aside(
     assert re.search(reason, reason_of(tmp_path, batch(input="Is soup sweet?", **more) | {"url": url}))
 
 
+def test_stored_results_are_no_prompts(demo_results: Path) -> None:
+    """A chat is stored as its text, which would be read as plain text; and the row has foils of its own."""
+    for record in PromptReader(demo_results):
+        assert isinstance(record, SetAside)
+        assert record.reason.startswith("expected prompts, found results of promptlight")
+
+
 def test_steps_are_one_completion_where_the_format_is_named(tmp_path: Path) -> None:
     record = {"prompt": "Which?", "completions": [" Soup.", "Hot."], "labels": [True, False]}
     assert read_one(tmp_path, record, format=TRL)[0].given_completion == " Soup.\nHot."
