@@ -31,9 +31,10 @@ settings.register_profile("promptlight", derandomize=True, deadline=None, max_ex
 settings.load_profile("promptlight")
 
 
-# As `python -m promptlight.cli` and the script do it, but that Ctrl-C counts even if the tests run in the background,
-# where a shell has it ignored.
-START = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); {}"
+# As `python -m promptlight.cli` and the script do it, but that Ctrl-C and SIGHUP count even if the tests run in the
+# background, where a shell or nohup has them ignored.
+START = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+START += "signal.signal(signal.SIGHUP, signal.SIG_DFL); {}"
 START += "runpy.run_module('promptlight.cli', run_name='__main__', alter_sys=True)"
 
 

@@ -349,6 +349,15 @@ def hang_up_twice(tally: Tally, done: list[str], *, then: signal.Signals | None 
             done.append("written")
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """SIGHUP counts, even if nohup has started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_a_second_hangup_does_not_end_the_writing_but_another_signal_does() -> None:
     done: list[str] = []
     with pytest.raises(StoppedError, match="by SIGHUP after 0 of 9 prompts, what was computed is kept") as stopped:
