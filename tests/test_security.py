@@ -331,7 +331,8 @@ def files_below(folder: Path) -> list[str]:
 
 def test_no_id_is_a_file_name(promptlight: Command, hostile: Path, tmp_path: Path) -> None:
     before = files_below(tmp_path)
-    assert before == ["work/p.jsonl", "work/results/.lock", "work/results/part-00000.parquet"]
+    hidden = ["work/results/.huggingface.yaml", "work/results/.lock"]
+    assert before == ["work/p.jsonl", *hidden, "work/results/part-00000.parquet"]
     for id in IDS:
         show = promptlight("show", "results", f"--id={id}", "--svg", "show.svg", "--html", "show.html", "--overwrite")
         assert show.exit_code == 0

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptlight.io.prompts import jsonline
+from promptlight.io.prompts.files._zips import open_member, open_zip
 from promptlight.io.prompts.formats._lm_eval import is_lm_eval_sample, spread_responses
 from promptlight.io.prompts.jsonline import RecordError, parse_object
 
@@ -43,7 +44,7 @@ def is_log_archive(names: list[str]) -> bool:
 
 def read_archive(path: Path) -> Iterator[bytes | dict[str, Any]]:
     """Each sample in the order of the archive. One that is too large or broken stays bytes, which tell why."""
-    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+    with path.open("rb") as file, open_zip(file) as archive:
         for member in archive.infolist():
             if _MEMBER.fullmatch(member.filename) and archive.getinfo(member.filename) is member:  # the last of a name
                 yield _parse_sample(_read_member(file, archive, member), _LARGEST_SAMPLE)
@@ -54,7 +55,7 @@ def _read_member(file: BinaryIO, archive: zipfile.ZipFile, member: zipfile.ZipIn
     if member.flag_bits & 1:
         raise NotImplementedError("it is encrypted; unpack it")
     if member.compress_type != _ZSTD:
-        with archive.open(member) as opened:
+        with open_member(archive, member) as opened:
             return opened.read(_LARGEST_SAMPLE + 1)
     import pyarrow as pa
 

@@ -17,6 +17,7 @@ from typing import BinaryIO, cast
 
 from promptlight.io.prompts.files._logs import is_log_archive
 from promptlight.io.prompts.files._other_files import name_archive
+from promptlight.io.prompts.files._zips import open_member, open_zip
 from promptlight.io.prompts.files.sources import Format, Source, format_of
 
 PACKINGS = {
@@ -48,7 +49,7 @@ def recognise_file(source: Source, path: Path) -> Source:
             first = file.read(_N_FIRST)
         packing = _recognise_packing(first) or packing
         if packing == "zip" and format is Format.JSONL:
-            with path.open("rb") as file, _open_zip(file) as archive:
+            with path.open("rb") as file, open_zip(file) as archive:
                 is_log = is_log_archive(archive.namelist())
                 format = Format.INSPECT if is_log else format_of(_find_member(archive).filename)
     if format is Format.JSONL:
@@ -79,21 +80,13 @@ def unpack_file(file: BinaryIO, packing: str) -> BinaryIO:
             return cast("BinaryIO", io.BufferedReader(pa.CompressedInputStream(file, packing)))
 
 
-def _open_zip(file: BinaryIO) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(file)
-    except (ValueError, OverflowError) as error:  # such as a name that is not in the encoding it claims
-        raise zipfile.BadZipFile(str(error)) from error
-
-
 def _open_member(file: BinaryIO) -> BinaryIO:
-    archive = _open_zip(file)
+    archive = open_zip(file)
     member = _find_member(archive)
     if member.flag_bits & 1:
         raise UnpackingError("found an encrypted zip; unpack it")
-    return cast(
-        "BinaryIO", io.BufferedReader(cast("io.RawIOBase", archive.open(member)))
-    )  # its own readline cuts lines anywhere
+    content = cast("io.RawIOBase", open_member(archive, member))
+    return cast("BinaryIO", io.BufferedReader(content))  # its own readline cuts lines anywhere
 
 
 def _find_member(archive: zipfile.ZipFile) -> zipfile.ZipInfo:

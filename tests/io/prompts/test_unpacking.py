@@ -113,6 +113,14 @@ def test_a_workbook_says_so(tmp_path: Path, name: str) -> None:
         list(read_prompts(path))
 
 
+def test_a_name_that_is_no_text_where_the_file_begins_is_one_line(tmp_path: Path) -> None:
+    """The directory at the end of the zip has it right."""
+    path = zipped(tmp_path / "p.zip", {"p\xe4.jsonl": LINES})
+    path.write_bytes(path.read_bytes().replace(b"p\xc3\xa4", b"p\xff\xff", 1))
+    with pytest.raises(InputError, match="zip"):
+        list(read_prompts(path))
+
+
 def test_an_encrypted_zip_says_so(tmp_path: Path) -> None:
     path = zipped(tmp_path / "p.zip", {"a.jsonl": LINES})
     content = bytearray(path.read_bytes())
