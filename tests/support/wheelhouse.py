@@ -35,6 +35,8 @@ LEFT_OUT = {"torch", "filelock", "jinja2", "markupsafe", "mpmath", "networkx", "
 NO_GPU_NEEDS = {"pyarrow", "pandas", "textual", "linkify-it-py", "mdit-py-plugins", "tzdata"}
 TEST_TOOLS = {"pytest", "iniconfig", "pluggy", "hypothesis", "sortedcontainers"}
 
+N_NAMED = 8  # of the packages that are missing
+
 # The manylinux names from before glibc's version was in the name, by that version.
 LEGACY = {17: "manylinux2014", 12: "manylinux2010", 5: "manylinux1"}
 
@@ -168,7 +170,9 @@ def install(folder: Path, environment: Path) -> None:
     subprocess.run([*pip, "--no-build-isolation", "-e", str(ROOT)], check=True)
     print(f"{environment}: {len(pins)} packages from {folder}, torch and the rest from {sys.executable}")
     if absent:
-        print(f"not in {folder}, so from {sys.executable} or missing: {', '.join(map(name_of, absent))}")
+        n_more = len(absent) - N_NAMED
+        named = ", ".join(map(name_of, absent[:N_NAMED])) + f" and {n_more} more" * (n_more > 0)
+        print(f"not in {folder}, so from {sys.executable} or missing: {named}")
 
 
 def check_torch() -> None:
