@@ -62,7 +62,9 @@ def decode(case: Case) -> str | None:
 
 
 def lines_of(text: str) -> list[bytes]:
-    lines = text.removeprefix("\ufeff").encode("utf-8").split(b"\n")
+    """Lines end in carriage returns alone if there are no line feeds."""
+    text = text.removeprefix("\ufeff")
+    lines = (text if "\n" in text else text.replace("\r", "\n")).encode("utf-8").split(b"\n")
     return [line.removesuffix(b"\r") for line in lines if line.strip()]
 
 
@@ -87,5 +89,7 @@ SURFACE = Surface(
         b"\x80" + "汤是甜的吗？请解释你的理由。".encode("gb18030"),
         b"\x80" + "soup\n".encode("utf-16-le") * 3,
         b"\x09" + "soup".encode("utf-16"),
+        b"\x80soup\rnaan\r",
     ),
+    found=(Case(b"\r\x08\x04p"), Case(b"soup\r"), Case(b"soup\r\n")),
 )

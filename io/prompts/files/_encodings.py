@@ -183,7 +183,8 @@ def _is_decodable(head: bytes, encoding: str) -> bool:
 def end_lines(file: Reader) -> Reader:
     """The file with line feeds, where its lines end in carriage returns alone, as Excel's "CSV (Macintosh)" has it."""
     first = file.peek(1)
-    return io.BufferedReader(_WithLineFeeds(file)) if b"\r" in first and b"\n" not in first else file
+    is_so = b"\r" in first[:-1] and b"\n" not in first  # a line feed may follow the last byte
+    return io.BufferedReader(_WithLineFeeds(file)) if is_so else file
 
 
 def _decode(file: Reader, encoding: str, why: str) -> Reader:
