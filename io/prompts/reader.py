@@ -69,7 +69,7 @@ class PromptReader:
         split: str | None = None,
     ) -> None:
         given = [sources] if isinstance(sources, str | Path) else sources
-        known = parse_encoding(encoding) if encoding is not None else None
+        known = parse_encoding(encoding)
         self.sources = [replace(found, encoding=known) for source in given for found in find_sources(source, split)]
         self.strict = strict
         self.reading = reading or Reading()

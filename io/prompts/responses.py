@@ -15,6 +15,7 @@ from promptlight.io.prompts.files._encodings import parse_encoding
 from promptlight.io.prompts.files._fetching import open_source
 from promptlight.io.prompts.files.rows import read_rows, to_record
 from promptlight.io.prompts.files.sources import parse_source
+from promptlight.io.prompts.formats._answers import as_object
 from promptlight.io.prompts.jsonline import RecordError, check_characters
 from promptlight.salience.errors import InputError
 
@@ -56,7 +57,7 @@ class Responses:
 
 def read_responses(path: str, encoding: str | None = None) -> Responses:
     """Read a file, or one at an address. Raises InputError with the line that is no response."""
-    source = replace(parse_source(path), encoding=parse_encoding(encoding) if encoding is not None else None)
+    source = replace(parse_source(path), encoding=parse_encoding(encoding))
     responses = Responses(source.path)
     with tempfile.TemporaryDirectory(prefix="promptlight-") as folder:
         source, file = open_source(source, Path(folder))
@@ -71,10 +72,10 @@ def read_responses(path: str, encoding: str | None = None) -> Responses:
 
 def _read_text(record: dict[str, Any]) -> str:
     """The text of a response's one choice, of a chat or a completion. Raises RecordError if it has none."""
-    response = _as_object(record.get("response"))
-    body = _as_object(response.get("body"))
+    response = as_object(record.get("response"))
+    body = as_object(response.get("body"))
     if record.get("error") or response.get("status_code", 200) != 200:
-        error = _as_object(record.get("error") or body.get("error")).get("message")
+        error = as_object(record.get("error") or body.get("error")).get("message")
         said = f"an error: {error[:200]}" if isinstance(error, str) and error else "an error"
         raise RecordError(f"expected one that succeeded, found {said}; leave the request out or ask again")
     text = _join_output(body["output"]) if isinstance(body.get("output"), list) else _take_choice(body.get("choices"))
@@ -88,8 +89,8 @@ def _take_choice(choices: Any) -> Any:
     """The text of the one choice, of a chat or a completion."""
     if not isinstance(choices, list) or len(cast("list[Any]", choices)) != 1:
         raise RecordError("expected one choice in `response.body.choices`, found none or several; keep one")
-    choice = _as_object(choices[0])
-    message = _as_object(choice.get("message"))
+    choice = as_object(choices[0])
+    message = as_object(choice.get("message"))
     for field in ("tool_calls", "function_call", "reasoning", "reasoning_content"):
         if message.get(field):
             raise RecordError(f"expected text alone, found `{field}`, which is not read")
@@ -99,16 +100,12 @@ def _take_choice(choices: Any) -> Any:
 def _join_output(items: list[Any]) -> str:
     """The text of what ``/v1/responses`` gives: messages with parts, and reasoning, which may be empty."""
     texts: list[str] = []
-    for item in map(_as_object, items):
+    for item in map(as_object, items):
         if item.get("type") == "reasoning" and not item.get("summary") and not item.get("content"):
             continue
         parts = cast("Any", item.get("content")) if item.get("type") == "message" else None
-        for part in map(_as_object, cast("list[Any]", parts) if isinstance(parts, list) else [item]):
+        for part in map(as_object, cast("list[Any]", parts) if isinstance(parts, list) else [item]):
             if part.get("type") != "output_text" or not isinstance(part.get("text"), str):
                 raise RecordError(f"expected text alone, found `{part.get('type')}`, which is not read")
             texts.append(part["text"])
     return "".join(texts)
-
-
-def _as_object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

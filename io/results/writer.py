@@ -122,9 +122,7 @@ class ResultsWriter:
             refuse_foreign(self.folder)
             lock = (self.folder / ".lock").open("w")
         except OSError as error:
-            raise OutputError(
-                f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
-            ) from error
+            raise _refuse(self.folder, error) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the system releases it when the process dies
         except OSError as error:
@@ -142,9 +140,7 @@ class ResultsWriter:
         try:
             (self.folder / name).write_text(content, encoding="utf-8")
         except OSError as error:
-            raise OutputError(
-                f"{self.folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",)
-            ) from error
+            raise _refuse(self.folder, error) from error
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
         done = read_done(self.folder, settings)
@@ -153,6 +149,11 @@ class ResultsWriter:
             for leftover in self.folder.glob(".part-*.parquet.tmp"):
                 _remove(leftover)
         return done
+
+
+def _refuse(folder: Place, error: OSError) -> OutputError:
+    """The error of a folder that can't be written to."""
+    return OutputError(f"{folder}: can't write there ({error.strerror}); choose another folder", parameters=("folder",))
 
 
 def write_table(table: pa.Table, path: Place, *, new: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""Random Gemma 2 models: the same weights in transformers, in keras-hub and in our decoder."""
+"""Random Gemma 2 and 3 models: the same weights in transformers, in keras-hub and in our decoder."""
 
 # pyright: standard
 
@@ -19,7 +19,7 @@ BOS = 2
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a Gemma 2."""
+    """Sizes of a Gemma 2 or a Gemma 3."""
 
     name: str
     layers: int
@@ -30,6 +30,7 @@ class Shape:
     head_dim: int
     vocabulary: int = 4096
     window: int = 4096
+    is_gemma3: bool = False
 
 
 SMALL = Shape("8 layers x 512", 8, 512, 2048, 8, 4, 64)  # 33.5 million weights
@@ -84,27 +85,39 @@ def build_transformers(shape: Shape) -> Any:
 
 
 def build_keras(shape: Shape, device: torch.device, dtype: torch.dtype) -> Any:
-    """Only a keras-hub GemmaBackbone, on any device and in any dtype."""
+    """Only a keras-hub backbone, on any device and in any dtype."""
     import keras
     import keras_nlp
 
     keras.utils.set_random_seed(0)
+    sizes = {
+        "vocabulary_size": shape.vocabulary,
+        "num_layers": shape.layers,
+        "num_query_heads": shape.query_heads,
+        "num_key_value_heads": shape.key_value_heads,
+        "hidden_dim": shape.width,
+        "head_dim": shape.head_dim,
+        "use_post_ffw_norm": True,
+        "use_post_attention_norm": True,
+        "use_sliding_window_attention": True,
+        "sliding_window_size": shape.window,
+        "dtype": str(dtype).removeprefix("torch."),
+    }
     with keras.device("gpu:0" if device.type == "cuda" else "cpu:0"):
+        if shape.is_gemma3:
+            return keras_nlp.models.Gemma3Backbone(
+                **sizes,
+                intermediate_dim=shape.feed_forward,
+                image_size=None,
+                vision_encoder=None,
+                use_query_key_norm=True,
+                query_head_dim_normalize=True,
+            )
         return keras_nlp.models.GemmaBackbone(
-            vocabulary_size=shape.vocabulary,
-            num_layers=shape.layers,
-            num_query_heads=shape.query_heads,
-            num_key_value_heads=shape.key_value_heads,
-            hidden_dim=shape.width,
+            **sizes,
             intermediate_dim=2 * shape.feed_forward,  # keras-hub halves it
-            head_dim=shape.head_dim,
-            use_post_ffw_norm=True,
-            use_post_attention_norm=True,
             attention_logit_soft_cap=50.0,
             final_logit_soft_cap=30.0,
-            use_sliding_window_attention=True,
-            sliding_window_size=shape.window,
-            dtype=str(dtype).removeprefix("torch."),
         )
 
 

@@ -13,11 +13,15 @@ import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
 from tests.benchmarks.__main__ import describe_processor, prepare_libraries
 from tests.benchmarks.measure import Settings, Table
+
+if TYPE_CHECKING:
+    from tests.benchmarks.models import Shape
 
 
 def main() -> None:
@@ -47,7 +51,7 @@ def main() -> None:
 def choose_benchmark(name: str, settings: Settings) -> Callable[[], list[Table]]:
     """The benchmark of that name, with its shape."""
     from tests.gpu import generation, profile, salience  # after Keras has been told its backend
-    from tests.gpu.shapes import GEMMA_2_2B, GEMMA_3_4B, TINY_2, TINY_3, Shape
+    from tests.gpu.shapes import GEMMA_2_2B, GEMMA_3_4B, TINY_2, TINY_3
 
     small, large = (TINY_2, TINY_3) if settings.quick else (GEMMA_2_2B, GEMMA_3_4B)
     runs: dict[str, tuple[Callable[[Shape, Settings], list[Table]], Shape]] = {

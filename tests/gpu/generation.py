@@ -19,7 +19,8 @@ from promptlight.salience.decoder.decoder import Decoder
 from promptlight.salience.decoder.generate import generate
 from promptlight.salience.decoder.tensors import count_bytes
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate
-from tests.gpu.shapes import Shape, build_decoder, draw_ids
+from tests.benchmarks.models import Shape, draw_ids
+from tests.gpu.shapes import build_decoder
 
 N_PROMPT = 200
 EAGER, AHEAD, COMPILED = "each step", "a CUDA graph", "torch.compile"

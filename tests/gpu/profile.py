@@ -12,8 +12,9 @@ from torch.profiler import ProfilerActivity
 
 from promptlight.salience.gradients.compute import compute_salience
 from tests.benchmarks.measure import Settings, Table
+from tests.benchmarks.models import Shape, draw_ids
 from tests.gpu.generation import write
-from tests.gpu.shapes import Shape, build_decoder, draw_ids
+from tests.gpu.shapes import build_decoder
 
 N_SHOWN = 20
 

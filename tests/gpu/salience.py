@@ -14,9 +14,9 @@ from promptlight.salience.gradients.compute import compute_salience
 from tests.benchmarks.floor import count_layer_weights
 from tests.benchmarks.loops import through_decoder
 from tests.benchmarks.measure import Candidate, Settings, Table, alternate, compare
-from tests.benchmarks.models import freeze
+from tests.benchmarks.models import Shape, draw_ids, freeze
 from tests.benchmarks.salience import FLOOR, LIT, OURS, floor_candidate, make_cuts
-from tests.gpu.shapes import Shape, build_keras, draw_ids
+from tests.gpu.shapes import build_causal
 from tests.oracles.plain import keras_score_grad_l2
 
 CHUNKS = (1, 2, 4, 8, 16, 32, 64)
@@ -26,7 +26,7 @@ N_LIT = 4  # of the targets: each one is a forward and a backward
 def run(shape: Shape, settings: Settings) -> list[Table]:
     """Time and peak memory. LIT's way runs on the very weights that the decoder has."""
     n_prompt, n_targets = (48, 16) if settings.quick else (384, 128)
-    keras = build_keras(shape, settings.device)
+    keras = build_causal(shape, settings.device)
     decoder = freeze(keras.backbone)
     ids = draw_ids(n_prompt + n_targets, shape)
     cuts, places = make_cuts(n_prompt, len(ids)), list(range(n_prompt, len(ids)))

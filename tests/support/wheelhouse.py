@@ -21,7 +21,8 @@ import venv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import ROOT
+
 RUNTIME, TOOLS = ROOT / "constraints.txt", ROOT / "constraints-dev.txt"
 
 OLDEST_TORCH = (2, 9)

@@ -66,8 +66,10 @@ class Text:
     hint: str = ""
 
 
-def parse_encoding(name: str) -> str:
-    """Python's name of an encoding. Raises UsageError for one that it doesn't know."""
+def parse_encoding(name: str | None) -> str | None:
+    """Python's name of an encoding, if one is named. Raises UsageError for one that it doesn't know."""
+    if name is None:
+        return None
     try:
         found = codecs.lookup(name)
         "".encode(found.name)  # refuses what is no encoding of text, such as base64

@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,13 +21,12 @@ from promptlight.io.results import _lease
 from promptlight.io.results.reader import read_results
 from promptlight.salience.errors import OutputError
 from tests.support.handmade import assert_same_analysis
-from tests.support.processes import PATIENCE
+from tests.support.reporting import CONTEXT, kill, receive, start
 from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
 from tests.support.s3 import S3Server, serve_s3
 from tests.support.stores import read_objects
 
 FLUSH_EVERY = 3
-CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 
 
@@ -186,42 +182,16 @@ def add_records(reports: Connection, environment: dict[str, str], folder: Remote
         reports.send(str(error))
 
 
-@contextmanager
-def start(*arguments: Any) -> Generator[tuple[BaseProcess, Connection]]:
-    """A process that calls ``add_records``, and the other end of its reports; killed in the end."""
-    received, reports = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=add_records, args=(reports, *arguments))
-    process.start()
-    reports.close()
-    try:
-        yield process, received
-    finally:
-        process.kill()
-        process.join(PATIENCE)
-        received.close()
-
-
-def receive(reports: Connection, n_reports: int | None = None) -> list[Any]:
-    """The next reports of a process, or all up to its end."""
-    received: list[Any] = []
-    with suppress(EOFError):
-        while n_reports is None or len(received) < n_reports:
-            assert reports.poll(PATIENCE), "the process hangs"
-            received.append(reports.recv())
-    return received
-
-
 @pytest.mark.parametrize("n_kills", [3, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_at_any_moment_loses_less_than_a_shard_and_the_next_run_goes_on(
     store: RemotePath, server: S3Server, n_kills: int
 ) -> None:
     random, n_stored = Random(n_kills), 0
     for _ in range(n_kills):
-        with start(server.environment, store, 10_000) as (run, reports):
+        with start(add_records, server.environment, store, 10_000) as (run, reports):
             added = receive(reports, random.randrange(1, 12))
             time.sleep(random.uniform(0, 0.05))
-            run.kill()
-            run.join(PATIENCE)
+            kill(run)
             assert run.exitcode == -signal.SIGKILL
             added += receive(reports)
         server.wait_until_quiet()
@@ -234,14 +204,17 @@ def test_kill_at_any_moment_loses_less_than_a_shard_and_the_next_run_goes_on(
         assert n_stored + len(added) - len(stored) < FLUSH_EVERY
         n_stored = len(stored)
     assert n_stored > 0
-    with start(server.environment, store, n_stored + 5) as (_, reports):
+    with start(add_records, server.environment, store, n_stored + 5) as (_, reports):
         assert receive(reports) == list(range(n_stored, n_stored + 5))
     assert_as_undisturbed(store, n_stored + 5)
     assert leases_in(store) == []
 
 
 def test_of_two_runs_that_begin_together_at_most_one_writes(store: RemotePath, server: S3Server) -> None:
-    with start(server.environment, store, 9) as (_, one), start(server.environment, store, 9) as (_, two):
+    with (
+        start(add_records, server.environment, store, 9) as (_, one),
+        start(add_records, server.environment, store, 9) as (_, two),
+    ):
         said = [receive(one), receive(two)]
     refused = [reports for reports in said if reports and isinstance(reports[0], str)]
     assert all("another run is writing there" in reports[0] for reports in refused)

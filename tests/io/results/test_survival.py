@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import resource
@@ -20,9 +19,8 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -45,41 +43,12 @@ from tests.conftest import START, Command
 from tests.support.handmade import assert_same_analysis
 from tests.support.paths import EXAMPLES
 from tests.support.processes import PATIENCE, finish, start_command, wait_until
+from tests.support.reporting import CONTEXT, kill, receive, start
 from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
 
 FLUSH_EVERY = 3
 
-CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
-
-
-@contextlib.contextmanager
-def start(work: Callable[..., None], *arguments: Any) -> Generator[tuple[BaseProcess, Connection]]:
-    """A process that calls ``work(reports, *arguments)``, and the other end of ``reports``; killed in the end."""
-    received, reports = CONTEXT.Pipe(duplex=False)
-    process = CONTEXT.Process(target=work, args=(reports, *arguments))
-    process.start()
-    reports.close()
-    try:
-        yield process, received
-    finally:
-        kill(process)
-        received.close()
-
-
-def kill(process: BaseProcess) -> None:
-    process.kill()
-    process.join(PATIENCE)
-
-
-def receive(reports: Connection, n_reports: int | None = None) -> list[Any]:
-    """The next reports of a process, or all up to its end."""
-    received: list[Any] = []
-    with contextlib.suppress(EOFError):
-        while n_reports is None or len(received) < n_reports:
-            assert reports.poll(PATIENCE), "the process hangs"
-            received.append(reports.recv())
-    return received
 
 
 def call(work: Callable[..., None], *arguments: Any) -> tuple[int | None, list[Any]]:
