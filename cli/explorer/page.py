@@ -8,7 +8,6 @@ from typing import ClassVar
 
 from rich.console import Console, RenderableType
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.events import Click, Resize
@@ -17,7 +16,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from promptlight.cli.views.text import TOKEN
+from promptlight.cli.views.text import TOKEN, find_token
 
 NARROWEST = 20  # cells; the page is never laid out narrower
 
@@ -100,11 +99,6 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
 
 def _holds(line: Text, start: int, stop: int) -> bool:
     return any(start <= find_token(span.style) < stop for span in line.spans)
-
-
-def find_token(style: str | Style) -> int:
-    """The first token of the piece with this style; -1 if there is none."""
-    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def _make_console(width: int, color_system: str | None) -> Console:

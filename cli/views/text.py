@@ -46,14 +46,16 @@ class Fold:
         return f"… {self.stop - self.start} lines, {self.share:.1%} together"
 
 
-def render_page(text: Text, console: Console, look: Look, folds: Sequence[Fold] = ()) -> Iterator[Text]:
-    """The text wrapped like prose, with line numbers, and bars and blank lines as the look requires.
+def render_page(
+    text: Text, console: Console, look: Look, folds: Sequence[Fold] = (), *, first: int = 1
+) -> Iterator[Text]:
+    """The text wrapped like prose, with line numbers from ``first``, and bars and blank lines as the look requires.
 
     A row stands for the lines of each fold.
     """
     starts = {fold.start: fold for fold in folds}
     folded = {at for fold in folds for at in range(fold.start, fold.stop)}
-    for number, line in enumerate(text.split(allow_blank=True), 1):
+    for number, line in enumerate(text.split(allow_blank=True), first):
         if fold := starts.get(number - 1):
             yield from wrap(Text(fold.summary, ASIDE), console, fold.label)
         if number - 1 in folded:
@@ -96,6 +98,23 @@ def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()
     parts = (part for span in explanation.spans for part in _split_further(explanation, span, explained, splits))
     text = join_pieces([piece for part in parts for piece in _render_part(explanation, part, explained, look)])
     return text[: len(text.plain.rstrip("\n"))]
+
+
+def part_text(text: Text, explanation: Explanation) -> tuple[Text, Text, int]:
+    """Part what ``render_text`` made where the completion begins, and number the line in which that is.
+
+    A completion that goes on with the prompt's last line has that line's number.
+    """
+    n_prompt = explanation.analysis.completion.n_prompt_tokens
+    starts = [span.start for span in text.spans if find_token(span.style) >= n_prompt]
+    place = min(starts, default=len(text.plain))
+    read, written = text[:place], text[place:]
+    return read[: len(read.plain.rstrip("\n"))], written, read.plain.count("\n") + 1
+
+
+def find_token(style: str | Style) -> int:
+    """The first token of the piece with this style; -1 if there is none."""
+    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def _split_further(

@@ -22,14 +22,14 @@ from promptlight.cli.explorer.app import Explorer, group_bindings, name_key
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.explorer.library import Library
-from promptlight.cli.explorer.page import Page, find_token
+from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.prompts import PromptList, Prompts
 from promptlight.cli.explorer.scene import carry_target, open_scene
 from promptlight.cli.explorer.screens import Picker, Window
 from promptlight.cli.options.question import Asking
 from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import Look
-from promptlight.cli.views.text import render_page, render_text
+from promptlight.cli.views.text import find_token, render_page, render_text
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.results.reader import find_result
 from promptlight.io.results.writer import ResultsWriter
