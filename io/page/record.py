@@ -1,10 +1,9 @@
 """The page's data for one prompt: its text, its cuts, its targets, and every method's numbers.
 
-Positions count *units*, the spans of the token cut: the byte tokens of one character are one unit, as in the terminal.
-Spans of every cut begin and end at units. Each target has a row of its sources' scores by unit, up to its start. For
-each source cut it also has two numbers that turn sums of scores into levels and shares: the largest absolute score of a
-visible source, and the sum of the absolute scores. Storing a row of sums for every cut would make the page two thirds
-larger. The rows of single units are also what the browser follows the model's own words back with (``through.js``).
+Positions count tokens. The text of a character whose bytes are several tokens stands at the first of them. Each target
+has a row of its sources' scores, token by token up to its start; the browser sums them up to spans (storing a row of
+sums for every cut would make the page two thirds larger), and follows the model's own words back with them
+(``browser/through.js``).
 """
 
 # pyright: standard

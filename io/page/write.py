@@ -1,8 +1,7 @@
 """Write a page for colleagues: one self-contained HTML file that opens from disk and contacts no server.
 
-Each prompt is a separate JSON element (``record.py``), parsed when it is first shown. ``numbers.js`` has the few
-computations of the browser and ``through.js`` its chain through the model's own words; ``draw.js`` draws prompts,
-``ways.js`` the ways through own words, and ``page.js`` has the controls.
+Each prompt is a separate JSON element (``record.py``), parsed when it is first shown. What the browser runs is in
+``browser/``, in the order of ``SCRIPTS``: first what computes, then what draws, at last the controls.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from promptlight.io.page.record import ReportEntry, to_record
 from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Way
 
-PAGE = Path(__file__).parent
+BROWSER = Path(__file__).parent / "browser"
 SCRIPTS = ("numbers.js", "through.js", "draw.js", "ways.js", "page.js")
 WAYS = {Way.DIRECT: "directly", Way.THROUGH: "through the model's own words", Way.ALL: "in all"}
 SUBTITLE = "Which parts of each prompt mattered for what the model wrote."
@@ -55,15 +54,15 @@ def write_report(
             record = to_record(entry)
             yield vars(record) | {"data": Markup(record.data)}
 
-    loader = jinja2.FileSystemLoader(PAGE)
+    loader = jinja2.FileSystemLoader(BROWSER)
     template = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template(
         "page.html.j2"
     )
-    script = "".join((PAGE / name).read_text("utf-8") for name in SCRIPTS)
+    script = "".join((BROWSER / name).read_text("utf-8") for name in SCRIPTS)
     values = {
         "title": printable(title),
         "subtitle": SUBTITLE,
-        "style": Markup((PAGE / "page.css").read_text("utf-8")),
+        "style": Markup((BROWSER / "page.css").read_text("utf-8")),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the only one to run
         "palette": Markup(json.dumps({"ramps": ramps, "signed": SIGNED, "unsigned": UNSIGNED})),
