@@ -2,7 +2,8 @@
 
 Each shard has whole rows, one per prompt. It is written under a hidden name, flushed to disk and renamed, so any
 interruption leaves only whole shards, and the next run continues after them. Each shard's metadata has the settings
-that made it; a run with other settings is refused. There is no manifest that could disagree with the shards.
+that made it; a run with other settings is refused. It also has two dates: when the folder's first run started, and when
+the shard's last result was finished. There is no manifest that could disagree with the shards.
 
 On an object store, a shard is put in one piece, and never over another one. A lock keeps a second run out of a folder
 on a disk, a lease (``_lease.py``) out of one on an object store.
@@ -28,10 +29,12 @@ from promptlight.io.results._lease import Lease
 from promptlight.io.results._rows import to_row
 from promptlight.io.results.digits import Scores
 from promptlight.io.results.done import Done, read_done, refuse_foreign
+from promptlight.io.results.facts import read_clock
 from promptlight.io.results.schema import SCHEMA_VERSION, build_schema, find_matrix_columns, read_kind
 from promptlight.io.results.shards import (
     METADATA_KEY,
     find_shards,
+    read_metadata,
     read_number,
     read_shard,
 )
@@ -59,8 +62,10 @@ class ResultsWriter:
         self._scores = Scores(settings.get("scores", Scores.FLOAT32))
         self._rows: list[dict[str, Any]] = []
         self._number = 0  # of the next shard
-        metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
-        self._schema = build_schema(read_kind(settings).methods).with_metadata({METADATA_KEY: json.dumps(metadata)})
+        self._started: str | None = read_clock()  # when the folder's first run began
+        self._finished = self._started  # when a result was last added; storing it may be tried twice
+        self._metadata = {"schema_version": SCHEMA_VERSION, "settings": settings, **provenance}
+        self._schema = build_schema(read_kind(settings).methods)
         self._lock = self._open_folder()
         try:
             self.done = self._read_done(settings)
@@ -81,6 +86,7 @@ class ResultsWriter:
     def add(self, result: Analysis | SetAside) -> None:
         """Add one result; every ``flush_every`` of them go to disk together."""
         self._rows.append(to_row(result, self._scores))
+        self._finished = read_clock()
         if len(self._rows) >= self._flush_every:
             self.flush()
 
@@ -88,7 +94,9 @@ class ResultsWriter:
         """Write the added results as a new shard."""
         if not self._rows:
             return
-        table = pa.Table.from_pylist(self._rows, schema=self._schema)
+        metadata = self._metadata | {"started": self._started, "finished": self._finished}
+        schema = self._schema.with_metadata({METADATA_KEY: json.dumps(metadata)})
+        table = pa.Table.from_pylist(self._rows, schema=schema)
         self._check_lease()
         write_table(table, self.folder / f"part-{self._number:05d}.parquet", new=True)
         # only after writing: after an error, the same shard is tried again. And in one statement: Ctrl-C between two
@@ -144,7 +152,9 @@ class ResultsWriter:
 
     def _read_done(self, settings: dict[str, Any]) -> dict[str, Done]:
         done = read_done(self.folder, settings)
-        self._number = max((read_number(shard) + 1 for shard in find_shards(self.folder)), default=0)
+        if shards := find_shards(self.folder):
+            self._number = read_number(shards[-1]) + 1
+            self._started = read_metadata(shards[-1]).get("started")  # None if an earlier version wrote it
         if not isinstance(self.folder, RemotePath):
             for leftover in self.folder.glob(".part-*.parquet.tmp"):
                 _remove(leftover)

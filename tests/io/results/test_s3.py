@@ -72,7 +72,10 @@ def assert_as_undisturbed(folder: RemotePath, n_records: int) -> None:
         assert_same_analysis(found, wanted)
 
 
-def test_the_objects_are_byte_for_byte_the_files_of_a_disk(store: RemotePath, tmp_path: Path) -> None:
+def test_the_objects_are_byte_for_byte_the_files_of_a_disk(
+    store: RemotePath, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("promptlight.io.results.writer.read_clock", lambda: "2026-11-27T18:30:05Z")
     for folder in (store, tmp_path):
         run_in_parts(folder)
     on_disk = {name: content for name, content in snapshot(tmp_path).items() if not name.startswith(".")}
