@@ -1,32 +1,42 @@
-"""The right side: the question, the text with its salience, the strongest sources, and details of a clicked piece."""
+"""The right side: the question, the prompt with its salience, what the model wrote, the strongest sources, and details
+of a clicked piece.
+
+What the model wrote has a pane of its own, so that the target is in sight wherever the prompt is read.
+"""
 
 # pyright: standard
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
+from promptlight.cli.explorer._bar import Bar, describe_settings
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, find_source
 from promptlight.cli.views.heatmap import render_heading, render_legend
 from promptlight.cli.views.palette import Look
-from promptlight.cli.views.strongest import render_strongest
-from promptlight.cli.views.text import render_page, render_text, wrap
+from promptlight.cli.views.strongest import find_first, render_strongest
+from promptlight.cli.views.text import part_text, render_page, render_text, wrap
 from promptlight.cli.views.ways import describe_own_words, render_ways
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
-from promptlight.salience.types import Way
+from promptlight.salience.types import Span, StopReason
 
 ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
-HINT = "←→ target  g cut  w way  c compare  e edit  / search, or click a piece"
-HELP = " ? keys"
+CLICK = "click a piece of the prompt for its line, share and score"
 PART = "part of the target"
-WAYS = {Way.DIRECT: "direct", Way.THROUGH: "through own words", Way.ALL: "in all"}
+
+
+class Written(Page):
+    """The completion. A click in it chooses a target; the keys that scroll stay with the prompt."""
+
+    FOCUS_ON_CLICK: ClassVar[bool] = False
 
 
 class View(Vertical):
@@ -35,31 +45,35 @@ class View(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self.looked_at: int | None = None
+        self._strongest: tuple[int, int] | None = None  # tokens of the prompt's strongest source, as drawn last
         self._chosen: tuple[int, int] | None = None  # the target's tokens
-        self.page = Page(id="text")
+        self.page, self.written = Page(id="text"), Written(id="written")
         self._parts = {name: Static(id=name, markup=False) for name in ("heading", "legend", "strongest", "details")}
-        self.status = Static(id="status", markup=False)
+        self.bar = Bar()
         self._message = ""
 
     def compose(self) -> ComposeResult:
         """Textual calls it."""
         yield self._parts["heading"]
         yield self.page
+        yield self.written
         yield self._parts["legend"]
         yield self._parts["strongest"]
         yield self._parts["details"]
 
     def forget(self) -> None:
         """Reset the selection before another prompt is shown."""
-        self.looked_at, self._chosen = None, None
+        self.looked_at, self._strongest, self._chosen = None, None, None
 
     def show_message(self, message: str) -> None:
         """Show a message instead of a text."""
         for part in self._parts.values():
             part.update("")
-        self.status.update(Text(HELP, "bold"))
+        self.written.display = False
+        self.bar.show_settings(Text())
         self._message = printable(message)
         self.lay_out()
+        self.page.scroll_home(animate=False)
 
     def lay_out(self) -> None:
         """Wrap a message for the page's width."""
@@ -67,23 +81,48 @@ class View(Vertical):
         self.page.show_lines([row for line in self._message.split("\n") for row in wrap(Text(line), console)])
 
     def show_scene(self, scene: Scene, look: Look) -> None:
-        """Draw a scene; if its target moves out of sight, scroll to it."""
+        """Draw a scene, with its target in sight.
+
+        A prompt opens at its strongest source; after that, the strongest is followed as long as it is in sight.
+        """
         explanation, console = scene.explanation, self.page.console(look.color_system)
-        width = console.width
-        was_in_sight = self._chosen is not None and self.page.sees(*self._chosen)
-        self.page.show_lines(list(render_page(render_text(explanation, look, scene.splits), console, look)))
-        self._chosen = (scene.chosen[0].start, scene.chosen[-1].stop)
-        if was_in_sight and not self.page.sees(*self._chosen):
-            self.page.scroll_to_token(*self._chosen)
+        read, wrote, first = part_text(render_text(explanation, look, scene.splits), explanation)
+        follows = self._strongest is None or self.page.sees(*self._strongest)
+        self.page.show_lines(list(render_page(read, console, look)))
+        self.written.show_lines(list(render_page(wrote, console, look, first=first)))
+        heading = render_heading(explanation, look, console.width)
         parts = {
-            "heading": render_heading(explanation, look, width),
-            "legend": wrap(render_legend(look, explanation.way), console),
-            "strongest": self._list_strongest(explanation, look, width),
-            "details": self._describe_piece(scene, width),
+            "heading": [row for line in heading for row in line.wrap(console, console.width)],
+            "legend": list(wrap(render_legend(look, explanation.way), console)),
+            "strongest": list(self._list_strongest(explanation, look, console.width)),
+            "details": [self._describe_piece(scene, console.width)],
         }
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
-        self.status.update(_describe_scene(scene, look, self.app.size.width))
+        self._share_room({name: len(lines) for name, lines in parts.items()})
+        given = explanation.analysis.completion.stop_reason is StopReason.GIVEN
+        self.written.border_title = f" {'given in the record' if given else 'the model wrote'} "
+        self.bar.show_settings(describe_settings(scene, look))
+        self.call_after_refresh(self._follow, scene, follows)
+
+    def _share_room(self, taken: Mapping[str, int]) -> None:
+        """Give the completion what the prompt leaves of the rows that the parts don't take, and at least two fifths."""
+        shown = [part for part in self._parts.values() if part.display]
+        room = self.size.height - sum(taken[part.id or ""] + part.styles.gutter.height for part in shown)
+        self.written.display = True
+        self.written.styles.max_height = max(room * 2 // 5, room - len(self.page.lines), 2)
+
+    def _follow(self, scene: Scene, follows: bool) -> None:
+        """Scroll to the target if it is another one, and to the strongest source of the prompt if that is followed."""
+        opens, strongest = self._strongest is None, find_first(scene.explanation)
+        chosen, cursor = _find_range(scene.chosen[0], scene.chosen[-1]), scene.targets[scene.cursor]
+        if chosen != self._chosen:
+            self.written.reveal(*(chosen if scene.takes_all else _find_range(cursor, cursor)))
+        if opens:
+            self.page.scroll_home(animate=False)
+        if strongest and follows:
+            self.page.reveal(strongest.start, strongest.stop, centred=True)
+        self._chosen, self._strongest = chosen, _find_range(strongest, strongest) if strongest else (-1, -1)
 
     def _list_strongest(self, explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
         """The strongest sources, as many as there is room for, and among them the strongest ways, if there are any."""
@@ -93,17 +132,21 @@ class View(Vertical):
             yield from render_strongest(explanation, strongest, look, width)
             yield from render_ways(explanation, width, n_ways) if n_ways else ()
 
-    def _describe_piece(self, scene: Scene, width: int) -> Iterator[Text]:
+    def _describe_piece(self, scene: Scene, width: int) -> Text:
         """The clicked source's text, line, share and score, in one line."""
         explanation = scene.explanation
         span = None if self.looked_at is None else find_source(explanation, self.looked_at)
         if span is None:
-            line = Text(next(describe_own_words(explanation), HINT), "dim")
+            line = Text(next(describe_own_words(explanation), CLICK), "dim")
         else:
             text = one_line(span.text.strip() or span.text)
             line = Text.assemble(f"line {span.line}, {_spell_numbers(explanation, span.number)}: ", (text, "bold"))
         line.truncate(width, overflow="ellipsis")
-        yield line
+        return line
+
+
+def _find_range(first: Span, last: Span) -> tuple[int, int]:
+    return first.start, last.stop
 
 
 def _spell_numbers(explanation: Explanation, number: int) -> str:
@@ -115,22 +158,3 @@ def _spell_numbers(explanation: Explanation, number: int) -> str:
     if explanation.visible[number]:
         return f"share {explanation.shares[number]:.1%}, score {explanation.scores[number]:.3g}"
     return f"{through.total[number]:.1%} came by way of it" if through and through.total[number] else PART
-
-
-def _describe_scene(scene: Scene, look: Look, width: int) -> Text:
-    """Describe all settings in one line."""
-    numbers = [min(scene.anchor, scene.cursor) + 1, max(scene.anchor, scene.cursor) + 1]
-    chosen = "all" if scene.takes_all else "-".join(map(str, dict.fromkeys(numbers)))
-    settings = (
-        f"by {scene.by}",
-        f"target {scene.target_by} {chosen} of {len(scene.targets)}",
-        WAYS[scene.way],
-        str(scene.pooling),
-        str(scene.method),
-        f"intensity {look.taste.intensity:g}",
-        str(look.marking),
-        str(look.taste.spacing),
-    )
-    line = Text(" " + " · ".join(settings))
-    line.truncate(max(0, width - len(HELP)), overflow="ellipsis", pad=True)
-    return Text.assemble(line, (HELP, "bold"))

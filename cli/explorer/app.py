@@ -9,8 +9,11 @@ from rich.console import Console, RenderableType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.events import DescendantFocus
+from textual.widget import Widget
 
 from promptlight.cli.explorer._asking import Asking
+from promptlight.cli.explorer._keys import Place, group_keys
 from promptlight.cli.explorer._running import Finished, RunningDisplay, change_said, find_said, start_run
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
@@ -28,16 +31,6 @@ from promptlight.salience.explain.explanation import Question
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, SetAside
 
-PURPOSES = {  # of the actions of keys, in the order of the help
-    "Choose the target": ("move", "extend", "choose", "choose_all"),
-    "Cut and add up": ("cut_sources", "cut_targets", "pool", "method", "way"),
-    "Compare and change": ("compare", "edit", "run", "editor", "leave"),
-    "Choose a prompt": ("neighbour", "search", "list", "text"),
-    "Draw": ("intensify", "marking", "spacing"),
-    "Scroll": ("scroll_up", "scroll_down", "page_up", "page_down", "scroll_home", "scroll_end"),
-    "Help": ("help", "quit"),
-}
-
 
 class Explorer(Asking):
     """A results folder to look around in; ``live`` explains changed prompts."""
@@ -46,12 +39,12 @@ class Explorer(Asking):
     TITLE = "promptlight explore"
     ENABLE_COMMAND_PALETTE = False
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual declares it as an instance attribute
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high")]  # noqa: RUF012  # Textual declares it as an instance attribute
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high"), (36, "-tall")]  # noqa: RUF012  # Textual declares it as an instance attribute
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("c", "compare", "compare with another prompt"),
         Binding("e", "edit", "change the prompt and run it"),
-        Binding("n", "neighbour(1)", "next prompt"),
-        Binding("N", "neighbour(-1)", "previous prompt"),
+        Binding("n", "neighbour(1)", "next, previous prompt"),
+        Binding("N", "neighbour(-1)", "next, previous prompt"),
         Binding("slash", "search", "search prompts"),
         Binding("l", "list", "go to the list of prompts"),
         Binding("escape", "text", "go back to the text"),
@@ -84,7 +77,7 @@ class Explorer(Asking):
         with Horizontal():
             yield self.prompts
             yield self.view
-        yield self.view.status
+        yield self.view.bar
 
     def on_mount(self) -> None:
         """Open the requested prompt, or else the first that can be shown."""
@@ -119,8 +112,7 @@ class Explorer(Asking):
         self.prompts.list.mark_open(listed.id)
         if listed.shard is None:
             self.notify(f"{one_line(listed.id)} is in memory only: it is not stored", markup=False)
-        self.view.page.scroll_home(animate=False)
-        self.action_text()
+        self._go_to_text()
 
     def _open(self, analysis: Analysis) -> Scene:
         """The prompt's scene; if it lacks the target that was asked about, a message says so."""
@@ -137,9 +129,15 @@ class Explorer(Asking):
         self.open_listed(event.listed)
 
     def action_neighbour(self, step: int) -> None:
-        """Open the next or the previous prompt of the list."""
+        """Open the next or the previous prompt of the list, or say that there is none."""
+        before = self.prompts.list.cursor
         self.prompts.list.action_step(step)
-        self.prompts.list.action_choose()
+        if self.prompts.list.cursor == before:
+            which = f"the {'last' if step > 0 else 'first'} prompt"
+            found = f" with “{one_line(self.prompts.wanted)}”; / searches again" if self.prompts.wanted else ""
+            self.notify(f"this is {which}{found}", markup=False)
+        else:
+            self.prompts.list.action_choose()
 
     def action_list(self) -> None:
         """Focus the list; on a narrow terminal, it replaces the text."""
@@ -152,9 +150,25 @@ class Explorer(Asking):
         self.prompts.field.focus()
 
     def action_text(self) -> None:
-        """Focus the text."""
+        """Go back to the text; from the search field, to a list of all prompts, too."""
+        if self.prompts.field.has_focus:
+            self.prompts.forget_search()
+        self._go_to_text()
+
+    def _go_to_text(self) -> None:
         self.screen.remove_class("listing")
         self.view.page.focus()
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """Name the keys of the place that they go to now; a window over the app has its own."""
+        places: dict[Widget, Place] = {
+            self.prompts.list: Place.LIST,
+            self.prompts.field: Place.SEARCH,
+            self.view.page: Place.TEXT,
+            self.view.written: Place.TEXT,
+        }
+        if event.widget in places:
+            self.view.bar.show_place(places[event.widget])
 
     # ---- two prompts -------------------------------------------------------------------------------------------------
 
@@ -239,24 +253,9 @@ class Explorer(Asking):
     def action_help(self) -> None:
         """Show all keys and how to read the colours."""
         hues = self.look.hues
-        keys = {
-            purpose: [(name_key(one.key), one.description) for one in bindings]
-            for purpose, bindings in group_bindings().items()
-        }
-        self.push_screen(Window("promptlight explore", lambda console: render_help(keys, hues), self.color_system))
+        self.push_screen(Window("All keys", lambda console: render_help(list_keys(), hues), self.color_system))
 
 
-def group_bindings() -> dict[str, list[Binding]]:
-    """Every key of the explorer and of its windows that the help and the docs name, by purpose."""
-    classes = (Asking, Explorer, Page, EditWindow)
-    found = [one for owner in classes for one in owner.BINDINGS if isinstance(one, Binding)]
-    return {
-        purpose: [one for one in found if one.action.partition("(")[0] in actions]
-        for purpose, actions in PURPOSES.items()
-    }
-
-
-def name_key(key: str) -> str:
-    """The key's name as printed on a keyboard."""
-    names = {"plus": "+", "equals_sign": "=", "minus": "-", "slash": "/", "question_mark": "?"}
-    return ", ".join(names.get(one, one) for one in key.split(","))
+def list_keys() -> dict[str, list[tuple[list[str], str]]]:
+    """Every key of the app and of its windows, by purpose, and what it does."""
+    return group_keys([Explorer.BINDINGS, Asking.BINDINGS, Page.BINDINGS, EditWindow.BINDINGS])

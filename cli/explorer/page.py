@@ -29,8 +29,8 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         Binding("down", "scroll_down", "scroll", show=False),
         Binding("pageup", "page_up", "scroll by a page", show=False),
         Binding("pagedown,space", "page_down", "scroll by a page", show=False),
-        Binding("ctrl+home", "scroll_home", "go to the top", show=False),
-        Binding("ctrl+end", "scroll_end", "go to the end", show=False),
+        Binding("ctrl+home", "scroll_home", "go to the prompt's top, end", show=False),
+        Binding("ctrl+end", "scroll_end", "go to the prompt's top, end", show=False),
     ]
     ALLOW_SELECT = False  # so that a drag counts as a click
 
@@ -68,11 +68,15 @@ class Page(ScrollView, can_focus=True, inherit_bindings=False):
         visible = self.lines[top : top + self.scrollable_content_region.height]
         return any(_holds(line, start, stop) for line in visible)
 
-    def scroll_to_token(self, start: int, stop: int) -> None:
-        """Bring the first line with one of these tokens to the top."""
-        row = next((row for row, line in enumerate(self.lines) if _holds(line, start, stop)), None)
-        if row is not None:
-            self.scroll_to(y=row, animate=False)
+    def reveal(self, start: int, stop: int, *, centred: bool = False) -> None:
+        """Scroll as little as needed to show all rows with the tokens start..stop, or their first if there are too
+        many. ``centred`` brings rows that are out of sight to the middle."""
+        rows = [row for row, line in enumerate(self.lines) if _holds(line, start, stop)]
+        top, height = self.scroll_offset.y, self.scrollable_content_region.height
+        if not rows or (top <= rows[0] and rows[-1] < top + height):
+            return
+        spare = (height - len(rows)) // 2 if centred else 0 if rows[0] < top else height - len(rows)
+        self.scroll_to(y=rows[0] - max(0, spare), animate=False)
 
     def render_line(self, y: int) -> Strip:
         """One line of the window; Textual calls it."""

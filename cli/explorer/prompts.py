@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.timer import Timer
+from textual.widget import Widget
 from textual.widgets import Input
 
 from promptlight.cli.explorer.library import Library
@@ -60,10 +61,11 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         """Show the whole list."""
         self.show_listed(self.listed)
 
-    def show_listed(self, listed: Sequence[Listed]) -> None:
-        """Replace the lines; the cursor goes to the open prompt if it is among them."""
+    def show_listed(self, listed: Sequence[Listed], *, found: bool = False) -> None:
+        """Replace the lines; the cursor goes to the open prompt if it is among them, or to the first that was found."""
         self.listed = listed
-        self.cursor = next((row for row, one in enumerate(listed) if one.id == self.open_id), 0)
+        rows = (row for row, one in enumerate(listed) if one.id == self.open_id and not found)
+        self.cursor = next(rows, 0)
         self.virtual_size = Size(self.size.width, max(1, len(listed)))
         self._show_cursor()
 
@@ -108,7 +110,8 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
         else:
             text = _render_listed(self.listed[row], is_open=self.listed[row].id == self.open_id)
         text.truncate(width, overflow="ellipsis", pad=True)
-        if row == self.cursor and self.has_focus and self.listed:
+        has_keys = self.has_focus or (isinstance(self.parent, Widget) and self.parent.has_focus_within)
+        if row == self.cursor and has_keys and self.listed:
             text.stylize(CURSOR)
         strip = Strip(Segment(one.text, one.style) for one in text.render(self.app.console))
         return strip.adjust_cell_length(width).apply_style(self.rich_style)
@@ -126,6 +129,11 @@ def _render_listed(listed: Listed, *, is_open: bool) -> Text:
 class Prompts(Vertical):
     """The field and the list below it; ``without`` is the id of a prompt that isn't offered."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "step(-1)", "previous prompt", show=False),
+        Binding("down", "step(1)", "next prompt", show=False),
+    ]
+
     def __init__(self, library: Library, *, without: str | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
         self.library, self._without = library, without
@@ -139,26 +147,58 @@ class Prompts(Vertical):
         yield self.field
         yield self.list
 
+    def on_descendant_focus(self) -> None:
+        """Show the list's cursor, which enter opens from the field, too."""
+        self.list.refresh()
+
+    def on_descendant_blur(self) -> None:
+        """Hide it."""
+        self.list.refresh()
+
+    def action_step(self, step: int) -> None:
+        """Move the list's cursor from within the field."""
+        self._search_now()
+        self.list.action_step(step)
+
     def on_input_changed(self, event: Input.Changed) -> None:
         """Search when typing pauses."""
         event.stop()
-        if self._waiting:
-            self._waiting.stop()
+        self._stop_waiting()
         self._waiting = self.set_timer(PAUSE, self.search)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Open the prompt that was found; after an empty search, move to the list."""
+        """Open the prompt under the cursor, which begins at the first found; after an empty search, go to the list."""
         event.stop()
-        self.search()
+        self._search_now()
         self.list.focus()
-        if self.field.value.strip() and self.list.listed:  # the list's own message would stop here, at its sender
+        if self.wanted and self.list.listed:  # the list's own message would stop here, at its sender
             self.post_message(PromptList.Chosen(self.list.listed[self.list.cursor]))
+
+    @property
+    def wanted(self) -> str:
+        """The text that is searched; empty for all prompts."""
+        return self.field.value.strip()
 
     def search(self) -> None:
         """Show the prompts that match the field."""
+        self._stop_waiting()
+        self.list.show_listed(self._find(self.wanted), found=bool(self.wanted))
+
+    def forget_search(self) -> None:
+        """Show all prompts again."""
+        with self.field.prevent(Input.Changed):
+            self.field.value = ""
+        self.search()
+
+    def _search_now(self) -> None:
+        """Search without a pause, if a search is due."""
+        if self._waiting:
+            self.search()
+
+    def _stop_waiting(self) -> None:
         if self._waiting:
             self._waiting.stop()
-        self.list.show_listed(self._find(self.field.value.strip()))
+        self._waiting = None
 
     def _find(self, wanted: str) -> list[Listed]:
         return [one for one in self.library.search(wanted) if one.id != self._without]

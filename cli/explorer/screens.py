@@ -107,14 +107,14 @@ class Picker(ModalScreen[Listed | None]):
         self.dismiss(None)
 
 
-def render_help(keys: Mapping[str, Sequence[tuple[str, str]]], hues: tuple[str, str]) -> RenderableType:
+def render_help(keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: tuple[str, str]) -> RenderableType:
     """Render all keys by their purpose and how to read the colours; ``hues`` name what raised the target, and what
     lowered it."""
     table = Table.grid(padding=(0, 2))
     for purpose, bindings in keys.items():
         table.add_row(Text(f"\n{purpose}", BOLD))
-        for key, meaning in bindings:
-            table.add_row(Text(f"  {key}"), Text(meaning))
+        for names, meaning in bindings:
+            table.add_row(Text(f"  {' '.join(names)}"), Text(meaning))
     text = Text()
     for title, meaning in MEANING.items():
         text.append(f"\n{title}\n", BOLD).append(f"{meaning.format(*hues)}\n")

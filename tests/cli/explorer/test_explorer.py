@@ -17,8 +17,9 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
-from promptlight.cli.explorer import _asking
-from promptlight.cli.explorer.app import Explorer, group_bindings, name_key
+from promptlight.cli.explorer._asking import Asking as AskingApp
+from promptlight.cli.explorer._keys import MAIN_KEYS, PURPOSES, Place, name_main_keys
+from promptlight.cli.explorer.app import Explorer, list_keys
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.explorer.library import Library
@@ -29,7 +30,7 @@ from promptlight.cli.explorer.screens import Picker, Window
 from promptlight.cli.options.question import Asking
 from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import Look
-from promptlight.cli.views.text import find_token, render_page, render_text
+from promptlight.cli.views.text import MARGIN, find_token, render_page, render_text
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.results.reader import find_result
 from promptlight.io.results.writer import ResultsWriter
@@ -45,6 +46,7 @@ from promptlight.salience.types import (
     Section,
     SetAside,
     SetAsideCode,
+    StopReason,
     Turn,
     Way,
 )
@@ -55,6 +57,7 @@ from tests.support.pictures import PICTURES, draw_explorer, read_picture
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SETTINGS = {"methods": ["grad_l2"], "objective": "logprob", "compat": None, "model": "demo"}
+KEY_OWNERS = (Explorer, AskingApp, Page, EditWindow)
 Steps = Callable[[Explorer, Pilot[None]], Awaitable[None]]
 
 
@@ -118,11 +121,16 @@ async def wait_for(pilot: Pilot[None], condition: Callable[[], bool]) -> None:
     raise AssertionError("it did not happen within a minute")
 
 
-def find_place(app: Explorer, word: str, *, last: bool = False) -> tuple[int, int]:
-    """Where a word stands on the page, in cells of the page's window."""
-    rows = [row for row, line in enumerate(app.view.page.lines) if word in line.plain]
-    row = rows[-1 if last else 0]
-    return app.view.page.lines[row].plain.index(word) + 1, row - app.view.page.scroll_offset.y
+def find_place(page: Page, word: str) -> tuple[int, int]:
+    """Where a word stands on a page, in cells of the page's window."""
+    row = next(row for row, line in enumerate(page.lines) if word in line.plain)
+    top = 1 if page.border_title else 0
+    return page.lines[row].plain.index(word) + 1, row - page.scroll_offset.y + top
+
+
+def describe(app: Explorer) -> str:
+    """The line of settings."""
+    return str(app.view.bar.content).split("\n")[0]
 
 
 # The list
@@ -165,6 +173,40 @@ def test_a_search_finds_completions_after_a_pause_and_says_when_nothing_is_found
         assert "nothing found" in look_at(app)
 
     explore(write_results(tmp_path / "out", one, two), steps)
+
+
+def test_the_search_field_chooses_among_what_is_found_and_n_goes_on(demo_results: Path) -> None:
+    def opened(app: Explorer) -> str:
+        assert app.scene is not None
+        return app.scene.analysis.completion.prompt.id
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("slash", *"fewshot", "down", "enter")  # without a pause
+        await pilot.pause()
+        found = [one.id for one in app.prompts.list.listed]
+        assert found == ["dish-mistake", "dish-fixed", "dish-constitution"]
+        assert opened(app) == "dish-fixed"
+        assert "n next prompt" in look_at(app)
+        await pilot.press("n")
+        assert opened(app) == "dish-constitution"
+        await pilot.press("right", "n")  # stays, with its target
+        await pilot.pause()
+        assert app.scene is not None
+        assert (opened(app), app.scene.cursor) == ("dish-constitution", 0)
+        assert "this is the last prompt with “fewshot”" in read_notes(app)
+        await pilot.press("slash")
+        await pilot.pause()
+        assert "escape all prompts" in look_at(app)
+        await pilot.press("escape")
+        assert len(app.prompts.list.listed) == 18
+        assert (opened(app), app.focused, app.prompts.field.value) == ("dish-constitution", app.view.page, "")
+        await pilot.press("N")
+        assert opened(app) == "dish-fixed"
+        await pilot.press("slash", *"fewshot", "enter")  # the first that is found, though the open one is found, too
+        await pilot.pause()
+        assert opened(app) == "dish-mistake"
+
+    explore(demo_results, steps)
 
 
 def test_n_and_the_list_open_other_prompts(demo_results: Path) -> None:
@@ -217,7 +259,7 @@ def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
         assert app.scene.method is Method.GRAD_DOT_INPUT
         assert app.look.signed
         assert app.scene.chosen == chosen
-        assert "grad_dot_input" in str(app.view.status.content)
+        assert "grad_dot_input" in describe(app)
         await pilot.press("m")
         assert app.scene.method is Method.GRAD_L2
 
@@ -227,10 +269,10 @@ def test_m_views_the_next_method_and_keeps_the_target(tmp_path: Path) -> None:
 def test_w_goes_to_the_next_way_and_keeps_the_target(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         assert app.scene
-        assert "direct" in str(app.view.status.content)
+        assert "direct" in describe(app)
         await pilot.press("w")  # from the whole completion: nothing comes before it
         assert (app.scene.way, chosen_text(app)) == (Way.THROUGH, app.scene.targets[-1].text)
-        assert "through own words" in str(app.view.status.content)
+        assert "through own words" in describe(app)
         await pilot.press("w")
         await pilot.pause()
         assert (app.scene.way, app.scene.chosen) == (Way.ALL, app.scene.targets[-1:])
@@ -241,7 +283,7 @@ def test_w_goes_to_the_next_way_and_keeps_the_target(demo_results: Path) -> None
         assert "of its scores lie on the model's own words" in page
         await pilot.press("ctrl+end")
         await pilot.pause()
-        await pilot.click("#text", offset=find_place(app, "Suggestion: Quiche"))
+        await pilot.click("#text", offset=find_place(app.view.page, "Suggestion: Quiche"))
         await pilot.pause()
         through = app.scene.explanation.through
         assert through
@@ -330,8 +372,10 @@ def test_the_text_is_what_show_draws(demo_results: Path) -> None:
         console = app.view.page.console("truecolor")
         look = Look(color_system="truecolor", taste=Taste(paper=Paper.DARK))  # as the app's own ground is
         expected = list(render_page(render_text(explanation, look), console, look))
-        assert read_page(app.view.page) == "\n".join(line.plain.rstrip() for line in expected)
-        drawn = [[(one.text, one.style) for one in line.render(console)] for line in app.view.page.lines]
+        lines = [*app.view.page.lines, *app.view.written.lines]
+        text, shown = ("".join(line.plain[MARGIN:] for line in rows).split() for rows in (lines, expected))
+        assert text == shown
+        drawn = [[(one.text, one.style) for one in line.render(console)] for line in lines]
         painted = {(text.strip(), style.bgcolor) for line in drawn for text, style in line if style and style.bgcolor}
         others = (one for line in expected for one in line.render(console))
         assert painted == {(one.text.strip(), one.style.bgcolor) for one in others if one.style and one.style.bgcolor}
@@ -341,20 +385,20 @@ def test_the_text_is_what_show_draws(demo_results: Path) -> None:
 
 def test_a_click_on_what_was_written_chooses_it_and_shift_extends(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        await pilot.press("ctrl+end")
-        await pilot.pause()
-        await pilot.click("#text", offset=find_place(app, "cooked", last=True))
+        await pilot.click("#written", offset=find_place(app.view.written, "cooked"))
         assert chosen_text(app).strip() == "cooked"
-        await pilot.click("#text", offset=find_place(app, "eggs", last=True), shift=True)
+        await pilot.click("#written", offset=find_place(app.view.written, "eggs"), shift=True)
         assert chosen_text(app).strip() == "cooked eggs"
+        assert app.focused is app.view.page  # the keys that scroll stay with the prompt
 
     explore(demo_results, steps)
 
 
 def test_a_click_on_the_prompt_says_line_share_and_score(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        await pilot.press("right")
-        await pilot.click("#text", offset=find_place(app, "restaurant"))
+        await pilot.press("right", "ctrl+home")
+        await pilot.pause()
+        await pilot.click("#text", offset=find_place(app.view.page, "restaurant"))
         scene = app.scene
         assert scene is not None
         (span,) = (one for one in scene.explanation.spans if one.text.strip() == "restaurant.")
@@ -367,28 +411,84 @@ def test_a_click_on_the_prompt_says_line_share_and_score(demo_results: Path) -> 
     explore(demo_results, steps)
 
 
-def test_a_target_that_leaves_the_sight_is_followed(tmp_path: Path) -> None:
-    analysis = make_analysis(make_completion(["▁a"], ["▁b", "\n"] * 60))
+def show_rows(page: Page) -> str:
+    """What a page shows at the moment."""
+    top = page.scroll_offset.y
+    return "\n".join(line.plain for line in page.lines[top : top + page.scrollable_content_region.height])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (40, 20), (140, 45)])
+def test_the_target_is_in_sight_wherever_the_prompt_is_read(tmp_path: Path, size: tuple[int, int]) -> None:
+    prompt, written = [f"read{at}\n" for at in range(60)], [f"said{at}\n" for at in range(30)]
+    analysis = make_analysis(make_completion(prompt, written))
 
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        page = app.view.page
-        await pilot.press("home")
-        assert page.scroll_offset.y == 0
-        await pilot.press("end")
-        await pilot.pause()
-        assert page.scroll_offset.y > 20
-        await pilot.press("ctrl+home", "left")  # now the prompt is read, and stays in sight
-        await pilot.pause()
-        assert page.scroll_offset.y == 0
+        assert "─ the model wrote ─" in look_at(app)
+        for keys in ("home", "right right", "end", "ctrl+home left", "ctrl+end home", "end g plus"):
+            await pilot.press(*keys.split())
+            await pilot.pause()
+            assert chosen_text(app).strip() in show_rows(app.view.written).split(), keys
+            assert app.view.page.scrollable_content_region.height >= app.view.written.scrollable_content_region.height
 
-    explore(write_results(tmp_path / "out", analysis), steps)
+    explore(write_results(tmp_path / "out", analysis), steps, target_by="line", size=size)
+
+
+def test_a_long_completion_has_the_room_that_a_short_prompt_leaves(tmp_path: Path) -> None:
+    analysis = make_analysis(make_completion(["one\n", "two\n"], [f"said{at}\n" for at in range(60)]))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right")
+        await pilot.pause()
+        assert app.view.page.size.height == 2
+        assert app.view.written.scrollable_content_region.height > 20
+
+    explore(write_results(tmp_path / "out", analysis), steps, size=(80, 45))
+
+
+def make_prompt_with_strong(*strong: int) -> Analysis:
+    """A prompt of 80 lines and a completion with a line for each of these, its strongest source."""
+    completion = make_completion([f"read{at}\n" for at in range(80)], [f"said{at}\n" for at in strong])
+    analysis = make_analysis(completion, exact=())
+    found = analysis.map_by()
+    assert found.scores is not None
+    scores = found.scores / 100
+    scores[range(len(strong)), strong] = 10
+    return replace(analysis, maps={found.method: replace(found, scores=scores)})
+
+
+def test_it_opens_at_the_strongest_source_and_follows_it_as_long_as_that_is_in_sight(tmp_path: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        for key, strongest in ((None, "read50"), ("right", "read10"), ("left", "read50"), ("w", "read50")):
+            await pilot.press(*filter(None, [key]))
+            await pilot.pause()
+            assert strongest in show_rows(app.view.page).split()
+        await pilot.press("ctrl+end", "right")  # who reads elsewhere is left there
+        await pilot.pause()
+        assert "read79" in show_rows(app.view.page).split()
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.scene
+        assert app.scene.analysis.completion.prompt.id == "other"
+        assert app.view.page.scroll_offset.y == 0  # where the strongest is
+
+    first, second = make_prompt_with_strong(50, 10), make_prompt_with_strong(2)
+    other = replace(second.completion, prompt=replace(second.completion.prompt, id="other"))
+    folder = write_results(tmp_path / "out", first, replace(second, completion=other))
+    explore(folder, steps, by="line", target_by="line", target="1")
+
+
+def test_the_start_of_a_target_that_a_record_gave_is_named(tmp_path: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert "─ given in the record ─" in look_at(app)
+
+    given = make_completion(["▁a"], ["▁b"], stop_reason=StopReason.GIVEN)
+    explore(write_results(tmp_path / "out", make_analysis(given)), steps)
 
 
 def test_targets_can_be_told_apart_within_one_source(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        await pilot.press("right", "ctrl+end")
-        await pilot.pause()
-        await pilot.click("#text", offset=find_place(app, "eggs", last=True))
+        await pilot.press("right")
+        await pilot.click("#written", offset=find_place(app.view.written, "eggs"))
         assert chosen_text(app).strip() == "eggs"
 
     explore(demo_results, steps, by="line", target_by="word")
@@ -456,7 +556,7 @@ def test_every_key_of_the_question_and_of_the_drawing(demo_results: Path) -> Non
         ):
             await pilot.press(key)
             assert scene() == expected, key
-        status = str(app.view.status.content)
+        status = describe(app)
         assert "by paragraph · target word all of" in status
         assert "max · grad_l2 · intensity 0.4 · highlight · dense" in status
         await pilot.press("plus", "plus", "minus", "u", "s")
@@ -508,7 +608,7 @@ def test_without_colours_bars_and_marks_stand_for_them(demo_results: Path) -> No
         await pilot.press("right")
         page = read_page(app.view.page)
         assert "█" in page
-        assert "»it«" in page
+        assert "»it«" in read_page(app.view.written)
         assert not any(
             one.style and one.style.bgcolor for line in app.view.page.lines for one in line.render(app.console)
         )
@@ -757,7 +857,7 @@ def test_a_narrow_terminal_shows_the_list_or_the_text(demo_results: Path) -> Non
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         assert not app.prompts.region
         assert app.view.page.size.width >= 38
-        assert app.view.page.size.height >= 10
+        assert app.view.page.size.height >= 8
         await pilot.press("l")
         await pilot.pause()
         assert app.prompts.region.width >= 38
@@ -805,8 +905,10 @@ def test_help_names_every_key_and_what_colours_do_not_mean(demo_results: Path) -
         await pilot.pause()
         assert isinstance(app.screen, Window)
         page = " ".join(read_page(app.screen.page).split())
-        for purpose, bindings in group_bindings().items():
-            keys = [f"{name_key(binding.key)} {binding.description}" for binding in bindings]
+        order = [page.index(purpose) for purpose in PURPOSES]
+        assert order == sorted(order)
+        for purpose, rows in list_keys().items():
+            keys = [f"{' '.join(names)} {meaning}" for names, meaning in rows]
             assert f"{purpose} {' '.join(keys)}" in page
         assert "no proof of a cause" in page
         await pilot.press("q")
@@ -830,7 +932,9 @@ def test_a_page_of_a_thousand_tokens_answers_every_key(tmp_path: Path) -> None:
 
 def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        x, y = find_place(app, "menu")
+        await pilot.press("ctrl+home")
+        await pilot.pause()
+        x, y = find_place(app.view.page, "menu")
         style = app.screen.get_style_at(app.view.page.region.x + x, app.view.page.region.y + y)
         token = find_token(style)
         assert app.scene is not None
@@ -868,15 +972,31 @@ def test_what_cannot_be_explored_is_said_on_stderr(
 def test_every_key_stands_in_the_docs() -> None:
     text = (DOCS / "views.md").read_text(encoding="utf-8")
     table = text[text.index("`promptlight explore`") :]
-    named = [binding for bindings in group_bindings().values() for binding in bindings]
-    classes = (_asking.Asking, Explorer, Page, EditWindow)
-    assert len(named) == sum(isinstance(one, Binding) for owner in classes for one in owner.BINDINGS)
-    for purpose, bindings in group_bindings().items():
-        rows = [
-            f"| {', '.join(f'`{key}`' for key in name_key(one.key).split(', '))} | {one.description} |"
-            for one in bindings
-        ]
+    named = [key for rows in list_keys().values() for keys, _ in rows for key in keys]
+    bound = [one for owner in KEY_OWNERS for one in owner.BINDINGS if isinstance(one, Binding)]
+    assert len(named) == sum(len(one.key.split(",")) for one in bound)
+    for purpose, keys in list_keys().items():
+        rows = [f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |" for names, meaning in keys]
         assert "\n".join([f"| **{purpose}** | |", *rows]) in table
+
+
+@pytest.mark.parametrize(
+    ("place", "width", "named"),
+    [
+        (Place.TEXT, 40, " ←→ target  g cut  e edit  ? all keys"),
+        (Place.TEXT, 60, " ←→ target  g cut  c compare  e edit  / search  ? all keys"),
+        (Place.TEXT, 80, " ←→ target  g cut  w way  c compare  e edit  n next prompt  / search  ? all keys"),
+        (Place.LIST, 30, " enter open  escape back"),
+        (Place.SEARCH, 60, " ↑↓ move  enter open  escape all prompts"),
+    ],
+)
+def test_the_main_keys_that_fit_are_named(place: Place, width: int, named: str) -> None:
+    assert name_main_keys(place, width) == named
+
+
+def test_every_main_key_is_bound() -> None:
+    printed = {key for rows in list_keys().values() for names, _ in rows for key in names} | {"←→", "↑↓", "enter"}
+    assert {name.split()[0] for names in MAIN_KEYS.values() for name in names} <= printed
 
 
 def test_the_picture_in_the_docs_asks_no_server_for_a_font(demo_results: Path, tmp_path: Path) -> None:
