@@ -27,7 +27,7 @@ from promptlight.cli.views.heatmap import describe_method, render_heading, rende
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
-from promptlight.cli.views.text import ASIDE, MARGIN, render_bars, render_text, wrap
+from promptlight.cli.views.text import ASIDE, Seam, find_seam, render_bars, render_text, split_lines, wrap
 from promptlight.salience.explain.comparison import (
     Change,
     Pair,
@@ -112,7 +112,8 @@ def _render_diff(before: Explanation, after: Explanation, look: Look, console: C
 
 def _render_texts(before: Explanation, after: Explanation, look: Look, console: Console) -> Iterator[Text]:
     """Both texts, shaded: beside each other with matching lines aligned, or one after the other."""
-    sides = [list(render_text(one, look).split(allow_blank=True)) for one in (before, after)]
+    drawn = [(one, render_text(one, look)) for one in (before, after)]
+    sides = [list(split_lines(text, find_seam(text, one))) for one, text in drawn]
     texts = [_read_lines(one, len(side)) for one, side in zip((before, after), sides, strict=True)]
     rows = [
         (name_change(None if i is None else texts[0][i], None if j is None else texts[1][j]), (i, j))
@@ -125,7 +126,7 @@ def _render_texts(before: Explanation, after: Explanation, look: Look, console: 
         yield Text(name, BOLD)
         for change, pair in rows:
             if (at := pair[side]) is not None:
-                for row, bars in _mark(sides[side][at], f"{SIGNS[change]} {at + 1}", console, look, console.width):
+                for row, bars in _mark(*sides[side][at], f"{SIGNS[change]} {at + 1}", console, look, console.width):
                     yield row
                     if bars:
                         yield bars
@@ -137,23 +138,25 @@ def _read_lines(explanation: Explanation, n_lines: int) -> list[str]:
     return [*lines, *[""] * n_lines][:n_lines]
 
 
-def _mark(line: Text, label: str, console: Console, look: Look, width: int) -> Iterator[tuple[Text, Text]]:
+def _mark(
+    line: Text, seam: Seam | None, label: str, console: Console, look: Look, width: int
+) -> Iterator[tuple[Text, Text]]:
     """The rows of a line wrapped behind its label, at most ``width`` cells wide, and the bars below each."""
-    margin = max(MARGIN, len(label) + 2)
-    for part in line.wrap(console, max(1, width - margin)):
-        row = Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
+    for row in wrap(line, console, label, width=width, seam=seam):
         yield row, render_bars(row, console, look)
-        label = ""
 
 
 def _render_columns(
-    sides: Sequence[Sequence[Text]], rows: Sequence[tuple[Change, Pair]], console: Console, look: Look
+    sides: Sequence[Sequence[tuple[Text, Seam | None]]],
+    rows: Sequence[tuple[Change, Pair]],
+    console: Console,
+    look: Look,
 ) -> Iterator[Text]:
     """Two columns with a sign between them where a line was edited, is gone or is new."""
     half = (console.width - 3) // 2
     for change, pair in rows:
         columns = [
-            [] if at is None else list(_mark(sides[side][at], str(at + 1), console, look, half))
+            [] if at is None else list(_mark(*sides[side][at], str(at + 1), console, look, half))
             for side, at in enumerate(pair)
         ]
         sign = SIGNS[change]

@@ -37,7 +37,7 @@ from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import MANY_COLOURS, SMALLEST_MARK, Look
 from promptlight.cli.views.strongest import plural, render_strongest, spell_advice
-from promptlight.cli.views.text import ASIDE, OWN_WORDS, PLAIN_TARGET, render_page, render_text, wrap
+from promptlight.cli.views.text import ASIDE, OWN_WORDS, PLAIN_TARGET, find_seam, render_page, render_text, wrap
 from promptlight.cli.views.ways import (
     describe_columns,
     describe_limits,
@@ -88,11 +88,15 @@ def render_heatmap(
     ``fold`` None folds the lines that matter little if a person looks on and the text is longer than the terminal.
     """
     text = render_text(explanation, look)
-    page, legend = list(render_page(text, console, look)), list(wrap(render_legend(look, explanation.way), console))
+    seam = find_seam(text, explanation)
+    page, legend = (
+        list(render_page(text, console, look, seam=seam)),
+        list(wrap(render_legend(look, explanation.way), console)),
+    )
     if fold is None:  # FORCE_COLOR makes Rich take a pipe for a terminal
         fold = console.file.isatty() and len(page) > console.height
     if fold and (folds := find_folds(explanation, n_top)):
-        page = list(render_page(text, console, look, folds))
+        page = list(render_page(text, console, look, folds, seam))
         legend += wrap(FOLDED, console)
     return _render_view(explanation, console, look, [page, legend], n_top, remarks)
 

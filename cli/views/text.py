@@ -17,7 +17,7 @@ from promptlight.cli.views.look import Marking, Spacing
 from promptlight.cli.views.palette import LEVEL, Look
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import printable_within
-from promptlight.salience.types import Cut, Granularity, Role, Span
+from promptlight.salience.types import Cut, Granularity, Role, Span, StopReason
 
 PLAIN_TARGET = ("»", "«")
 ASIDE = Style(dim=True)
@@ -46,21 +46,56 @@ class Fold:
         return f"… {self.stop - self.start} lines, {self.share:.1%} together"
 
 
+@dataclass(frozen=True)
+class Seam:
+    """The character of a text, from 0, at which the completion begins; ``label`` says who wrote it."""
+
+    at: int
+    label: str
+
+
+def find_seam(text: Text, explanation: Explanation) -> Seam | None:
+    """Where the completion begins in a text of ``render_text``; None if it has no text."""
+    completion = explanation.analysis.completion
+    starts = (span.start for span in text.spans if _find_token(span.style) >= completion.n_prompt_tokens)
+    start = min(starts, default=None)
+    given = completion.stop_reason is StopReason.GIVEN
+    return None if start is None else Seam(start, "given in the record" if given else "the model wrote")
+
+
+def _find_token(style: str | Style) -> int:
+    """The first token of a piece, by its style; -1 if it has none."""
+    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
+
+
+def split_lines(text: Text, seam: Seam | None) -> Iterator[tuple[Text, Seam | None]]:
+    """The lines of a text; the one in which the completion begins has the seam, which then counts from its start."""
+    start = 0
+    for line in text.split(allow_blank=True):
+        at = max(0, seam.at - start) if seam else 0
+        if seam and at < max(1, len(line)):
+            yield line, Seam(at, seam.label)
+            seam = None
+        else:
+            yield line, None
+        start += len(line) + 1
+
+
 def render_page(
-    text: Text, console: Console, look: Look, folds: Sequence[Fold] = (), *, first: int = 1
+    text: Text, console: Console, look: Look, folds: Sequence[Fold] = (), seam: Seam | None = None, *, first: int = 1
 ) -> Iterator[Text]:
     """The text wrapped like prose, with line numbers from ``first``, and bars and blank lines as the look requires.
 
-    A row stands for the lines of each fold.
+    A row stands for the lines of each fold; a rule shows where the completion begins.
     """
     starts = {fold.start: fold for fold in folds}
     folded = {at for fold in folds for at in range(fold.start, fold.stop)}
-    for number, line in enumerate(text.split(allow_blank=True), first):
+    for number, (line, begins) in enumerate(split_lines(text, seam), first):
         if fold := starts.get(number - 1):
             yield from wrap(Text(fold.summary, ASIDE), console, fold.label)
         if number - 1 in folded:
             continue
-        for row in wrap(line, console, str(number)):
+        for row in wrap(line, console, str(number), seam=begins):
             yield row
             if bars := render_bars(row, console, look):
                 yield bars
@@ -68,12 +103,29 @@ def render_page(
                 yield Text()
 
 
-def wrap(text: Text, console: Console, label: str = "") -> Iterator[Text]:
-    """Wrap a line for the terminal; the first part has a label in the margin."""
+def wrap(
+    text: Text, console: Console, label: str = "", *, width: int | None = None, seam: Seam | None = None
+) -> Iterator[Text]:
+    """Wrap a line for the terminal, or for ``width`` cells; the first part has a label in the margin.
+
+    At the seam a rule stands in a row of its own. What follows it in the line begins a new row.
+    """
     margin = max(MARGIN, len(label) + 2)
-    for part in text.wrap(console, max(1, console.width - margin)):
+    room = max(1, (width or console.width) - margin)
+    if seam:
+        before, text = text.divide([seam.at])
+        if before.plain.strip():
+            yield from wrap(before, console, label, width=width)
+            label, text = "", text[len(text.plain) - len(text.plain.lstrip(" ")) :]
+        yield Text.assemble(" " * margin, (_draw_rule(seam.label, room), ASIDE))
+    for part in text.wrap(console, room):
         yield Text.assemble((f"{label:>{margin - 2}}  ", ASIDE), part)
         label = ""
+
+
+def _draw_rule(label: str, width: int) -> str:
+    """A thin rule of this many cells with a label near its beginning."""
+    return f"── {label} {'─' * width}"[:width]
 
 
 def render_bars(row: Text, console: Console, look: Look) -> Text:

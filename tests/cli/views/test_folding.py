@@ -158,9 +158,9 @@ def test_one_row_stands_for_the_lines_of_a_fold() -> None:
 
 
 def test_only_what_is_longer_than_the_terminal_is_folded_unless_asked() -> None:
-    explanation = explain(pale(30, {10: 1.0}))  # 31 lines with the completion
-    assert "together" in draw(explanation, fold=None, height=30)
-    assert "together" not in draw(explanation, fold=None, height=31)
+    explanation = explain(pale(30, {10: 1.0}))  # 31 lines with the completion, and the rule above that
+    assert "together" in draw(explanation, fold=None, height=31)
+    assert "together" not in draw(explanation, fold=None, height=32)
     assert "together" not in draw(explanation, fold=None, height=10, on_terminal=False)
     assert "together" in draw(explanation, fold=True, height=31, on_terminal=False)
     assert "together" not in draw(explanation, fold=False, height=10)
