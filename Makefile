@@ -61,7 +61,7 @@ check: setup ## formatting, lint and types; edits nothing
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
 
-format: setup ## format, and mend what lint can mend
+format: setup ## format, and fix what lint can fix
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 

@@ -20,7 +20,7 @@ from promptlight.salience.loading.environment import VARIABLES, block_tensorflow
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.secrets import hide_secrets
 
-REFUSALS = (  # what only the system can mend
+REFUSALS = (  # what only the system can fix
     *(errno.EACCES, errno.EPERM, errno.EROFS),
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
     *(errno.ENAMETOOLONG, errno.ELOOP, errno.EMFILE, errno.ENFILE),

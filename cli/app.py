@@ -99,7 +99,7 @@ class Command(TyperCommand):
 app = typer.Typer(
     cls=DiscreetGroup,
     name="promptlight",
-    help="Why did the model write that? Salience for Gemma: over a file of prompts, as coloured text, as Parquet.",
+    help="Why did the model write that? Which parts of a prompt mattered for it (salience), for Gemma models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -46,11 +46,11 @@ class PromptTooLongError(InputError):
 
 
 class FoilError(PromptlightError):
-    """A foil can't be contrasted with the completion; its record is set aside."""
+    """A foil can't be contrasted with the completion; its record is skipped."""
 
 
 class TooFewAblationsError(PromptlightError):
-    """Too few ablations to score the spans of a prompt; its record is set aside."""
+    """Too few ablations to score the spans of a prompt; its record is skipped."""
 
 
 class ModelError(PromptlightError):

@@ -190,7 +190,7 @@ class Prompt:
 
 
 class SetAsideCode(StrEnum):
-    """The kind of fault that set a record aside."""
+    """Why a record was skipped."""
 
     UNUSABLE = "unusable"  # the record itself is wrong
     TOO_LONG = "too_long"  # for the model's context

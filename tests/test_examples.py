@@ -26,7 +26,7 @@ WORKED_STEP = re.compile(r"<<([-+*/ 0-9]+)=(\d+)>>(\d+)")
 
 
 def read_usable(name: str) -> dict[str, Prompt]:
-    """All records by id; the test fails if one is set aside."""
+    """All records by id; the test fails if one is skipped."""
     records = list(read_prompts(EXAMPLES / name))
     assert [record for record in records if isinstance(record, SetAside)] == []
     return {record.id: record for record in records if isinstance(record, Prompt)}

@@ -160,7 +160,7 @@ def test_a_login_in_an_address_is_used_and_forgotten(
     ran = promptlight("run", prompts, "-o", results, *CPU)
     assert ran.exit_code == 3  # one of the two records can't be used
     host = prompts[prompts.index("127") :].partition("/")[0]
-    assert f"http://***@{host}/p.jsonl?***:2: set aside" in ran.stderr
+    assert f"http://***@{host}/p.jsonl?***:2: skipped" in ran.stderr
     outcomes = [
         ran,
         promptlight("run", prompts, "-o", results, *CPU),

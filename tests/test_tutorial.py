@@ -68,7 +68,7 @@ def test_among_recommendations_line_nine_comes_first_by_far(made: str, folder: P
     assert max(explanation.shares) < 1.2 * shares[9]  # "by a little"
 
 
-def test_the_mended_line_has_three_times_its_share_and_the_bread_is_pale(made: str, folder: Path) -> None:
+def test_the_fixed_line_has_three_times_its_share_and_the_bread_is_pale(made: str, folder: Path) -> None:
     before, after = (explain(folder / "results", name) for name in ("dish-mistake", "dish-fixed"))
     moved = {pair.before.line: pair for pair in compare_explanations(before, after) if pair.before}
     assert (moved[9].share_after or 0) > 0.25

@@ -10,9 +10,9 @@ import typer
 def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")] = False,
 ) -> None:
-    """Look at this machine: versions, device, memory, logins, models on disk, which models would fit, and which load.
+    """Check this machine: versions, device, memory, logins, models on disk, which models fit, and which load.
 
-    Logins are looked for and never shown. The exit code is 1 if something that promptlight needs is missing or wrong.
+    Logins are checked but never shown. The exit code is 1 if something that promptlight needs is missing or wrong.
     """
     from promptlight.cli.work.checks import report_checks
 

@@ -72,7 +72,7 @@ def run(
         Scores,
         typer.Option(
             "--scores",
-            help="Precision of stored scores; float16, of eleven bits, takes half the room on disk.",
+            help="Precision of stored scores; float16 (11 bits) needs half the disk space.",
             rich_help_panel=OUTPUT,
         ),
     ] = Scores.FLOAT32,
@@ -89,7 +89,7 @@ def run(
 ) -> None:
     """Complete every prompt of a file, compute why each token was written, and store the results as Parquet.
 
-    A record that can't be used is set aside with its reason, the run continues, and the exit code is 3. Run the same
+    A record that can't be used is skipped, with the reason; the run continues and exits with code 3. Run the same
     command again to resume after an interruption.
     """
     if as_json and not dry_run:

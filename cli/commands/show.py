@@ -45,7 +45,7 @@ def show(
     drawing: Drawing,
     completing: Completing,
 ) -> None:
-    """Show why a completion was written: its prompt, shaded by how much each piece mattered.
+    """Show why a completion was written: its prompt, shaded by how much each part mattered.
 
     Stored results need no model. With --prompt, the model options say what completes the text.
     """

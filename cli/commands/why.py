@@ -53,7 +53,7 @@ def why(
         typer.Option(
             "--target",
             "-t",
-            help="What is asked about: a part of the completion by number, text or pattern (default: its last line).",
+            help="What to explain: a part of the completion by number, text or pattern (default: its last line).",
         ),
     ] = None,
     target_by: TargetByOption = None,

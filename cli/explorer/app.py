@@ -95,7 +95,7 @@ class Explorer(Asking):
             self.view.show_message(str(error))
             return None
         if isinstance(result, SetAside):
-            self.view.show_message(f"{result.id} was set aside: {result.reason}\n\n{result.prompt or ''}")
+            self.view.show_message(f"{result.id} was skipped: {result.reason}\n\n{result.prompt or ''}")
             return None
         return self.names.give(result)
 

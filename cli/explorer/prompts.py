@@ -118,7 +118,7 @@ class PromptList(ScrollView, can_focus=True, inherit_bindings=False):
 
 
 def _render_listed(listed: Listed, *, is_open: bool) -> Text:
-    """Render one line of the list: the prompt's id, and its label, its start or the reason why it was set aside."""
+    """Render one line of the list: the prompt's id, and its label, its start or the reason why it was skipped."""
     if listed.reason is not None:
         return Text(f"  {one_line(listed.id)}  {one_line(listed.reason)}", ASIDE)
     more = one_line(listed.label or listed.start.strip())

@@ -91,10 +91,10 @@ class Picker(ModalScreen[Listed | None]):
         self.query_one(PromptList).focus()
 
     def on_prompt_list_chosen(self, event: PromptList.Chosen) -> None:
-        """Return the chosen prompt; one that was set aside can't be compared."""
+        """Return the chosen prompt; one that was skipped can't be compared."""
         event.stop()
         if event.listed.reason is not None:
-            self.notify(f"{one_line(event.listed.id)} was set aside: choose another one", markup=False)
+            self.notify(f"{one_line(event.listed.id)} was skipped: choose another one", markup=False)
         else:
             self.dismiss(event.listed)
 

@@ -27,7 +27,7 @@ class Results:
 
     @property
     def ids(self) -> list[str]:
-        """The ids of all results, with those that were set aside."""
+        """The ids of all results, with those that were skipped."""
         return reader.list_ids(self.folder)
 
     def __len__(self) -> int:
@@ -41,7 +41,7 @@ class Results:
             yield one if isinstance(one, SetAside) else self._give(one)
 
     def __getitem__(self, key: str | int) -> Result:
-        """Raises OutputError if it is not there, UsageError if it was set aside."""
+        """Raises OutputError if it is not there, UsageError if it was skipped."""
         from promptlight.cli.work.stored_results import find_stored
 
         chosen: Any = {"id": key} if isinstance(key, str) else {"row": key}

@@ -28,7 +28,7 @@ class Chance:
         float,
         typer.Option(
             min=0.0,
-            help="Randomness of completions: 0 takes the likeliest token each time, above 0 tokens are drawn.",
+            help="Randomness of completions: 0 always writes the likeliest token, above 0 tokens are drawn at random.",
             rich_help_panel=TEXT,
         ),
     ] = 0.0
@@ -48,7 +48,7 @@ class Chance:
     seed: Annotated[
         int,
         typer.Option(
-            help="Seed of all that is drawn: the same one draws the same text and noise, whatever the batch size.",
+            help="Random seed: the same seed gives the same text and noise, whatever the batch size.",
             rich_help_panel=TEXT,
         ),
     ] = 0
@@ -167,7 +167,7 @@ class Explaining:
         typer.Option(
             "--store",
             metavar="LIST",
-            help="Targets whose scores are stored, such as word,line; token takes the most room (default: all).",
+            help="Targets whose scores are stored, such as word,line; token needs the most space (default: all).",
             rich_help_panel=OUTPUT,
         ),
     ] = None

@@ -30,7 +30,7 @@ class Drawing:
         Paper,
         typer.Option(
             "--paper",
-            help="The ground to draw for; auto asks the terminal, and takes light in files.",
+            help="Background to draw for; auto asks the terminal, and is light in files.",
             rich_help_panel=DRAWING,
         ),
     ] = Paper.AUTO

@@ -50,9 +50,7 @@ class Measuring:
             min=0, metavar="N", help="Number of noisy texts for which gradients are computed again; 0 skips this."
         ),
     ] = 3
-    seed: Annotated[
-        int, typer.Option(help="Seed of all that is drawn: the same one draws the same orders, noise and prompts.")
-    ] = 0
+    seed: Annotated[int, typer.Option(help="Random seed: the same seed gives the same orders, noise and prompts.")] = 0
     anew: Annotated[
         bool, typer.Option("--anew", help="Measure every prompt again, also those measured with the same settings.")
     ] = False

@@ -78,7 +78,7 @@ AdapterOption = Annotated[
     str | None, typer.Option("--adapter", metavar="FOLDER", help=f"{ADAPTER_HELP}.", rich_help_panel=MODEL)
 ]
 DeviceOption = Annotated[
-    Device, typer.Option(help="Where the model runs; auto takes CUDA if it is there.", rich_help_panel=MODEL)
+    Device, typer.Option(help="Where the model runs; auto uses CUDA if there is any.", rich_help_panel=MODEL)
 ]
 DTYPE_HELP = "Precision of the model's weights; auto is bfloat16 on CUDA, float32 elsewhere"
 DtypeOption = Annotated[Dtype, typer.Option(help=f"{DTYPE_HELP}.", rich_help_panel=MODEL)]
@@ -153,7 +153,7 @@ ThroughByOption = Annotated[
     typer.Option(
         "--through-by",
         metavar="CUT",
-        help="How the model's own words are cut: token, word, sentence or line. Within a piece nothing is followed.",
+        help="How the model's own words are cut: token, word, sentence or line. Links within a part are not followed.",
         autocompletion=complete_cut,
     ),
 ]
@@ -170,7 +170,7 @@ TopOption = Annotated[int, typer.Option(min=0, help="Number of strongest sources
 # Where output goes
 
 COLOURS_HELP = (
-    "Hues of what raised the target and what lowered it: blue and orange, which red-green-blind readers can tell "
+    "Colours of what raised the target and what lowered it: blue and orange, which red-green-blind readers can tell "
     "apart, or LIT's teal and pink."
 )
 IntensityOption = Annotated[
@@ -210,7 +210,7 @@ RecordFormatOption = Annotated[
     RecordFormat,
     typer.Option(
         "--format",
-        help="Whose fields the records have; auto finds out by their keys, and the command says what it found.",
+        help="Format of the records; auto recognises it by its fields, and the command says what it found.",
         rich_help_panel=INPUT,
     ),
 ]

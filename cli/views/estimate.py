@@ -91,7 +91,7 @@ def _list_counts(estimate: RunEstimate) -> Iterator[str]:
     for n, what in (
         (estimate.work.n_too_long, "of them too long for the model"),
         (estimate.n_done, "done before"),
-        (estimate.n_set_aside, "set aside before"),
+        (estimate.n_set_aside, "skipped before"),
         (estimate.n_unusable, "that can't be used"),
     ):
         if n:

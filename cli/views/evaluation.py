@@ -55,7 +55,7 @@ def _describe_findings(found: Findings, described: Mapping[str, Any], seed: int)
 def _render(found: Findings, target: str | None, seed: int, *, each: bool, details: bool) -> RenderableType:
     shown = "the completion" if target is None else f"“{one_line(target)}”"
     prompts = "1 prompt" if found.n_prompts == 1 else f"{found.n_prompts:,} prompts"
-    skipped = f"; {found.n_skipped:,} left out, the first because: {one_line(found.reason)}" if found.n_skipped else ""
+    skipped = f"; {found.n_skipped:,} skipped, the first because: {one_line(found.reason)}" if found.n_skipped else ""
     return Group(
         Text(f"How far can the scores for {shown} be trusted?", "bold"),
         Text(prompts + skipped),

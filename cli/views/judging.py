@@ -124,7 +124,7 @@ def _spell_counts(judged: Judged, unit: str) -> Iterator[str]:
         found = [f"in {none:,} no {unit} changes it"] * bool(none) + [f"in {every:,} every {unit} does"] * bool(every)
         yield f"{none + every:,} of the prompts can't judge an order: {', '.join(found)}."
     if judged.n_skipped:
-        yield f"{count(judged.n_skipped, 'prompt')} left out, the first because: {one_line(judged.reason)}"
+        yield f"{count(judged.n_skipped, 'prompt')} skipped, the first because: {one_line(judged.reason)}"
 
 
 def _spell_notes(judged: Judged, sampling: Sampling, refusal: str) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 id            tokens     p  line   share  last line written
 dish-mistake      21  0.99     9   20.2%  Recommendation: You have to try it.
-null-prompt   set aside, broken.jsonl line 5: expected `prompt` to be text, found null; fill it
+null-prompt   skipped, broken.jsonl line 5: expected `prompt` to be text, found null; fill it
               in or remove the line
 """
 
@@ -81,7 +81,7 @@ class Listing:
     def _render_set_aside(self, one: Outline) -> Iterator[Text]:
         """Where the record is and what is wrong with it, in full."""
         id = _fit(one_line(one.id), self._of_id)
-        reason = Text(f"set aside, {one_line(_describe_place(one))}: {one_line(one.reason or '')}", FAILED)
+        reason = Text(f"skipped, {one_line(_describe_place(one))}: {one_line(one.reason or '')}", FAILED)
         room = max(8, self._width - self._of_id - len(GAP))
         for number, part in enumerate(reason.wrap(Console(width=room), room)):
             part.rstrip()
@@ -90,7 +90,7 @@ class Listing:
     def render_end(self, method: Method, note: str) -> Iterator[Text]:
         """Totals, and what the columns mean."""
         yield Text()
-        aside = f"; {self._n_set_aside:,} set aside" if self._n_set_aside else ""
+        aside = f"; {self._n_set_aside:,} skipped" if self._n_set_aside else ""
         yield Text(f"{self._n_prompts:,} prompt{'' if self._n_prompts == 1 else 's'}{aside}", HEAD)
         yield Text("p: probability a token, the geometric mean over the completion", ASIDE)
         yield Text(f"line, share: the strongest source of the last line written, by {method}", ASIDE)

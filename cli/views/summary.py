@@ -1,7 +1,7 @@
 """The output of ``summarize``, in a wide terminal:
 
 Which lines mattered for “Recommendation”?
-4 prompts; 8 without that target left out
+4 prompts; 8 skipped (no such target)
 
 share  95% interval  prompts  top  line                             strongest words
 16.1%   3.4 to 28.8        2    1  Recommendation: Avoid.           Avoid.  Recommendation:
@@ -67,9 +67,9 @@ def _describe_question(summary: Summary, question: GroupQuestion) -> Iterator[st
     if not summary.n_skipped:
         yield prompts
     elif question.way is Way.DIRECT:
-        yield f"{prompts}; {summary.n_skipped:,} without that target left out"
+        yield f"{prompts}; {summary.n_skipped:,} skipped (no such target)"
     else:
-        yield f"{prompts}; {summary.n_skipped:,} left out, the first because of {one_line(summary.reason or '')}"
+        yield f"{prompts}; {summary.n_skipped:,} skipped, the first because of {one_line(summary.reason or '')}"
 
 
 def _name_target(question: GroupQuestion) -> str:

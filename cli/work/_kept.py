@@ -16,7 +16,7 @@ from promptlight.salience.text.printable import one_line
 
 def report_kept(kept: Place | None, rows: Iterable[Mapping[str, Any]], kind: TableKind, output: Output) -> None:
     """Write the rows to ``--output``, and print both places; ``kept`` is None for results that nothing is kept with."""
-    notes = ["not kept: these results are part of promptlight; say --output FILE to keep the figures"]
+    notes = ["not kept: these results are part of promptlight; use --output FILE to keep the figures"]
     if kept:
         notes = [f"kept in {kept}; show and report say it"]
     if output.output:

@@ -19,7 +19,7 @@ DEMO_NOTE = (
     " knows nothing else. For real work use --model gemma2_instruct_2b_en or another Gemma."
 )
 SLOW_NOTE = (
-    "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: take --dtype float32"
+    "note: bfloat16 is many times slower than float32 on this CPU, which has no units for it: use --dtype float32"
 )
 
 EXPERTS_NOTE = (

@@ -119,7 +119,7 @@ class Pen:
 
 
 def _require(results: Sequence[Completion | SetAside]) -> list[Completion]:
-    """All completions. Raises UsageError for the first that was set aside."""
+    """All completions. Raises UsageError for the first that was skipped."""
     found: list[Completion] = []
     for result in results:
         if isinstance(result, SetAside):

@@ -43,7 +43,7 @@ def change_prompt(prompt: Prompt, changes: Changes) -> Prompt:
         said = changed.text[start:stop]
         changed = apply(find_edits(said, edit_text(said), start))
     if changed.text == prompt.text:
-        raise UsageError("expected a change, found none: say --replace 'OLD=>NEW', --prepend-file FILE or --edit")
+        raise UsageError("expected a change, found none: use --replace 'OLD=>NEW', --prepend-file FILE or --edit")
     return changed
 
 

@@ -26,7 +26,7 @@ def print_spans(
     compat: Compat | None,
     as_json: bool,
 ) -> bool:
-    """Print how each prompt is cut, and on stderr why one was set aside; returns whether none was."""
+    """Print how each prompt is cut, and on stderr why one was skipped; returns whether none was."""
     complete = True
     for record in records:
         if isinstance(record, SetAside):

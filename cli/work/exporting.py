@@ -50,9 +50,9 @@ def export_results(
     else:
         n_rows = write_tidy_table(output, tables, target=question.target, top=top, format=format, overwrite=overwrite)
         say = choose_aside(output)
-    left_out = f"; {tables.n_skipped:,} prompts without that target left out" if tables.n_skipped else ""
+    skipped = f"; {tables.n_skipped:,} prompts skipped (no such target)" if tables.n_skipped else ""
     where = "" if output == STANDARD_OUTPUT else f" in {one_line(str(output))}"
-    print(f"{n_rows:,} rows{where}{left_out}", file=say)
+    print(f"{n_rows:,} rows{where}{skipped}", file=say)
     if tables.n_direct:
         print(f"without shares by way: {count(tables.n_direct, 'prompt')}; {one_line(tables.reason)}", file=say)
     if note := describe_quantised(find_quantised(chosen.folder)):
@@ -124,7 +124,7 @@ def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, fo
     Raises UsageError for bytes on a terminal, OutputError where stdout is closed.
     """
     if format is None:
-        raise UsageError("expected a format for standard output, found none: say --format csv or another")
+        raise UsageError("expected a format for standard output, found none: use --format csv or another")
     if getattr(sys.stdout, "name", None) == os.devnull:  # the entry point opens it where stdout is closed
         raise OutputError("expected a pipe or a file for the table, found stdout closed")
     if format not in TEXT_FORMATS and sys.stdout.isatty():

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 _EXPLAINED = {
     Explain.OUTPUT: "the log's output is explained",
     Explain.TARGET: "the log's right answer is explained, whatever the output was",
-    Explain.RESPONSE: "the model writes anew, and that is explained (--explain output: the log's output)",
+    Explain.RESPONSE: "the model writes again, and that is explained (--explain output: the log's output)",
 }
 
 
 def say_formats(seen: Seen, reading: Reading) -> None:
-    """A line for each guess about a file, each format but ours, answers that were left out, and the parameters of
+    """A line for each guess about a file, each format but ours, answers that were skipped, and the parameters of
     requests without effect here.
     """
     for note in seen.notes:
@@ -35,7 +35,7 @@ def say_formats(seen: Seen, reading: Reading) -> None:
     if seen.n_parsed:
         print(f"read as chats: {count(seen.n_parsed, 'prompt')} of JSON text with messages", file=sys.stderr)
     if seen.n_right:
-        print(f"left out as right: {count(seen.n_right, 'record')}", file=sys.stderr)
+        print(f"skipped as right: {count(seen.n_right, 'record')}", file=sys.stderr)
     if seen.unfollowed:
         found = ", ".join(f"{name} ({number:,})" for name, number in seen.unfollowed.most_common())
         print(one_line(f"note: parameters of requests that are not followed: {found}"), file=sys.stderr)

@@ -67,7 +67,7 @@ def _render(
 
 
 def _select(outlines: Iterator[Outline], conditions: Sequence[tuple[str, str]]) -> Iterator[Outline]:
-    """The results that match all conditions, those that were set aside too, as far as their fields are known."""
+    """The results that match all conditions, those that were skipped too, as far as their fields are known."""
     if not conditions:
         return outlines
     pairs = ((one, values_of(one.id, one.label, one.target, json.loads(one.fields))) for one in outlines)

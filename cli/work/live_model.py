@@ -127,11 +127,11 @@ class LiveModel:
 
 
 def _require(results: Iterable[Result | SetAside]) -> list[Result]:
-    """All results. Raises UsageError for the first that was set aside."""
+    """All results. Raises UsageError for the first that was skipped."""
     found: list[Result] = []
     for result in results:
         if isinstance(result, SetAside):
-            reason = f"{result.id} was set aside, there is nothing to show: {result.reason}"
+            reason = f"{result.id} was skipped, there is nothing to show: {result.reason}"
             raise UsageError(reason, parameters=result.parameters)
         found.append(result)
     return found

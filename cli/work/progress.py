@@ -228,7 +228,7 @@ class Following:
         self._display.show(step.phase, lambda: self._stand(step), begins=step.done == 0)
 
     def finish(self, id: str) -> None:
-        """A prompt is explained, or was set aside."""
+        """A prompt is explained, or was skipped."""
         self._time.finish(id)
         if not self._has_steps:  # actors explain it: of their steps nothing is known here
             self._display.show(Phase.EXPLAINING, self._stand_among_prompts)

@@ -149,7 +149,7 @@ def _explain_all(
 ) -> None:
     """Explain the remaining prompts; count and store each result.
 
-    Raises InputError for the first record that was set aside, if the reader is strict.
+    Raises InputError for the first record that was skipped, if the reader is strict.
     """
     from promptlight.io.results.done import find_gone
 
@@ -170,9 +170,9 @@ def _explain_all(
             following.finish(result.completion.prompt.id)
             tally.explained(result)
             notes.see(result.completion)
-    for id in gone & writer.done.keys():  # without it, a file that was mended would keep what was wrong with it
+    for id in gone & writer.done.keys():  # without it, a file that was fixed would keep what was wrong with it
         writer.forget(id)
-        tally.n_mended += 1
+        tally.n_gone += 1
     writer.flush()  # before the summary says that the results are stored
     tally.n_blank_lines = reader.n_blank
 
@@ -183,7 +183,7 @@ def _skip_done(
     """The remaining records, those that can't be used too. What is read leaves ``gone``.
 
     Raises InputError if a record has changed since its result was made, and with ``strict`` for a record that an
-    earlier run set aside.
+    earlier run skipped.
     """
     for record in reader:
         gone.discard(record.id)
@@ -204,7 +204,7 @@ def _skip_done(
 
 
 def _is_done(record: Prompt | SetAside, done: Mapping[str, Done], tally: Tally, *, strict: bool) -> bool:
-    """Whether an earlier run settled a record; if so, count it. Raises InputError if it set it aside and ``strict``."""
+    """Whether an earlier run settled a record; if so, count it. Raises InputError if that skipped it and ``strict``."""
     known = done.get(record.id)
     if known is None or not known.settles(record.fingerprint):
         return False

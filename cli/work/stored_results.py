@@ -13,14 +13,14 @@ from promptlight.salience.types import Analysis, Completion, Cut, Granularity, S
 
 
 def find_stored(results: Place, *, id: str | None = None, row: int | None = None) -> Analysis:
-    """One result of a folder, by default the first. Raises UsageError if it was set aside."""
+    """One result of a folder, by default the first. Raises UsageError if it was skipped."""
     from promptlight.io.results.reader import find_result
 
     if id is not None and row is not None:
         raise UsageError("expected either --id or --row, found both: leave one out")
     result = find_result(results, id=id, row=row or 0)
     if isinstance(result, SetAside):
-        raise UsageError(f"{result.id} was set aside, there is nothing to show: {result.reason}")
+        raise UsageError(f"{result.id} was skipped, there is nothing to show: {result.reason}")
     return result
 
 
@@ -63,7 +63,7 @@ class SectionNames:
 
         named = name_sections(analysis, self._patterns) if self._patterns else analysis
         if Granularity.SECTION in cuts and not sections_of(named.completion):
-            reason = "expected a prompt with sections, found none: give its record `sections`, or say --sections FILE"
+            reason = "expected a prompt with sections, found none: give its record `sections`, or use --sections FILE"
             raise UsageError(f"{named.completion.prompt.id}: {reason}")
         return named
 

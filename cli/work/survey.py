@@ -23,7 +23,7 @@ class Survey:
     n_done: int
     n_set_aside: int  # by an earlier run, and not tried again
     n_unusable: int  # found unusable now
-    n_gone: int = 0  # set aside by an earlier run, and not in the files any longer
+    n_gone: int = 0  # skipped by an earlier run, and not in the files any longer
     sample: list[Prompt]
 
     @property
@@ -42,7 +42,7 @@ def survey_records(
 ) -> Survey:
     """Read every record once; the sample is spread evenly and the same each time.
 
-    ``unusable`` are the ids that an earlier run set aside of these records' files.
+    ``unusable`` are the ids that an earlier run skipped of these records' files.
     """
     gone = set(unusable)
     generator = random.Random(0)

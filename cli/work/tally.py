@@ -27,7 +27,7 @@ class Tally:
     n_written: int = 0
     n_set_aside: int = 0
     n_already_done: int = 0
-    n_mended: int = 0
+    n_gone: int = 0
     n_tokens: int = 0
     n_blank_lines: int = 0
     started: float = field(default_factory=time.monotonic)
@@ -55,7 +55,7 @@ class Tally:
         self._tell(None)
 
     def set_aside(self, record: SetAside) -> None:
-        """Count a record as set aside."""
+        """Count a record as skipped."""
         self.n_set_aside += 1
         self._tell(_describe(record, name_options(record.reason, record.parameters)))
 
@@ -75,7 +75,7 @@ class Tally:
 
 
 def _describe(record: Prompt | SetAside, reason: str) -> str:
-    return one_line(at_place(record.path, record.line, f"set aside: {reason}"))
+    return one_line(at_place(record.path, record.line, f"skipped: {reason}"))
 
 
 def summarize(tally: Tally, output: Place) -> str:
@@ -85,12 +85,12 @@ def summarize(tally: Tally, output: Place) -> str:
     if tally.n_already_done:
         parts.append(f"{tally.n_already_done} done before")
     if tally.n_set_aside:
-        parts.append(f"{tally.n_set_aside} set aside (see above)")
-    if tally.n_mended:
-        parts.append(f"{tally.n_mended} set aside before and in the file no longer")
+        parts.append(f"{tally.n_set_aside} skipped (see above)")
+    if tally.n_gone:
+        parts.append(f"{tally.n_gone} skipped before, no longer in the file")
     if tally.n_blank_lines:
         parts.append(f"{tally.n_blank_lines} blank line{'s' * (tally.n_blank_lines > 1)} skipped")
     speed = f" at {spell_rate(tally.tokens_per_second)}" if tally.n_tokens else ""
     folder = one_line(str(output))
-    look = f"look at one: {name_command()} show {folder}"
-    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; stored in the folder {folder}\n{look}"
+    hint = f"next: {name_command()} show {folder}"
+    return f"{', '.join(parts)} in {seconds:.1f} s{speed}; stored in the folder {folder}\n{hint}"

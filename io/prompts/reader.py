@@ -53,7 +53,7 @@ class PromptReader:
     pattern or a data set (``files/_folders.py``), of which ``split`` says what to read.
 
     Of the last loop so far, ``n_blank`` counts the blank lines that were skipped, and ``seen`` the records in other
-    tools' formats. Ids are unique: a second record with the same id is set aside under another one. Iterating raises
+    tools' formats. Ids are unique: a second record with the same id is skipped, and gets another one. Iterating raises
     InputError for a source that can't be read or has no records, with ``strict`` for the first record that can't be
     used, and after the last record if selected records are missing.
     """
@@ -113,7 +113,7 @@ class PromptReader:
         return {spell_halves(source.path) for source in self.sources if source.is_file or source.is_remote}
 
     def without_strictness(self) -> PromptReader:
-        """A reader of the same records that sets aside unusable ones instead of raising."""
+        """A reader of the same records that skips unusable ones instead of raising."""
         paths = self._paths  # fetched before they are shared, so that nothing is fetched twice
         lenient = copy.copy(self)
         assert lenient._paths is paths

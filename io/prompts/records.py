@@ -42,7 +42,7 @@ Places = dict[str, tuple[str, int]]
 def read_record(
     row: Row, source: Source, number: int, places: Places, reading: Reading, seen: Seen
 ) -> Prompt | SetAside:
-    """Convert one row to a prompt, or set it aside with its readable parts; ``places`` has all earlier ids.
+    """Convert one row to a prompt, or to a SetAside with its readable parts; ``places`` has all earlier ids.
 
     ``seen`` counts the formats of records.
     """

@@ -62,7 +62,7 @@ def _values_of_prompt(prompt: Prompt) -> Values:
 def select_results(
     results: Iterable[Analysis | SetAside], ids: Collection[str], conditions: Sequence[tuple[str, str]]
 ) -> Iterator[Analysis]:
-    """The results that match, without those that were set aside.
+    """The results that match, without those that were skipped.
 
     Raises UsageError after the last result if there was a condition and nothing matched; it lists the values found.
     """
@@ -73,7 +73,7 @@ def select_results(
             if isinstance(result, Analysis):
                 yield result, _values_of_prompt(result.completion.prompt)
             elif result.id in ids:
-                notes.append(f"{result.id} was set aside: {result.reason}")
+                notes.append(f"{result.id} was skipped: {result.reason}")
 
     return select_by_values(explained(), ids, conditions, notes)
 

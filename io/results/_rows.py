@@ -40,7 +40,7 @@ from promptlight.salience.types import (
 
 
 def to_row(result: Analysis | SetAside, scores: Scores = Scores.FLOAT32) -> dict[str, Any]:
-    """Column name -> value; for a record that was set aside, only the record's own columns are filled."""
+    """Column name -> value; for a record that was skipped, only the record's own columns are filled."""
     if isinstance(result, SetAside):
         row = asdict(result)
         row |= {"error": row.pop("reason"), "error_code": row.pop("code").value, "source": row.pop("label")}

@@ -23,12 +23,12 @@ class Done:
 
     fingerprint: str
     shard: Place
-    error: str | None = None  # why it was set aside
+    error: str | None = None  # why it was skipped
     code: SetAsideCode | None = None
     path: str | None = None  # the prompt file
 
     def settles(self, fingerprint: str) -> bool:
-        """Whether a record needs no more work: it is as it was, and what set it aside would do so again."""
+        """Whether a record needs no more work: it is as it was, and would only be skipped again."""
         return self.fingerprint == fingerprint and not (self.code is not None and self.code.is_retried)
 
 

@@ -24,7 +24,7 @@ class Listed:
     id: str
     label: str | None
     start: str  # of the prompt
-    reason: str | None  # why it was set aside
+    reason: str | None  # why it was skipped
     shard: Place | None
     place: int
 

@@ -45,7 +45,7 @@ class Strongest:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outline:
-    """What is known about one result. If it was set aside, ``reason`` says why, and there is no completion."""
+    """What is known about one result. If it was skipped, ``reason`` says why, and there is no completion."""
 
     id: str
     label: str | None

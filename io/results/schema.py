@@ -71,7 +71,7 @@ RECORD_FIELDS = [
         "why it ends: `end of text`, `end of turn`, `tool call` (the model waits for the tool), `token limit`,"
         ' `context full`, `given`, or `stop text` and that text in JSON: `stop text "\\n"`',
     ),
-    column("error", pa.string(), "why the record was set aside; null otherwise"),
+    column("error", pa.string(), "why the record was skipped; null otherwise"),
     column("error_code", pa.string(), f"the kind of that reason: {CODES}"),
     column("target", pa.string(), "the record's own completion; null if none"),
     column("fields", pa.string(), "the record's other fields, as JSON"),

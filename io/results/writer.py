@@ -104,7 +104,7 @@ class ResultsWriter:
         self._number, self._rows = self._number + 1, []
 
     def forget(self, id: str) -> None:
-        """Remove a record that was set aside from its shard, so that it can be tried again."""
+        """Remove a record that was skipped from its shard, so that it can be tried again."""
         shard = self.done[id].shard
         table = read_shard(shard)
         kept = table.filter(pa.array([known != id for known in table["id"].to_pylist()]))

@@ -39,7 +39,7 @@ def open_excel_csv(path: Path, schema: pa.Schema) -> Generator[Callable[[pa.Tabl
                 n_rows += table.num_rows
                 if n_rows > MAX_ROWS:
                     raise OutputError(
-                        f"expected at most {MAX_ROWS:,} rows, as Excel shows no more, found more: take fewer, or write"
+                        f"expected at most {MAX_ROWS:,} rows, as Excel shows no more, found more: use fewer rows, or"
                         " another format",
                         parameters=("format",),
                     )

@@ -182,7 +182,7 @@ def _check_rank(design: WideArray, n_ablations: int) -> None:
     """Raise TooFewAblationsError if the coalitions can't tell some spans apart: their scores would be arbitrary."""
     if np.linalg.matrix_rank(design) < design.shape[1]:
         raise TooFewAblationsError(
-            f"{n_ablations} ablations happen to leave some source spans undistinguished: ask for more, or take another"
+            f"{n_ablations} ablations happen to leave some source spans undistinguished: ask for more, or use another"
             " seed"
         )
 

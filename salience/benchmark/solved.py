@@ -63,7 +63,7 @@ def ask_in_batches(model: Model, form: Form, n_solved: int, *, seed: int = 0) ->
         if n_drawn >= MIN_DRAWN and n_found < FEWEST_SOLVED * n_drawn:
             raise UsageError(
                 f"expected a model that follows variables over {form.hops} hops, found {n_found} solved of"
-                f" {n_drawn:,} prompts: ask for fewer hops, or take a larger model",
+                f" {n_drawn:,} prompts: ask for fewer hops, or use a larger model",
                 parameters=("hops", "model"),
             )
         batch = _check_others(model, _answer_all(model, list(islice(prompts, AT_ONCE))))

@@ -126,8 +126,8 @@ def naming_lack_of_memory(what: str) -> Generator[None]:
 def say_what_helps() -> str:
     """What to do against a lack of memory: bfloat16 only where it isn't many times slower."""
     if torch.cuda.is_available() or has_fast_bfloat16():
-        return "shorten the prompt, take bfloat16 weights or more memory"
-    return "shorten the prompt or take more memory"
+        return "shorten the prompt, use bfloat16 weights or more memory"
+    return "shorten the prompt or use more memory"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -103,7 +103,7 @@ def build_chain(
         if direction is None:
             raise UsageError(
                 f"expected scores that raise or lower the target, found those of its {salience.objective} by"
-                f" {salience.method}: take a method without a sign, such as grad_l2"
+                f" {salience.method}: use a method without a sign, such as grad_l2"
             )
         sign = direction
     special = np.array([token.role is Role.SPECIAL for token in analysis.completion.tokens])

@@ -25,7 +25,7 @@ from promptlight.salience.loading.other_kinds import explain_name
 CONFIG, TOKENIZER, TASK = "config.json", "tokenizer.json", "task.json"
 VOCABULARIES = ("assets/tokenizer/vocabulary.spm", "tokenizer.model")  # of Keras, of transformers
 RUNS_NO_CODE = "promptlight runs no code of a preset"
-AS_PUBLISHED = "take the preset as it was published"
+AS_PUBLISHED = "use the preset as it was published"
 
 _CLASSES = frozenset[str]().union(*(family.keras_classes for family in FAMILIES))
 _DTYPES = re.compile(r"\w*DTypePolicy(Map)?")
@@ -40,7 +40,7 @@ def check_config(folder: Path, name: str) -> dict[str, Any]:
     find_family(config, name)
     if code := config.get("auto_map") or config.get("custom_pipelines"):
         raise ModelError(
-            f"{name}: {CONFIG} asks for code of its own ({json.dumps(code)[:80]}), and {RUNS_NO_CODE}; take the model"
+            f"{name}: {CONFIG} asks for code of its own ({json.dumps(code)[:80]}), and {RUNS_NO_CODE}; use the model"
             " that it was made from, or a copy in transformers' own format"
         )
     if is_of_keras(config):
@@ -110,6 +110,6 @@ def check_size(config: dict[str, Any], n_bytes: int, place: str) -> None:
         n_parameters = vocabulary * width + n_layers * width * width
         if n_parameters > _PARAMETERS_A_BYTE * n_bytes:
             raise ModelError(
-                f"{place} declares more than {n_parameters} parameters, and the weights have {n_bytes} bytes; take both"
+                f"{place} declares more than {n_parameters} parameters, and the weights have {n_bytes} bytes; use both"
                 " from the same model"
             )

@@ -74,7 +74,7 @@ def load_model(
     decoder = loaded.decoder
     if len(loaded.tokenizer) > (n_rows := decoder.embedding.shape[0]):
         raise ModelError(
-            f"{parsed.preset}: its tokenizer has {len(loaded.tokenizer)} tokens, and its embedding {n_rows} rows; take"
+            f"{parsed.preset}: its tokenizer has {len(loaded.tokenizer)} tokens, and its embedding {n_rows} rows; use"
             " both from the same model"
         )
     facts = ModelFacts(
@@ -132,6 +132,6 @@ def _explaining_memory(handle: Handle, room: Room, size: Size | None) -> Generat
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        ways = ", or ".join(room.list_ways(size)) if size else "take a smaller model"
+        ways = ", or ".join(room.list_ways(size)) if size else "use a smaller model"
         reason = f"{handle.preset}: out of memory while it was loaded on {room.device}; {ways}"
         raise ModelError(reason, parameters=WHAT_FITS) from error

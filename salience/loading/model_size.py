@@ -111,12 +111,12 @@ class Room:
         """What to do instead for a model of that size, the easiest first."""
         half = self._bytes_to_load(size, 2)
         if self.weight_bytes > 2 and half <= self.free and (not self.on_cpu or has_fast_bfloat16()):
-            yield f"take bfloat16 ({half / GIB:.1f} GiB)"
+            yield f"use bfloat16 ({half / GIB:.1f} GiB)"
         if self.free_on_cpu is not None:
             for dtype, weight_bytes in (("float32", 4), ("bfloat16", 2)):
                 needed = size.bytes_to_work(weight_bytes, on_cpu=True)
                 if needed <= self.free_on_cpu and (dtype == "float32" or has_fast_bfloat16()):
-                    yield f"take the CPU in {dtype} ({needed / GIB:.1f} GiB, slower)"
+                    yield f"use the CPU in {dtype} ({needed / GIB:.1f} GiB, slower)"
                     break
         smaller = [name for name, one in MODELS.items() if self._has_room_for(one)]
         if smaller and MODELS[smaller[-1]].n_parameters < size.n_parameters:

@@ -26,19 +26,19 @@ class _OtherKind:
 
 
 _EMBEDS = (
-    "it is an embedding model, which makes a vector of a text and predicts no next token; take a Gemma that writes,"
+    "it is an embedding model, which makes a vector of a text and predicts no next token; use a Gemma that writes,"
     " such as gemma3_instruct_270m"
 )
 _DRAFTS = (
-    "it drafts tokens for a larger Gemma 4 and reads that model's keys and values, so it computes nothing alone; take"
+    "it drafts tokens for a larger Gemma 4 and reads that model's keys and values, so it computes nothing alone; use"
     " the model that it drafts for"
 )
 _IS_BIDIRECTIONAL = (
-    "it reads each token together with those after it, so it predicts no next token; take a model that reads from left"
+    "it reads each token together with those after it, so it predicts no next token; use a model that reads from left"
     " to right"
 )
 _ENCODES = (
-    "an encoder reads the prompt in both directions for a decoder, and only decoders alone are run here; take a Gemma"
+    "an encoder reads the prompt in both directions for a decoder, and only decoders alone are run here; use a Gemma"
     " without an encoder, such as gemma2_instruct_2b_en"
 )
 
@@ -61,25 +61,25 @@ _KINDS = (
     _OtherKind(
         names=r"diffusion.?gemma|gemma.?diffusion",
         reason="it writes many tokens at once by removing noise from them, so none has a probability given only those"
-        " before it; take a Gemma that writes token by token",
+        " before it; use a Gemma that writes token by token",
     ),
     _OtherKind(names=r"t5.?gemma", reason=_ENCODES),
     _OtherKind(
         names=r"pali.?gemma",
-        reason="it answers about an image, and reads that and the prompt in both directions; take a Gemma for text",
+        reason="it answers about an image, and reads that and the prompt in both directions; use a Gemma for text",
     ),
     _OtherKind(
         names=r"recurrent.?gemma",
-        reason="most of its layers are recurrent, which are not computed here; take Gemma 1 or 2 of its size",
+        reason="most of its layers are recurrent, which are not computed here; use Gemma 1 or 2 of its size",
     ),
     _OtherKind(
         names=r"shield.?gemma.?2(?!7?b)",  # ShieldGemma's sizes are 2b, 9b and 27b
-        reason="it classifies images and writes no text; for texts take the first ShieldGemma, such as"
+        reason="it classifies images and writes no text; for texts use the first ShieldGemma, such as"
         " shieldgemma_2b_en",
     ),
     _OtherKind(
         names=r"vaultgemma",
-        reason="VaultGemma is read from a preset of Keras only; take vault_gemma_1b_en",
+        reason="VaultGemma is read from a preset of Keras only; use vault_gemma_1b_en",
     ),
 )
 

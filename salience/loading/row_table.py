@@ -31,7 +31,7 @@ _H5_DTYPES = {"<f8": torch.float64, "<f4": torch.float32, "<f2": torch.float16}
 _BFLOAT16 = "bfloat16"  # HDF5 has no such type: Keras stores two opaque bytes, and this name in the attribute dtype
 _SAFETENSORS_DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 _WAY_OUT = (
-    "take the model as it was published, or save it again with Keras or transformers, neither packed nor quantised"
+    "use the model as it was published, or save it again with Keras or transformers, neither packed nor quantised"
 )
 
 

@@ -4,7 +4,7 @@
  2. Tokenise them, and plan batches of similar length that fit in memory (``batch_plan.plan_batches``).
  3. Go through the window in input order. Generate a batch when its first prompt is due, so that results come, and can
     be stored, in the order of the input while the run goes on.
- 4. If a batch does not fit after all, halve it, down to a single prompt; a single one that does not fit is set aside.
+ 4. If a batch does not fit after all, halve it, down to a single prompt; a single one that does not fit is skipped.
 A prompt's completion does not depend on its batch (``decoder/generate.py``, ``decoder/sampling.py``). A record's own
 ``max_new_tokens`` comes before the options', and its stop texts add to theirs.
 """

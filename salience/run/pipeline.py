@@ -42,7 +42,7 @@ def analyze(
     batch_size: int | None = None,
     on_step: OnStep = ignore,
 ) -> Iterator[Analysis | SetAside]:
-    """Explain each prompt, in order; a prompt that does not fit the model or the memory is set aside with the reason.
+    """Explain each prompt, in order; a prompt that does not fit the model or the memory is skipped with the reason.
 
     ``batch_size`` limits how many prompts are generated together (None: as many as are worth it). It changes speed and
     memory, not results. ``on_step`` is told each step: tokens that are written, targets that are explained.

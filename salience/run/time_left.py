@@ -102,7 +102,7 @@ class TimeLeft:
         self._step, self._at, self._done = step, now, done
 
     def finish(self, id: str) -> None:
-        """A prompt is explained, or was set aside."""
+        """A prompt is explained, or was skipped."""
         if self._step is not None and self._step.phase is Phase.EXPLAINING and self._step.ids == (id,):
             self._n_explained += self._step.n_new
             self._step = None

@@ -80,7 +80,7 @@ def arrange_chat(prompt: Prompt, chat: ChatFormat, *, thinking: bool = False) ->
     if thinking and not chat.thinks:
         raise ModelError(
             f"expected a model that thinks, found one whose chats are between {chat.opening} and {chat.closing}: leave"
-            " out the thinking, or take an instruction-tuned Gemma 4",
+            " out the thinking, or use an instruction-tuned Gemma 4",
             parameters=("thinking",),
         )
     if not prompt.turns or (not chat.has_system_turn and not _is_of_another_family(prompt)):

@@ -48,7 +48,7 @@ def check_raw(content: bytes) -> None:
     except InputError as error:
         assert_says(error, "expected")
         found = None
-    except (ValueError, RecursionError):  # an item that is set aside
+    except (ValueError, RecursionError):  # an item that is skipped
         found = None
     try:
         whole = json.loads(content.decode("utf-8-sig"))

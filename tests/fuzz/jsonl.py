@@ -42,7 +42,7 @@ def check(file: PromptFile) -> None:
     path = Path(FOLDER.name) / f"prompts.{file.ending}"
     path.write_bytes(file.content)
     reading = Reading(chat=file.chat, template=Template("{a} {prompt}") if file.template else None)
-    encoding = "utf-8" if are_lines(file.content) else None  # each line that is not UTF-8 is set aside then
+    encoding = "utf-8" if are_lines(file.content) else None  # each line that is not UTF-8 is skipped then
     reader = PromptReader(path, reading=reading, encoding=encoding)
     records = read_all(reader)
     if records is None:

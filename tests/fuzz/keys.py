@@ -1,4 +1,4 @@
-"""Records with the keys of many formats and values of any kind: each is a prompt, or is set aside with one reason."""
+"""Records with the keys of many formats and values of any kind: each is a prompt, or is skipped with one reason."""
 
 # pyright: standard
 

@@ -262,8 +262,8 @@ def test_fixing_the_example_and_adding_principles_change_the_answer(story: dict[
     assert principled.count("Recommendation:") == 1
 
 
-def test_memory_is_as_foretold(tmp_path: Path) -> None:
+def test_memory_is_as_estimated(tmp_path: Path) -> None:
     """Within a factor of two."""
     run = ("run", EXAMPLES / "real.jsonl", "--limit", "4", "--max-new-tokens", "8", "-o", tmp_path / "results")
-    foretold, used = measure_run(*run)
-    assert foretold / 2 < used < 2 * foretold
+    estimated, used = measure_run(*run)
+    assert estimated / 2 < used < 2 * estimated

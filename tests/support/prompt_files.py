@@ -67,7 +67,7 @@ def write(folder: Path, content: bytes, name: str = "prompts.jsonl") -> Path:
 
 
 def read_usable(path: Path) -> list[Prompt]:
-    """All records; the test fails if one is set aside."""
+    """All records; the test fails if one is skipped."""
     records = list(read_prompts(path))
     assert [record for record in records if isinstance(record, SetAside)] == []
     return [record for record in records if isinstance(record, Prompt)]

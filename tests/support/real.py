@@ -105,12 +105,12 @@ def run_real(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def measure_run(*arguments: object) -> tuple[int, int]:
-    """The memory in bytes that a run foretells, and its peak, as the system sees it."""
+    """The memory in bytes that a run estimates, and its peak, as the system sees it."""
     from tests.support.processes import run_measured  # which needs conftest, which needs this module
 
-    foretold = json.loads(run_real(*arguments, "--dry-run", "--json").stdout)["memory"]["peak"]
+    estimated = json.loads(run_real(*arguments, "--dry-run", "--json").stdout)["memory"]["peak"]
     _, used = run_measured(_command(arguments), cwd=ROOT)
-    return foretold, used
+    return estimated, used
 
 
 def _command(arguments: Sequence[object]) -> list[str]:

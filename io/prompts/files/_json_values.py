@@ -1,6 +1,6 @@
 """Find the records of a JSON file that doesn't have one a line: an array, spread over lines, or one after the other.
 
-Only strings and brackets are looked at, so that a record that is broken, in another encoding or too long is set aside
+Only strings and brackets are looked at, so that a record that is broken, in another encoding or too long is skipped
 like a line, and the next one is found. One record is in memory at a time.
 """
 
@@ -30,7 +30,7 @@ class CutOffError(Exception):
 def has_a_record_a_line(first: bytes, second: bytes) -> bool:
     """Whether the first two lines that are not blank, without blanks around, are those of JSON Lines.
 
-    Lines that are no JSON at all count as such, so that each is set aside by its number.
+    Lines that are no JSON at all count as such, so that each is skipped by its number.
     """
     if first.startswith(b"["):
         return first.endswith(b"]") and bool(second) and _is_whole(first)

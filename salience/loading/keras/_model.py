@@ -39,13 +39,13 @@ def open_keras_preset(handle: Handle, config: Mapping[str, Any], family: Family,
     check_keys(config, handle.preset)
     if quantised and config["class_name"] in TABLES:
         raise ModelError(
-            f"{handle.preset}: quantised ({quantised}), which is covered for Gemma 1 to 3 alone; take the preset with"
+            f"{handle.preset}: quantised ({quantised}), which is covered for Gemma 1 to 3 alone; use the preset with"
             " full weights, or a GGUF file"
         )
     if adapter is not None and config["class_name"] in TABLES:
         raise ModelError(
             f"{adapter}: adapters that Keras wrote are covered for Gemma 1 to 3 alone; merge it into the weights with"
-            " Keras, or take an adapter that PEFT wrote",
+            " Keras, or use an adapter that PEFT wrote",
             parameters=("adapter",),
         )
     import_keras_nlp()  # before free memory is measured, as this uses some

@@ -62,6 +62,6 @@ def _find_file(folder: Path, dataset: str, name: str) -> Path:
             if dataset in file:
                 return path
     raise ModelError(
-        f"{name}: expected the per-layer embeddings in its weights as {dataset}, found none; take a preset that"
+        f"{name}: expected the per-layer embeddings in its weights as {dataset}, found none; use a preset that"
         " keras-hub saved"
     )

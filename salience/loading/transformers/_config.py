@@ -94,7 +94,7 @@ def _check_architectures(config: Mapping[str, Any], model_type: str, place: str)
     if not isinstance(named, list) or not all(one in known for one in cast("list[object]", named)):
         raise ModelError(
             f"{place} has architectures {json.dumps(named)[:80]}, not a model that predicts the next token; expected"
-            f" {' or '.join(known)}. For a classifier or an encoder, take the language model that it was made from"
+            f" {' or '.join(known)}. For a classifier or an encoder, use the language model that it was made from"
         )
 
 

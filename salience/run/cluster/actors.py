@@ -25,9 +25,7 @@ from promptlight.salience.types import Prompt, SetAside, SetAsideCode
 
 Answer = TypeVar("Answer")
 
-DEADLY = (
-    f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; take fewer actors or smaller batches"
-)
+DEADLY = f"{OUT_OF_MEMORY}, most likely: {MOST_DEATHS} workers died over its batch; use fewer actors or smaller batches"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +84,7 @@ def start_explainers(
 
 
 def set_aside_deadly(prompt: Prompt) -> SetAside:
-    """Set a prompt aside over whose batch too many actors have died."""
+    """Skip a prompt over whose batch too many actors have died."""
     return set_aside(prompt, SetAsideCode.OUT_OF_MEMORY, DEADLY, ("actors", "batch_size"))
 
 

@@ -24,7 +24,7 @@ from ray.exceptions import ActorUnavailableError, ObjectLostError, RayActorError
 
 from promptlight.salience.errors import PromptlightError
 
-MOST_DEATHS = 3  # of actors on one batch; then its prompts are set aside, and the next run tries them again
+MOST_DEATHS = 3  # of actors on one batch; then its prompts are skipped, and the next run tries them again
 PER_ACTOR = 2  # batches that an actor has: one in work, one waiting
 REST = 0.5  # seconds between two looks whether a dead actor is back
 AHEAD_PER_ACTOR = 4  # batches for each actor that may be out or wait for their turn

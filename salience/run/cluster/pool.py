@@ -61,7 +61,7 @@ def plan_pool(
     n_needed = asked or 1
     if not can_grow and n_needed > room:
         raise UsageError(
-            f"expected room for {n_needed} actor{'s' * (n_needed > 1)} with {what} each, found room for {room}: take "
+            f"expected room for {n_needed} actor{'s' * (n_needed > 1)} with {what} each, found room for {room}: use "
             "fewer actors, a smaller model or more machines",
             parameters=("actors",),
         )

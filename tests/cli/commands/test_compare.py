@@ -123,7 +123,7 @@ def test_prompts_that_changed_come_first(promptlight: Command, demo_results: Pat
         (("--id", "dish-fixed"), 2, "expected two prompts"),
         (("--id", "dish-fixed", "--with", "dish-fixed"), 2, "expected two prompts"),
         (("--id", "dish-fixed", "--with", "nobody"), 5, "no result with id 'nobody'"),
-        (("--id", "dish-fixed", "--with", "null-prompt"), 2, "null-prompt was set aside"),
+        (("--id", "dish-fixed", "--with", "null-prompt"), 2, "null-prompt was skipped"),
         (("--id", "dish-mistake", "--with", "dish-fixed", "--target", "try it"), 2, "target 'try it': expected"),
         (("--id", "dish-mistake", "--with", "dish-fixed", "--by", "section"), 2, "expected a prompt with sections"),
     ],

@@ -50,7 +50,7 @@ def test_one_command_explains_every_failure_of_an_archive(promptlight: Command, 
     done = promptlight("run", *given, "-o", out, "--targets", "line", "--device", "cpu")
     assert done.exit_code == 3
     assert "read as Inspect log: 8 records; the log's output is explained" in done.stderr
-    assert "left out as right: 3 records" in done.stderr
+    assert "skipped as right: 3 records" in done.stderr
     assert "expected an id of its own, found '2'" in done.stderr
     explained = [result for result in read_results(out) if isinstance(result, Analysis)]
     foils = {result.completion.prompt.id: result.foil and result.foil.request for result in explained}

@@ -78,7 +78,7 @@ def results(run_folder: Path, tmp_path: Path) -> Path:
 
 def test_json_has_a_row_for_each_method_of_each_prompt_with_the_target(evaluated: tuple[Path, dict[str, Any]]) -> None:
     _, found = evaluated
-    assert (found["n_prompts"], found["n_skipped"]) == (2, 1)  # the headline; what was set aside is not counted
+    assert (found["n_prompts"], found["n_skipped"]) == (2, 1)  # the headline; what was skipped is not counted
     ids = [(row["id"], row["method"]) for row in found["prompts"]]
     assert ids == [(id, method) for id in ("dish-mistake", "dish-fixed") for method in METHODS]
     assert [one["method"] for one in found["methods"]] == list(METHODS)

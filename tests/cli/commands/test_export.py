@@ -51,7 +51,7 @@ def test_a_row_is_a_target_span_and_an_earlier_source_span(
     frame = pd.read_parquet(path)
     assert (done.exit_code, done.stdout, done.stderr) == (0, f"{len(frame):,} rows in {path}\n", "")
     assert list(frame.columns) == tidy_schema().names
-    assert set(frame["id"]) == set(analyses)  # what was set aside has no rows
+    assert set(frame["id"]) == set(analyses)  # what was skipped has no rows
     for id, analysis in analyses.items():
         table = build_span_table(analysis, targets=by, sources=by)
         own = frame[frame["id"] == id]
@@ -143,8 +143,8 @@ def test_only_what_is_asked_for_is_exported(
     ("options", "says"),
     [
         (
-            ["--id", "dish-mended"],
-            "expected results with id=dish-mended, found none; id could be dish-mistake, dish-fi",
+            ["--id", "dish-changed"],
+            "expected results with id=dish-changed, found none; id could be dish-mistake, dish-fi",
         ),
         (["--where", "source=soup"], "with source=soup, found none; source could be fewshot-mistake, "),
         (["--where", "nose=1"], "no result has a field 'nose': it could be "),
@@ -152,7 +152,7 @@ def test_only_what_is_asked_for_is_exported(
             ["--id", "chinese", "--where", "source=fewshot-fixed"],
             "with id=chinese and source=fewshot-fixed, found none",
         ),
-        (["--id", "null-prompt"], "null-prompt was set aside: "),
+        (["--id", "null-prompt"], "null-prompt was skipped: "),
         (["--where", "source"], "expected a condition such as source=fewshot-mistake, found 'source'"),
     ],
 )
@@ -194,7 +194,7 @@ def test_the_rows_of_one_target_are_those_of_the_whole_table(
     keys = ["id", "target_number", "source_number", "score", "share"]
     assert len(frame.merge(chosen, on=keys)) == len(frame) == 2 * chosen.groupby("id").ngroups
     n_without = whole["id"].nunique() - frame["id"].nunique()
-    assert done.stdout == f"{len(frame)} rows in {some}; {n_without} prompts without that target left out\n"
+    assert done.stdout == f"{len(frame)} rows in {some}; {n_without} prompts skipped (no such target)\n"
 
 
 @pytest.mark.parametrize("target_by", ["line", "word"])

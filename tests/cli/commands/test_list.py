@@ -51,8 +51,8 @@ def test_the_numbers_are_those_of_show_and_reasons_are_whole(promptlight: Comman
     missing = find_result(demo_results, id="null-prompt")
     assert isinstance(missing, SetAside)
     whole = " ".join(listed.split())
-    assert f"null-prompt set aside, broken.jsonl line {missing.line}: {missing.reason}" in whole
-    assert "set aside\np: probability a token" in listed
+    assert f"null-prompt skipped, broken.jsonl line {missing.line}: {missing.reason}" in whole
+    assert "skipped\np: probability a token" in listed
 
 
 def test_json_has_it_all(promptlight: Command, demo_results: Path) -> None:

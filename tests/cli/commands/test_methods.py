@@ -104,7 +104,7 @@ def test_the_runner_up_is_named_for_a_token(promptlight: Command, tmp_path: Path
     assert "rather than “auto”?" in literal
 
 
-def test_a_completion_without_the_target_is_set_aside_with_the_reason(promptlight: Command, tmp_path: Path) -> None:
+def test_a_completion_without_the_target_is_skipped_with_the_reason(promptlight: Command, tmp_path: Path) -> None:
     path, out = write_prompts(tmp_path, SOUP, {**SOUP, "id": "number", "foil": 7}), tmp_path / "out"
     done = promptlight("run", path, "-o", out, "--foil", "fish=>onions", *SHORT)
     assert done.exit_code == 3

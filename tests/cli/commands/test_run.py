@@ -49,7 +49,7 @@ def test_the_columns_are_the_schemas_and_the_rows_are_the_first_records(
     done = promptlight("run", EXAMPLES / "prompts.jsonl", "-o", out, "--limit", 3, *SHORT)
     assert done.exit_code == 0
     assert "3 explained" in done.stdout.splitlines()[0]
-    assert done.stdout.splitlines()[1:] == [f"look at one: promptlight show {out}"]
+    assert done.stdout.splitlines()[1:] == [f"next: promptlight show {out}"]
     assert complaints(done) == []
     frame = pd.read_parquet(out)
     assert list(frame.columns) == build_schema([Method.GRAD_L2]).names
@@ -137,7 +137,7 @@ def without_models(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_finished(promptlight: Command, folder: Path) -> tuple[Path, Path]:
-    """Prompts of which each is explained, or was set aside for good."""
+    """Prompts of which each is explained, or was skipped for good."""
     path, out = write_prompts(folder, SOUP, LONG), folder / "out"
     assert promptlight("run", path, "-o", out, *SHORT).exit_code == 3
     return path, out
@@ -149,9 +149,9 @@ def test_a_finished_folder_needs_no_model(promptlight: Command, tmp_path: Path, 
     request.getfixturevalue("without_models")
     again = promptlight("run", path, "-o", out, *SHORT)
     assert again.exit_code == 3
-    assert "0 explained, 1 done before, 1 set aside (see above)" in again.stdout
+    assert "0 explained, 1 done before, 1 skipped (see above)" in again.stdout
     (line,) = again.stderr.splitlines()
-    assert line.startswith(f"{path}:2: set aside: ")
+    assert line.startswith(f"{path}:2: skipped: ")
     assert promptlight("run", path, "-o", out, "--strict", *SHORT).exit_code == 3
     assert state_of(out) == before
     write_prompts(tmp_path, SOUP, LONG, NAAN)
@@ -235,10 +235,10 @@ def test_each_run_says_once_per_record_why_it_cannot_be_used(promptlight: Comman
     path = EXAMPLES / "broken.jsonl"
     first, second = (promptlight("run", path, "-o", tmp_path, *SHORT) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (3, 3)
-    places = [line.split(": set aside: ")[0] for line in complaints(first)]
+    places = [line.split(": skipped: ")[0] for line in complaints(first)]
     assert places == [f"{path}:{line}" for line in (2, 4, 5, 6, 7, 8, 9)]
     assert complaints(second) == complaints(first)
-    assert "0 explained, 2 done before, 7 set aside (see above)" in second.stdout
+    assert "0 explained, 2 done before, 7 skipped (see above)" in second.stdout
     errors = pd.read_parquet(tmp_path)["error"]
     assert (len(errors), errors.notna().sum()) == (9, 7)
 
@@ -248,7 +248,7 @@ def test_a_prompt_beyond_the_context_has_its_length_told_again(promptlight: Comm
     first, second = (promptlight("run", path, "-o", out, *SHORT) for _ in range(2))
     assert (first.exit_code, second.exit_code) == (3, 3)
     (line,) = complaints(first)
-    assert line.startswith(f"{path}:2: set aside: the prompt has 604 tokens, but demo reads 512")
+    assert line.startswith(f"{path}:2: skipped: the prompt has 604 tokens, but demo reads 512")
     assert complaints(second) == [line]
     shown = promptlight("show", out, "--id", "long")
     assert shown.exit_code == 2
@@ -282,7 +282,7 @@ def test_strict_stops_at_the_first_and_keeps_what_was_computed(
     assert pd.read_parquet(out)["id"].tolist() == ["soup"]
 
 
-def test_strict_also_stops_at_what_an_earlier_run_set_aside(promptlight: Command, tmp_path: Path) -> None:
+def test_strict_also_stops_at_what_an_earlier_run_skipped(promptlight: Command, tmp_path: Path) -> None:
     path, out = write_prompts(tmp_path, LONG, SOUP), tmp_path / "out"
     promptlight("run", path, "-o", out, "--limit", 1, *SHORT)
     stopped = promptlight("run", path, "-o", out, "--strict", *SHORT)
@@ -362,7 +362,7 @@ def test_piped_output_of_the_real_command_is_plain_and_complete(tmp_path: Path) 
     assert plan.startswith("to do: 1 prompt, ")
     assert model == "model: demo in float32 on cpu"
     assert note.startswith("demo is a small demo model")
-    assert fault.startswith(f"{path}:2: set aside: expected a field `prompt`")
+    assert fault.startswith(f"{path}:2: skipped: expected a field `prompt`")
     assert limit.startswith("note: 1 completion reached --max-new-tokens. ")
 
 
@@ -444,7 +444,7 @@ def test_bfloat16_on_a_cpu_that_is_slow_at_it_is_told_first(
     assert sum("slower than float32 on this CPU" in line for line in told) == n_lines
 
 
-def test_a_file_that_was_mended_leaves_no_rows_of_what_was_wrong(promptlight: Command, tmp_path: Path) -> None:
+def test_a_file_that_was_fixed_leaves_no_rows_of_what_was_wrong(promptlight: Command, tmp_path: Path) -> None:
     path, other, out = tmp_path / "prompts.jsonl", tmp_path / "other.jsonl", tmp_path / "out"
     path.write_text('{"id": "a", "prompt": "Good"}\n{"id": "b"}\n3\n', encoding="utf-8")
     other.write_text("3\n", encoding="utf-8")
@@ -454,7 +454,7 @@ def test_a_file_that_was_mended_leaves_no_rows_of_what_was_wrong(promptlight: Co
     path.write_text('{"id": "a", "prompt": "Good"}\n', encoding="utf-8")
     promptlight(*command, "--limit", "1")
     assert len(pd.read_parquet(out)) == 4  # the rest of the file was not read
-    mended = promptlight(*command)
-    assert mended.stdout.startswith("0 explained, 1 done before, 2 set aside before and in the file no longer")
+    fixed = promptlight(*command)
+    assert fixed.stdout.startswith("0 explained, 1 done before, 2 skipped before, no longer in the file")
     assert set(pd.read_parquet(out)["id"]) == {"a", "other-1"}
     assert "no longer" not in promptlight(*command).stdout

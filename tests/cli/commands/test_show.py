@@ -347,7 +347,7 @@ def test_sixteen_colours_are_used_as_every_theme_can_show_them(analyses: dict[st
         (("--target", "(["), 2, "as a pattern it fails"),
         (("--by", "letter"), 2, "letter"),
         (("--prompt", "hello"), 2, "either a results folder or --prompt"),
-        (("--id", "null-prompt"), 2, "null-prompt was set aside, there is nothing to show: expected `prompt`"),
+        (("--id", "null-prompt"), 2, "null-prompt was skipped, there is nothing to show: expected `prompt`"),
         (("--id", "dish-fixed", "--row", "0"), 2, "either --id or --row, found both"),
         (("--id", "nobody"), 5, "no result with id 'nobody'; it has dish-mistake"),
         (("--row", "99"), 5, "no row 99; it has 18 rows"),

@@ -50,7 +50,7 @@ def test_the_demos_sections_are_named_the_strongest_first(
     assert (done.exit_code, done.stderr) == (0, "")
     question, prompts, *_ = done.stdout.splitlines()
     assert question == "Which sections mattered for “Recommendation”?"
-    assert prompts == "3 prompts; 1 without that target left out"
+    assert prompts == "3 prompts; 1 skipped (no such target)"
     rows = shown_rows(done.stdout)
     assert {row[6] for row in rows} == {"example 1", "example 2", "example 3", "principles", "question", "(no section)"}
     assert [float(row[1]) for row in rows] == sorted((float(row[1]) for row in rows), reverse=True)
@@ -109,7 +109,7 @@ def test_prompts_that_can_not_be_followed_are_said(promptlight: Command, demo_re
     done = promptlight("summarize", demo_results, "--way", "through", "--top", 1)
     assert done.exit_code == 0
     said = " ".join(done.stdout.split())
-    assert re.search(r"\d left out, the first because of [^:]+: expected a target with words of the model", said)
+    assert re.search(r"\d skipped, the first because of [^:]+: expected a target with words of the model", said)
     refused = promptlight("summarize", demo_results, "--way", "through", "--target", 1)
     assert refused.exit_code == 2
     assert "(--target)" in refused.stderr

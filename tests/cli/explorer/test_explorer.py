@@ -136,7 +136,7 @@ def describe(app: Explorer) -> str:
 # The list
 
 
-def test_all_prompts_are_listed_and_those_set_aside_say_why(demo_results: Path) -> None:
+def test_all_prompts_are_listed_and_those_skipped_say_why(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         shown = look_at(app)
         assert "▸ dish-mistake  fewshot-mistake" in shown
@@ -222,7 +222,7 @@ def test_n_and_the_list_open_other_prompts(demo_results: Path) -> None:
         assert app.scene.analysis.completion.prompt.id == "dish-fixed"
         await pilot.press("slash", *"null-prompt", "enter", "enter")
         assert app.scene is None
-        assert "was set aside" in read_page(app.view.page)
+        assert "was skipped" in read_page(app.view.page)
         await pilot.press("slash", *["backspace"] * 11, "enter", "home", "enter", "right")
         assert app.scene is not None
 
@@ -650,7 +650,7 @@ def test_compare_shows_two_prompts_side_by_side(demo_results: Path) -> None:
     explore(demo_results, steps)
 
 
-def test_what_was_set_aside_cannot_be_compared(demo_results: Path) -> None:
+def test_what_was_skipped_cannot_be_compared(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("c", "slash", *"null-prompt", "enter", "enter")
         assert isinstance(app.screen, Picker)
@@ -871,7 +871,7 @@ def test_a_narrow_terminal_shows_the_list_or_the_text(demo_results: Path) -> Non
     explore(demo_results, steps, size=(40, 20))
 
 
-def test_when_all_is_set_aside_every_key_is_harmless(tmp_path: Path) -> None:
+def test_when_all_is_skipped_every_key_is_harmless(tmp_path: Path) -> None:
     aside = SetAside(
         id="one", path="prompts.jsonl", line=1, code=SetAsideCode.UNUSABLE, reason="expected `prompt`, found none"
     )
@@ -879,11 +879,11 @@ def test_when_all_is_set_aside_every_key_is_harmless(tmp_path: Path) -> None:
     keys = [part for binding in Explorer._merged_bindings.key_to_bindings if (part := binding) != "q"]  # type: ignore[union-attr]
 
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
-        assert "one was set aside: expected `prompt`, found none" in read_page(app.view.page)
+        assert "one was skipped: expected `prompt`, found none" in read_page(app.view.page)
         for key in keys:
             await pilot.press(key, "escape")
         assert app.scene is None
-        assert "was set aside" in read_page(app.view.page)
+        assert "was skipped" in read_page(app.view.page)
 
     explore(folder, steps)
 

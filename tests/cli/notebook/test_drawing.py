@@ -254,13 +254,13 @@ def test_a_folder_gives_what_it_has(results: Results, demo_results: Path) -> Non
         _ = results["no-such"]
 
 
-def test_what_was_set_aside_is_told(tmp_path: Path) -> None:
+def test_what_was_skipped_is_told(tmp_path: Path) -> None:
     from tests.support.results import analysis
 
     folder = write(tmp_path / "out", analysis("one"), set_aside("two", reason="found null"))
     results = read_results(folder)
     assert [type(one).__name__ for one in results] == ["Result", "SetAside"]
-    with pytest.raises(UsageError, match="two was set aside, there is nothing to show: found null"):
+    with pytest.raises(UsageError, match="two was skipped, there is nothing to show: found null"):
         _ = results["two"]
     with pytest.raises(OutputError):
         read_results(tmp_path / "nothing")

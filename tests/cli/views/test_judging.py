@@ -121,7 +121,7 @@ def test_what_can_not_judge_is_counted() -> None:
     judged.skip("no such target")
     text = " ".join(draw(judged, temperature=0.7))
     assert "2 of the prompts can't judge an order: in 1 no line changes it, in 1 every line does." in text
-    assert "1 prompt left out, the first because: no such target" in text
+    assert "1 prompt skipped, the first because: no such target" in text
     assert "in 2 prompts the model now writes another answer than is stored" in text
     assert "temperature of 0.7" in text
 

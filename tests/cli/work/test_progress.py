@@ -118,7 +118,7 @@ def test_the_bar_prints_messages_as_they_are() -> None:
         tally = Tally(total=2, watchers=[lambda message: bar.say(message or "")])
         reason = "expected :smile: and much more text"
         tally.set_aside(SetAside(id="x", path="[red]x.jsonl", line=100, code=SetAsideCode.UNUSABLE, reason=reason))
-    assert "[red]x.jsonl:100: set aside: expected :smile: and much more text\n" in file.getvalue()
+    assert "[red]x.jsonl:100: skipped: expected :smile: and much more text\n" in file.getvalue()
 
 
 def test_the_bar_follows_the_share_and_shows_at_once_what_begins() -> None:

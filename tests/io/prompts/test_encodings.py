@@ -87,7 +87,7 @@ def test_what_is_uncertain_is_refused_with_a_hint(tmp_path: Path, text: str, enc
     assert texts_of(PromptReader(tmp_path / "p.csv", encoding=encoding)) == [text]
 
 
-def test_a_broken_line_of_utf_8_is_set_aside_by_itself(tmp_path: Path) -> None:
+def test_a_broken_line_of_utf_8_is_skipped_by_itself(tmp_path: Path) -> None:
     content = lay_out(WESTERN, "jsonl").encode() + b'{"prompt": "caf\xe9"}\n'
     reader = PromptReader(write(tmp_path, content))
     assert texts_of(reader) == WESTERN

@@ -76,7 +76,7 @@ def test_partitions_are_columns(tmp_path: Path) -> None:
     assert "lang=en/year=2025/part-0-1" in {one.id for one in by_pattern}
 
 
-def test_a_column_that_contradicts_its_folder_is_set_aside(tmp_path: Path) -> None:
+def test_a_column_that_contradicts_its_folder_is_skipped(tmp_path: Path) -> None:
     folder = tmp_path / "data" / "month=01"
     folder.mkdir(parents=True)
     (folder / "p.jsonl").write_text('{"prompt": "a", "month": 1}\n{"prompt": "b", "month": 2}\n{"prompt": "c"}\n')

@@ -176,7 +176,7 @@ def test_pairs_of_other_formats_are_a_target_and_its_foil(tmp_path: Path, record
     assert "foil_text" not in read_one(tmp_path, record, explain=Explain.RESPONSE)[0].fields
 
 
-def test_an_output_beside_a_pair_is_set_aside(tmp_path: Path) -> None:
+def test_an_output_beside_a_pair_is_skipped(tmp_path: Path) -> None:
     record = {"instruction": "Is soup sweet?", "output": "No.", "chosen": "No.", "rejected": "Yes."}
     assert "or `chosen` and `rejected` (Alpaca), found all" in reason_of(tmp_path, record)
 
@@ -199,9 +199,7 @@ def test_prompts_of_json_text_with_messages_are_counted(tmp_path: Path) -> None:
         ({"messages": [ASKED]}, "/v1/responses", "found `messages`, `input`"),
     ],
 )
-def test_an_input_that_is_not_the_whole_prompt_is_set_aside(
-    tmp_path: Path, more: Record, url: str, reason: str
-) -> None:
+def test_an_input_that_is_not_the_whole_prompt_is_skipped(tmp_path: Path, more: Record, url: str, reason: str) -> None:
     assert re.search(reason, reason_of(tmp_path, batch(input="Is soup sweet?", **more) | {"url": url}))
 
 
@@ -284,7 +282,7 @@ def test_reasons_name_the_fields_of_the_record(
         ({"instruction": "i", "output": "o"}, OWN, "expected a field `prompt`"),
     ],
 )
-def test_what_a_format_does_not_allow_is_set_aside(
+def test_what_a_format_does_not_allow_is_skipped(
     tmp_path: Path, record: Record, format: RecordFormat | None, says: str
 ) -> None:
     assert re.search(says, reason_of(tmp_path, record, format=format or RecordFormat.AUTO))

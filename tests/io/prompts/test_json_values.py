@@ -99,7 +99,7 @@ def test_odd_characters_in_text_end_no_record(tmp_path: Path, layout: str) -> No
     assert prompts[0].fields == {"tags": ODD[0]["tags"]}
 
 
-def test_a_broken_record_is_set_aside_and_the_next_one_is_read(tmp_path: Path) -> None:
+def test_a_broken_record_is_skipped_and_the_next_one_is_read(tmp_path: Path) -> None:
     values = (b'{"prompt": "a"}', b'{"prompt": "a",}', b'{"prompt": "caf\xff"}', b"7", b"", b'{"prompt": "b"}')
     records = list(read_prompts(write(tmp_path, b"[" + b",\n".join(values) + b",]")))
     assert [(type(one), one.line) for one in records] == [
@@ -115,7 +115,7 @@ def test_a_broken_record_is_set_aside_and_the_next_one_is_read(tmp_path: Path) -
     assert "found a number" in reasons[2]
 
 
-def test_what_is_left_after_objects_is_set_aside(tmp_path: Path) -> None:
+def test_what_is_left_after_objects_is_skipped(tmp_path: Path) -> None:
     good, bad = read_prompts(write(tmp_path, b'{"prompt": "a"}{"prompt": "b"'))
     assert isinstance(good, Prompt)
     assert isinstance(bad, SetAside)
@@ -137,7 +137,7 @@ def test_an_array_that_does_not_end_is_refused(tmp_path: Path, content: bytes, s
     assert caught.value.line == number
 
 
-def test_a_record_without_end_is_set_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_without_end_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("promptlight.io.prompts.jsonline.LONGEST_LINE", 40)
     texts = ["x" * n for n in (1, 26, 27, 500, 1)]
     records = list(read_prompts(write(tmp_path, dump([{"prompt": text} for text in texts], "array").encode())))

@@ -77,7 +77,7 @@ def test_the_prompt_is_the_chat_before_the_output() -> None:
     }
 
 
-def test_what_has_no_output_is_set_aside_with_the_reason() -> None:
+def test_what_has_no_output_is_skipped_with_the_reason() -> None:
     assert set(reasons_of(LOGS / "soup.json").values()) == {
         "expected an output in the log, found reasoning beside the text, which is not read",
         "expected a sample that was completed (Inspect), found an error: ValueError('a stone is no food'); "
@@ -144,14 +144,14 @@ def test_without_a_score_the_gold_answer_itself_is_right(tmp_path: Path) -> None
         ({"error": "boom"}, "found an error: boom; run it again"),
     ],
 )
-def test_a_broken_sample_is_set_aside(tmp_path: Path, more: Record, reason: str) -> None:
+def test_a_broken_sample_is_skipped(tmp_path: Path, more: Record, reason: str) -> None:
     found = read_one(tmp_path, sample() | more)
     assert isinstance(found, SetAside)
     assert reason in found.reason
 
 
 @pytest.mark.parametrize("content", ["", None, " \n", 7, [{"type": "image", "image": "x"}], [{"type": "text"}]])
-def test_an_output_that_is_no_text_is_set_aside(tmp_path: Path, content: Any) -> None:
+def test_an_output_that_is_no_text_is_skipped(tmp_path: Path, content: Any) -> None:
     found = read_one(tmp_path, sample(content))
     assert isinstance(found, SetAside)
     assert found.reason.startswith("expected an output in the log, found ")
@@ -358,7 +358,7 @@ def test_requests_of_every_version_are_read(tmp_path: Path, more: Record, text: 
         ({"resps": []}, "an output in the log, found none"),
     ],
 )
-def test_other_requests_are_set_aside(tmp_path: Path, more: Record, reason: str) -> None:
+def test_other_requests_are_skipped(tmp_path: Path, more: Record, reason: str) -> None:
     found = read_one(tmp_path, harness(**more))
     assert isinstance(found, SetAside), found
     assert reason in found.reason
@@ -452,7 +452,7 @@ def test_results_are_read_of_one_object(tmp_path: Path, indent: int | None) -> N
         ({"prompt": {"raw": None}}, "`prompt.raw` to be text"),
     ],
 )
-def test_a_result_without_an_output_is_set_aside(tmp_path: Path, more: Record, reason: str) -> None:
+def test_a_result_without_an_output_is_skipped(tmp_path: Path, more: Record, reason: str) -> None:
     found = read_one(tmp_path, result(**more))
     assert isinstance(found, SetAside), found
     assert reason in found.reason

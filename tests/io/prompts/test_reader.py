@@ -69,7 +69,7 @@ def test_one_line_is_in_memory_at_a_time(tmp_path: Path) -> None:
     ],
 )
 def test_no_two_records_share_an_id(tmp_path: Path, lines: list[str], ids: list[str], told: dict[int, str]) -> None:
-    """A results folder goes by ids, so a record that is set aside needs one that is free, too."""
+    """A results folder goes by ids, so a record that is skipped needs one that is free, too."""
     records = list(read_prompts(write(tmp_path, "\n".join(lines).encode())))
     assert [record.id for record in records] == ids
     reasons = {record.line: record.reason for record in records if isinstance(record, SetAside)}

@@ -1,4 +1,4 @@
-"""One record, as people really write them: what is read, what is set aside, and what is said about it."""
+"""One record, as people really write them: what is read, what is skipped, and what is said about it."""
 
 # pyright: standard
 
@@ -204,7 +204,7 @@ BAD_LINES: dict[str, tuple[bytes, tuple[str, ...]]] = {
 
 
 @pytest.mark.parametrize(("line", "said"), [pytest.param(*case, id=name) for name, case in BAD_LINES.items()])
-def test_set_aside(tmp_path: Path, line: bytes, said: tuple[str, ...]) -> None:
+def test_skipped(tmp_path: Path, line: bytes, said: tuple[str, ...]) -> None:
     """What comes before and after is still read, everything kept can be written as UTF-8, and strict stops there."""
     path = write(tmp_path, b"\n".join([GOOD, line, GOOD]))
     before, bad, after = read_prompts(path)
@@ -240,7 +240,7 @@ def test_the_deepest_record_that_is_read_can_be_written_again(tmp_path: Path) ->
         (b'{"id": "mine", "prompt": "p"', "prompts-1", None, None),
     ],
 )
-def test_set_aside_keeps_what_is_readable(
+def test_skipped_keeps_what_is_readable(
     tmp_path: Path, line: bytes, id: str, prompt: str | None, source: str | None
 ) -> None:
     record = read_one(tmp_path, line)
@@ -315,7 +315,7 @@ CALL = {"role": "assistant", "content": None, "tool_calls": [{"id": "x"}]}
         ({"messages": [ASKED], "prompt": "b"}, "found both; keep one"),
     ],
 )
-def test_messages_that_are_no_chat_are_set_aside(tmp_path: Path, record: dict[str, Any], says: str) -> None:
+def test_messages_that_are_no_chat_are_skipped(tmp_path: Path, record: dict[str, Any], says: str) -> None:
     one = read_messages(tmp_path, **record)
     assert isinstance(one, SetAside)
     assert re.search(says, one.reason)

@@ -111,7 +111,7 @@ def test_a_broken_file_says_so(tmp_path: Path, name: str, content: bytes, reason
 
 
 @pytest.mark.parametrize("name", ["p.jsonl", "p.txt"])
-def test_a_line_without_end_is_set_aside_and_the_next_one_is_read(
+def test_a_line_without_end_is_skipped_and_the_next_one_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr("promptlight.io.prompts.jsonline.LONGEST_LINE", 40)

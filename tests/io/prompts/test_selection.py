@@ -67,7 +67,7 @@ def test_ids_are_alternatives_and_conditions_hold_all_at_once(
     assert matches(record, ids, conditions) is expected
 
 
-def test_results_come_in_their_order_without_those_set_aside() -> None:
+def test_results_come_in_their_order_without_those_skipped() -> None:
     results = [result("a", n=1), BROKEN, result("b", n=2), result("c", n=1)]
     assert [one.completion.prompt.id for one in select_results(results, [], [])] == ["a", "b", "c"]
     assert [one.completion.prompt.id for one in select_results(results, ["c", "a"], [])] == ["a", "c"]
@@ -87,7 +87,7 @@ def test_results_come_in_their_order_without_those_set_aside() -> None:
         ([], [("n", "9")], "expected results with n=9, found none; n could be 0, 1, 2"),
         ([], [("m", "9")], "found none; no result has a field 'm': it could be n, long, id, source"),
         ([], [("long", "9")], f"long could be {'x' * 39}…"),
-        (["broken"], [], "found none; broken was set aside: no prompt in it; id could be 0, 1"),
+        (["broken"], [], "found none; broken was skipped: no prompt in it; id could be 0, 1"),
     ],
 )
 def test_where_nothing_matches_it_is_said_what_there_is(

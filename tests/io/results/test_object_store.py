@@ -36,7 +36,7 @@ def store() -> Iterator[RemotePath]:
 
 
 def run_in_parts(folder: Any) -> None:
-    """Three runs: one sets a record aside, the next tries it again and goes on, the last finds nothing to do."""
+    """Three runs: one skips a record, the next tries it again and goes on, the last finds nothing to do."""
     write(folder, analysis("a"), set_aside("b"), set_aside("c", SetAsideCode.OUT_OF_MEMORY), analysis("d"))
     with open_writer(folder, flush_every=2) as writer:
         assert list(writer.done) == ["a", "b", "c", "d"]

@@ -124,7 +124,7 @@ def test_several_methods_their_errors_and_a_foil_come_back(tmp_path: Path) -> No
         SetAside(id="a", path="<prompt>", line=None, code=SetAsideCode.TOO_LONG, reason="too long"),
     ],
 )
-def test_a_record_that_was_set_aside_comes_back_as_it_was(tmp_path: Path, expected: SetAside) -> None:
+def test_a_record_that_was_skipped_comes_back_as_it_was(tmp_path: Path, expected: SetAside) -> None:
     assert list(read_results(write(tmp_path, expected))) == [expected]
 
 

@@ -91,7 +91,7 @@ def test_a_long_run_has_every_prompt_once_in_flat_memory(
         exit_code, printed, _ = finish(run)
     assert exit_code == 3 * (n_broken > 0)
     assert printed.startswith(f"{n_prompts} explained")
-    assert (tmp_path / "stderr").read_text("utf-8").count(": set aside: ") == n_broken
+    assert (tmp_path / "stderr").read_text("utf-8").count(": skipped: ") == n_broken
 
     found = list(read_ids(folder))
     assert [id for id, is_aside in found if not is_aside] == ids
@@ -111,7 +111,7 @@ def test_a_long_run_has_every_prompt_once_in_flat_memory(
 
 
 def read_ids(folder: Path) -> list[tuple[str, bool]]:
-    """Each result's id, and whether it was set aside; every one is read whole."""
+    """Each result's id, and whether it was skipped; every one is read whole."""
     ids: list[tuple[str, bool]] = []
     for result in read_results(folder):
         if isinstance(result, SetAside):

@@ -130,7 +130,7 @@ def test_kill_at_any_moment_loses_less_than_a_shard_and_the_next_run_goes_on(tmp
 
 
 def try_again(folder: Path) -> None:
-    """What was set aside is forgotten and explained, what is missing is added; good rows are left alone."""
+    """What was skipped is forgotten and explained, what is missing is added; good rows are left alone."""
     with open_writer(folder, flush_every=2) as writer:
         for id in "abc":
             done = writer.done.get(id)

@@ -17,7 +17,7 @@ from promptlight.salience.types import SetAsideCode
 from tests.support.handmade import assert_same_analysis
 from tests.support.results import analysis, ids_of, open_writer, set_aside
 
-OLD_RESULTS = Path(__file__).parent / "old_results"  # by the code of its time: "a", and "b" set aside; 4 has "c", too
+OLD_RESULTS = Path(__file__).parent / "old_results"  # by the code of its time: "a", and "b" skipped; 4 has "c", too
 
 
 def lay_out_version(folder: Path, version: int) -> Path:

@@ -229,7 +229,7 @@ def test_lines_that_hold_the_copied_words_score_above_the_one_that_does_not(
 ) -> None:
     """The first example, the mistaken one, and the third say "You have to try it."; the second "Likely good.".
 
-    Mending the first changes the answer, mending the third does not. Taken away alone, the first costs most. Methods
+    Fixing the first changes the answer, fixing the third does not. Taken away alone, the first costs most. Methods
     that remove much at once also see that the third can stand in for it.
     """
     lines, target = segment(dish, Granularity.LINE), locate(dish, "You have to try it", dish.prompt_stop)

@@ -126,7 +126,7 @@ def test_the_same_explanation_moves_nothing() -> None:
     assert (difference.same_completion, difference.moved, difference.most) == (True, 0.0, None)
 
 
-def test_the_mended_example_is_what_moves_most(demo_results: object) -> None:
+def test_the_fixed_example_is_what_moves_most(demo_results: object) -> None:
     """The tutorial's story: the mistaken recommendation is edited, and the answer follows it."""
     mistake, fixed = (find_result(str(demo_results), id=name) for name in ("dish-mistake", "dish-fixed"))
     assert isinstance(mistake, Analysis)

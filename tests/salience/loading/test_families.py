@@ -68,7 +68,7 @@ OTHER_KINDS = {  # by name, in each format; and the reason
     "paligemma": "it answers about an image",
     "recurrent_gemma": "most of its layers are recurrent",
     "shieldgemma2": "it classifies images and writes no text",
-    "vaultgemma": "VaultGemma is read from a preset of Keras only; take vault_gemma_1b_en",
+    "vaultgemma": "VaultGemma is read from a preset of Keras only; use vault_gemma_1b_en",
 }
 OTHER_OPTIONS: list[tuple[dict[str, Any], str, str]] = [
     ({"model_type": "gemma3_text", "use_bidirectional_attention": True}, "use_bidirectional_attention", SEES_ALL),

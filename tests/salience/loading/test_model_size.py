@@ -132,13 +132,13 @@ def test_what_does_not_fit_is_told_what_would() -> None:
     assert gpu.refuse("x", small) is None
     assert gpu.refuse("gemma2_instruct_9b_en", large) == (
         "gemma2_instruct_9b_en: too large for CUDA (T4): its weights take 17.2 GiB in bfloat16, and 14.6 GiB are free;"
-        " take the CPU in float32 (41.3 GiB, slower), or a smaller model such as gemma4_instruct_4b, or"
+        " use the CPU in float32 (41.3 GiB, slower), or a smaller model such as gemma4_instruct_4b, or"
         " a GPU with more memory (a model is not split over several)"
     )
-    assert "take the CPU in bfloat16 (24.1 GiB, slower)" in str(replace(gpu, free_on_cpu=40 * GIB).refuse("x", large))
+    assert "use the CPU in bfloat16 (24.1 GiB, slower)" in str(replace(gpu, free_on_cpu=40 * GIB).refuse("x", large))
     cpu = Room(device="CPU", dtype="float32", weight_bytes=4, free=12 * GIB)
     assert str(cpu.refuse("x", small)).endswith(
-        "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; take bfloat16"
+        "its weights take 9.7 GiB in float32, loading them 4.4 GiB more, and 12.0 GiB are free; use bfloat16"
         " (9.3 GiB), or a smaller model such as gemma4_instruct_2b, or free memory that other programs hold"
     )
     assert replace(cpu, free=15 * GIB).refuse("x", small) is None
@@ -160,7 +160,7 @@ def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
     assert line.startswith(
         f"promptlight: {folder}: too large for CPU: its weights take 9.7 GiB in float32, loading them"
     )
-    assert "loading them 2.2 GiB more, and 11.0 GiB are free; take bfloat16 (7.1 GiB)" in line
+    assert "loading them 2.2 GiB more, and 11.0 GiB are free; use bfloat16 (7.1 GiB)" in line
     assert line.endswith(" (--dtype, --device, --model)")
 
 

@@ -95,7 +95,7 @@ def test_no_class_but_gemmas_is_made(preset: Path, file: str, unwanted: dict[str
     edit_json(preset / file, lambda value: value["config"].update(dtype={"deeper": [unwanted]}))
     message = refused(preset)
     assert f"{file} asks for {unwanted['class_name']} of " in message
-    assert "runs no code of a preset; take the preset as it was published" in message
+    assert "runs no code of a preset; use the preset as it was published" in message
 
 
 def test_the_outermost_class_counts_too(preset: Path) -> None:
@@ -109,7 +109,7 @@ def test_code_of_a_transformers_folder_is_refused(tmp_path: Path, code: dict[str
     (tmp_path / "model.safetensors").touch()
     message = refused(tmp_path)
     assert "config.json asks for code of its own (" in message
-    assert "take the model that it was made from" in message
+    assert "use the model that it was made from" in message
 
 
 def test_a_vocabulary_lies_in_its_own_file(preset: Path) -> None:

@@ -280,7 +280,7 @@ def test_a_batch_that_does_not_fit_is_halved_and_writes_the_same(demo_model: Mod
     assert found == expected
 
 
-def test_a_prompt_that_does_not_fit_alone_is_set_aside_and_the_others_go_on(demo_model: Model) -> None:
+def test_a_prompt_that_does_not_fit_alone_is_skipped_and_the_others_go_on(demo_model: Model) -> None:
     long = Prompt(id="long", text="eggs and " * 200)
     with Cramped() as device:
         expected = run(demo_model)
@@ -292,7 +292,7 @@ def test_a_prompt_that_does_not_fit_alone_is_set_aside_and_the_others_go_on(demo
     assert (found[2].id, found[2].code) == ("long", SetAsideCode.OUT_OF_MEMORY)
 
 
-def test_one_that_can_not_even_be_read_is_set_aside_for_that(demo_model: Model) -> None:
+def test_one_that_can_not_even_be_read_is_skipped_for_that(demo_model: Model) -> None:
     with Cramped(100_000):
         (found,) = run(demo_model, PROMPTS[:1])
     assert isinstance(found, SetAside)
@@ -313,7 +313,7 @@ def test_one_that_can_not_even_be_read_is_set_aside_for_that(demo_model: Model) 
 def test_every_method_takes_less_memory_where_there_is_less_or_says_so(
     demo_model: Model, method: Method, options: dict[str, Any]
 ) -> None:
-    """From what it takes if it may down to nothing: the same scores, or set aside; never a traceback."""
+    """From what it takes if it may down to nothing: the same scores, or skipped; never a traceback."""
     asked: dict[str, Any] = {"methods": (method,), "method_options": MethodOptions(**options)}
     with Cramped() as device:
         expected = run(demo_model, PROMPTS[1:2], **asked)

@@ -65,7 +65,7 @@ def test_thinking_is_among_the_settings() -> None:
     assert "thinking" not in SHORT.describe()
 
 
-def test_no_chat_is_set_aside(model: Model) -> None:
+def test_no_chat_is_skipped(model: Model) -> None:
     (found,) = complete([Prompt(id="plain", text="Hi")], model, dataclasses.replace(SHORT, thinking=True))
     assert isinstance(found, SetAside)
     assert found.code is SetAsideCode.UNUSABLE

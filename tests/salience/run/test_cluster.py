@@ -228,9 +228,9 @@ def test_an_actor_gives_the_local_engines_results_and_either_goes_on_with_the_ot
     promptlight("run", path, "-o", local, *SHORT, *BATCHES, "--stop", "zzz")
     done = promptlight("run", path, "-o", there, *RAY, *BATCHES, "--actors", 1, "--stop", "zzz")
     assert done.exit_code == 3
-    assert "6 explained, 1 set aside" in done.stdout
+    assert "6 explained, 1 skipped" in done.stdout
     assert lines_of(done.stderr)[0] == "Ray: 1 actor, 2 CPUs each"
-    assert f"{path}:6: set aside: the prompt has 604 tokens" in done.stderr
+    assert f"{path}:6: skipped: the prompt has 604 tokens" in done.stderr
     (plan,) = [line for line in done.stderr.splitlines() if line.startswith("to do: ")]
     assert plan.startswith("to do: 7 prompts, ")
     assert [shard.name for shard in find_shards(there)] == [shard.name for shard in find_shards(local)]
@@ -361,7 +361,7 @@ def test_a_stopped_run_writes_what_has_arrived_and_says_so_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_the_next_run(
+def test_a_batch_that_kills_its_actor_each_time_is_skipped_and_tried_again_by_the_next_run(
     promptlight: Command, tmp_path: Path, ray_address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, out = tmp_path / "prompts.jsonl", tmp_path / "out"
@@ -377,8 +377,8 @@ def test_a_batch_that_kills_its_actor_each_time_is_set_aside_and_tried_again_by_
         planted.setattr(clusters, "Explainer", Deadly)
         done = promptlight("run", path, "-o", out, *RAY, *BATCHES, "--actors", 1)
     assert done.exit_code == 3
-    assert "3 explained, 2 set aside" in done.stdout
-    assert "4: set aside: out of memory, most likely: 3 workers died over its batch; take fewer" in done.stderr
+    assert "3 explained, 2 skipped" in done.stdout
+    assert "4: skipped: out of memory, most likely: 3 workers died over its batch; use fewer" in done.stderr
     assert ids_of(out) == ids
     again = promptlight("run", path, "-o", out, *SHORT)
     assert (again.exit_code, sorted(ids_of(out))) == (0, ids)

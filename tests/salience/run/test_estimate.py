@@ -119,7 +119,7 @@ def test_a_sample_stands_for_all(demo_model: Model) -> None:
         ((Method.LIME,), Granularity.TOKEN, EVERYTHING, Scores.FLOAT16),
     ],
 )
-def test_bytes_are_foretold_within_a_factor_of_one_and_a_half(
+def test_bytes_are_estimated_within_a_factor_of_one_and_a_half(
     demo_model: Model,
     tmp_path: Path,
     methods: tuple[Method, ...],
@@ -244,7 +244,7 @@ def test_a_dry_run_counts_what_a_folder_holds_and_leaves_it_alone(promptlight: C
     done = promptlight("run", BROKEN, "-o", out, "--dry-run", *SHORT)
     assert done.exit_code == 0
     line = done.stdout.splitlines()[1]
-    assert line == "prompts  1 to do, 1 done before, 2 set aside before, 5 that can't be used"
+    assert line == "prompts  1 to do, 1 done before, 2 skipped before, 5 that can't be used"
     assert state_of(out) == before
     refused = promptlight("run", BROKEN, "-o", out, "--dry-run", "--max-new-tokens", 7, "--device", "cpu")
     assert refused.exit_code == 5
@@ -295,7 +295,7 @@ def test_figures_are_spelt_for_people() -> None:
 # ---- killed, and short of memory, as processes of their own ------------------------------------------------------
 
 
-def test_a_runs_memory_is_foretold_with_its_libraries(tmp_path: Path) -> None:
+def test_a_runs_memory_is_estimated_with_its_libraries(tmp_path: Path) -> None:
     """However much the process held that started it."""
     arguments = ("run", str(EXAMPLES / "prompts.jsonl"), "-o", str(tmp_path / "out"), "--limit", "2", "--device", "cpu")
     held = np.ones(1_000_000_000, dtype=np.uint8)  # more than the run takes

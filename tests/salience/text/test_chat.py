@@ -178,7 +178,7 @@ def apply_template(template: str, messages: list[dict[str, Any]]) -> str:
 
 
 def read_ids(model: Model, messages: list[dict[str, Any]], folder: Path) -> list[int] | None:
-    """The ids that a record's chat becomes; None if it is set aside."""
+    """The ids that a record's chat becomes; None if it is skipped."""
     path = folder / "chat.jsonl"
     path.write_text(json.dumps({"messages": messages}), encoding="utf-8")
     (prompt,) = read_prompts(path)
