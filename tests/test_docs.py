@@ -49,6 +49,19 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=name_page)
+def test_a_page_begins_with_a_paragraph_for_its_reader(page: Path) -> None:
+    """After the title and the way to its translation come sentences, no command, table or picture."""
+    title, *rest = page.read_text(encoding="utf-8").split("\n\n")
+    first = next(part for part in rest if not re.fullmatch(r"\[[^]]+\]\([^)]+\)", part))
+    assert title.startswith("# ")
+    assert re.match(r"[^\W\d]", first), first
+    if page.name.endswith(".zh-TW.md"):
+        assert "你" in first
+    else:
+        assert re.search(r"\b(you|your)\b", first, re.IGNORECASE), first
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_files_that_a_page_names_exist(page: Path) -> None:
     text = page.read_text(encoding="utf-8")

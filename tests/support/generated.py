@@ -145,9 +145,9 @@ def _list_fitting(size: Size, *, on_cpu: bool) -> str:
 
 
 BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order of the page
+    "checks.md": (render_cases,),
     "models.md": (render_presets, render_sizes),
     "reference.md": (render_commands, render_exit_codes),
-    "spans.md": (render_cases,),
     "tables.md": (
         lambda: render_columns(tidy_schema()),
         lambda: render_columns(summary_schema()),

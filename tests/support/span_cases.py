@@ -1,4 +1,4 @@
-"""How texts are cut, case by case: the table in docs/spans.md and the test of it."""
+"""How texts are cut, case by case: the table in docs/checks.md and the test of it."""
 
 from __future__ import annotations
 
