@@ -57,15 +57,10 @@ class Seam:
 def find_seam(text: Text, explanation: Explanation) -> Seam | None:
     """Where the completion begins in a text of ``render_text``; None if it has no text."""
     completion = explanation.analysis.completion
-    starts = (span.start for span in text.spans if _find_token(span.style) >= completion.n_prompt_tokens)
+    starts = (span.start for span in text.spans if find_token(span.style) >= completion.n_prompt_tokens)
     start = min(starts, default=None)
     given = completion.stop_reason is StopReason.GIVEN
     return None if start is None else Seam(start, "given in the record" if given else "the model wrote")
-
-
-def _find_token(style: str | Style) -> int:
-    """The first token of a piece, by its style; -1 if it has none."""
-    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def split_lines(text: Text, seam: Seam | None) -> Iterator[tuple[Text, Seam | None]]:
@@ -157,9 +152,8 @@ def part_text(text: Text, explanation: Explanation) -> tuple[Text, Text, int]:
 
     A completion that goes on with the prompt's last line has that line's number.
     """
-    n_prompt = explanation.analysis.completion.n_prompt_tokens
-    starts = [span.start for span in text.spans if find_token(span.style) >= n_prompt]
-    place = min(starts, default=len(text.plain))
+    seam = find_seam(text, explanation)
+    place = seam.at if seam else len(text.plain)
     read, written = text[:place], text[place:]
     return read[: len(read.plain.rstrip("\n"))], written, read.plain.count("\n") + 1
 
