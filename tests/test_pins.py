@@ -91,6 +91,7 @@ LOADED_BY_OTHERS = {
     "adlfs": "fsspec",
     "jupyterlab": "its own command",
     "ipywidgets": "rich",
+    "manimgx-fonts-cjk": "Pillow, which opens its font",
 }
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptlight.cli.options.panels import DRAWING
-from promptlight.cli.options.picture import HtmlOption, Picture, SvgOption, WidthOption
+from promptlight.cli.options.picture import HtmlOption, Picture, PngOption, SvgOption, WidthOption
 from promptlight.cli.options.shared import ColoursOption, IntensityOption, JsonOption, MarkingOption, OverwriteOption
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
 from promptlight.io.page.colours import Colours
@@ -38,6 +38,7 @@ class Drawing:
     width: WidthOption = None
     svg: SvgOption = None
     html: HtmlOption = None
+    png: PngOption = None
     pager: Annotated[
         bool,
         typer.Option(
@@ -66,4 +67,4 @@ class Drawing:
 
     @property
     def _picture(self) -> Picture:
-        return Picture(width=self.width, svg=self.svg, html=self.html)
+        return Picture(width=self.width, svg=self.svg, html=self.html, png=self.png)

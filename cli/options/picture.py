@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,15 @@ HtmlOption = Annotated[
         "--html", metavar="FILE", help="Draw into an HTML file, not on the terminal.", rich_help_panel=DRAWING
     ),
 ]
+PngOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--png",
+        metavar="FILE",
+        help="Draw into a PNG file, with fonts of its own; needs promptlight[png].",
+        rich_help_panel=DRAWING,
+    ),
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,16 +49,19 @@ class Picture:
     width: WidthOption = None
     svg: SvgOption = None
     html: HtmlOption = None
+    png: PngOption = None
 
     @property
     def files(self) -> list[Path]:
         """The files to draw into."""
-        return [path for path in (self.svg, self.html) if path]
+        return [path for path in (self.svg, self.html, self.png) if path]
 
     def check(self, *, as_json: bool, overwrite: bool) -> None:
         """Raise UsageError for --json with a file, OutputError if the file exists: before anything is computed."""
         if as_json and self.files:
             raise UsageError("expected --json or a file to draw into, found both: leave one out")
+        if self.png and find_spec("PIL") is None:
+            raise UsageError("--png: expected Pillow, found none; pip install 'promptlight[png]'")
         for path in self.files:
             check_free(path, overwrite=overwrite)
 
@@ -59,6 +72,6 @@ class Picture:
         if as_json:
             print_json(view)
         elif self.files:
-            draw_into_files(view, taste, self.width, svg=self.svg, html=self.html)
+            draw_into_files(view, taste, self.width, svg=self.svg, html=self.html, png=self.png)
         else:
             draw_on_terminal(view, taste, self.width, pager=pager)

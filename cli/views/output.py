@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -23,6 +24,8 @@ from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Cut
 
 FILE_WIDTH = 100  # cells
+MOST_LISTED = 8  # characters without a glyph
+INSTALL_CJK = "pip install 'promptlight[png-cjk]'"
 ON_DARK = TerminalTheme(  # the default theme's colours, but for ground and ink
     (0x16, 0x13, 0x1F),
     (0xEF, 0xEC, 0xF7),
@@ -70,12 +73,35 @@ def draw_on_terminal(view: View, taste: Taste, width: int | None = None, *, page
         page_through(text, command)
 
 
-def draw_into_files(view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None) -> None:
+def draw_into_files(
+    view: View, taste: Taste, width: int | None = None, *, svg: Path | None, html: Path | None, png: Path | None
+) -> None:
     """Draw the whole view in memory first, so that an error in it does not touch a file. AUTO paper is light."""
-    drawn = [(path, draw_picture(view, taste, width, kind)) for path, kind in ((svg, "svg"), (html, "html")) if path]
-    for path, text in drawn:
-        write_text(path, text)
-        print(f"{one_line(str(path))} ({len(text.encode()) / 1000:,.0f} kB)", file=choose_aside(path))
+    wanted = ((svg, "svg"), (html, "html"))
+    drawn = [(path, draw_picture(view, taste, width, kind).encode()) for path, kind in wanted if path]
+    missing: Sequence[str] = ()
+    if png:
+        from promptlight.cli.views.png import draw_png
+
+        found = draw_png(draw_rows(view, taste, width), choose_theme(taste.paper), view.title)
+        drawn.append((png, found.png))
+        missing = found.missing
+    for path, content in drawn:
+        with writing(path) as temporary:
+            temporary.write_bytes(content)
+        print(f"{one_line(str(path))} ({len(content) / 1000:,.0f} kB)", file=choose_aside(path))
+    if png and missing:
+        print(f"{one_line(str(png))}: {_say_missing(missing)}", file=sys.stderr)
+
+
+def _say_missing(clusters: Sequence[str]) -> str:
+    """Which characters of a PNG no font has, and what to do."""
+    from promptlight.cli.views._faces import has_cjk
+
+    listed = " ".join(map(one_line, clusters[:MOST_LISTED]))
+    more = f" and {len(clusters) - MOST_LISTED:,} others" if len(clusters) > MOST_LISTED else ""
+    cure = "" if has_cjk() else f"; {INSTALL_CJK} has Chinese, Japanese and Korean"
+    return f"a box stands for {listed}{more}, for lack of a font{cure}; --svg and --html use the reader's fonts"
 
 
 def draw_picture(view: View, taste: Taste, width: int | None, kind: str) -> str:

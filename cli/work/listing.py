@@ -10,8 +10,9 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.options.picture import Picture
 from promptlight.cli.views.listing import FAILED, Listing, describe_outline
-from promptlight.cli.views.output import View
+from promptlight.cli.views.output import FILE_WIDTH, View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import find_quantised
@@ -24,19 +25,33 @@ from promptlight.salience.errors import OutputError
 from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Method
 
+TITLE = "promptlight list"
+
 
 def list_folder(
-    folder: Place, *, where: Sequence[str], method: Method | None, limit: int | None, as_json: bool
+    folder: Place,
+    picture: Picture,
+    *,
+    where: Sequence[str],
+    method: Method | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
-    """Print a line for each prompt, or one JSON object. Raises OutputError at the end if shards are damaged."""
+    """Print a line for each prompt, or one JSON object, or draw the lines into files.
+
+    Raises OutputError at the end if shards are damaged.
+    """
     conditions = [parse_condition(condition) for condition in where]
     chosen, trust, problems = choose_method(folder, method), StoredFigures(folder), list[str]()
     found = islice(_select(outline_results(folder, chosen, problems), conditions), limit)
     if as_json:
         prompts = [describe_outline(one, trust.find(one, chosen)) for one in found]
         print(printable_json({"method": chosen.value, "prompts": prompts}))
+    elif picture.files:
+        rows = Group(*_render(folder, chosen, found, trust, picture.width or FILE_WIDTH))
+        picture.draw(View(paint=lambda console, look: rows, describe=dict, signed=False, title=TITLE), as_json=False)
     else:
-        console = Console(highlight=False)
+        console = Console(highlight=False, width=picture.width)
         for row in _render(folder, chosen, found, trust, console.width):
             console.print(row)
     if problems:
@@ -52,7 +67,7 @@ def view_folder(folder: Place) -> View:
         rows = list(_render(folder, chosen, outline_results(folder, chosen, problems), trust, console.width))
         return Group(*rows, *(Text(one_line(problem), FAILED) for problem in problems))
 
-    return View(paint=paint, describe=dict, signed=False, title="promptlight list")
+    return View(paint=paint, describe=dict, signed=False, title=TITLE)
 
 
 def _render(
