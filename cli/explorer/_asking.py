@@ -45,9 +45,17 @@ class Asking(App[None]):
         Binding("minus", "intensify(-1)", "show faint pieces more, less strongly"),
         Binding("u", "marking", "switch between shades and bars"),
         Binding("s", "spacing", "switch between dense and airy lines"),
+        Binding("f", "fold", "fold lines of the prompt that matter little, or unfold them"),
     ]
 
-    def __init__(self, *, question: Question, taste: Taste | None = None, color_system: str | None = "auto") -> None:
+    def __init__(
+        self,
+        *,
+        question: Question,
+        taste: Taste | None = None,
+        fold: bool = False,
+        color_system: str | None = "auto",
+    ) -> None:
         if not os.environ.get("NO_COLOR"):
             os.environ.pop("NO_COLOR", None)  # empty means unset, but Textual takes it as set
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
@@ -58,6 +66,7 @@ class Asking(App[None]):
         self.question = question
         self._own = question.by  # the user's pattern is one more cut to choose from
         self.taste = replace(taste or Taste(), paper=Paper.DARK)  # as Textual's own ground is
+        self.fold = fold
         self.view = View(id="view")
         self.scene: Scene | None = None
 
@@ -78,7 +87,7 @@ class Asking(App[None]):
             scene = None if self.scene else replace(scene, way=Way.DIRECT)
         self.scene = scene or self.scene
         if self.scene and self.view.page.size.width:  # else not laid out yet: a Resized will follow
-            self.view.show_scene(self.scene, self.look)
+            self.view.show_scene(self.scene, self.look, fold=self.fold)
 
     def on_page_resized(self) -> None:
         """Lay out again for the new width."""
@@ -176,6 +185,11 @@ class Asking(App[None]):
     def action_spacing(self) -> None:
         """Switch between dense and airy lines."""
         self.taste = replace(self.taste, spacing=step_from(list(Spacing), self.taste.spacing, 1))
+        self.show()
+
+    def action_fold(self) -> None:
+        """Fold lines that matter little, or unfold them."""
+        self.fold = not self.fold
         self.show()
 
 

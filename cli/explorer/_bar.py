@@ -41,13 +41,14 @@ class Bar(Static):
         self.update(Text("\n").join([settings, Text(name_main_keys(place, width), "bold")]))
 
 
-def describe_settings(scene: Scene, look: Look) -> Text:
+def describe_settings(scene: Scene, look: Look, *, n_folded: int) -> Text:
     """All settings in one line."""
     numbers = [min(scene.anchor, scene.cursor) + 1, max(scene.anchor, scene.cursor) + 1]
     chosen = "all" if scene.takes_all else "-".join(map(str, dict.fromkeys(numbers)))
     settings = (
         f"by {scene.by}",
         f"target {scene.target_by} {chosen} of {len(scene.targets)}",
+        *([f"{n_folded} lines folded"] if n_folded else []),
         WAYS[scene.way],
         str(scene.pooling),
         str(scene.method),

@@ -19,16 +19,18 @@ from textual.widgets import Static
 from promptlight.cli.explorer._bar import Bar, describe_settings
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.scene import Scene, find_source
+from promptlight.cli.views.folding import find_folds
 from promptlight.cli.views.heatmap import render_heading, render_legend
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import find_first, render_strongest
-from promptlight.cli.views.text import part_text, render_page, render_text, wrap
+from promptlight.cli.views.text import Seam, find_seam, part_text, render_page, render_text, wrap
 from promptlight.cli.views.ways import describe_own_words, render_ways
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
-from promptlight.salience.types import Span, StopReason
+from promptlight.salience.types import Span
 
 ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
+N_KEPT = 8  # the strongest sources whose lines are never folded, in a terminal of any height
 CLICK = "click a piece of the prompt for its line, share and score"
 PART = "part of the target"
 
@@ -80,15 +82,18 @@ class View(Vertical):
         console = self.page.console(None)
         self.page.show_lines([row for line in self._message.split("\n") for row in wrap(Text(line), console)])
 
-    def show_scene(self, scene: Scene, look: Look) -> None:
+    def show_scene(self, scene: Scene, look: Look, *, fold: bool) -> None:
         """Draw a scene, with its target in sight.
 
         A prompt opens at its strongest source; after that, the strongest is followed as long as it is in sight.
         """
         explanation, console = scene.explanation, self.page.console(look.color_system)
-        read, wrote, first = part_text(render_text(explanation, look, scene.splits), explanation)
+        text = render_text(explanation, look, scene.splits)
+        seam = find_seam(text, explanation) or Seam(len(text), "")
+        read, wrote, first = part_text(text, seam)
         follows = self._strongest is None or self.page.sees(*self._strongest)
-        self.page.show_lines(list(render_page(read, console, look)))
+        folds = find_folds(explanation, N_KEPT) if fold else ()
+        self.page.show_lines(list(render_page(read, console, look, folds)))
         self.written.show_lines(list(render_page(wrote, console, look, first=first)))
         heading = render_heading(explanation, look, console.width)
         parts = {
@@ -100,9 +105,8 @@ class View(Vertical):
         for name, lines in parts.items():
             self._parts[name].update(Text("\n").join(lines))
         self._share_room({name: len(lines) for name, lines in parts.items()})
-        given = explanation.analysis.completion.stop_reason is StopReason.GIVEN
-        self.written.border_title = f" {'given in the record' if given else 'the model wrote'} "
-        self.bar.show_settings(describe_settings(scene, look))
+        self.written.border_title = f" {seam.label} "
+        self.bar.show_settings(describe_settings(scene, look, n_folded=sum(one.stop - one.start for one in folds)))
         self.call_after_refresh(self._follow, scene, follows)
 
     def _share_room(self, taken: Mapping[str, int]) -> None:

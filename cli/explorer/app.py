@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
-from rich.console import Console, RenderableType
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -13,15 +12,15 @@ from textual.events import DescendantFocus
 from textual.widget import Widget
 
 from promptlight.cli.explorer._asking import Asking
+from promptlight.cli.explorer._changing import Changing
 from promptlight.cli.explorer._keys import Place, group_keys
-from promptlight.cli.explorer._running import Finished, RunningDisplay, change_said, find_said, start_run
+from promptlight.cli.explorer._windows import Windows
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.prompts import PromptList, Prompts
-from promptlight.cli.explorer.scene import Scene, carry_target, open_scene
-from promptlight.cli.explorer.screens import Picker, Window, render_help
-from promptlight.cli.views.comparison import render_comparison
+from promptlight.cli.explorer.scene import Scene, open_scene
+from promptlight.cli.explorer.screens import Window, render_help
 from promptlight.cli.views.look import Taste
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
@@ -32,8 +31,8 @@ from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Analysis, SetAside
 
 
-class Explorer(Asking):
-    """A results folder to look around in; ``live`` explains changed prompts."""
+class Explorer(Changing):
+    """A results folder to look around in."""
 
     CSS_PATH = "explorer.tcss"
     TITLE = "promptlight explore"
@@ -41,15 +40,12 @@ class Explorer(Asking):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (70, "-medium"), (100, "-wide")]  # noqa: RUF012  # Textual declares it as an instance attribute
     VERTICAL_BREAKPOINTS = [(0, "-low"), (24, "-high"), (36, "-tall")]  # noqa: RUF012  # Textual declares it as an instance attribute
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("c", "compare", "compare with another prompt"),
-        Binding("e", "edit", "change the prompt and run it"),
         Binding("n", "neighbour(1)", "next, previous prompt"),
         Binding("N", "neighbour(-1)", "next, previous prompt"),
         Binding("slash", "search", "search prompts"),
         Binding("l", "list", "go to the list of prompts"),
         Binding("escape", "text", "go back to the text"),
         Binding("question_mark", "help", "show keys and how to read the colours"),
-        Binding("q", "quit", "quit"),
     ]
 
     def __init__(
@@ -59,18 +55,16 @@ class Explorer(Asking):
         question: Question,
         live: LiveModel,
         names: SectionNames | None = None,
-        id: str | None = None,
+        opened: Listed | None = None,
         taste: Taste | None = None,
+        fold: bool = False,
         color_system: str | None = "auto",
     ) -> None:
-        super().__init__(question=question, taste=taste, color_system=color_system)
-        self.library, self.live = library, live
-        self.names = names or SectionNames(None)
+        super().__init__(
+            library, live=live, names=names, question=question, taste=taste, fold=fold, color_system=color_system
+        )
         self.prompts = Prompts(library, id="prompts")
-        self.drafts: dict[str, str] = {}  # edited texts whose run failed or is still going, by the prompt's id
-        self.running: Scene | None = None  # the prompt that is running with a change
-        self.work_display = RunningDisplay()
-        self._first_id = id
+        self._opened = opened or library.find_first()
 
     def compose(self) -> ComposeResult:
         """Textual calls it."""
@@ -81,7 +75,7 @@ class Explorer(Asking):
 
     def on_mount(self) -> None:
         """Open the requested prompt, or else the first that can be shown."""
-        self.open_listed(self.library.find_first(self._first_id))
+        self.open_listed(self._opened)
         for problem in self.library.problems:
             self.notify(one_line(problem), severity="warning", markup=False)
 
@@ -170,85 +164,9 @@ class Explorer(Asking):
         if event.widget in places:
             self.view.bar.show_place(places[event.widget])
 
-    # ---- two prompts -------------------------------------------------------------------------------------------------
-
-    def action_compare(self) -> None:
-        """Choose a second prompt and compare the two."""
-        scene = self.scene
-        if scene is None:
-            return
-
-        def compare(listed: Listed | None) -> None:
-            result = self.library.load(listed) if listed else None
-            if isinstance(result, Analysis):
-                self.show_comparison(scene, self.names.give(result))
-
-        self.push_screen(Picker(self.library, scene.analysis.completion.prompt.id), compare)
-
-    def show_comparison(self, scene: Scene, analysis: Analysis) -> None:
-        """Show both side by side in a window."""
-        try:
-            before, after = scene.explanation, carry_target(scene, analysis).explanation
-        except PromptlightError as error:
-            self.notify(one_line(str(error)), severity="error", markup=False)
-            return
-        look = self.look
-
-        def paint(console: Console) -> RenderableType:
-            return render_comparison(before, after, console, look)
-
-        self.push_screen(Window("Before and after", paint, self.color_system))
-
-    # ---- a change ----------------------------------------------------------------------------------------------------
-
-    def action_edit(self) -> None:
-        """Edit the prompt; a change that did not run is still there."""
-        if self.scene is None:
-            return
-        prompt = self.scene.analysis.completion.prompt
-        said = find_said(prompt)
-        what = "the last turn of " if prompt.turns else ""
-        title = f"Change {what}{one_line(prompt.id)} and run it with {self.live.model}"
-        draft = self.drafts.get(prompt.id, said)
-
-        def keep(text: str | None) -> None:
-            if text is not None and text != self.drafts.get(prompt.id, said):
-                self.drafts[prompt.id] = text
-                self.notify("the change did not run: e opens it again")
-
-        self.push_screen(EditWindow(title, said, draft, self.try_change, lambda: self.work_display.words), keep)
-
-    def try_change(self, said: str) -> str | None:
-        """Run the open prompt with another text; returns the reason if that is not possible."""
-        if self.scene is None or said == find_said(self.scene.analysis.completion.prompt):
-            return "nothing is changed yet"
-        if self.running is not None:
-            return "another run is not over yet: wait for it"
-        original = self.scene.analysis.completion.prompt
-        self.drafts[original.id] = said
-        self.running = self.scene
-        changed = change_said(original, said, self.library.name_change(original.id))
-        self.work_display = start_run(self.live, original, changed, self.post_message)
-        return None
-
-    def on_finished(self, event: Finished) -> None:
-        """Show both and keep the changed one, or show the error."""
-        scene, self.running = self.running, None
-        window = self.screen if isinstance(self.screen, EditWindow) else None
-        if event.pair is None or scene is None:
-            if window:
-                window.stop_waiting(event.error or "")
-            else:
-                self.notify(f"{one_line(event.error or '')}; e opens the text again", severity="error", markup=False)
-            return
-        before, after = (self.names.give(one) for one in event.pair)
-        self.drafts.pop(before.completion.prompt.id, None)
-        listed = self.library.add(after)
+    def list_again(self) -> None:
+        """Search again: a prompt was added."""
         self.prompts.search()
-        self.notify(f"{one_line(listed.id)} is at the end of the list, in memory only: it is not stored", markup=False)
-        if window:
-            window.dismiss(None)
-            self.show_comparison(carry_target(scene, before), after)
 
     def action_help(self) -> None:
         """Show all keys and how to read the colours."""
@@ -258,4 +176,7 @@ class Explorer(Asking):
 
 def list_keys() -> dict[str, list[tuple[list[str], str]]]:
     """Every key of the app and of its windows, by purpose, and what it does."""
-    return group_keys([Explorer.BINDINGS, Asking.BINDINGS, Page.BINDINGS, EditWindow.BINDINGS])
+    return group_keys([owner.BINDINGS for owner in KEY_OWNERS])
+
+
+KEY_OWNERS = (Explorer, Changing, Windows, Asking, Page, EditWindow)

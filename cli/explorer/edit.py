@@ -15,16 +15,18 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Static, TextArea
 
+from promptlight.cli.explorer._running import find_said
 from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.work.editor import edit_text
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.printable import one_line
+from promptlight.salience.types import Prompt
 
 KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
 
 
 class EditWindow(ModalScreen[str | None]):
-    """A text area; left by escape, it returns its text.
+    """A text area for what can be edited of ``prompt``; left by escape, it returns its text.
 
     ``run`` is called with the new text; it returns the reason if it can't run, else None. ``progress`` says then what
     the run is at.
@@ -37,10 +39,11 @@ class EditWindow(ModalScreen[str | None]):
     ]
 
     def __init__(
-        self, title: str, original: str, draft: str, run: Callable[[str], str | None], progress: Callable[[], str]
+        self, title: str, prompt: Prompt, draft: str, run: Callable[[str], str | None], progress: Callable[[], str]
     ) -> None:
         super().__init__()
-        self._title, self._original, self._run, self._progress = title, original, run, progress
+        self.prompt = prompt
+        self._title, self._original, self._run, self._progress = title, find_said(prompt), run, progress
         self._area = TextArea(show_text(draft), soft_wrap=True, tab_behavior="focus")
         self._note = Static(Text(KEYS), classes="note", markup=False)
         self._since: float | None = None
@@ -62,6 +65,11 @@ class EditWindow(ModalScreen[str | None]):
         """The text for the model to read."""
         return restore_text(self._area.text, self._original)
 
+    @property
+    def is_changed(self) -> bool:
+        """Whether the text differs from the prompt's."""
+        return self.text != find_said(self.prompt)
+
     def action_run(self) -> None:
         """Run the text."""
         if self._since is not None:
@@ -73,10 +81,10 @@ class EditWindow(ModalScreen[str | None]):
             self._since = time.monotonic()
             self._tick()
 
-    def stop_waiting(self, error: str) -> None:
-        """Show why the run failed; the text stays as it was."""
+    def stop_waiting(self, reason: str) -> None:
+        """Say how the run ended; the text stays as it is."""
         self._since = None
-        self.say(f"{error}; the text above is kept. {KEYS}")
+        self.say(f"{reason}. {KEYS}")
 
     def say(self, message: str) -> None:
         """Show a message in the line below the text."""

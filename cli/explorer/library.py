@@ -34,8 +34,13 @@ class Library:
             self.listed = list(select_by_values(zip(self.listed, values, strict=True), (), conditions))
         self._made: list[Analysis] = []
 
-    def find_first(self, id: str | None) -> Listed:
-        """The prompt with an id, or else the first that can be shown. Raises UsageError for an unknown id."""
+    def find_first(self, id: str | None = None, row: int | None = None) -> Listed:
+        """The prompt with an id or in a row, or else the first that can be shown. Raises UsageError if it isn't there.
+
+        Rows count from 0, negative ones from the end.
+        """
+        if row is not None:
+            return self._find_row(id, row)
         if id is None:
             return next((one for one in self.listed if one.reason is None), self.listed[0])
         found = next((one for one in self.listed if one.id == id), None)
@@ -43,9 +48,15 @@ class Library:
             raise UsageError(f"{self.folder}: no result with id {id!r}; leave --id out to see all")
         return found
 
-    def check_target(self, id: str | None, question: Question, names: SectionNames) -> None:
-        """Raise UsageError if the prompt to open first is not there, or lacks the target or the method."""
-        listed = self.find_first(id)
+    def _find_row(self, id: str | None, row: int) -> Listed:
+        if id is not None:
+            raise UsageError("expected either --id or --row, found both: leave one out")
+        if not -len(self.listed) <= row < len(self.listed):
+            raise UsageError(f"{self.folder}: expected a row from 0 to {len(self.listed) - 1}, found {row}")
+        return self.listed[row]
+
+    def check_target(self, listed: Listed, question: Question, names: SectionNames) -> None:
+        """Raise UsageError if the prompt to open first lacks the target or the method."""
         result = self.load(listed)
         if isinstance(result, Analysis) and (question.target is not None or question.method is not None):
             try:
@@ -81,6 +92,11 @@ class Library:
         self._made.append(analysis)
         self.listed.append(listed)
         return listed
+
+    @property
+    def made(self) -> list[Listed]:
+        """The prompts that are in memory only."""
+        return [one for one in self.listed if one.shard is None]
 
     def name_change(self, id: str) -> str:
         """Make a unique id for a changed prompt."""

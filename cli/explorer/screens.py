@@ -107,6 +107,34 @@ class Picker(ModalScreen[Listed | None]):
         self.dismiss(None)
 
 
+class Leaving(ModalScreen[bool]):
+    """Asks whether to leave the app, and lose these changes; True if so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,y", "leave", "leave the app and lose them"),
+        Binding("escape,n", "stay", "stay"),
+    ]
+
+    def __init__(self, lost: Sequence[str]) -> None:
+        super().__init__()
+        self._lost = lost
+
+    def compose(self) -> ComposeResult:
+        """Textual calls it."""
+        with Vertical(classes="question"):
+            yield Static(Text("These changes are stored nowhere. Leave, and lose them?", BOLD))
+            yield Static(Text("\n".join(f"  {one}" for one in self._lost)), classes="lost")
+            yield Static(Text("q leaves, escape stays", BOLD))
+
+    def action_leave(self) -> None:
+        """Leave."""
+        self.dismiss(True)
+
+    def action_stay(self) -> None:
+        """Stay."""
+        self.dismiss(False)
+
+
 def render_help(keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: tuple[str, str]) -> RenderableType:
     """Render all keys by their purpose and how to read the colours; ``hues`` name what raised the target, and what
     lowered it."""

@@ -9,7 +9,14 @@ import typer
 
 from promptlight.cli.options.panels import DRAWING
 from promptlight.cli.options.picture import HtmlOption, Picture, PngOption, SvgOption, WidthOption
-from promptlight.cli.options.shared import ColoursOption, IntensityOption, JsonOption, MarkingOption, OverwriteOption
+from promptlight.cli.options.shared import (
+    ColoursOption,
+    IntensityOption,
+    JsonOption,
+    MarkingOption,
+    OverwriteOption,
+    SpacingOption,
+)
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
 from promptlight.io.page.colours import Colours
 
@@ -23,9 +30,7 @@ class Drawing:
 
     intensity: IntensityOption = NEUTRAL_INTENSITY
     marking: MarkingOption = None
-    spacing: Annotated[
-        Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
-    ] = Spacing.DENSE
+    spacing: SpacingOption = Spacing.DENSE
     paper: Annotated[
         Paper,
         typer.Option(

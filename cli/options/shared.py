@@ -16,7 +16,7 @@ from promptlight.cli.options.completion import (
     complete_model,
 )
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, TEXT
-from promptlight.cli.views.look import Marking
+from promptlight.cli.views.look import Marking, Spacing
 from promptlight.io.page.colours import Colours
 from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.io.tables.formats import TableFormat
@@ -190,6 +190,9 @@ MarkingOption = Annotated[
         "(default: shades; without colours, bars for sources shorter than lines).",
         rich_help_panel=DRAWING,
     ),
+]
+SpacingOption = Annotated[
+    Spacing, typer.Option("--spacing", help="Room between the lines of the text.", rich_help_panel=DRAWING)
 ]
 ColoursOption = Annotated[Colours, typer.Option("--colours", help=COLOURS_HELP, rich_help_panel=DRAWING)]
 EncodingOption = Annotated[

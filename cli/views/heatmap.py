@@ -102,14 +102,27 @@ def render_heatmap(
 
 
 def render_matrix_view(
-    explanation: Explanation, console: Console, look: Look, *, n_top: int = 8, remarks: Sequence[str] = ()
+    explanation: Explanation,
+    console: Console,
+    look: Look,
+    *,
+    n_top: int = 8,
+    remarks: Sequence[str] = (),
+    hints: bool = True,
 ) -> RenderableType:
-    """The same with a row of blocks per target instead of the text."""
+    """The same with a row of blocks per target instead of the text; ``hints`` name options of the command line."""
     if look.color_system not in MANY_COLOURS:  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     rows = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
     picture = [rows, wrap(render_legend(look, of_matrix=True), console)]
-    return _render_view(explanation, console, look, picture, n_top, remarks)
+    return _render_view(explanation, console, look, picture, n_top, remarks, hints=hints)
+
+
+def render_reading(
+    explanation: Explanation, console: Console, look: Look, *, n_top: int, remarks: Sequence[str] = ()
+) -> RenderableType:
+    """What ``show`` prints around the text, for a reader who has the text elsewhere, and no command line."""
+    return _render_view(explanation, console, look, [], n_top, remarks, hints=False)
 
 
 def _render_view(
@@ -119,24 +132,26 @@ def _render_view(
     picture: Sequence[Iterable[Text]],
     n_top: int,
     remarks: Sequence[str],
+    *,
+    hints: bool = True,
 ) -> RenderableType:
     """A picture of an explanation and its legend, with the question above and help to read it below."""
     blocks: list[Iterable[RenderableType]] = list(picture)
-    if targets := _list_targets(explanation):
+    if hints and (targets := _list_targets(explanation)):
         blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
         blocks.append(line for note in _describe_scores(explanation, remarks) for line in wrap(note, console))
-        blocks += _render_ways(explanation, console)
+        blocks += _render_ways(explanation, console, hints=hints)
         if advice := spell_advice(explanation):
             blocks.append([Text(advice, "bold")])
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
 
-def _render_ways(explanation: Explanation, console: Console) -> Iterator[Iterable[RenderableType]]:
+def _render_ways(explanation: Explanation, console: Console, *, hints: bool) -> Iterator[Iterable[RenderableType]]:
     """How much came through the model's own words, the strongest ways there, and the same as a tree."""
-    if hint := spell_hint(explanation):
+    if hints and (hint := spell_hint(explanation)):
         yield [Text(hint)]
     if explanation.through is not None:
         yield map(Text, describe_own_words(explanation))

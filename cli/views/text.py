@@ -63,6 +63,20 @@ def find_seam(text: Text, explanation: Explanation) -> Seam | None:
     return None if start is None else Seam(start, "given in the record" if given else "the model wrote")
 
 
+def part_text(text: Text, seam: Seam) -> tuple[Text, Text, int]:
+    """What the model read, what it wrote, and the number of the line where that begins.
+
+    A completion that goes on with the prompt's last line has that line's number.
+    """
+    read, written = text.divide([seam.at])
+    return read[: len(read.plain.rstrip("\n"))], written, read.plain.count("\n") + 1
+
+
+def find_token(style: str | Style) -> int:
+    """The first token of the piece with this style; -1 if there is none."""
+    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
+
+
 def split_lines(text: Text, seam: Seam | None) -> Iterator[tuple[Text, Seam | None]]:
     """The lines of a text; the one in which the completion begins has the seam, which then counts from its start."""
     start = 0
@@ -145,22 +159,6 @@ def render_text(explanation: Explanation, look: Look, splits: Sequence[int] = ()
     parts = (part for span in explanation.spans for part in _split_further(explanation, span, explained, splits))
     text = join_pieces([piece for part in parts for piece in _render_part(explanation, part, explained, look)])
     return text[: len(text.plain.rstrip("\n"))]
-
-
-def part_text(text: Text, explanation: Explanation) -> tuple[Text, Text, int]:
-    """Part what ``render_text`` made where the completion begins, and number the line in which that is.
-
-    A completion that goes on with the prompt's last line has that line's number.
-    """
-    seam = find_seam(text, explanation)
-    place = seam.at if seam else len(text.plain)
-    read, written = text[:place], text[place:]
-    return read[: len(read.plain.rstrip("\n"))], written, read.plain.count("\n") + 1
-
-
-def find_token(style: str | Style) -> int:
-    """The first token of the piece with this style; -1 if there is none."""
-    return -1 if isinstance(style, str) else style.meta.get(TOKEN, -1)
 
 
 def _split_further(

@@ -81,7 +81,9 @@ def draw_explorer(results: Path, path: Path) -> None:
 
     live = LiveModel(device="cpu")
     question = Asking(by="word", target_by="line").question()
-    app = Explorer(Library(results), question=question, live=live, id="dish-mistake", color_system="truecolor")
+    library = Library(results)
+    opened = library.find_first("dish-mistake")
+    app = Explorer(library, question=question, live=live, opened=opened, color_system="truecolor")
 
     async def draw() -> None:
         async with app.run_test(size=(120, 44)) as pilot:

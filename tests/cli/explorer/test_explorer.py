@@ -17,21 +17,23 @@ from textual.binding import Binding
 from textual.pilot import Pilot
 from textual.widgets import Static, TextArea
 
-from promptlight.cli.explorer._asking import Asking as AskingApp
 from promptlight.cli.explorer._keys import MAIN_KEYS, PURPOSES, Place, name_main_keys
-from promptlight.cli.explorer.app import Explorer, list_keys
+from promptlight.cli.explorer._windows import N_LISTED
+from promptlight.cli.explorer.app import KEY_OWNERS, Explorer, list_keys
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.prompts import PromptList, Prompts
 from promptlight.cli.explorer.scene import carry_target, open_scene
-from promptlight.cli.explorer.screens import Picker, Window
+from promptlight.cli.explorer.screens import Leaving, Picker, Window
 from promptlight.cli.options.question import Asking
 from promptlight.cli.views.look import Marking, Paper, Spacing, Taste
 from promptlight.cli.views.palette import Look
+from promptlight.cli.views.strongest import spell_advice
 from promptlight.cli.views.text import MARGIN, find_token, render_page, render_text
 from promptlight.cli.work.live_model import LiveModel
+from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.reader import find_result
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import ModelError
@@ -57,7 +59,6 @@ from tests.support.pictures import PICTURES, draw_explorer, read_picture
 
 ORDERS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 SETTINGS = {"methods": ["grad_l2"], "objective": "logprob", "compat": None, "model": "demo"}
-KEY_OWNERS = (Explorer, AskingApp, Page, EditWindow)
 Steps = Callable[[Explorer, Pilot[None]], Awaitable[None]]
 
 
@@ -71,12 +72,15 @@ def explore(
     target: str | None = None,
     colours: str | None = "truecolor",
     way: Way = Way.DIRECT,
+    id: str | None = None,
     **options: Any,
 ) -> Explorer:
     """Open a folder, do what ``steps`` says, and close it."""
     live = LiveModel(device="cpu", dtype="float32", options=AnalysisOptions(max_new_tokens=16))
     question = Asking(by=by, target_by=target_by, target=target, way=way).question()
-    app = Explorer(Library(folder), question=question, live=live, color_system=colours, **options)
+    library = Library(folder)
+    opened = library.find_first(id)
+    app = Explorer(library, question=question, live=live, color_system=colours, opened=opened, **options)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -417,7 +421,7 @@ def show_rows(page: Page) -> str:
     return "\n".join(line.plain for line in page.lines[top : top + page.scrollable_content_region.height])
 
 
-@pytest.mark.parametrize("size", [(80, 24), (40, 20), (140, 45)])
+@pytest.mark.parametrize("size", [(80, 24), (40, 20)])
 def test_the_target_is_in_sight_wherever_the_prompt_is_read(tmp_path: Path, size: tuple[int, int]) -> None:
     prompt, written = [f"read{at}\n" for at in range(60)], [f"said{at}\n" for at in range(30)]
     analysis = make_analysis(make_completion(prompt, written))
@@ -593,6 +597,77 @@ def test_only_targets_with_scores_are_offered() -> None:
     assert scene.cut_targets(1, Granularity.WORD).target_by is Granularity.LINE
 
 
+def test_pale_lines_are_folded_and_unfolded(tmp_path: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert len(app.view.page.lines) == 80
+        await pilot.press("f")
+        await pilot.pause()
+        folds = re.findall(r"… (\d+) lines, ", read_page(app.view.page))
+        assert f"{sum(map(int, folds))} lines folded" in describe(app)
+        assert len(app.view.page.lines) == 80 - sum(map(int, folds)) + len(folds) < 40
+        assert "read50" in show_rows(app.view.page)
+        await pilot.press("right")
+        await pilot.pause()
+        assert "read10" in show_rows(app.view.page)
+        await pilot.press("f")
+        assert len(app.view.page.lines) == 80
+
+    folder = write_results(tmp_path / "out", make_prompt_with_strong(50, 10))
+    explore(folder, steps, by="line", target_by="line", target="1")
+
+
+def test_details_say_what_show_says_below_the_text(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "i")
+        await pilot.pause()
+        assert isinstance(app.screen, Window)
+        page = read_page(app.screen.page)
+        assert app.scene is not None
+        assert spell_advice(app.scene.explanation) in page
+        assert "score: grad_l2" in page
+        assert page.count("%") > N_LISTED
+
+    explore(demo_results, steps, by="line", target_by="line", id="dish-mistake")
+
+
+def test_details_repeat_what_was_measured(demo_results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[object] = []
+
+    def describe_trust(_: StoredTrust, *asked: object) -> str:
+        said.extend(asked)
+        return "trust: it was measured"
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "i")
+        await pilot.pause()
+        assert "trust: it was measured" in look_at(app)
+        assert app.scene is not None
+        assert said == [app.scene.analysis, Method.GRAD_L2, app.scene.chosen, Way.DIRECT]
+
+    monkeypatch.setattr(StoredTrust, "describe", describe_trust)
+    explore(demo_results, steps, by="line", target_by="line", id="dish-mistake")
+
+
+def test_a_matrix_shows_all_targets(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("right", "x")
+        await pilot.pause()
+        assert isinstance(app.screen, Window)
+        page = read_page(app.screen.page)
+        assert app.scene is not None
+        for target in app.scene.targets:
+            assert target.text.strip()[:20] in page
+        assert "each row has its own scale" in page
+        await pilot.press("escape", "end", "w", "x")
+        await pilot.pause()
+        assert app.scene.way is Way.THROUGH
+        page = read_page(app.screen.page)  # type: ignore[attr-defined]
+        assert "shown: what came to it through the model's own words" in page
+        assert "--target" not in page
+
+    explore(demo_results, steps, by="line", target_by="line", id="dish-mistake")
+
+
 def test_other_targets_hold_what_was_chosen(demo_results: Path) -> None:
     async def steps(app: Explorer, pilot: Pilot[None]) -> None:
         await pilot.press("end", "t", "t")
@@ -751,6 +826,105 @@ def test_an_edit_that_is_left_is_kept(demo_results: Path) -> None:
         assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
 
     explore(demo_results, steps)
+
+
+def test_leaving_asks_before_a_change_is_lost(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("escape", "n", "e", "escape", "e")  # another prompt, without a change
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert isinstance(app.screen, Leaving)
+        assert "dish-mistake: a change that did not run" in look_at(app)
+        assert "dish-fixed" not in "".join(app.screen._lost)
+        await pilot.press("escape")
+        assert isinstance(app.screen, EditWindow)
+        app.screen.query_one(TextArea).insert("Be brief. ", (0, 0))
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert "dish-fixed: a change that did not run" in look_at(app)  # though it is still in its window
+        await pilot.press("n", "escape")
+        assert app.is_running
+        assert set(app.drafts) == {"dish-mistake", "dish-fixed"}
+        await pilot.press("q", "q")
+        await pilot.pause()
+        assert not app.is_running
+
+    explore(demo_results, steps)
+
+
+def test_leaving_asks_nothing_if_all_changes_were_taken_back(demo_results: Path) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        app.screen.query_one(TextArea).insert("B", (0, 0))
+        await pilot.press("escape", "e", "delete", "escape")
+        assert not app.drafts
+        await pilot.press("q")
+        await pilot.pause()
+        assert not app.is_running
+
+    explore(demo_results, steps)
+
+
+def fake_runs(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A run waits until the event is set, and gives two completions that no model wrote."""
+    opened = threading.Event()
+
+    def wait_and_make(_: LiveModel, *prompts: Prompt, **__: object) -> list[Analysis]:
+        assert opened.wait(60)
+        return [make_analysis(make_completion(["▁a"], ["▁b"], prompt=prompt)) for prompt in prompts]
+
+    monkeypatch.setattr(LiveModel, "explain", wait_and_make)
+    return opened
+
+
+def test_a_run_that_ends_closes_no_window_with_another_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = (make_analysis(make_completion(["▁a"], ["▁b"], prompt=Prompt(id=id, text="a"))) for id in ("one", "two"))
+    opened = fake_runs(monkeypatch)
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e", "x", "ctrl+r", "y")  # goes on writing while the first change runs
+        await pilot.pause()
+        assert app.running
+        opened.set()
+        await wait_for(pilot, lambda: app.running is None)
+        await pilot.pause()
+        assert isinstance(app.screen, EditWindow)
+        assert "the run is over" in look_at(app)
+        await pilot.press("escape")
+        assert app.drafts == {"one": "xya"}
+        assert [listed.id for listed in app.library.made] == ["one (changed)"]
+        opened.clear()
+        await pilot.press("e", "ctrl+r", "escape", "n", "e", "z")  # now another prompt is written
+        opened.set()
+        await wait_for(pilot, lambda: app.running is None)
+        await pilot.pause()
+        assert isinstance(app.screen, EditWindow)
+        assert app.screen.text == "za"
+        await pilot.press("ctrl+q")
+        await pilot.pause()
+        assert app.screen._lost == [  # type: ignore[attr-defined]
+            "two: a change that did not run",
+            "one (changed): it ran, and is in memory only",
+            "one (changed 2): it ran, and is in memory only",
+        ]
+
+    explore(write_results(tmp_path / "out", one, two), steps)
+
+
+def test_leaving_names_a_change_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = fake_runs(monkeypatch)
+    analysis = make_analysis(make_completion(["▁a"], ["▁b"], prompt=Prompt(id="one", text="a")))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.press("e", "x", "ctrl+r", "escape", "q")
+        await pilot.pause()
+        assert "one: its change is still running" in look_at(app)
+        opened.set()
+        await wait_for(pilot, lambda: app.running is None)
+
+    explore(write_results(tmp_path / "out", analysis), steps)
 
 
 def test_a_run_goes_on_when_its_window_is_left(demo_results: Path, gate: threading.Event) -> None:
@@ -958,6 +1132,10 @@ def test_a_click_means_the_piece_below_it(demo_results: Path) -> None:
         (("--where", "source=nobody"), 2, "source could be fewshot-mistake, fewshot-fixed"),
         (("--where", "source=hostile", "--id", "dish-fixed"), 2, "no result with id 'dish-fixed'"),
         (("--target", "Recommendation"), 2, "expected a terminal to draw on"),
+        (("--row", "18"), 2, "expected a row from 0 to 17, found 18"),
+        (("--row", "1", "--id", "dish-fixed"), 2, "expected either --id or --row"),
+        (("--row", "1", "--target", "no such text"), 2, "dish-fixed: target 'no such text'"),
+        (("--foil", "auto", "--objective", "kl"), 2, "expected the objective logprob with a foil, found kl"),
         ((), 2, "expected a terminal to draw on"),
     ],
 )

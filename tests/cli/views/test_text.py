@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from promptlight.cli.views.palette import Look
-from promptlight.cli.views.text import part_text, render_page, render_text
+from promptlight.cli.views.text import find_seam, part_text, render_page, render_text
 from promptlight.salience.explain.explanation import Question, explain_target
 from tests.support.handmade import make_analysis, make_completion
 
@@ -30,7 +30,9 @@ def test_a_text_is_parted_where_the_completion_begins(
     explanation = explain_target(make_analysis(make_completion(prompt, written)), Question())
     console, look = Console(file=io.StringIO(), width=40), Look(color_system=colours)
     text = render_text(explanation, look)
-    read, wrote, first = part_text(text, explanation)
+    seam = find_seam(text, explanation)
+    assert seam
+    read, wrote, first = part_text(text, seam)
     rows = (render_page(read, console, look), render_page(wrote, console, look, first=first))
     assert tuple([row.plain.rstrip() for row in part] for part in rows) == shown
     whole = [row.plain.rstrip() for row in render_page(text, console, look)]
