@@ -55,7 +55,7 @@ def main() -> None:
         results = {name: make_results(name, Path(folder)) for name in RUNS}
         for name in VIEWS:
             draw_view(name, results, PICTURES / f"{name}.svg")
-        draw_explorer(results["RESULTS"], PICTURES / "explore.svg")
+        draw_explorer(PICTURES / "explore.svg")
         draw_report(results["RESULTS"], PICTURES)
 
 
@@ -71,27 +71,25 @@ def draw_view(name: str, results: Mapping[str, Path], path: Path) -> None:
     promptlight(*arguments, "--svg", path, "--overwrite")
 
 
-def draw_explorer(results: Path, path: Path) -> None:
-    """Draw the app after some keys and a click."""
+def draw_explorer(path: Path) -> None:
+    """Draw the app on the results of a real Gemma, after a key and a click."""
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
     from promptlight.cli.options.question import Asking
     from promptlight.cli.views.svg import FONT_FACES
     from promptlight.cli.work.live_model import LiveModel
+    from promptlight.io.results.folders import find_folder
 
-    live = LiveModel(device="cpu")
-    question = Asking(by="word", target_by="line").question()
-    library = Library(results)
-    opened = library.find_first("dish-mistake")
-    app = Explorer(library, question=question, live=live, opened=opened, color_system="truecolor")
+    library = Library(find_folder("gemma-tutorial"))
+    app = Explorer(library, question=Asking().question(), live=LiveModel(device="cpu"), color_system="truecolor")
 
     async def draw() -> None:
-        async with app.run_test(size=(120, 44)) as pilot:
-            await pilot.press("end", "ctrl+end")
+        async with app.run_test(size=(112, 38)) as pilot:
+            await pilot.press("end")
             await pilot.pause()
             rows = [line.plain for line in app.view.page.lines]
-            (row,) = (row for row, line in enumerate(rows) if "Can't eat eggs" in line)
-            await pilot.click("#text", offset=(rows[row].index("eggs"), row - app.view.page.scroll_offset.y))
+            (row,) = (row for row, line in enumerate(rows) if "cooked onions" in line)
+            await pilot.click("#text", offset=(rows[row].index("cooked"), row - app.view.page.scroll_offset.y))
             await pilot.pause()
             path.write_text(FONT_FACES.sub("", app.export_screenshot(title="promptlight explore")), encoding="utf-8")
 

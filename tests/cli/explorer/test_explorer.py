@@ -1177,19 +1177,10 @@ def test_every_main_key_is_bound() -> None:
     assert {name.split()[0] for names in MAIN_KEYS.values() for name in names} <= printed
 
 
-def test_the_picture_in_the_docs_asks_no_server_for_a_font(demo_results: Path, tmp_path: Path) -> None:
-    draw_explorer(demo_results, tmp_path / "new.svg")
-    shown = read_picture(tmp_path / "new.svg")
+def test_the_picture_in_the_docs_is_what_the_app_draws_and_asks_no_server_for_a_font(tmp_path: Path) -> None:
+    draw_explorer(tmp_path / "new.svg")
     assert "@font-face" not in (tmp_path / "new.svg").read_text(encoding="utf-8")
-    text = read_picture(PICTURES / "explore.svg")
-    for part in (
-        "▸dish-mistake",
-        "Whydidthemodelwrite“Recommendation:Youhavetotryit.”?",
-        "share.%,score",
-        "byword·target",
-    ):
-        assert part in shown
-        assert part in text
+    assert read_picture(tmp_path / "new.svg") == read_picture(PICTURES / "explore.svg"), "run make pictures"
 
 
 def test_the_prompts_field_is_there(demo_results: Path) -> None:
