@@ -8,22 +8,15 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.completion import complete_folder
-from promptlight.cli.options.shared import (
-    ColoursOption,
-    IdsOption,
-    OverwriteOption,
-    SectionsOption,
-    StoredMethodOption,
-    WayOption,
-    WhereOption,
-)
+from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.opening import PageOpening
+from promptlight.cli.options.shared import IdsOption, OverwriteOption, SectionsOption, WhereOption
 from promptlight.cli.work.stored_results import ChosenResults
-from promptlight.io.page.colours import Colours
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Way
 
 
+@with_groups
 def report(
     results: Annotated[
         list[str] | None,
@@ -35,31 +28,36 @@ def report(
     ] = None,
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help="HTML file to write.")],
-    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Why did the model write that?",
+    title: Annotated[
+        str | None, typer.Option(help="Heading of the page (default: “Why did the model write that?”).")
+    ] = None,
     sections: SectionsOption = None,
-    method: StoredMethodOption = None,
     where: WhereOption = None,
     id: IdsOption = None,
-    colours: ColoursOption = Colours.SAFE,
-    way: WayOption = Way.DIRECT,
     overwrite: OverwriteOption = False,
+    opening: PageOpening,
 ) -> None:
     """Write one self-contained HTML page, for colleagues who have no terminal.
 
-    It opens from disk and loads nothing: choose a part of what the model wrote, and see what mattered for it.
+    It opens from disk and loads nothing: choose a part of what the model wrote, and see what mattered for it. Many
+    options only say how it opens; readers can choose otherwise.
     """
-    from promptlight.cli.work.report_entries import list_entries
+    from promptlight.cli.work.report_entries import ReportEntries
     from promptlight.io.files import check_free, choose_aside, is_stream
-    from promptlight.io.page.colours import list_ramps
     from promptlight.io.page.write import write_report
 
     check_free(output, overwrite=overwrite)
+    question = opening.question()
     folders = [
         ChosenResults(path, ids=id, where=where, sections=sections) for path in map(find_folder, results or [None])
     ]
-    entries = list_entries(folders, method)
-    n_prompts = write_report(output, entries, title=title, ramps=list_ramps(), colours=colours, way=way)
+    entries = ReportEntries(folders, question, opening.start)
+    sources = entries.read_sources()
+    n_prompts = write_report(output, entries, title=title, opening=opening.describe(), sources=sources)
+    aside = choose_aside(output)
     size = "" if is_stream(output) else f" ({output.stat().st_size / 1000:,.0f} kB)"
-    print(f"{n_prompts} prompts in {one_line(str(output))}{size}; open it in a browser", file=choose_aside(output))
+    print(f"{n_prompts} prompts in {one_line(str(output))}{size}; open it in a browser", file=aside)
+    if entries.without_target:
+        print(entries.describe_missing(n_prompts), file=aside)
     for chosen in folders:
         chosen.raise_damage()

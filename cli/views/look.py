@@ -5,16 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from promptlight.io.page.colours import Colours
-
-NEUTRAL_INTENSITY = 0.4  # LIT's default: a level is shown as it is
-
-
-class Marking(StrEnum):
-    """How to show a piece's salience: by its background, or by a bar below it."""
-
-    HIGHLIGHT = "highlight"
-    UNDERLINE = "underline"
+from promptlight.io.page.colours import NEUTRAL_INTENSITY, Colours, Marking
 
 
 class Paper(StrEnum):

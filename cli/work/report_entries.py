@@ -3,30 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.work.stored_results import ChosenResults, find_quantised
 from promptlight.cli.work.stored_trust import StoredTrust
-from promptlight.salience.types import Method
+from promptlight.salience.errors import UsageError
+from promptlight.salience.types import Analysis, Method, Way
 
 if TYPE_CHECKING:
     from promptlight.io.page.record import ReportEntry
+    from promptlight.io.results.facts import RunFacts
+    from promptlight.salience.explain.explanation import Question
+
+N_NAMED = 3  # prompts without the target
 
 
-def list_entries(folders: Sequence[ChosenResults], method: Method | None) -> Iterator[ReportEntry]:
-    """All prompts of the folders; with several folders, each prompt's name includes its folder."""
-    from promptlight.io.page.record import ReportEntry
+class ReportEntries:
+    """All prompts of some folders. With several, each prompt's name includes its folder.
 
-    for chosen in folders:
-        trust = StoredTrust(chosen.folder)
-        quantised = describe_quantised(find_quantised(chosen.folder))
-        for analysis in chosen:
-            id = analysis.completion.prompt.id
-            yield ReportEntry(
-                analysis=analysis,
-                name=id if len(folders) == 1 else f"{id} ({chosen.folder})",
-                trust=trust.describe,
-                method=method,
-                quantised=quantised,
-            )
+    Raises UsageError after the last prompt if none has the question's target, or if the prompt to open with, ``start``,
+    is not among them. ``without_target`` has the names of those without the target, once they were listed.
+    """
+
+    def __init__(self, folders: Sequence[ChosenResults], question: Question, start: str | None) -> None:
+        self._folders, self._question, self._start = folders, question, start
+        self.without_target: list[str] = []
+
+    def __iter__(self) -> Iterator[ReportEntry]:
+        from promptlight.io.page.record import ReportEntry
+
+        names: list[str] = []
+        missing: UsageError | None = None
+        self.without_target.clear()
+        for number, chosen in enumerate(self._folders):
+            trust = StoredTrust(chosen.folder)
+            quantised = describe_quantised(find_quantised(chosen.folder))
+            for analysis in chosen:
+                id = analysis.completion.prompt.id
+                names.append(id if len(self._folders) == 1 else f"{id} ({chosen.folder})")
+                if error := self._find_error(analysis):
+                    missing = error
+                    self.without_target.append(names[-1])
+                yield ReportEntry(
+                    analysis=analysis,
+                    name=names[-1],
+                    question=self._question,
+                    trust=partial(_describe_trust, trust),
+                    quantised=quantised,
+                    source=number,
+                )
+        if missing and len(self.without_target) == len(names):
+            raise missing
+        self._check_start(names)
+
+    def _find_error(self, analysis: Analysis) -> UsageError | None:
+        """Why a prompt does not have the target; None if it has it, or if none was asked for."""
+        from promptlight.salience.explain.explanation import find_targets
+
+        if self._question.target is None:
+            return None
+        try:
+            find_targets(analysis, self._question)
+        except UsageError as error:
+            return error
+        return None
+
+    def _check_start(self, names: Sequence[str]) -> None:
+        if self._start is None or self._start in names:
+            return
+        close = get_close_matches(self._start, names, 1)
+        hint = f"did you mean {close[0]}?" if close else f"it has {_list_names(names)}"
+        raise UsageError(
+            f"expected a prompt of the page to open with, found {self._start}; {hint}", parameters=("open",)
+        )
+
+    def describe_missing(self, n_prompts: int) -> str:
+        """Which prompts open with their last line, because they don't have the target."""
+        named = _list_names(self.without_target)
+        return f"{len(self.without_target)} of {n_prompts} have no such target, and open with their last line: {named}"
+
+    def read_sources(self) -> list[RunFacts | None]:
+        """Where the results of each folder come from."""
+        from promptlight.io.results.facts import read_facts
+
+        return [read_facts(chosen.folder) for chosen in self._folders]
+
+
+def _list_names(names: Sequence[str]) -> str:
+    """The first few names."""
+    return ", ".join(names[:N_NAMED]) + (", ..." if len(names) > N_NAMED else "")
+
+
+def _describe_trust(trust: StoredTrust, analysis: Analysis, method: Method, way: Way) -> str:
+    return trust.describe(analysis, method, way=way)

@@ -19,6 +19,14 @@ class Colours(StrEnum):
     LIT = "lit"
 
 
+class Marking(StrEnum):
+    """How to show a piece's salience: by its background, or by a bar below it."""
+
+    HIGHLIGHT = "highlight"
+    UNDERLINE = "underline"
+
+
+NEUTRAL_INTENSITY = 0.4  # LIT's default: a level is shown as it is
 UNSIGNED = "violet"
 SIGNED = {Colours.SAFE: ("blue", "orange"), Colours.LIT: ("teal", "pink")}  # what raised the target, what lowered it
 RAMPS: Mapping[str, Mapping[str, tuple[str, ...]]] = {  # paper -> hue -> from nothing to the strongest

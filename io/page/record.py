@@ -11,94 +11,161 @@ sums for every cut would make the page two thirds larger), and follows the model
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from promptlight.io.page._cuts import CutText, cut_text
-from promptlight.io.page._numbers import describe_map, list_target_cuts
+from promptlight.io.page._facts import Texts, show
+from promptlight.io.page._numbers import describe_map
+from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.comparison import split_words
-from promptlight.salience.explain.explanation import find_probability_per_token, list_log_probs
-from promptlight.salience.explain.span_scores import find_foil_text
-from promptlight.salience.text.printable import printable, printable_within
-from promptlight.salience.types import (
-    Analysis,
-    Granularity,
-    Method,
-    Role,
-    SalienceMap,
-    StopReason,
+from promptlight.salience.explain.explanation import (
+    Explanation,
+    Question,
+    explain_target,
+    find_probability_per_token,
+    find_targets,
+    list_log_probs,
 )
+from promptlight.salience.explain.span_scores import choose_targets, find_foil_text
+from promptlight.salience.text.printable import printable, printable_within
+from promptlight.salience.text.sections import written_sections
+from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Span, Way
 
-START_LENGTH = 60  # characters of a prompt in the list
-
-Trust = Callable[[Analysis, Method], str]  # a line about what an evaluation found for a method
+LAST = "-1"  # the target that a prompt opens with
+Trust = Callable[[Analysis, Method, Way], Texts]  # lines about what was measured and tried, beside scores of a way
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportEntry:
-    """One prompt for the page: its name there, and the method to show first (None: the first that was run).
+    """One prompt for the page: its name there, and the question that it opens with.
 
+    Its target is the last one if the question has none. ``source`` is the number of its folder of results.
     ``quantised`` says that the model is; it is empty otherwise.
     """
 
     analysis: Analysis
     name: str
+    question: Question = field(default_factory=Question)
     trust: Trust = lambda *_: ""
-    method: Method | None = None
-    quantised: str = ""
+    quantised: Texts = ""
+    source: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportRecord:
-    """The page's data for one prompt."""
+    """The page's data for one prompt: what lists of prompts say of it, and all. Both are JSON.
 
-    id: str
-    label: str
-    start: str
-    data: str  # JSON that no HTML parser mistakes for a tag
+    No HTML parser mistakes ``data`` for a tag.
+    """
+
+    head: str
+    data: str
 
 
 def to_record(entry: ReportEntry) -> ReportRecord:
-    """Make the page's data for one prompt. Raises UsageError if ``entry.method`` was not computed."""
+    """Make the page's data for one prompt. Raises UsageError if the question's method was not computed."""
     prompt = entry.analysis.completion.prompt
+    analysis, explained = entry.analysis, _explain(entry)
     name, label = printable(entry.name), printable(prompt.label or "")
-    data = {"id": name, "label": label} | _describe_analysis(entry)
-    start = printable(" ".join(prompt.text.split()))
+    head = {"id": name, "label": label} | _outline(analysis, explained)
+    data = {"id": name, "label": label, "source": entry.source, "opening": _describe_opening(entry, explained)}
     return ReportRecord(
-        id=name,
-        label=label,
-        start=start if len(start) <= START_LENGTH else f"{start[: START_LENGTH - 1]}…",
-        data=json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+        head=json.dumps(head, ensure_ascii=False, separators=(",", ":")),
+        data=to_json(data | _describe_analysis(entry)),
     )
+
+
+def to_json(data: object) -> str:
+    """JSON that no HTML parser mistakes for a tag."""
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _explain(entry: ReportEntry) -> Explanation | None:
+    """The answer to the question that the prompt opens with; None if it has no such target."""
+    entry.analysis.map_by(entry.question.method)
+    question = entry.question if entry.question.target else replace(entry.question, target=LAST)
+    try:
+        return explain_target(entry.analysis, question)
+    except UsageError:
+        return None
+
+
+def _outline(analysis: Analysis, explained: Explanation | None) -> dict[str, Any]:
+    """What lists of prompts show: the last line written, how likely the text was, and the strongest source."""
+    completion = analysis.completion
+    lines = completion.completion_text.strip().split("\n")
+    log_probs = [token.log_prob for token in completion.tokens if token.log_prob is not None]
+    strongest = explained.strongest(1) if explained else []
+    return {
+        "written": printable(lines[-1].strip()),
+        "probability": float(f"{math.exp(sum(log_probs) / len(log_probs)):.6g}") if log_probs else None,
+        "strongest": _describe_source(explained, strongest[0]) if explained and strongest else None,
+    }
+
+
+def _describe_source(explained: Explanation, source: Span) -> dict[str, Any]:
+    share = float(f"{explained.shares[source.number]:.6g}")
+    return {"line": source.line, "share": share, "text": printable(source.text.strip())}
+
+
+def _describe_opening(entry: ReportEntry, explained: Explanation | None) -> dict[str, Any] | None:
+    """The targets that the question asks for, by number; None if it asks for none, or the prompt has none."""
+    if explained is None or entry.question.target is None:
+        return None
+    every = find_targets(entry.analysis, replace(entry.question, target=None), explained.target_cut)
+    numbers = [span.number for span in every]
+    first, last = (numbers.index(explained.targets[end].number) for end in (0, -1))
+    if last - first >= len(explained.targets):  # a section in several places: the page knows only targets in a row
+        return None
+    return {"by": explained.target_by, "targets": [first, last]}
 
 
 def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:
     """Describe the text of a prompt and its completion, and every method's numbers."""
     analysis, completion = entry.analysis, entry.analysis.completion
-    cuts, maps = cut_text(analysis), _order_maps(analysis, entry.method)
-    explained = [name for name in cuts if any(name in list_target_cuts(one) for one in maps)]
-    given = completion.stop_reason is StopReason.GIVEN
+    cuts, maps = cut_text(analysis), _order_maps(analysis, entry.question.method)
+    has_sections = bool(written_sections(completion))
+    explained = [
+        name
+        for name in cuts
+        if (name is not Granularity.SECTION or has_sections) and any(choose_targets(one, name) is name for one in maps)
+    ]
     return {
-        "given": given,
-        "quantised": printable(entry.quantised),
-        "stopped": "given in the record" if given else f"stopped: {printable(completion.ending)}",
-        "texts": [
-            printable_within(span.text, completion.text, completion.tokens[span.start].start)
-            for span in cuts[Granularity.TOKEN].spans
-        ],
+        "quantised": show(entry.quantised),
+        "stopped": {"reason": completion.stop_reason, "text": _quote(completion.stop_text or "")},
+        "texts": _list_texts(analysis, cuts[Granularity.TOKEN]),
         "words": split_words(printable(completion.completion_text)),
-        "border": int(np.searchsorted(cuts[Granularity.TOKEN].segmentation.bounds, completion.n_prompt_tokens)),
+        "border": completion.n_prompt_tokens,
         "uncontrasted": _find_uncontrasted(analysis, cuts[Granularity.TOKEN]),
         "cuts": {name: _describe_cut(cut) for name, cut in cuts.items()},
-        "offered": [name for name in cuts if name is not Granularity.SECTION or _has_names(cuts[name])],
+        "offered": [name for name in cuts if name is not Granularity.SECTION or cuts[name].has_names],
         "targets": {name: list(_describe_targets(analysis, cuts[name])) for name in explained},
-        "methods": [
-            describe_map(analysis, one, cuts) | {"trust": printable(entry.trust(analysis, one.method))} for one in maps
-        ],
+        "methods": [describe_map(analysis, one, cuts) | {"trust": _describe_trust(entry, one)} for one in maps],
     }
+
+
+def _describe_trust(entry: ReportEntry, salience: SalienceMap) -> dict[str, Texts]:
+    """What to say beside direct scores, and beside those that were followed back."""
+    ways = {"direct": Way.DIRECT, "followed": Way.ALL}
+    return {name: show(entry.trust(entry.analysis, salience.method, way)) for name, way in ways.items()}
+
+
+def _list_texts(analysis: Analysis, units: CutText) -> list[str]:
+    """Each token's text: that of all tokens of a character stands at the first of them."""
+    completion = analysis.completion
+    texts = [""] * len(completion.tokens)
+    for span in units.spans:
+        texts[span.start] = printable_within(span.text, completion.text, completion.tokens[span.start].start)
+    return texts
+
+
+def _quote(text: str) -> str:
+    return json.dumps(printable(text), ensure_ascii=False)
 
 
 def _order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
@@ -107,15 +174,10 @@ def _order_maps(analysis: Analysis, first: Method | None) -> list[SalienceMap]:
     return [shown, *(one for one in analysis.maps.values() if one is not shown)]
 
 
-def _has_names(cut: CutText) -> bool:
-    """Whether the cut has a section."""
-    return any(span.section for span in cut.spans)
-
-
 def _describe_cut(cut: CutText) -> dict[str, Any]:
-    """The number of units of each span, the spans that the model's format added, and the names of sections."""
+    """The number of tokens of each span, the spans that the model's format added, and the names of sections."""
     described: dict[str, Any] = {
-        "lengths": np.diff(cut.bounds).tolist(),
+        "lengths": np.diff(cut.segmentation.bounds).tolist(),
         "special": [span.number for span in cut.spans if span.role is Role.SPECIAL],
     }
     if cut.segmentation.granularity is Granularity.SECTION:
@@ -124,17 +186,17 @@ def _describe_cut(cut: CutText) -> dict[str, Any]:
 
 
 def _describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
-    """For each target its units, its probability per token, the number of these tokens, and with a foil its text."""
+    """For each target its tokens, its probability per token, the number of these tokens, and with a foil its text."""
     for span in cut.targets:
         probability = float(f"{find_probability_per_token(analysis.completion, [span]):.6g}")
         n_tokens = len(list_log_probs(analysis.completion, [span]))
         foil = printable("".join(find_foil_text(analysis, [span])))
-        yield [cut.bounds[span.number], cut.bounds[span.number + 1], probability, n_tokens, *([foil] if foil else [])]
+        yield [span.start, span.stop, probability, n_tokens, *([foil] if foil else [])]
 
 
 def _find_uncontrasted(analysis: Analysis, units: CutText) -> int | None:
-    """The first unit that the model wrote and that has no scores, because no foil is contrasted with it."""
+    """The first token that the model wrote and that has no scores, because no foil is contrasted with it."""
     if analysis.foil is None:
         return None
     foil, first = analysis.foil.tokens, analysis.completion.n_prompt_tokens
-    return next((span.number for span in units.targets if None in foil[span.start - first : span.stop - first]), None)
+    return next((span.start for span in units.targets if None in foil[span.start - first : span.stop - first]), None)

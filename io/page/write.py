@@ -8,69 +8,104 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from promptlight.io.files import writing
-from promptlight.io.page.colours import SIGNED, UNSIGNED, Colours
-from promptlight.io.page.record import ReportEntry, to_record
+from promptlight.io.page._facts import describe_facts
+from promptlight.io.page.colours import NEUTRAL_INTENSITY, SIGNED, UNSIGNED, Colours, Marking, list_ramps
+from promptlight.io.page.record import ReportEntry, to_json, to_record
+from promptlight.io.page.words import Language, read_words, spell
+from promptlight.io.results.facts import RunFacts
 from promptlight.salience.text.printable import printable
-from promptlight.salience.types import Way
+from promptlight.salience.types import Cut, Pooling, Way
 
 BROWSER = Path(__file__).parent / "browser"
-SCRIPTS = ("numbers.js", "through.js", "draw.js", "ways.js", "page.js")
-WAYS = {Way.DIRECT: "directly", Way.THROUGH: "through the model's own words", Way.ALL: "in all"}
-SUBTITLE = "Which parts of each prompt mattered for what the model wrote."
+SCRIPTS = ("numbers", "through", "words", "paint", "record", "text", "prompt", "compare", "ways", "overview", "page")
 
-Ramps = Mapping[str, Mapping[str, Sequence[tuple[int, int, int]]]]
+
+@dataclass(frozen=True, kw_only=True)
+class Opening:
+    """How the page opens; readers can choose otherwise, and their address keeps it.
+
+    ``id`` None is the first prompt, ``by`` and ``target_by`` None are lines. ``language`` None is the reader's own.
+    ``overview``: with the table of all prompts.
+    """
+
+    id: str | None = None
+    by: Cut | None = None
+    target_by: Cut | None = None
+    pooling: Pooling = Pooling.SUM
+    way: Way = Way.DIRECT
+    colours: Colours = Colours.SAFE
+    marking: Marking = Marking.HIGHLIGHT
+    intensity: float = NEUTRAL_INTENSITY
+    language: Language | None = None
+    overview: bool = False
 
 
 def write_report(
     path: Path,
     entries: Iterable[ReportEntry],
     *,
-    title: str,
-    ramps: Ramps,
-    colours: Colours = Colours.SAFE,
-    way: Way = Way.DIRECT,
+    title: str | None = None,
+    opening: Opening = Opening(),
+    sources: Sequence[RunFacts | None] = (),
 ) -> int:
     """Write the page, one prompt in memory at a time; returns the number of prompts.
 
-    ``ramps`` has the colours from level 0 to 1 for "light" and "dark" pages, by hue. The page opens with ``colours``,
-    the hues of signed scores, and ``way``, how sources reach the target; readers can choose others. The file appears
-    complete or not at all. Raises OutputError if it can't be written.
+    Without a ``title`` it has one in the reader's language. ``sources`` has the facts of each folder of results. The
+    file appears complete or not at all. Raises OutputError if it can't be written.
     """
     import jinja2
     from markupsafe import Markup
 
     n_prompts = 0
 
-    def records() -> Iterator[dict[str, Any]]:
+    def records() -> Iterator[dict[str, str]]:
         nonlocal n_prompts
         for entry in entries:
             n_prompts += 1
             record = to_record(entry)
-            yield vars(record) | {"data": Markup(record.data)}
+            yield {"head": record.head, "data": Markup(record.data)}
 
     loader = jinja2.FileSystemLoader(BROWSER)
     template = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template(
         "page.html.j2"
     )
-    script = "".join((BROWSER / name).read_text("utf-8") for name in SCRIPTS)
+    script = "".join((BROWSER / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
+    tables = {
+        "palette": {"ramps": list_ramps(), "signed": SIGNED, "unsigned": UNSIGNED},
+        "words": {language: read_words(language) for language in Language},
+        "opening": _describe_opening(opening, title),
+        "sources": [describe_facts(facts) for facts in sources],
+    }
     values = {
-        "title": printable(title),
-        "subtitle": SUBTITLE,
+        "title": printable(title or spell(opening.language or Language.ENGLISH, "page.title")),
+        "language": opening.language or "",
         "style": Markup((BROWSER / "page.css").read_text("utf-8")),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the only one to run
-        "palette": Markup(json.dumps({"ramps": ramps, "signed": SIGNED, "unsigned": UNSIGNED})),
-        "hues": SIGNED,
-        "colours": colours,
-        "ways": WAYS,
-        "way": way,
+        "ways": [str(way) for way in Way],
+        "tables": {name: Markup(to_json(table)) for name, table in tables.items()},
     }
     with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.writelines(template.generate(values | {"records": records()}))
     return n_prompts
+
+
+def _describe_opening(opening: Opening, title: str | None) -> dict[str, object]:
+    """The same by the names of the browser's state."""
+    return {
+        "id": printable(opening.id) if opening.id is not None else None,
+        "view": "overview" if opening.overview else "one",
+        "title": printable(title) if title is not None else None,
+        "sourceBy": opening.by,
+        "targetBy": opening.target_by,
+        "pool": opening.pooling,
+        "way": opening.way,
+        "colours": opening.colours,
+        "marking": opening.marking,
+        "intensity": opening.intensity,
+    }

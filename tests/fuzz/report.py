@@ -23,12 +23,9 @@ from tests.support.handmade import make_analysis
 from tests.support.span_cases import build_completion
 
 FOLDER = tempfile.TemporaryDirectory(prefix="promptlight-fuzz-")
-RAMPS = {"light": {"violet": [(0, 0, 0)]}}
 NOT_SHOWN = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-RECORD = re.compile(
-    r'(<script type="application/json" class="record" data-id=")([^"]*)(" data-label=")([^"]*)(" data-start=")([^"]*)'
-    r'(">)([^<]*)(</script>)'
-)
+RECORD = re.compile(r'(<script type="application/json" class="record" data-head=")([^"]*)(">)([^<]*)(</script>)')
+OPENING = re.compile(r'(<script type="application/json" id="opening">)([^<]*)(</script>)')
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def write_page(texts: Texts) -> str:
     analysis = replace(analysis, foil=Foil(request="auto", tokens=tokens))
     entry = ReportEntry(analysis=analysis, name=texts.id, trust=lambda *_: texts.other)
     path = Path(FOLDER.name) / "page.html"
-    assert write_report(path, [entry], title=texts.title, ramps=RAMPS) == 1
+    assert write_report(path, [entry], title=texts.title) == 1
     return re.sub(r"\r\n?", "\n", path.read_bytes().decode("utf-8"))
 
 
@@ -100,8 +97,8 @@ def parse(page: str) -> Island:
 
 def take_texts_out(page: str) -> str:
     page = re.sub(r"(<title>)([^<]*)(</title>)", r"\1\3", page, count=1)
-    page = re.sub(r"(<h1>)([^<]*)(</h1>)", r"\1\3", page, count=1)
-    return RECORD.sub(r"\1\3\5\7\9", page)
+    page = re.sub(r'(<h1 id="title">)([^<]*)(</h1>)', r"\1\3", page, count=1)
+    return OPENING.sub(r"\1\3", RECORD.sub(r"\1\3\5", page))
 
 
 def check(texts: Texts) -> None:
@@ -115,16 +112,19 @@ def check(texts: Texts) -> None:
     assert island.tags == plain_tags()
     place = next(number for number, found in enumerate(island.attributes) if found.get("class") == "record")
     attributes, data = island.attributes[place], json.loads(island.texts[place])
-    assert attributes["data-id"] == data["id"] == printable(texts.id)
-    assert attributes["data-label"] == data["label"] == printable(texts.label)
+    head = json.loads(attributes["data-head"] or "")
+    assert head["id"] == data["id"] == printable(texts.id)
+    assert head["label"] == data["label"] == printable(texts.label)
+    assert head["written"] == printable(texts.completion.strip().split("\n")[-1].strip())
     for name in ("title", "h1"):
         assert island.texts.get(island.tags.index(name), "") == printable(texts.title)
     assert "".join(data["texts"][1:-1]) == printable(texts.prompt + texts.completion)
     assert "".join(data["words"]) == printable(texts.completion)
     foils = [target[4] for target in data["targets"]["token"] if len(target) > 4]
     assert foils == ([printable(texts.other)] if texts.completion and texts.other else [])
-    assert data["methods"][0]["trust"] == printable(texts.other)
-    shown = [*attributes.values(), *data["texts"], *data["words"], *foils, *data["cuts"]["section"]["names"].values()]
+    assert data["methods"][0]["trust"]["direct"] == printable(texts.other)
+    names = data["cuts"]["section"]["names"].values()
+    shown = [*attributes.values(), head["written"], *data["texts"], *data["words"], *foils, *names]
     assert not any(NOT_SHOWN.search(text or "") for text in shown)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.salience.text.printable import printable
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 
-def choices(page: Page, view: str = "view") -> list[str]:
+def choices(page: Page, view: str = "written") -> list[str]:
     return page.locator(f"#{view} [role=option]").all_inner_texts()
 
 
@@ -33,7 +32,7 @@ def shorten(text: str, length: int) -> str:
 
 
 def open_page(browser: Browser, path: Path, *entries: ReportEntry, **options: Any) -> Page:
-    write_report(path, entries, title="Why?", ramps=list_ramps())
+    write_report(path, entries, title="Why?")
     page = browser.new_page(**options)
     page.goto(path.as_uri())
     return page

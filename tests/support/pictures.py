@@ -44,7 +44,7 @@ RUNS = {  # results folder of a view -> the command that makes it, before -o
     "SHAP": ("run", "examples/prompts.jsonl", "--id", "dish-mistake", "--method", "shap", "--targets", "line"),
 }
 REAL_VIEW = ("show", "REAL", "--id", "dish-mistake", *RECOMMENDATION)  # of `make real`
-REPORT_VIEW = "#id=dish-mistake&explain=line&shade=word&target=2&with=dish-fixed&with-target=2"
+REPORT_VIEW = "#id=dish-mistake&explain=line&shade=line&target=2"
 WAYS_VIEW = "#id=dish-constitution&explain=line&shade=line&target=2&way=all"
 
 
@@ -107,9 +107,9 @@ def draw_report(results: Path, folder: Path) -> None:
         page = browser.new_page(viewport={"width": 1200, "height": 1000}, color_scheme="light")
         page.goto(page_file.as_uri() + REPORT_VIEW)
         page.screenshot(path=folder / "report.png")
-        page.set_viewport_size({"width": 1200, "height": 500})  # the text scrolls
+        page.set_viewport_size({"width": 1200, "height": 1000})  # the text scrolls
         page.goto(page_file.as_uri() + WAYS_VIEW)
-        page.locator(".views").screenshot(path=folder / "report-ways.png")
+        page.screenshot(path=folder / "report-ways.png")
         browser.close()
 
 

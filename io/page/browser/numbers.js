@@ -1,5 +1,5 @@
 "use strict";
-// What the browser computes, because storing it would make the page much larger: sums over a span's units (by two thirds),
+// What the browser computes, because storing it would make the page much larger: sums over a span's tokens (by two thirds),
 // and which parts of two prompts belong together (with the square of their number). Python computes both, too
 // (span_scores.py, comparison.py), and a test holds them equal. Nothing here knows the page.
 const LARGEST_BLOCK = 40000; // pairs of parts that are weighed against each other; beyond, they are paired as they come
@@ -9,16 +9,28 @@ function unpack(text, Numbers) { // a typed array from base64
   return new Numbers(Uint8Array.from(atob(text), (character) => character.charCodeAt(0)).buffer);
 }
 
-function sumEarlier(row, bounds, stop) { // per span the sum of its scores; 0 for a span that does not end by `stop`
-  const sums = new Float64Array(bounds.length - 1);
-  for (let span = 0; span < sums.length && bounds[span + 1] <= stop; span += 1)
-    for (let at = bounds[span]; at < bounds[span + 1]; at += 1) sums[span] += row[at];
-  return sums;
+const POOLS = { // one score from a source's tokens
+  sum: (row, start, stop) => { let sum = 0; for (let at = start; at < stop; at += 1) sum += row[at]; return sum; },
+  mean: (row, start, stop) => POOLS.sum(row, start, stop) / (stop - start),
+  max: (row, start, stop) => { // the largest in size, with its sign
+    let most = 0;
+    for (let at = start; at < stop; at += 1) if (Math.abs(row[at]) > Math.abs(most) || (row[at] === -most && row[at] > 0)) most = row[at];
+    return most;
+  },
+};
+
+function poolEarlier(row, bounds, stop, pool) { // per span one score; 0 for a span that does not end by `stop`
+  const scores = new Float64Array(bounds.length - 1);
+  for (let span = 0; span < scores.length && bounds[span + 1] <= stop; span += 1) scores[span] = POOLS[pool](row, bounds[span], bounds[span + 1]);
+  return scores;
 }
 
-function findPartner(number, texts, others) { // the first that reads the same, else that of the same number
-  const same = others.indexOf(texts[number]);
-  return same < 0 ? Math.min(number, others.length - 1) : same;
+function findPartner([first, last], texts, others) { // the first run that reads the same, else that of the same numbers
+  const wanted = texts.slice(first, last + 1);
+  for (let at = 0; at + wanted.length <= others.length; at += 1)
+    if (wanted.every((text, step) => others[at + step] === text)) return [at, at + wanted.length - 1];
+  const end = others.length - 1;
+  return [Math.min(first, end), Math.min(last, end)];
 }
 
 function findRuns(left, right) { // [start, start2, length] of the longest run that both have, and of those beside it

@@ -1,60 +1,65 @@
-// The controls: which prompts, which targets, cut how. The address always leads back to what is shown.
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const nodes = [...document.querySelectorAll("script.record")];
-const heads = nodes.map(({ dataset: { id, label, start } }) => ({ id, label, start }));
-const records = nodes.map(() => null); // each is read when it is first shown
-const firstWay = document.querySelector("input[name=way]:checked").value; // before the address is read
-const state = { id: 0, with: -1, method: "", targetBy: "", sourceBy: "", colours: "",
-  way: "", shown: "direct", target: -1, target2: -1 }; // way: the one asked for, shown: what the targets allow; target2 -1: follows
+// The controls: which prompts, which targets, cut how, in which language. The address always leads back to what is shown.
+const OPENING = JSON.parse($("opening").textContent); // what `report` was asked to open with
+const FACTS = JSON.parse($("sources").textContent); // of each folder of results, by name
+const CUTS = ["line", "sentence", "word"]; // the first that there are
+const state = { // with -1: nothing; chosen, chosen2: the first and last target, "all", or null: as the page opens, or as the first side
+  view: "one", id: 0, with: -1, chosen: null, chosen2: null, anchor: null, cursor: null, unfolded: false,
+  method: "", targetBy: "", sourceBy: "", colours: "", way: "", shown: "direct", pool: "sum", marking: "highlight", intensity: NEUTRAL_INTENSITY };
 
-function record(number) {
-  records[number] ??= JSON.parse(nodes[number].textContent);
-  return records[number];
-}
+// ---- what is shown ---------------------------------------------------------------------------------------------------
 
 function show() {
   const data = record(state.id);
-  fill($("method"), data.methods.map((one) => one.name), state.method, data.methods.map((one) => one.title));
-  state.method = $("method").value;
-  fill($("target-by"), Object.keys(mapOf(data).scores), state.targetBy);
-  fill($("source-by"), data.offered, state.sourceBy);
-  state.targetBy = $("target-by").value;
-  state.sourceBy = $("source-by").value;
-  $("colours").parentElement.hidden = !mapOf(data).signed;
-  const target = targetOf(data);
-  const sides = [{ data, target }, ...(state.with >= 0 ? [otherSide(data, target)] : [])];
+  fillControls(data);
+  document.body.dataset.view = state.view;
+  for (const one of document.querySelectorAll("#views button")) one.setAttribute("aria-pressed", String(one.dataset.view === state.view));
+  if (state.view === "overview") drawOverview($("overview"));
+  else showPrompts(data);
+  drawFooter(data);
+  markList();
+  writeAddress(data);
+}
+
+function showPrompts(data) {
+  const sides = [{ data, target: targetOf(data, state.chosen) }, ...(state.with >= 0 ? [otherSide(data)] : [])];
   chooseWay(sides);
-  const parts = { id: data.id, target: (target?.number ?? 0) + 1, explain: state.targetBy, shade: state.sourceBy };
-  draw($("view"), data, target, (number) => choose({ target: number, target2: -1 }, "view"));
-  $("other").hidden = $("moved").hidden = sides.length < 2;
-  if (sides.length > 1) Object.assign(parts, showOther(sides));
-  for (const button of document.querySelectorAll("nav button"))
-    if (Number(button.dataset.number) === state.id) button.setAttribute("aria-current", "true");
-    else button.removeAttribute("aria-current");
-  if (data.methods.length > 1) parts.method = state.method;
-  if (mapOf(data).signed) parts.colours = state.colours;
-  if (state.way !== "direct" || firstWay !== "direct") parts.way = state.way;
-  history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
+  const isTwo = sides.length > 1;
+  document.body.classList.toggle("two", isTwo);
+  drawHead($("head"), data);
+  for (const name of ["written2", "moved", "beside", "found2"]) $(name).hidden = !isTwo;
+  $("text").hidden = isTwo;
+  const choices = [(range) => chooseTarget("chosen", range, "written"), (range) => chooseTarget("chosen2", range, "written2")];
+  const places = ["", "2"].map((side) => ({ written: $(`written${side}`), found: $(`found${side}`), text: isTwo ? $("beside") : $("text") }));
+  sides.forEach(({ data: one, target }, side) => {
+    drawWritten(places[side].written, one, target, choices[side]);
+    drawFound(places[side], one, target);
+    if (isTwo) places[side].written.prepend(paragraph("id", one.id));
+  });
+  if (!isTwo) drawText(places[0].text, sides[0].data, sides[0].target, choices[0]);
+  else {
+    drawMoved($("moved"), sides);
+    drawBeside($("beside"), sides, choices);
+  }
 }
 
-function targetOf(data) { // the first opens, or the last, which has the most words before it, if these are followed
+function targetOf(data, chosen) { // as it was chosen, else as the page opens: what the report was asked for, or the last
   const targets = targetsOf(data);
-  return targets[state.target] ?? (state.way === "direct" ? targets[0] : targets.at(-1));
+  if (!targets.length) return null;
+  const end = targets.length - 1;
+  const opening = data.opening && state.targetBy === data.opening.by ? data.opening.targets : [end, end];
+  return joinTargets(targets, (chosen === "all" ? [0, end] : chosen ?? opening).map((number) => Math.min(Math.max(number, 0), end)));
 }
 
-function otherSide(data, target) { // the prompt compared with; its target follows the first until it is chosen itself
+function otherSide(data) { // the prompt compared with; its target follows the first until it is chosen itself
   const other = record(state.with);
-  const targets = targetsOf(other);
-  const read = (one, spans) => spans.map((span) => textOf(one, span).trim());
-  return { data: other, target: targets[state.target2]
-    ?? (target && targets[findPartner(target.number, read(data, targetsOf(data)), read(other, targets))]) };
+  return { data: other, target: targetOf(other, state.chosen2 ?? carry(data, other)) };
 }
 
-function showOther(sides) {
-  const { data, target } = sides[1];
-  draw($("other"), data, target, (number) => choose({ target2: number }, "other"));
-  drawMoved($("moved"), sides);
-  return { with: data.id, "with-target": (target?.number ?? 0) + 1 };
+function carry(data, other) { // the first side's choice on another prompt: the same text, else the same number
+  const target = targetOf(data, state.chosen);
+  if (!target || !targetsOf(other).length || state.chosen === "all") return state.chosen;
+  const read = (one) => targetsOf(one).map((span) => textOf(one, span).trim());
+  return findPartner([target.first, target.last], read(data), read(other));
 }
 
 function chooseWay(sides) { // the way asked for if all targets can be followed that way; the page says why if not
@@ -68,67 +73,214 @@ function chooseWay(sides) { // the way asked for if all targets can be followed 
     if (found.length && choice.value === state.way) state.shown = "direct";
   }
   for (const choice of document.querySelectorAll("input[name=way]")) choice.checked = choice.value === state.shown;
-  $("no-way").textContent = [...obstacles].join(" ");
+  $("no-way").textContent = [...obstacles].join(say("sentences"));
 }
 
-function choose(changed, view) {
-  change(changed);
-  $(view).querySelector("[aria-selected=true]").focus();
+function drawHead(place, data) { // the prompt's name, and the way to the next ones
+  const step = (to, name, sign) => button(sign, () => open(to), { class: "step", "aria-label": say(name), disabled: to < 0 || to >= heads.length ? "" : null });
+  const steps = heads.length > 1 ? [step(state.id - 1, "head.previous", "←"), element("span", { class: "facts" }, say("head.place", { number: state.id + 1, count: heads.length })),
+    step(state.id + 1, "head.next", "→")] : [];
+  place.replaceChildren(element("h2", {}, data.id), paragraph("facts label", data.label), element("div", { class: "steps" }, ...steps));
 }
+
+function drawFooter(data) {
+  const facts = FACTS[data.source];
+  $("facts").replaceChildren(...(facts ? Object.entries(facts) : []).flatMap(([name, value]) =>
+    [element("dt", {}, say(`facts.${name}`)), element("dd", {}, inLanguage(value))]));
+}
+
+// ---- what the reader does --------------------------------------------------------------------------------------------
 
 function change(changed) {
   Object.assign(state, changed);
   show();
 }
 
-function fill(select, names, wanted, titles = names) {
-  const same = select.options.length === names.length && names.every((name, at) => select.options[at].value === name);
+function chooseTarget(side, range, place) { // range: the first, the last, and where the choice began and where it is now
+  const [first, last, anchor, cursor] = range ?? [];
+  const other = side === "chosen" ? { chosen2: null } : {};
+  change({ ...other, [side]: range ? (first === 0 && last > 0 && last === targetsOf(record(side === "chosen" ? state.id : state.with)).length - 1 && anchor === undefined ? "all" : [first, last]) : null,
+    anchor: anchor ?? null, cursor: cursor ?? null });
+  $(place).querySelector("[tabindex='0']")?.focus();
+}
+
+function open(number) { // another prompt: a choice of the reader carries over, as in a comparison
+  const chosen = state.chosen === null ? null : carry(record(state.id), record(number));
+  change({ view: "one", id: number, chosen, chosen2: null, anchor: null, cursor: null, unfolded: false });
+}
+
+function cutTargets(by) { // targets that overlap those chosen before become the new choice
+  const target = targetOf(record(state.id), state.chosen);
+  state.targetBy = by;
+  const found = targetsOf(record(state.id)).filter(({ start, stop }) => target && start < target.stop && stop > target.start);
+  if (state.chosen !== "all") state.chosen = found.length ? [found[0].number, found.at(-1).number] : null;
+  change({ chosen2: null, anchor: null, cursor: null });
+}
+
+function speak(chosen) {
+  language = chosen;
+  fillWords();
+  fillNames();
+  listPrompts();
+  show();
+}
+
+// ---- the controls ----------------------------------------------------------------------------------------------------
+
+function fillControls(data) {
+  const cuts = (names) => names.map((name) => say(`cuts.${name}`, { count: 2 }));
+  fill($("method"), data.methods.map(({ name }) => name), state.method, data.methods.map(nameMethod));
+  state.method = $("method").value;
+  const explained = explainedOf(data);
+  fill($("target-by"), explained, state.targetBy, cuts(explained));
+  fill($("source-by"), data.offered, state.sourceBy, cuts(data.offered));
+  state.targetBy = $("target-by").value;
+  state.sourceBy = $("source-by").value;
+  $("pool").value = poolOf();
+  $("pool").disabled = state.way !== "direct";
+  $("marking").value = state.marking;
+  $("intensity").value = state.intensity;
+  $("colours").value = state.colours;
+  $("with").value = state.with;
+  $("colours").parentElement.hidden = !mapOf(data).signed;
+}
+
+function fill(select, names, wanted, titles) {
+  const same = select.options.length === names.length && names.every((name, at) => select.options[at].value === name && select.options[at].text === titles[at]);
   if (!same) select.replaceChildren(...names.map((name, at) => element("option", { value: name }, titles[at])));
-  const first = select.id === "method" ? names[0] : ["line", "sentence", "word"].find((name) => names.includes(name)) ?? names[0];
+  const first = select.id === "method" ? names[0] : CUTS.find((name) => names.includes(name)) ?? names[0];
   select.value = names.includes(wanted) ? wanted : first;
 }
 
-function listPrompts() {
+function fillNames() { // of choices that are the same for every prompt
+  fill($("pool"), Object.keys(POOLS), state.pool, Object.keys(POOLS).map((name) => say(`pools.${name}`)));
+  fill($("marking"), ["highlight", "underline"], state.marking, ["highlight", "underline"].map((name) => say(`markings.${name}`)));
+  fill($("colours"), Object.keys(SIGNED), state.colours, Object.values(SIGNED).map(([raised, lowered]) =>
+    say("controls.hues", { raised: say(`hues.${raised}`), lowered: say(`hues.${lowered}`) })));
+  fill($("with"), ["-1", ...heads.keys()].map(String), String(state.with), [say("controls.nothing"), ...heads.map(({ id }) => id)]);
+  const labels = [...new Set(heads.map(({ label }) => label).filter(Boolean))].sort();
+  $("labels").parentElement.hidden = labels.length < 2;
+  fill($("labels"), ["", ...labels], $("labels").value, [say("list.every-label"), ...labels]);
+  $("labels").value ||= "";
+  document.title = OPENING.title ?? say("page.title");
+  $("title").textContent = document.title;
+}
+
+function listShown() { // the prompts that the search and the label leave
   const wanted = $("search").value.trim().toLowerCase();
   const has = (text) => text.toLowerCase().includes(wanted);
-  const shown = heads.map((head, number) => ({ ...head, number })).filter((head) => !wanted || has(`${head.id} ${head.label}`)
-    || has(nodes[head.number].textContent) || has(record(head.number).texts.join("")));
-  $("found").textContent = `${shown.length} of ${nodes.length} prompts`;
-  $("prompts").replaceChildren(...shown.map((head) => {
-    const button = element("button", { type: "button", "data-number": head.number }, head.id, element("small", {}, head.label || head.start));
-    button.addEventListener("click", () => change({ id: head.number, target: -1, target2: -1 }));
-    if (head.number === state.id) button.setAttribute("aria-current", "true");
-    return element("li", {}, button);
+  const label = $("labels").value;
+  return heads.map((head, number) => ({ ...head, number })).filter((head) => (!label || head.label === label)
+    && (!wanted || has(`${head.id} ${head.label}`) || has(nodes[head.number].textContent) || has(record(head.number).texts.join(""))));
+}
+
+function listPrompts() {
+  const shown = listShown();
+  $("shown").textContent = say("list.found", { shown: shown.length, count: heads.length });
+  $("prompts").replaceChildren(...shown.map(({ id, number, written }) => {
+    const item = element("li", { role: "option", "data-number": number, tabindex: -1 }, id, element("small", { dir: "auto" }, written || say("prompt.empty-short")));
+    item.addEventListener("click", () => open(number));
+    return item;
   }));
+  markList();
+}
+
+function markList() { // one stop of the keyboard: the arrows move from prompt to prompt
+  const items = [...$("prompts").children];
+  const current = items.find((item) => Number(item.dataset.number) === state.id);
+  for (const item of items) {
+    item.setAttribute("aria-selected", String(item === current));
+    item.tabIndex = item === (current ?? items[0]) ? 0 : -1;
+  }
+}
+
+function moveInList(event) {
+  const items = [...$("prompts").children];
+  const at = items.indexOf(document.activeElement);
+  const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1, Enter: at, " ": at }[event.key];
+  if (next === undefined) return;
+  event.preventDefault();
+  if (!items[next]) return;
+  open(Number(items[next].dataset.number));
+  items[next].focus();
+}
+
+// ---- the address -----------------------------------------------------------------------------------------------------
+
+const spellRange = (chosen) => (chosen === "all" ? "all" : chosen[0] === chosen[1] ? chosen[0] + 1 : `${chosen[0] + 1}-${chosen[1] + 1}`);
+
+function readRange(text) {
+  if (text === null || text === "all") return text;
+  const [, first, last] = text.match(/^(\d+)(?:-(\d+))?$/) ?? [];
+  return first ? [Number(first) - 1, Number(last ?? first) - 1] : null;
+}
+
+function writeAddress(data) {
+  const target = targetOf(data, state.chosen);
+  const parts = { id: data.id, target: target ? spellRange(state.chosen === "all" ? "all" : [target.first, target.last]) : 1, explain: state.targetBy, shade: state.sourceBy };
+  if (state.view !== "one") parts.view = state.view;
+  if (state.with >= 0) {
+    const other = otherSide(data).target;
+    Object.assign(parts, { with: heads[state.with].id, ...(other ? { "with-target": spellRange([other.first, other.last]) } : {}) });
+  }
+  if (data.methods.length > 1) parts.method = state.method;
+  if (mapOf(data).signed) parts.colours = state.colours;
+  for (const name of ["way", "pool", "marking", "intensity"]) if (state[name] !== OPENING[name]) parts[name] = state[name];
+  if (language !== chooseLanguage(navigator.languages)) parts.lang = language;
+  history.replaceState(null, "", `#${new URLSearchParams(parts)}`);
 }
 
 function readAddress() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const find = (id) => heads.findIndex((head) => head.id === id);
-  state.id = Math.max(0, find(parts.get("id")));
+  const known = (name, values) => (values.includes(parts.get(name)) ? parts.get(name) : OPENING[name]);
+  state.view = heads.length > 1 && (parts.get("view") ?? (location.hash.length > 1 ? "one" : OPENING.view)) === "overview" ? "overview" : "one";
+  state.id = Math.max(0, find(parts.get("id") ?? OPENING.id));
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
-  state.target = Number(parts.get("target") ?? 0) - 1;
-  state.target2 = Number(parts.get("with-target") ?? 0) - 1;
-  state.method = parts.get("method") ?? "";
-  state.targetBy = parts.get("explain") ?? "";
-  state.sourceBy = parts.get("shade") ?? "";
-  $("with").value = state.with;
-  if (Object.hasOwn(SIGNED, parts.get("colours") ?? "")) $("colours").value = parts.get("colours");
-  state.colours = $("colours").value;
-  state.way = Object.hasOwn(WAY_NAMES, parts.get("way") ?? "") ? parts.get("way") : firstWay;
+  Object.assign(state, { chosen: readRange(parts.get("target")), chosen2: readRange(parts.get("with-target")), anchor: null, cursor: null });
+  state.method = parts.get("method") ?? OPENING.method ?? "";
+  state.targetBy = parts.get("explain") ?? OPENING.targetBy ?? "";
+  state.sourceBy = parts.get("shade") ?? OPENING.sourceBy ?? "";
+  state.colours = known("colours", Object.keys(SIGNED));
+  state.way = known("way", ["direct", "through", "all"]);
+  state.pool = known("pool", Object.keys(POOLS));
+  state.marking = known("marking", ["highlight", "underline"]);
+  const intensity = Number(parts.get("intensity"));
+  state.intensity = intensity >= 0.01 && intensity <= 1 ? intensity : OPENING.intensity;
+  if (Object.hasOwn(WORDS, parts.get("lang"))) language = parts.get("lang");
+  const missing = ["id", "with"].map((name) => parts.get(name)).filter((id) => id !== null && find(id) < 0);
+  $("notice").textContent = missing.map((id) => say("page.unknown", { id })).join(say("sentences"));
 }
 
-$("with").append(element("option", { value: -1 }, "nothing"), ...heads.map((head, number) => element("option", { value: number }, head.id)));
-$("with").addEventListener("change", (event) => change({ with: Number(event.target.value), target2: -1 }));
-$("target-by").addEventListener("change", (event) => change({ targetBy: event.target.value, target: -1, target2: -1 }));
-$("method").addEventListener("change", (event) => change({ method: event.target.value }));
-$("source-by").addEventListener("change", (event) => change({ sourceBy: event.target.value }));
-$("colours").addEventListener("change", (event) => change({ colours: event.target.value }));
-$("way").addEventListener("change", (event) => change({ way: event.target.value, target: targetOf(record(state.id))?.number ?? -1 }));
-$("intensity").addEventListener("input", show);
-$("search").addEventListener("input", listPrompts);
-dark.addEventListener("change", show);
-addEventListener("beforeprint", () => { for (const block of document.querySelectorAll(".contract")) block.open = true; });
-addEventListener("afterprint", () => { for (const block of document.querySelectorAll(".contract")) block.open = isContractOpen; });
-addEventListener("hashchange", () => { readAddress(); show(); });
-if (nodes.length) { readAddress(); listPrompts(); show(); }
+const wide = matchMedia("(min-width: 50.01rem)");
+const print = (isOn) => { isPrinting = isOn; for (const block of document.querySelectorAll(".contract")) block.open = isOn || isContractOpen; };
+
+function listen() {
+  const on = (id, event, act) => $(id).addEventListener(event, act);
+  for (const name of ["method", "pool", "marking", "colours"]) on(name, "change", ({ target }) => change({ [name]: target.value }));
+  on("source-by", "change", ({ target }) => change({ sourceBy: target.value }));
+  on("target-by", "change", ({ target }) => cutTargets(target.value));
+  on("with", "change", ({ target }) => change({ with: Number(target.value), chosen2: null }));
+  on("way", "change", ({ target }) => change({ way: target.value }));
+  on("intensity", "input", ({ target }) => change({ intensity: Number(target.value) }));
+  on("search", "input", () => { listPrompts(); if (state.view === "overview") show(); });
+  on("labels", "change", () => { listPrompts(); if (state.view === "overview") show(); });
+  on("prompts", "keydown", moveInList);
+  on("language", "change", ({ target }) => speak(target.value));
+  on("open-help", "click", () => $("help").showModal());
+  on("close-help", "click", () => $("help").close());
+  on("skip", "click", () => $("main").focus());
+  for (const one of document.querySelectorAll("#views button")) one.addEventListener("click", () => change({ view: one.dataset.view }));
+  dark.addEventListener("change", show);
+  addEventListener("beforeprint", () => { print(true); state.wasUnfolded = state.unfolded; change({ unfolded: true }); print(true); });
+  addEventListener("afterprint", () => { print(false); change({ unfolded: state.wasUnfolded }); });
+  addEventListener("hashchange", () => { readAddress(); $("language").value = language; speak(language); });
+}
+
+$("options").open = wide.matches; // on a phone the text comes first
+readAddress();
+fillWords();
+fill($("language"), Object.keys(WORDS), language, Object.values(WORDS).map((words) => words.language));
+fillNames();
+$("views").hidden = heads.length < 2;
+if (heads.length) { listen(); listPrompts(); show(); }

@@ -1,53 +1,52 @@
 // Traces a target through the model's own words to the prompt, as through.py and ways.py do; a test holds them equal.
-// Positions count units, and each of the model's own words here is one unit. Nothing here knows the page.
+// Positions count tokens. Each of the model's own words is a half-open range of them. Nothing here knows the page.
 const MOST_STEPS = 5000; // of the search; with many short spans, the last of the ways may be missing
 
-function takeShares(row, sign, hidden, mixed, weights) { // the scores of one sign over their sum, and the part of the others
+function takeShares(row, sign, hidden, weights) { // the scores of one sign over their sum, and the part of the others
   const shares = new Float64Array(row.length);
   let [raised, lowered] = [0, 0];
   for (let at = 0; at < row.length; at += 1) {
     if (hidden[at]) continue;
-    const found = mixed?.get(at); // [raised, lowered] of a character's bytes whose scores have both signs
-    const score = sign * row[at];
-    const weight = weights?.[at] ?? 1;
-    shares[at] = weight * (found ? found[Number(sign < 0)] : Math.max(score, 0));
+    const score = sign * row[at] * (weights?.[at] ?? 1);
+    shares[at] = Math.max(score, 0);
     raised += shares[at];
-    lowered += weight * (found ? found[Number(sign > 0)] : Math.max(-score, 0));
+    lowered += Math.max(-score, 0);
   }
   if (raised) for (let at = 0; at < row.length; at += 1) shares[at] /= raised;
   return { shares, passesOn: raised > 0, lost: raised + lowered ? lowered / (raised + lowered) : 0 };
 }
 
-function buildChain(row, words, links) { // words: units, in order; row and links: what takeShares gives for target and words
+function buildChain(row, words, links) { // words in order; row and links: what takeShares gives for target and words
   const arrived = row.shares.slice();
   const flow = new Float64Array(words.length);
   let [lost, passed] = [row.lost, 1];
   for (let number = words.length - 1; number >= 0; number -= 1) {
     const { shares, passesOn, lost: own } = links[number];
-    flow[number] = arrived[words[number]];
+    const [start, stop] = words[number];
+    flow[number] = POOLS.sum(arrived, start, stop);
     lost += flow[number] * own;
     passed += flow[number];
     if (!flow[number] || !passesOn) continue;
-    arrived[words[number]] = 0;
+    arrived.fill(0, start, stop);
     for (let at = 0; at < shares.length; at += 1) arrived[at] += flow[number] * shares[at];
   }
   return { row: row.shares, words, links: links.map(({ shares }) => shares), flow, arrived, clipped: lost / passed };
 }
 
 function poolChain({ row, words, links, flow, arrived, clipped }, bounds) { // what passes several words of a span counts once
-  const spanOf = numberUnits(bounds);
+  const spanOf = numberTokens(bounds);
   const [direct, total] = [new Float64Array(bounds.length - 1), new Float64Array(bounds.length - 1)];
   const add = (sums, shares, weight, home) => {
     for (let at = 0; at < shares.length; at += 1) if (spanOf[at] !== home) sums[spanOf[at]] += weight * shares[at];
   };
   add(direct, row, 1, -1);
   add(total, row, 1, -1);
-  links.forEach((shares, number) => { if (flow[number]) add(total, shares, flow[number], spanOf[words[number]]); });
-  const ofOwn = (shares) => (words.length ? shares.subarray(words[0]).reduce((sum, share) => sum + share, 0) : 0);
+  links.forEach((shares, number) => { if (flow[number]) add(total, shares, flow[number], spanOf[words[number][0]]); });
+  const ofOwn = (shares) => (words.length ? shares.subarray(words[0][0]).reduce((sum, share) => sum + share, 0) : 0);
   return { direct, through: total.map((share, span) => share - direct[span]), total, own: ofOwn(row), stuck: ofOwn(arrived), clipped };
 }
 
-function numberUnits(bounds) { // the number of each unit's span
+function numberTokens(bounds) { // the number of each token's span
   const spanOf = new Int32Array(bounds.at(-1));
   for (let span = 0; span + 1 < bounds.length; span += 1) spanOf.fill(span, bounds[span], bounds[span + 1]);
   return spanOf;
@@ -57,11 +56,11 @@ function numberUnits(bounds) { // the number of each unit's span
 
 function findWays(chain, bounds, sources, nWays) { // sources: numbers of the prompt's spans; the strongest ways come first
   const { words, links, row } = chain;
-  const spanOf = numberUnits(bounds);
+  const spanOf = numberTokens(bounds);
   const stations = []; // each with its span, and the half-open range of its own words
-  words.forEach((unit, number) => {
-    if (stations.at(-1)?.span === spanOf[unit]) stations.at(-1).stop = number + 1;
-    else stations.push({ span: spanOf[unit], start: number, stop: number + 1 });
+  words.forEach(([token], number) => {
+    if (stations.at(-1)?.span === spanOf[token]) stations.at(-1).stop = number + 1;
+    else stations.push({ span: spanOf[token], start: number, stop: number + 1 });
   });
   const graph = { words, links, stations, sources, bounds, width: row.length };
   return search(graph, row, nWays).map(({ passed, source, share }) => ({ source: sources[source], share,
@@ -96,42 +95,38 @@ function search(graph, row, nWays) { // goes back from the target, and continues
 
 function sumEntries({ stations, words }, number, given) {
   let sum = 0;
-  for (let own = stations[number].start; own < stations[number].stop; own += 1) sum += given[words[own]];
+  for (let own = stations[number].start; own < stations[number].stop; own += 1) sum += POOLS.sum(given, ...words[own]);
   return sum;
 }
 
-function sumSpan(given, bounds, span) {
-  let sum = 0;
-  for (let at = bounds[span]; at < bounds[span + 1]; at += 1) sum += given[at];
-  return sum;
-}
+function sumSpan(given, bounds, span) { return POOLS.sum(given, bounds[span], bounds[span + 1]); }
 
 function passWithin({ words, links }, { start, stop }, given) { // the flow through each own word of a station, by number
   const flow = new Map();
-  for (let own = start; own < stop; own += 1) flow.set(own, given[words[own]]);
+  for (let own = start; own < stop; own += 1) flow.set(own, POOLS.sum(given, ...words[own]));
   for (let own = stop - 1; own > start; own -= 1)
     for (let earlier = start; earlier < own; earlier += 1)
-      flow.set(earlier, flow.get(earlier) + flow.get(own) * links[own][words[earlier]]);
+      flow.set(earlier, flow.get(earlier) + flow.get(own) * POOLS.sum(links[own], ...words[earlier]));
   return flow;
 }
 
-function handOn({ links, width }, flow) { // what a station's own words give to each unit
+function handOn({ links, width }, flow) { // what a station's own words give to each token
   const given = new Float64Array(width);
   for (const [own, weight] of flow) if (weight) for (let at = 0; at < links[own].length; at += 1) given[at] += weight * links[own][at];
   return given;
 }
 
-function nameWords(graph, row, passed, source) { // replays a way: each station's span, and its unit that hands most on
+function nameWords(graph, row, passed, source) { // replays a way: each station's span, and its own word that hands most on
   let given = row;
   return passed.map((number, place) => {
     const flow = passWithin(graph, graph.stations[number], given);
     const next = graph.stations[passed[place + 1]];
     const handed = ([own, weight]) => weight * (next
-      ? graph.words.slice(next.start, next.stop).reduce((sum, unit) => sum + graph.links[own][unit], 0)
+      ? graph.words.slice(next.start, next.stop).reduce((sum, word) => sum + POOLS.sum(graph.links[own], ...word), 0)
       : sumSpan(graph.links[own], graph.bounds, source));
     const [own] = [...flow].reduce((one, other) => (handed(other) > handed(one) ? other : one));
     given = handOn(graph, flow);
-    return { span: graph.stations[number].span, unit: graph.words[own] };
+    return { span: graph.stations[number].span, token: graph.words[own][0] };
   });
 }
 

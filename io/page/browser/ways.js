@@ -9,53 +9,40 @@ let isContractOpen = false;
 // ---- in words --------------------------------------------------------------------------------------------------------
 
 function drawFollowed(data, target, sources) { // lines about what is shaded
-  const facts = (text) => element("p", { class: "facts followed" }, text);
+  const facts = (...lines) => paragraph("facts followed", lines.join(say("sentences")));
   if (state.shown === "direct") {
     const own = sources.reduce((sum, { start, share }) => sum + (start >= data.border ? Math.abs(share) : 0), 0);
-    return own > MANY && !obstacleOf(data, target, "through")
-      ? [facts(`${percent(own)} lies on the model's own words: “in all” follows them back to the prompt.`)] : [];
+    return own > MANY && !obstacleOf(data, target, "through") ? [facts(say("followed.own-words", { share: percent(own) }))] : [];
   }
   const { own, stuck, clipped, chain } = traceOf(data, target);
-  const lines = [state.shown === "through" ? "Shown: what came to it through the model's own words before it."
-    : "Shown: what it comes from in all, directly and through the model's own words before it."];
-  lines.push(chain.words.length ? `${percent(own)} of its scores lie on the model's own words; these are followed back to the prompt.`
-    : "The model wrote nothing before it: all of it comes from the prompt directly.");
-  if (stuck > FEW) lines.push(`${percent(stuck)} can't be followed further: it lies on own words without a positive score.`);
-  if (clipped > 0) lines.push(`Only scores that raise a word can be followed: ${percent(clipped)} of all are negative and left out.`);
-  if (mapOf(data).doubt) lines.push("The surer the model was of one of its own words, the less it passes on to others.");
-  return [facts(lines.join(" ")), facts("The written words are held fixed: only writing again (promptlight why, promptlight try --each line) "
-    + "shows what would change.")];
+  const lines = [say(`followed.${state.shown}`), say(chain.words.length ? "followed.own" : "followed.none", { share: percent(own) })];
+  if (stuck > FEW) lines.push(say("followed.stuck", { share: percent(stuck) }));
+  if (clipped > 0) lines.push(say("followed.clipped", { share: percent(clipped) }));
+  if (mapOf(data).doubt) lines.push(say("followed.doubt"));
+  return [facts(...lines), facts(say("followed.fixed"))];
 }
 
 function drawContract(data, target) { // what is scored, what is held fixed, what a source is (arXiv:2605.23080)
-  const { title, objective, removed, signed, doubt } = mapOf(data);
+  const map = mapOf(data);
+  const foil = target.foil ? say("contract.foil", { foil: shorten(target.foil, 60) }) : "";
+  const removed = map.removed ? say("contract.removed", { cuts: say(`cuts.${map.removed}`, { count: 2 }) }) : "";
   const points = {
-    Scored: `the ${objective} of the amber part${target.foil ? `, against that of “${shorten(target.foil, 60)}”` : ""}, by ${title}`
-      + `${removed ? `, which takes whole ${removed}s of the prompt away` : ""}. ${signed ? "The sign says whether a source raised it." : "It says how strongly, not in which direction."}`,
-    "Held fixed": "the model, the prompt, and every word of the completion as it was written.",
-    "A source": `a token that the model read before the amber part, its own words included; here summed up to ${state.sourceBy}s. `
-      + "Special tokens such as <bos> (small and grey) are none.",
-    "Through its own words": "each word of the model has sources, too. A way's share is the product of the shares along it, and all ways "
-      + `are added up. ${doubt ? "The surer the model was of one of its own words, the less it passes on to others."
-        : "A word hands its whole share on, however sure the model was of it."}`,
-    "Not said": "what the model would have written without a part of the prompt. Only writing again shows that: promptlight why, or "
-      + "promptlight try --each line.",
+    scored: say("contract.scored", { objective: say(`objectives.${map.objective}`), foil, method: nameMethod(map), removed })
+      + say("sentences") + say(map.signed ? "contract.signed" : "contract.unsigned"),
+    fixed: say("contract.fixed"),
+    source: say("contract.source", { cuts: say(`cuts.${state.sourceBy}`, { count: 2 }) }),
+    through: say("contract.through") + say("sentences") + say(map.doubt ? "followed.doubt" : "contract.whole"),
+    not: say("contract.not"),
   };
-  const block = element("details", { class: "contract", open: isContractOpen ? "" : null },
-    element("summary", {}, "What these numbers are: what is scored, what is held fixed, what a source is"),
-    element("dl", {}, ...Object.entries(points).flatMap(([name, text]) => [element("dt", {}, name), element("dd", {}, text)])));
+  const block = element("details", { class: "contract", open: isContractOpen ? "" : null }, element("summary", {}, say("contract.title")),
+    element("dl", {}, ...Object.entries(points).flatMap(([name, text]) => [element("dt", {}, say(`contract.names.${name}`)), element("dd", {}, text)])));
   block.firstChild.addEventListener("click", () => { isContractOpen = !block.open; });
   return block;
 }
 
-function lineOf(data, { start, stop }) { // the line of a span's first visible character, from 1
-  const [blanks] = textOf(data, { start, stop }).match(/^[\s\u2409-\u240d\u241c-\u241f]*(?=\S)|^/);
-  return 1 + [...textOf(data, { start: 0, stop: start }), ...blanks].filter((character) => character === "\n").length;
-}
-
-function wordAt(data, unit) {
+function wordAt(data, token) {
   const bounds = boundsOf(data, "word");
-  const number = bounds.findLastIndex((start) => start <= unit);
+  const number = bounds.findLastIndex((start) => start <= token);
   return textOf(data, { start: bounds[number], stop: bounds[number + 1] }).trim();
 }
 
@@ -63,13 +50,13 @@ function labelOf(text) { return text.match(/^[ \t]*(\p{L}[\p{L}\p{N}_ -]{0,23}):
 
 function nameLine(data, span) { // the label of the line where a span begins, or else its number
   const number = lineOf(data, span);
-  return labelOf(data.texts.join("").split("\n")[number - 1]) ?? `line ${number}`;
+  return labelOf(data.texts.join("").split("\n")[number - 1]) ?? say("ways.line", { line: number });
 }
 
 function nameTarget(data, target) { // its label, its line's number, or its text if it begins within a line
   const text = textOf(data, target).trim();
   const isWithin = textOf(data, { start: 0, stop: target.start }).split("\n").at(-1).trim();
-  return labelOf(text) ?? (isWithin ? `“${shorten(text, 24)}”` : `line ${lineOf(data, target)}`);
+  return labelOf(text) ?? (isWithin ? quote(shorten(text, 24)) : say("ways.line", { line: lineOf(data, target) }));
 }
 
 function describeWays(data, target) { // each way's share, and what it passes, from the prompt's span to the target
@@ -80,24 +67,27 @@ function describeWays(data, target) { // each way's share, and what it passes, f
   const at = (number) => ({ number, start: bounds[number], stop: bounds[number + 1] });
   const isShort = ["token", "word"].includes(state.sourceBy); // named by its text
   const step = (number, name, text, comma) => ({ ...at(number), name, text, title: textOf(data, at(number)).trim(),
-    spelled: isShort ? `“${shorten(textOf(data, at(number)), 50)}” in line ${lineOf(data, at(number))}` : `${name}${comma} “${shorten(text, 50)}”` });
+    spelled: isShort ? say("ways.word", { text: quote(shorten(textOf(data, at(number)), 50)), line: lineOf(data, at(number)) })
+      : `${name}${comma}${quote(shorten(text, 50))}` });
   return findWays(chain, bounds, prompt, N_WAYS).map(({ source, stations, share }) => ({ share, steps: [
-    step(source, names?.[source] ?? `line ${lineOf(data, at(source))}`, textOf(data, at(source)), ","),
-    ...stations.map(({ span, unit }) => step(span, nameLine(data, at(span)), wordAt(data, unit), "")),
-    { ...target, number: -1, name: "explained", text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameTarget(data, target) }] }));
+    step(source, names?.[source] ?? say("ways.line", { line: lineOf(data, at(source)) }), textOf(data, at(source)), say("join")),
+    ...stations.map(({ span, token }) => step(span, nameLine(data, at(span)), wordAt(data, token), say("words"))),
+    { ...target, number: -1, name: say("compare.explained"), text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameTarget(data, target) }] }));
 }
 
 function spellWay({ share, steps }) { return `${spellPart(share)}  ${steps.map(({ spelled }) => spelled).join(" → ")}`; }
+
+function quote(text) { return say("quote", { text }); }
 
 function spellPart(share) { return share < 0.00995 ? `${(100 * share).toFixed(2)}%` : percent(share); } // many words share a target
 
 // ---- as a picture ----------------------------------------------------------------------------------------------------
 
 function drawWays(place, data, target) {
-  const section = element("div", { class: "ways" }, element("h3", {}, "The strongest ways through the model's own words"));
+  const section = element("div", { class: "ways" }, element("h3", {}, say("ways.title")));
   const ways = describeWays(data, target);
   if (!ways.length) {
-    section.append(element("p", {}, "Nothing came through them."));
+    section.append(paragraph("", say("ways.none")));
     return section;
   }
   const list = element("ol", {}, ...ways.map((way) => element("li", {}, element("button", { type: "button", "aria-pressed": "false" }, spellWay(way)))));
@@ -140,8 +130,8 @@ function drawPicture(ways) { // boxes for spans in columns from left to right, a
     ...boxes.map(({ step, words, column, top, tall }) => element("div", {
       class: `box${step.number < 0 ? " target" : ""}`, title: step.title, dir: "auto",
       style: `left: ${left(column)}%; width: ${width}%; top: ${top}px; height: ${tall}px` },
-    element("b", {}, step.name), element("span", {}, column && step.number >= 0 ? words.join(", ") : shorten(step.text, 60)))));
-  return element("div", { class: "picture", role: "img", "aria-label": "Picture of the ways in the list below", tabindex: "0" }, frame);
+    element("b", {}, step.name), element("span", {}, column && step.number >= 0 ? words.join(say("join")) : shorten(step.text, 60)))));
+  return element("div", { class: "picture", role: "img", "aria-label": say("ways.picture"), tabindex: "0" }, frame);
 }
 
 function layOut(ways) { // places for boxes and bands; a band that passes a column has a place in it
@@ -180,7 +170,7 @@ function layOut(ways) { // places for boxes and bands; a band that passes a colu
     }
   });
   for (const slot of sorted.flat()) slot.words = [...new Set(slot.ways.sort((one, other) => one - other).map((way) =>
-    `“${shorten(ways[way].steps.find(({ number }) => number === slot.step?.number)?.text ?? "", 30)}”`))];
+    quote(shorten(ways[way].steps.find(({ number }) => number === slot.step?.number)?.text ?? "", 30))))];
   return { boxes: sorted.flat().filter(({ step }) => step), bands, columns, height };
 }
 

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
 
-ID = re.compile(r'<script type="application/json" class="record" data-id="([^"]*)"')
+HEAD = re.compile(r'<script type="application/json" class="record" data-head="([^"]*)"')
+OPENING = re.compile(r'<script type="application/json" id="opening">([^<]*)<')
 
 
 def ids_of(path: Path) -> list[str]:
-    return ID.findall(path.read_text(encoding="utf-8"))
+    return [json.loads(html.unescape(head))["id"] for head in HEAD.findall(path.read_text(encoding="utf-8"))]
+
+
+def opening_of(path: Path) -> dict[str, Any]:
+    (opening,) = OPENING.findall(path.read_text(encoding="utf-8"))
+    return json.loads(opening)
 
 
 def test_what_exists_is_kept(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
@@ -26,7 +37,7 @@ def test_what_exists_is_kept(promptlight: Command, demo_results: Path, tmp_path:
     )
     assert (done.exit_code, ids_of(path)) == (0, ["dish-fixed"])
     assert "1 prompts in" in done.stdout
-    assert "<h1>Mine &amp; yours</h1>" in path.read_text(encoding="utf-8")
+    assert '<h1 id="title">Mine &amp; yours</h1>' in path.read_text(encoding="utf-8")
     assert [one.name for one in tmp_path.iterdir()] == ["page.html"]
 
 
@@ -47,10 +58,65 @@ def test_sections_are_named(promptlight: Command, demo_results: Path, tmp_path: 
     assert '"example 1"' in path.read_text(encoding="utf-8")
 
 
-def test_the_page_opens_with_the_way(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+def test_the_page_opens_as_asked(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    checked = re.compile(r'name="way" value="(\w+)" autocomplete="off" checked')
-    for options, way in (([], "direct"), (["--way", "through"], "through")):
-        done = promptlight("report", demo_results, "-o", path, "--id", "dish-fixed", "--overwrite", *options)
-        assert done.exit_code == 0
-        assert checked.findall(path.read_text(encoding="utf-8")) == [way]
+    assert promptlight("report", demo_results, "-o", path, "--id", "dish-fixed").exit_code == 0
+    assert opening_of(path) == {
+        **dict.fromkeys(("id", "title", "targetBy")),
+        "view": "one",
+        "sourceBy": "line",
+        "pool": "sum",
+        "way": "direct",
+        "colours": "safe",
+        "marking": "highlight",
+        "intensity": 0.4,
+    }
+    options = ["--open", "dish-fixed", "--by", "word", "--target-by", "sentence", "--pool", "max", "--overview"]
+    options += ["--intensity", "0.7", "--marking", "underline", "--colours", "lit", "--lang", "zh-TW"]
+    assert promptlight("report", demo_results, "-o", path, "--overwrite", *options).exit_code == 0
+    assert opening_of(path) == {
+        "id": "dish-fixed",
+        "title": None,
+        "targetBy": "sentence",
+        "view": "overview",
+        "sourceBy": "word",
+        "pool": "max",
+        "way": "direct",
+        "colours": "lit",
+        "marking": "underline",
+        "intensity": 0.7,
+    }
+    assert '<html lang="zh-TW"' in path.read_text(encoding="utf-8")
+    assert promptlight("report", demo_results, "-o", path, "--overwrite", "--way", "through").exit_code == 0
+    assert opening_of(path)["way"] == "through"
+
+
+def test_a_target_is_looked_for_in_every_prompt(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    done = promptlight("report", demo_results, "-o", path, "--target", "Recommendation")
+    assert done.exit_code == 0
+    assert re.search(r"\n\d+ of \d+ have no such target, and open with their last line: chinese, ", done.stdout)
+    nowhere = promptlight("report", demo_results, "-o", path, "--target", "no such text", "--overwrite")
+    assert nowhere.exit_code == 2
+    assert "'no such text': expected text" in nowhere.stderr
+    assert "Recommendation" in path.read_text(encoding="utf-8")  # the file stays as it was
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--open", "dish-fixt"], "found dish-fixt; did you mean dish-fixed?"),
+        (["--open", "zzz"], "found zzz; it has dish-mistake, dish-fixed"),
+        (["--by", "regex:x"], "expected a cut that readers of the page can choose"),
+        (["--target-by", "lien"], "did you mean line"),
+        (["--pool", "max", "--way", "all"], "only sums can be passed on"),
+    ],
+)
+def test_what_readers_could_not_open_is_refused(
+    promptlight: Command, demo_results: Path, tmp_path: Path, options: list[str], reason: str
+) -> None:
+    path = tmp_path / "page.html"
+    refused = promptlight("report", demo_results, "-o", path, *options)
+    assert refused.exit_code == 2
+    assert reason in refused.stderr
+    assert not path.exists()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from promptlight.io import find_result
-from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.io.prompts.sections import read_section_patterns
@@ -48,7 +47,7 @@ def page_file(demo_results: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         for one in read_results(demo_results)
         if isinstance(one, Analysis)
     )
-    write_report(path, entries, title="Why?", ramps=list_ramps())
+    write_report(path, entries, title="Why?")
     return path
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from promptlight.cli.views.heatmap import spell_probability
-from promptlight.io.page.colours import Colours, list_ramps
+from promptlight.io.page.colours import Colours
 from promptlight.io.page.record import ReportEntry
-from promptlight.io.page.write import write_report
+from promptlight.io.page.write import Opening, write_report
 from promptlight.salience import Analysis
 from promptlight.salience.explain.comparison import (
     PairedSpan,
@@ -27,7 +26,8 @@ from promptlight.salience.explain.comparison import (
     split_words,
 )
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target, find_targets
-from promptlight.salience.types import Foil, Granularity, Method, Span
+from promptlight.salience.explain.span_scores import pool_sources
+from promptlight.salience.types import Foil, Granularity, Method, Pooling, Segmentation, Span
 from tests.support.browser import choices, marked, open_page, rows_of, shorten
 from tests.support.handmade import make_analysis, make_completion
 from tests.support.span_cases import build_completion
@@ -53,7 +53,7 @@ def test_every_source_of_every_target_is_as_explained(page: Page, find_named: Fi
                 """([id, targetBy, sourceBy, number]) => {
                   Object.assign(state, { method: "", targetBy, sourceBy });
                   const data = record(heads.findIndex((head) => head.id === id));
-                  return sourcesOf(data, targetsOf(data)[number]);
+                  return sourcesOf(data, joinTargets(targetsOf(data), [number, number]));
                 }""",
                 [id, target_by, by, number],
             )
@@ -84,10 +84,16 @@ def test_the_strongest_are_listed(page: Page, page_file: Path, find_named: Find,
         [f"{100 * explained.shares[span.number]:.1f}%", named[span.number] + shorten(span.text, 160)]
         for span in explained.strongest(10)
     ]
-    listed = [[row[0], row[2].replace("\n", "")] for row in rows_of(page, "#view table")]
+    listed = [[row[0], row[2].replace("\n", "")] for row in rows_of(page, "#found table")]
     assert len(listed) == len(expected)
     assert sum(one == other for one, other in zip(listed, expected, strict=True)) >= len(listed) - 2  # near ties
-    assert f"probability {spell_probability(explained)}; " in page.locator("#view").inner_text()
+    assert rows_of(page, "#found table")[0][1] == str(explained.strongest(1)[0].line)
+    words = page.locator("#found .facts").first.inner_text().split()
+    probability = explained.probability_per_token
+    if 0.9995 <= probability < 1:
+        assert words[3:5] == ["over", "99.9%."]
+    else:
+        assert float(words[3].rstrip("%.")) == pytest.approx(100 * probability, rel=6e-3)
 
 
 def test_sums_partners_and_alignments_are_pythons(page: Page) -> None:
@@ -109,13 +115,26 @@ def test_sums_partners_and_alignments_are_pythons(page: Page) -> None:
 
     for left, right in (both for both in sides[:200] if all(both)):
         spans = [[as_span(number, text) for number, text in enumerate(side)] for side in (left, right)]
-        for number in range(len(left)):
-            partner = page.evaluate("([n, one, two]) => findPartner(n, one, two)", [number, left, right])
-            assert range(partner, partner + 1) == find_partner_target(range(number, number + 1), *spans)
+        for first in range(len(left)):
+            for last in range(first, min(first + 3, len(left))):
+                partner = page.evaluate("(all) => findPartner(...all)", [[first, last], left, right])
+                found = find_partner_target(range(first, last + 1), *spans)
+                assert partner == [found.start, found.stop - 1]
 
-    sums = "([row, bounds, stop]) => [...sumEarlier(row, bounds, stop)]"
-    assert page.evaluate(sums, [[1, 2, 3, 4, 5, 6], [0, 1, 3, 5, 6], 4]) == [1, 5, 0, 0]
-    assert page.evaluate(sums, [[1, 2, 3, 4, 5, 6], [0, 1, 3, 5, 6], 5]) == [1, 5, 9, 0]
+
+@pytest.mark.parametrize("pooling", Pooling)
+def test_tokens_are_pooled_as_python_does(page: Page, pooling: Pooling) -> None:
+    pooled = "([row, bounds, stop, pool]) => [...poolEarlier(row, bounds, stop, pool)]"
+    draw = np.random.default_rng(3)
+    for size in (1, 2, 7, 40):
+        inner = np.flatnonzero(draw.random(size - 1) < 0.4) + 1
+        bounds = [0, *inner.tolist(), size]
+        row = draw.integers(-3, 4, size).astype(np.float32)  # with ties of both signs
+        stop = int(draw.choice(bounds))
+        segmentation = Segmentation(granularity=Granularity.WORD, bounds=tuple(bounds))
+        expected = pool_sources(row[None], segmentation, pooling)[0] * (np.array(bounds[1:]) <= stop)
+        found = page.evaluate(pooled, [row.tolist(), bounds, stop, str(pooling)])
+        assert np.allclose(found, expected, rtol=1e-6)
 
 
 def as_span(number: int, text: str) -> Span:
@@ -131,16 +150,16 @@ def test_choosing_a_line_shows_its_sources(page: Page, find_named: Find) -> None
     explained = explain_target(find_named("dish-mistake"), question)
     targets = find_targets(explained.analysis, Question(by=Granularity.LINE))
     assert [text.strip() for text in choices(page)] == [span.text.strip() for span in targets]
-    page.locator("#view [role=option]").nth(1).click()
-    assert marked(page, "view") == [explained.target_text.strip()]
+    page.locator("#written [role=option]").nth(1).click()
+    assert marked(page, "found") == [explained.target_text.strip()]
     expected = [[f"{100 * explained.shares[one.number]:.1f}%", one.text.strip()] for one in explained.strongest(3)]
-    assert [[row[0], row[2]] for row in rows_of(page, "#view table")[:3]] == expected
+    assert [[row[0], row[2]] for row in rows_of(page, "#found table")[:3]] == expected
 
 
 def test_keys_move_the_target_and_the_address_leads_back(page: Page, page_file: Path) -> None:
-    page.locator("#view [role=option]").first.focus()
+    page.locator("#written [role=option]").first.click()
     page.keyboard.press("ArrowRight")
-    chosen = page.locator("#view [aria-selected=true]")
+    chosen = page.locator("#written [aria-selected=true]")
     assert chosen.count() == 1
     assert chosen.evaluate("node => node === document.activeElement")
     page.keyboard.press("Home")
@@ -149,36 +168,37 @@ def test_keys_move_the_target_and_the_address_leads_back(page: Page, page_file: 
     assert f"target={len(choices(page))}" in page.url
     page.keyboard.press("ArrowRight")  # there is none
     page.select_option("#source-by", "word")
-    address, rows = page.url, rows_of(page, "#view table")
+    address, rows = page.url, rows_of(page, "#found table")
     page.goto("about:blank")
     page.goto(address)
-    assert rows_of(page, "#view table") == rows
+    assert rows_of(page, "#found table") == rows
     assert page.locator("#source-by").input_value() == "word"
     page.goto(f"{page_file.as_uri()}#id=dish-fixed&explain=word&shade=section&target=3")
-    assert page.locator("#view h2").inner_text() == "dish-fixed"
-    assert any("example 1: " in row[2] for row in rows_of(page, "#view table"))
+    assert page.locator("#head h2").inner_text() == "dish-fixed"
+    assert any("example 1: " in row[2] for row in rows_of(page, "#found table"))
 
 
 def test_search_finds_prompts_and_opens_them(page: Page) -> None:
     page.fill("#search", "Quiche")
-    assert page.locator("#found").inner_text().startswith("3 of ")
-    page.locator("nav button").nth(1).click()
-    assert page.locator("#view h2").inner_text() == "dish-fixed"
-    assert page.locator("nav [aria-current]").count() == 1
+    assert page.locator("#shown").inner_text().startswith("3 of ")
+    page.locator("#prompts li").nth(1).click()
+    assert page.locator("#head h2").inner_text() == "dish-fixed"
+    assert page.locator("#prompts [aria-selected=true]").count() == 1
     page.fill("#search", "no such text")
-    assert page.locator("#found").inner_text().startswith("0 of ")
+    assert page.locator("#shown").inner_text().startswith("0 of ")
 
 
 def test_a_browser_shows_ten_thousand_tokens(browser: Browser, tmp_path: Path) -> None:
     completion = build_completion(["<bos>", *["▁word", "▁by", "▁word", ".\n"] * 2500], ["▁so", "▁be", "▁it", "."])
     entry = ReportEntry(analysis=make_analysis(completion), name="1")
     page = open_page(browser, tmp_path / "page.html", entry, entry)
-    page.goto(f"{page.url.partition('#')[0]}#explain=word&shade=token")
-    assert page.locator("#view .piece").count() == 10_004
-    page.locator("#view [aria-selected=true]").focus()
+    page.goto(f"{page.url.partition('#')[0]}#explain=word&shade=token&target=1")
+    page.evaluate("change({ unfolded: true })")
+    assert page.locator("#text .piece").count() == 10_004
+    page.locator("#written [aria-selected=true]").focus()
     page.keyboard.press("ArrowRight")
-    assert page.locator("#view [aria-selected=true]").inner_text() == " be"
-    assert len(rows_of(page, "#view table")) == 10
+    assert page.locator("#written [aria-selected=true]").inner_text() == " be"
+    assert len(rows_of(page, "#found table")) == 10
     page.select_option("#with", "1")
     assert "Too many parts to compare" in page.locator("#moved").inner_text()
     page.select_option("#source-by", "line")
@@ -193,9 +213,10 @@ def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Brows
     page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=analysis, name="1"), color_scheme="light")
     page.goto(f"{page.url.partition('#')[0]}#explain=word&shade=word&target=1")
     assert page.locator("#method option").all_inner_texts() == ["Grad L2 Norm", "Grad · Input"]
-    assert "how strongly, not in which direction" in page.locator("#view").inner_text()
+    assert "how strongly, not in which direction" in page.locator("#found").inner_text()
     assert not page.locator("#colours").is_visible()  # there is only one hue
-    assert "rather than" in page.locator("#view .asked").inner_text()
+    assert "rather than “▁no”?" in page.locator("#found .asked").inner_text()
+    page.locator(".controls summary").click()
 
     def hues() -> set[bool]:  # whether red or green is the larger part, of all but pale pieces
         colours = [piece.evaluate("n => getComputedStyle(n).backgroundColor") for piece in page.locator(".piece").all()]
@@ -205,28 +226,28 @@ def test_methods_can_be_switched_and_signed_ones_have_two_colours(browser: Brows
     assert hues() == {True}  # violet
     page.select_option("#method", "grad_dot_input")
     assert hues() == {True, False}  # orange and blue
-    assert "blue raised it, orange lowered it" in page.locator("#view").inner_text()
+    assert "blue raised it, orange lowered it" in page.locator("#found").inner_text()
     assert "method=grad_dot_input" in page.url
     page.select_option("#colours", "lit")
     assert hues() == {True, False}  # pink and teal
-    assert "teal raised it, pink lowered it" in page.locator("#view").inner_text()
+    assert "teal raised it, pink lowered it" in page.locator("#found").inner_text()
     assert "colours=lit" in page.url
-    address, rows = page.url, rows_of(page, "#view table")
+    address, rows = page.url, rows_of(page, "#found table")
     page.goto("about:blank")
     page.goto(address)
-    assert rows_of(page, "#view table") == rows
+    assert rows_of(page, "#found table") == rows
     page.close()
 
 
 def test_a_page_opens_with_the_colours_asked_for(browser: Browser, tmp_path: Path) -> None:
     analysis = make_analysis(build_completion(["<bos>", "▁a", "▁b"], ["▁so"]), method=Method.GRAD_DOT_INPUT)
     path, entry = tmp_path / "page.html", ReportEntry(analysis=analysis, name="1")
-    write_report(path, [entry], title="Why?", ramps=list_ramps(), colours=Colours.LIT)
+    write_report(path, [entry], title="Why?", opening=Opening(colours=Colours.LIT))
     page = browser.new_page()
     for address, raised in (("", "teal"), ("#colours=safe", "blue"), ("#colours=toString", "teal")):
         page.goto("about:blank")
         page.goto(path.as_uri() + address)
-        assert f"{raised} raised it" in page.locator("#view").inner_text()
+        assert f"{raised} raised it" in page.locator("#found").inner_text()
     page.close()
 
 
@@ -237,7 +258,7 @@ def test_every_piece_of_text_has_contrast(
 ) -> None:
     page = browser.new_page(color_scheme=scheme)
     page.goto(f"{page_file.as_uri()}#id=dish-mistake&explain=line&shade=word&target={target}&with=dish-fixed&way={way}")
-    page.locator("#view .contract summary").click()
+    page.locator("#found .contract summary").click()
     ratios = page.evaluate(CONTRASTS)
     assert len(ratios) > 100
     assert min(ratio for ratio, _ in ratios) >= 4.5, min(ratios)
@@ -264,24 +285,24 @@ CONTRASTS = """() => {
 @pytest.mark.parametrize("id", ["chinese", "arabic", "emoji", "escapes", "markup", "long-word"])
 def test_hostile_prompts_are_text(page: Page, page_file: Path, find_named: Find, id: str) -> None:
     page.goto(f"{page_file.as_uri()}#id={id}&shade=token&explain=word")
-    shown = page.locator("#view .text").text_content() or ""
+    shown = page.locator("#text .text").text_content() or ""
     words = [word for word in find_named(id).completion.prompt.text.split() if word.isprintable()]
     assert words
     assert all(word in shown for word in words)
-    assert page.locator("#view .text script, #view .text b, #view .text a").count() == 0
+    assert page.locator("#text .text script, #text .text b, #text .text a").count() == 0
 
 
 # ---- two prompts ----------------------------------------------------------------------------------------------------
 
 
 def test_two_prompts_are_compared(page: Page) -> None:
-    page.locator("#view [role=option]").nth(1).click()
+    page.locator("#written [role=option]").nth(1).click()
     page.select_option("#with", "1")
     moved = page.locator("#moved")
     assert moved.locator("ins").all_inner_texts() == ["Avoid"]
     assert "".join(moved.locator("del").all_inner_texts()) == "You have to try it"
     first = rows_of(page, "#moved table")[0]
-    assert first[3] == "Recommendation: You have to try it.\n→ Recommendation: Avoid."
+    assert first[4] == "Recommendation: You have to try it.\n→ Recommendation: Avoid."
     assert first[2].startswith("+")
     assert "with=dish-fixed" in page.url
 
@@ -297,22 +318,22 @@ def test_the_second_target_follows_the_first(browser: Browser, tmp_path: Path) -
     page.select_option("#with", "1")
     seen: list[tuple[str, list[str], bool]] = []
     for number in range(4):
-        page.locator("#view [role=option]").nth(number).click()
+        page.locator("#written [role=option]").nth(number).click()
         warned = page.locator("#moved .differ").count() == 1
-        seen.append((marked(page, "other")[0], marked(page, "moved"), warned))
+        seen.append((marked(page, "found2")[0], marked(page, "moved"), warned))
     assert seen == [
         ("so", ["so", "so"], False),
         ("try", ["try", "try"], False),  # the same text, though it is the third there
         ("try", ["it", "try"], True),  # else the same number
         ("try", ["now", "try"], True),  # else the last
     ]
-    page.locator("#other [role=option]").nth(1).click()
+    page.locator("#written2 [role=option]").nth(1).click()
     assert marked(page, "moved") == ["now", "do"]
     address = page.url
     page.goto("about:blank")
     page.goto(address)
     assert marked(page, "moved") == ["now", "do"]
-    page.locator("#view [role=option]").nth(0).click()
+    page.locator("#written [role=option]").nth(0).click()
     assert marked(page, "moved") == ["so", "so"]
     page.close()
 
@@ -324,7 +345,7 @@ def test_a_prompt_without_such_targets_says_so(browser: Browser, tmp_path: Path)
     page = open_page(browser, tmp_path / "page.html", *entries)
     page.select_option("#target-by", "word")
     page.select_option("#with", "1")
-    assert "There are no scores by word here." in page.locator("#other").inner_text()
+    assert "There are no scores by words here." in page.locator("#found2").inner_text()
     assert page.locator("#moved table").count() == 0
     page.close()
 
@@ -357,7 +378,7 @@ def test_the_page_compares_as_the_terminal_does(
     left = [read_pair(pair) for pair in paired]
     for row, pair in zip(rows, paired, strict=False):
         assert float(row[2].rstrip("%")) == pytest.approx(100 * pair.moved, abs=0.051)
-        same = next(found for found in left if found[2] == row[3] and shares_agree(found[:2], row[:2]))
+        same = next(found for found in left if found[2] == row[4] and shares_agree(found[:2], row[:2]))
         left.remove(same)
 
 

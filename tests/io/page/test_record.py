@@ -28,19 +28,19 @@ TARGET_CUTS = (Granularity.TOKEN, Granularity.WORD, Granularity.SENTENCE, Granul
 
 
 def describe(analysis: Analysis, method: Method | None = None) -> dict[str, Any]:
-    return json.loads(to_record(ReportEntry(analysis=analysis, name="1", method=method)).data)
+    return json.loads(to_record(ReportEntry(analysis=analysis, name="1", question=Question(method=method))).data)
 
 
 def unpack(text: str, kind: str) -> np.ndarray:
     return np.frombuffer(base64.b64decode(text), kind)
 
 
-def read_row(record: dict[str, Any], by: str, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """A target's scores by unit, and its scales."""
+def read_row(record: dict[str, Any], by: str, number: int) -> np.ndarray:
+    """A target's scores of the tokens before it."""
     scores, targets = record["methods"][0]["scores"][by], record["targets"][by]
     starts = np.cumsum([0, *(target[0] for target in targets)])
-    scales = unpack(scores["scales"], "<f4").reshape(len(targets), -1)[number]
-    return (unpack(scores["rows"], "<i2")[starts[number] : starts[number + 1]] / 32767) ** 3 * scales[0], scales
+    largest = unpack(scores["largest"], "<f4")[number]
+    return (unpack(scores["rows"], "<i2")[starts[number] : starts[number + 1]] / 32767) ** 3 * largest
 
 
 def stored(demo_results: Path, id: str) -> Analysis:
@@ -51,13 +51,13 @@ def stored(demo_results: Path, id: str) -> Analysis:
 
 @pytest.mark.parametrize("id", ["dish-mistake", "emoji", "chinese", "escapes"])
 @pytest.mark.parametrize("target_by", TARGET_CUTS)
-def test_rows_and_scales_are_those_of_the_explanation(demo_results: Path, id: str, target_by: Granularity) -> None:
+def test_rows_are_those_of_the_explanation(demo_results: Path, id: str, target_by: Granularity) -> None:
     analysis = stored(demo_results, id)
     check_numbers(analysis, describe(analysis), target_by)
 
 
 @pytest.mark.parametrize("target_by", [Granularity.TOKEN, Granularity.WORD])
-def test_rows_and_scales_of_lits_cuts_and_of_signed_scores(target_by: Granularity) -> None:
+def test_rows_of_lits_cuts_and_of_signed_scores(target_by: Granularity) -> None:
     completion = build_completion(["<bos>", "▁a", "▁b", ".\n", "▁c", "<0xF0>", "<0x9F>"], ["▁so", "▁it", "<eos>"])
     analysis = make_analysis(completion, method=Method.GRAD_DOT_INPUT)
     check_numbers(analysis, describe(analysis), target_by)
@@ -69,39 +69,45 @@ def test_rows_and_scales_of_lits_cuts_and_of_signed_scores(target_by: Granularit
 def check_numbers(analysis: Analysis, record: dict[str, Any], target_by: Granularity) -> None:
     targets = find_targets(analysis, Question(target_by=target_by))
     assert len(record["targets"][target_by]) == len(targets)
+    assert len(record["texts"]) == len(analysis.completion.tokens)
     for number in range(len(targets)):
-        for place, by in enumerate(record["cuts"]):
+        for by in record["cuts"]:
             question = Question(by=Granularity(by), target=str(number + 1), target_by=target_by)
             expected = explain_target(analysis, question)
             start, stop, probability, n_tokens, *_ = record["targets"][target_by][number]
+            assert (start, stop) == (expected.targets[0].start, expected.targets[0].stop)
             assert probability == pytest.approx(expected.probability_per_token, rel=1e-5)
             assert n_tokens == expected.n_target_tokens
             assert "".join(record["texts"][start:stop]) == printable(expected.target_text)
-            row, scales = read_row(record, target_by, number)
-            largest, total = scales[1 + 2 * place : 3 + 2 * place]
-            sizes = np.abs(expected.scores[expected.visible])
-            assert largest == pytest.approx(sizes.max(initial=0), rel=1e-6)
-            assert total == pytest.approx(sizes.sum(dtype=np.float64), rel=1e-6)
+            row = read_row(record, target_by, number)
             bounds = np.cumsum([0, *record["cuts"][by]["lengths"]])
-            assert bounds[-1] == len(record["texts"])
+            assert bounds.tolist() == list(expected.source_cut.bounds)
             sums = [row[one:two].sum() if two <= start else 0.0 for one, two in pairwise(bounds)]
             shown = [number for number in np.flatnonzero(expected.visible) if bounds[number + 1] <= start]
             assert set(shown).isdisjoint(record["cuts"][by]["special"])
             width = max(record["cuts"][by]["lengths"])
-            assert np.allclose(np.array(sums)[shown], expected.scores[shown], atol=5e-5 * width * scales[0])
+            largest = np.abs(row).max(initial=0)
+            assert np.allclose(np.array(sums)[shown], expected.scores[shown], atol=5e-5 * width * largest)
 
 
-def test_a_share_and_a_level_are_a_sum_over_its_scale(demo_results: Path) -> None:
+def test_lists_of_prompts_show_the_strongest_source_of_the_question(demo_results: Path) -> None:
     analysis = stored(demo_results, "dish-mistake")
-    record = describe(analysis)
-    row, scales = read_row(record, "line", 1)
-    place = 1 + 2 * list(record["cuts"]).index("word")
-    expected = explain_target(analysis, Question(by=Granularity.WORD, target="2", target_by=Granularity.LINE))
-    bounds = np.cumsum([0, *record["cuts"]["word"]["lengths"]])
-    strongest = expected.strongest(1)[0].number
-    score = row[bounds[strongest] : bounds[strongest + 1]].sum()
-    assert score / scales[place] == pytest.approx(1.0, abs=1e-3) == pytest.approx(expected.levels[strongest], abs=1e-3)
-    assert score / scales[place + 1] == pytest.approx(expected.shares[strongest], abs=1e-4)
+    for target, by in ((None, Granularity.LINE), ("1", Granularity.WORD), ("no such text", Granularity.LINE)):
+        question = Question(by=by, target=target)
+        record = to_record(ReportEntry(analysis=analysis, name="1", question=question))
+        head, opening = json.loads(record.head), json.loads(record.data)["opening"]
+        assert head["written"] == "Recommendation: You have to try it."
+        if target == "no such text":
+            assert (head["strongest"], opening) == (None, None)
+            continue
+        explained = explain_target(analysis, replace(question, target=target or "-1"))
+        strongest = explained.strongest(1)[0]
+        assert head["strongest"] == {
+            "line": strongest.line,
+            "share": pytest.approx(float(explained.shares[strongest.number]), rel=1e-5),
+            "text": strongest.text.strip(),
+        }
+        assert opening == (None if target is None else {"by": "line", "targets": [0, 0]})
 
 
 def test_sections_have_names_and_are_offered_where_there_are_some(find_named: Callable[[str], Analysis]) -> None:
@@ -128,7 +134,7 @@ def test_a_target_names_its_foil_and_the_first_method_is_the_one_asked_for() -> 
 
 def test_it_says_where_the_completion_begins_and_what_a_sign_means() -> None:
     analysis = make_analysis(build_completion(["<bos>", "▁a", "<0xF0>", "<0x9F>"], ["▁so", "<eos>"]))
-    assert describe(analysis)["border"] == 3  # the bytes are one unit
+    assert describe(analysis)["border"] == 4
     assert describe(analysis)["methods"][0]["direction"] == 1
     for objective, direction in ((Objective.LOSS, -1), (Objective.MARGIN, 1), (Objective.KL, None)):
         signed = make_analysis(analysis.completion, method=Method.GRAD_DOT_INPUT)
@@ -154,14 +160,13 @@ def test_bytes_of_both_signs_keep_both_parts() -> None:
     scores = np.array([[9, 4, 3, -2, 1, 0]], dtype=np.float32)
     analysis = make_analysis(completion, method=Method.GRAD_DOT_INPUT, exact=())
     salience = replace(analysis.map_by(), scores=scores)
-    described = describe(replace(analysis, maps={salience.method: salience}))["methods"][0]["scores"]["token"]
-    assert unpack(described["rows"], "<i2").tolist() == [0, 32767, round(32767 / 2 ** (1 / 3))]  # no <bos>
-    assert described["mixed"] == [[0, 2, 1, 0.5]]
+    record = describe(replace(analysis, maps={salience.method: salience}))
+    assert read_row(record, "token", 0) == pytest.approx([0, 4, 3, -2, 1], rel=1e-3)  # no <bos>
 
 
 def test_an_empty_completion_has_no_targets() -> None:
     record = describe(make_analysis(build_completion(["<bos>", "▁a"], ["<eos>"])))
-    assert record["targets"] == {"token": [], "word": [], "sentence": [], "line": []}
+    assert set(map(len, record["targets"].values())) == {0}
     assert record["words"] == []
 
 

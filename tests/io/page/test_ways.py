@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
-from promptlight.io.page.write import write_report
+from promptlight.io.page.words import Language
+from promptlight.io.page.write import Opening, write_report
 from promptlight.salience import Analysis
 from promptlight.salience.explain.explanation import Explanation, Question, explain_target, find_targets
 from promptlight.salience.explain.span_scores import combine_rows
@@ -35,7 +35,7 @@ PARTS = ("direct", "through", "total")
 ANSWER = """([targetBy, sourceBy, number, id]) => {
   Object.assign(state, { method: "", targetBy, sourceBy, shown: "all" });
   const data = record(heads.findIndex((head) => head.id === id));
-  const target = targetsOf(data)[number];
+  const target = joinTargets(targetsOf(data), [number, number]);
   const { direct, through, total, own, stuck, clipped } = traceOf(data, target);
   const ways = describeWays(data, target)
     .map(({ share, steps }) => [share, steps.slice(0, -1).map(({ number, text }) => [number, text])]);
@@ -98,7 +98,7 @@ def test_chains_and_ways_are_pythons(page: Page, method: Method, by: Granularity
             explained = ask(analysis, target, by=by)
             found = page.evaluate(
                 """([sign, row, hidden, links, special, words, bounds, sources, doubt]) => {
-                  const shares = links.map((one) => takeShares(one, sign, special, undefined, doubt));
+                  const shares = links.map((one) => takeShares(one, sign, special, doubt));
                   const chain = buildChain(takeShares(row, sign, hidden), words, shares);
                   const { direct, through, total, ...rest } = poolChain(chain, bounds);
                   const ways = findWays(chain, bounds, sources, 5)
@@ -115,7 +115,7 @@ def test_chains_and_ways_are_pythons(page: Page, method: Method, by: Granularity
 
 
 def list_inputs(explained: Explanation) -> list[Any]:
-    """What the browser reads from the page, without rounding; a unit is a token here."""
+    """What the browser reads from the page, without rounding; a word is a token here."""
     analysis, salience, target = explained.analysis, explained.salience, explained.targets[-1]
     completion, first = analysis.completion, analysis.completion.n_prompt_tokens
     row, _ = combine_rows(salience, completion, explained.targets, explained.target_cut)
@@ -130,7 +130,7 @@ def list_inputs(explained: Explanation) -> list[Any]:
         special,
         [salience.scores[word - first, :word].tolist() for word in words],
         special,
-        words,
+        [[word, word + 1] for word in words],
         list(explained.source_cut.bounds),
         [span.number for span in explained.spans if span.role is Role.PROMPT],
         find_doubt(completion, chain.words).tolist() if salience.method.takes_spans else None,
@@ -172,29 +172,29 @@ def test_bytes_of_one_character_with_scores_of_both_signs(browser: Browser, tmp_
 
 
 def test_the_switch_shades_the_prompt_by_the_way(page: Page, find_named: Find) -> None:
-    page.locator("#view [role=option]").nth(1).click()
+    page.locator("#written [role=option]").nth(1).click()
     page.get_by_label("through the model's own words").check()
     explained = ask(find_named("dish-mistake"), "2", Way.THROUGH)
     through = explained.through
     assert through
     expected = [
-        [str(span.line), *(f"{100 * getattr(through, part)[span.number]:.1f}%" for part in PARTS), span.text.strip()]
+        [*(f"{100 * getattr(through, part)[span.number]:.1f}%" for part in PARTS), str(span.line), span.text.strip()]
         for span in explained.strongest(4)
     ]
-    assert rows_of(page, "#view table")[:4] == expected
-    shaded = page.locator("#view .text > .piece").evaluate_all("all => all.every((one) => one.style.background)")
-    own = page.locator("#view .completion .choice").first.locator(".piece")
+    assert rows_of(page, "#found table")[:4] == expected
+    shaded = page.locator("#text .row:not(.own) .piece").evaluate_all("all => all.every((one) => one.style.background)")
+    own = page.locator("#text .row.own .piece:not(.target)")
     assert shaded
     assert own.evaluate_all("all => all.every((one) => !one.style.background && !one.classList.contains('later'))")
-    text = page.locator("#view").inner_text()
+    text = page.locator("#found").inner_text()
     assert f"{100 * through.own:.1f}% of its scores lie on the model's own words" in text
     assert "only writing again (promptlight why, promptlight try --each line)" in text
     page.get_by_label("directly").check()
-    assert page.locator("#view .ways").count() == 0
+    assert page.locator("#found .ways").count() == 0
 
 
 def test_keys_switch_and_the_address_leads_back(page: Page) -> None:
-    page.locator("#view [role=option]").nth(1).click()
+    page.locator("#written [role=option]").nth(1).click()
     page.get_by_label("directly").focus()
     page.keyboard.press("ArrowRight")
     assert page.get_by_label("through the model's own words").is_checked()
@@ -202,25 +202,25 @@ def test_keys_switch_and_the_address_leads_back(page: Page) -> None:
     assert page.get_by_label("in all").is_checked()
     assert page.get_by_label("in all").evaluate("one => one === document.activeElement")
     assert "way=all" in page.url
-    address, rows = page.url, rows_of(page, "#view table")
+    address, rows = page.url, rows_of(page, "#found table")
     page.goto("about:blank")
     page.goto(address)
     assert page.get_by_label("in all").is_checked()
-    assert rows_of(page, "#view table") == rows
+    assert rows_of(page, "#found table") == rows
 
 
 def test_a_page_opens_with_the_way_asked_for(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    write_report(path, [ReportEntry(analysis=make(), name="1")], title="Why?", ramps=list_ramps(), way=Way.THROUGH)
+    write_report(path, [ReportEntry(analysis=make(), name="1")], title="Why?", opening=Opening(way=Way.THROUGH))
     page = browser.new_page()
     for address, way in (("", "through the model's own words"), ("#way=all", "in all"), ("#way=toString", "through")):
         page.goto("about:blank")
         page.goto(path.as_uri() + address)
         assert page.get_by_label(way).is_checked()
-        assert marked(page, "view") == ["Nine ten"]  # the last line, which has the most words before it
-    page.locator("#view [role=option]").first.click()
+        assert marked(page, "found") == ["Nine ten"]  # the last line, which has the most words before it
+    page.locator("#written [role=option]").first.click()
     assert page.get_by_label("directly").is_checked()  # nothing comes before it
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     assert page.get_by_label("through").is_checked()
     page.close()
 
@@ -251,8 +251,8 @@ def test_what_cannot_be_followed_says_why(
     assert page.get_by_label("through the model's own words").is_disabled()
     assert page.get_by_label("in all").is_disabled() is all_too
     assert page.get_by_label("directly").is_checked()
-    assert len(rows_of(page, "#view table")) > 0
-    assert page.locator("#view .ways").count() == 0
+    assert len(rows_of(page, "#found table")) > 0
+    assert page.locator("#found .ways").count() == 0
     page.close()
 
 
@@ -265,7 +265,7 @@ def name_section(analysis: Analysis) -> Completion:
 def test_a_foil_for_every_word_can_be_followed(browser: Browser, tmp_path: Path) -> None:
     analysis = replace(make(), foil=Foil(request="auto", tokens=("x",) * 9))
     page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=analysis, name="1"))
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     assert page.get_by_label("in all").is_enabled()
     page.close()
 
@@ -274,27 +274,27 @@ def test_a_foil_for_every_word_can_be_followed(browser: Browser, tmp_path: Path)
 
 
 def test_ways_are_drawn_and_lead_to_their_lines(page: Page, find_named: Find) -> None:
-    page.locator("#view [role=option]").nth(1).click()
+    page.locator("#written [role=option]").nth(1).click()
     page.get_by_label("in all").check()
     ways = find_ways(ask(find_named("dish-mistake"), "2"))
-    buttons = page.locator("#view .ways button")
-    assert buttons.count() == page.locator("#view .picture path").count() == len(ways) == 5
+    buttons = page.locator("#found .ways button")
+    assert buttons.count() == page.locator("#found .picture path").count() == len(ways) == 5
     first, way = buttons.first.inner_text(), ways[0]
     assert first == (
         f"{100 * way.share:.1f}%  line {way.source.line}, “{way.source.text.strip()}” → Analysis"
         f" “{way.stations[0].word}” → Recommendation"
     )
-    boxes = page.locator("#view .box b").all_inner_texts()
+    boxes = page.locator("#found .box b").all_inner_texts()
     assert boxes[0] == f"line {min(way.source.line for way in ways)}"
     assert boxes[-2:] == ["Analysis", "explained"]
-    words = page.locator("#view .box span").all_inner_texts()[-2].split(", ")
+    words = page.locator("#found .box span").all_inner_texts()[-2].split(", ")
     assert words == [f"“{word}”" for word in dict.fromkeys(way.stations[0].word for way in ways)]
 
     def passed() -> list[str]:
-        return [text.strip() for text in page.locator("#view .text .passed").all_inner_texts()]
+        return [text.strip() for text in page.locator("#text .text .passed").all_inner_texts()]
 
     page.select_option("#target-by", "word")
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     assert buttons.first.inner_text().endswith(f" → “{choices(page)[-1].strip()}”")
     page.select_option("#target-by", "line")
     buttons.first.hover()
@@ -307,7 +307,7 @@ def test_ways_are_drawn_and_lead_to_their_lines(page: Page, find_named: Find) ->
     page.locator("h1").hover()
     assert passed()[0] == way.source.text.strip()
     assert buttons.first.get_attribute("aria-pressed") == "true"
-    assert page.locator("#view .picture path.faint").count() == 4
+    assert page.locator("#found .picture path.faint").count() == 4
     buttons.first.click()
     page.locator("h1").hover()
     assert passed() == []
@@ -316,13 +316,13 @@ def test_ways_are_drawn_and_lead_to_their_lines(page: Page, find_named: Find) ->
 def test_a_way_of_several_stations(browser: Browser, tmp_path: Path) -> None:
     analysis = make(seed=1)
     page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=analysis, name="1"))
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     page.get_by_label("in all").check()
-    texts = page.locator("#view .ways button").all_inner_texts()
+    texts = page.locator("#found .ways button").all_inner_texts()
     ways = find_ways(ask(analysis))
     assert [text.count("→") for text in texts] == [len(way.stations) + 1 for way in ways]
     assert max(len(way.stations) for way in ways) == 2
-    lefts = page.locator("#view .box").evaluate_all("all => new Set(all.map((one) => one.style.left)).size")
+    lefts = page.locator("#found .box").evaluate_all("all => new Set(all.map((one) => one.style.left)).size")
     assert lefts == 4  # the prompt, two lines of the model's own, and the target
     page.close()
 
@@ -332,7 +332,7 @@ def test_the_contract_says_what_the_numbers_are(browser: Browser, tmp_path: Path
     maps[Method.GRAD_DOT_INPUT] = replace(maps[Method.GRAD_DOT_INPUT], objective=Objective.MARGIN)
     entry = ReportEntry(analysis=replace(make(), maps=maps), name="1")
     page = open_page(browser, tmp_path / "page.html", entry)
-    contract = page.locator("#view .contract")
+    contract = page.locator("#found .contract")
     assert contract.get_attribute("open") is None
     contract.locator("summary").click()
     assert contract.locator("dt").all_inner_texts() == [
@@ -359,28 +359,28 @@ def test_the_contract_says_what_the_numbers_are(browser: Browser, tmp_path: Path
 def test_only_what_raised_it_is_followed(browser: Browser, tmp_path: Path) -> None:
     analysis = make(Method.GRAD_DOT_INPUT)
     page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=analysis, name="1"))
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     page.get_by_label("in all").check()
     through = ask(analysis).through
     assert through
-    text = page.locator("#view").inner_text()
+    text = page.locator("#found").inner_text()
     assert f"Only scores that raise a word can be followed: {100 * through.chain.clipped:.1f}% of all are neg" in text
-    assert page.locator("#view .legend .step").all_inner_texts() == ["0", "25", "50", "75", "100"]
+    assert page.locator("#text .legend .step").all_inner_texts() == ["0", "25", "50", "75", "100"]
     page.close()
 
 
 def test_trust_is_in_direct_scores(browser: Browser, tmp_path: Path) -> None:
-    trust = "trust, for line 1: good\ntested: trust: it changes"
-
-    def say(analysis: Analysis, method: Method) -> str:
-        return trust
+    def say(analysis: Analysis, method: Method, way: Way) -> dict[Language, str]:
+        return {Language.ENGLISH: f"trust, {way}", Language.CHINESE: f"可信度，{way}"}
 
     entry = ReportEntry(analysis=make(), name="1", trust=say)
     page = open_page(browser, tmp_path / "page.html", entry)
-    assert page.locator("#view .trust").inner_text() == trust
-    page.locator("#view [role=option]").last.click()
+    assert page.locator("#found .trust p").inner_text() == "trust, direct"
+    page.locator("#written [role=option]").last.click()
     page.get_by_label("in all").check()
-    assert page.locator("#view .trust").inner_text() == f"trust in the direct scores{trust.removeprefix('trust')}"
+    assert page.locator("#found .trust p").inner_text() == "trust, all"
+    page.select_option("#language", "zh-TW")
+    assert page.locator("#found .trust p").inner_text() == "可信度，all"
     page.close()
 
 
@@ -397,24 +397,24 @@ def test_two_prompts_are_compared_by_the_way(page: Page, page_file: Path, find_n
         for side in sides
     ]
     line = "Taste-dislikes: Can't eat eggs"
-    (row,) = (row for row in rows if row[3] == line)
+    (row,) = (row for row in rows if row[4] == line)
     assert row[:2] == [shares[0][line], shares[1][line]]
-    assert page.locator("#other .ways button").count() == 5
+    assert page.locator("#found2 .ways button").count() == 5
     assert page.locator("#moved caption").inner_text().endswith("through the model's own words")
 
 
 def test_both_prompts_are_shown_directly_if_one_cannot_be_followed(browser: Browser, tmp_path: Path) -> None:
     entries = [ReportEntry(analysis=make(with_tokens=given), name=name) for given, name in ((True, "a"), (False, "b"))]
     page = open_page(browser, tmp_path / "page.html", *entries)
-    page.locator("#view [role=option]").last.click()
+    page.locator("#written [role=option]").last.click()
     page.get_by_label("in all").check()
     page.select_option("#with", "1")
-    assert choices(page, "other")
+    assert choices(page, "written2")
     assert page.locator("#no-way").inner_text().startswith("b: There are no scores for each word")
     assert page.locator(".ways").count() == 0
     page.select_option("#with", "-1")
     assert page.get_by_label("in all").is_checked()
-    page.locator("#view [role=option]").first.click()
+    page.locator("#written [role=option]").first.click()
     page.select_option("#with", "0")
     assert page.locator("#no-way").inner_text().startswith("The model wrote nothing before")  # once, for both
     page.close()

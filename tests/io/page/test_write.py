@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from promptlight.io.page.colours import list_ramps
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.io.results.reader import read_results
@@ -41,10 +40,10 @@ def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     analysis = make_analysis(replace(completion, prompt=prompt))
     path = tmp_path / "page.html"
     entry = ReportEntry(analysis=analysis, name=hostile)
-    assert write_report(path, [entry], title=hostile, ramps=list_ramps()) == 1
+    assert write_report(path, [entry], title=hostile) == 1
     text = path.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
-    assert text.count("<script") == text.count("</script>") == 3  # the record, the colours, and the page's own
+    assert text.count("<script") == text.count("</script>") == 6  # the record, four tables, and the page's own
     (record,) = records_of(path).values()
     assert record["id"] == printable(hostile)
     shown = "".join(record["texts"])

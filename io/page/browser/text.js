@@ -1,0 +1,159 @@
+// A prompt's text, line by line, shaded; and what the model wrote, to choose from.
+const FAINT = 0.2; // of the strongest; lines below may be folded
+const [FOLD_ABOVE, FEWEST_FOLDED] = [40, 4]; // lines of a text that is folded, and of a fold
+
+function isSigned(data) { return mapOf(data).signed && state.shown === "direct"; } // only what raised it can be followed
+
+// ---- what the model wrote --------------------------------------------------------------------------------------------
+
+function drawWritten(place, data, target, choose) { // `choose` is told the first and the last of the targets that the reader chooses
+  const targets = targetsOf(data);
+  const isBlock = !["token", "word"].includes(state.targetBy);
+  const list = element("div", { class: `choices${isBlock ? "" : " inline"}`, role: "listbox", "aria-multiselectable": "true",
+    "aria-label": say("written.choose"), dir: "auto" });
+  for (const one of targets) {
+    const chosen = target && one.number >= target.first && one.number <= target.last;
+    const text = textOf(data, one);
+    const option = element("span", { class: "choice", role: "option", "aria-selected": Boolean(chosen),
+      tabindex: one.number === (state.cursor ?? target?.last) ? 0 : -1 }, isBlock ? text.trim() || "↵" : text);
+    option.addEventListener("click", (event) => choose(event.shiftKey ? extend(target, one.number) : [one.number, one.number]));
+    list.append(option);
+  }
+  list.addEventListener("keydown", (event) => move(event, target, targets.length - 1, choose));
+  const isAll = target && target.first === 0 && target.last === targets.length - 1;
+  const all = targets.length > 1 ? [button(say("written.all"), () => choose(isAll ? null : [0, targets.length - 1]), { class: "all", "aria-pressed": isAll })] : [];
+  place.replaceChildren(element("div", { class: "title" }, element("h3", {}, say(data.stopped.reason === "given" ? "written.given" : "written.title")), ...all), list);
+}
+
+function extend(target, number) { // from where the choice began
+  const anchor = state.anchor ?? target?.first ?? number;
+  return [Math.min(anchor, number), Math.max(anchor, number), anchor];
+}
+
+function move(event, target, end, choose) {
+  if (!target) return;
+  const at = state.cursor ?? target.last;
+  const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: end }[event.key];
+  if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) choose([0, end]);
+  else if (next === undefined) return;
+  else if (next >= 0 && next <= end) choose(event.shiftKey ? [...extend(target, next), next] : [next, next]);
+  event.preventDefault();
+}
+
+// ---- the text --------------------------------------------------------------------------------------------------------
+
+function drawText(place, data, target, choose) {
+  const text = element("div", { class: "text" });
+  const sources = withPlaces(data, target ? sourcesOf(data, target) : []);
+  const rows = target ? listRows(data) : [];
+  const folds = state.unfolded ? [] : findFolds(data, rows, sources);
+  for (let at = 0; at < rows.length; at += 1) {
+    const fold = folds.find(([start]) => start === at);
+    if (fold) {
+      text.append(drawFold(rows, sources, fold));
+      at = fold[1] - 1;
+      continue;
+    }
+    if (rows[at].start === data.border) text.append(element("div", { class: "begins" }, say("text.begins")));
+    text.append(drawRow(data, target, sources, rows[at], choose));
+  }
+  place.replaceChildren(element("h3", {}, say("text.title")), text, ...(target ? [drawLegend(data)] : []));
+}
+
+function listRows(data) { // each line, as a range of tokens; where the completion begins within a line, it begins a row
+  const rows = [];
+  let [start, line] = [0, 1];
+  const end = (stop, isLine) => {
+    if (stop > start || isLine) rows.push({ start, stop, line: rows.at(-1)?.line === line ? null : line });
+    start = stop;
+    if (isLine) line += 1;
+  };
+  data.texts.forEach((text, at) => {
+    if (at === data.border) end(at, false);
+    const breaks = text.split("\n").length - 1;
+    if (breaks) end(at + 1, true);
+    for (let more = 1; more < breaks; more += 1) { rows.push({ start: at + 1, stop: at + 1, line }); line += 1; }
+  });
+  end(data.texts.length, false);
+  return rows;
+}
+
+function drawRow(data, target, sources, row, choose) {
+  const line = element("span", { class: "line", dir: "auto" });
+  const isWritten = row.start >= data.border;
+  for (let at = row.start; at < row.stop;) {
+    const source = sources[sources.ofToken[at]];
+    const isTarget = at >= target.start && at < target.stop;
+    const stop = Math.min(source.stop, row.stop, at < target.start ? target.start : at < target.stop ? target.stop : Infinity);
+    line.append(...drawPiece(data, source, at, stop, isTarget, target));
+    at = stop;
+  }
+  const made = element("div", { class: `row${isWritten ? " own" : ""}` }, element("span", { class: "number", "aria-hidden": "true" }, row.line ?? ""), line);
+  if (isWritten) made.addEventListener("click", ({ target: clicked }) => {
+    const token = Number(clicked.closest("[data-token]")?.dataset.token);
+    const found = targetsOf(data).find((one) => token >= one.start && token < one.stop);
+    if (found) choose([found.number, found.number]);
+  });
+  return made;
+}
+
+function drawPiece(data, source, start, stop, isTarget, target) { // blanks around it are not painted
+  const text = textOf(data, { start, stop }).replaceAll("\n", state.sourceBy === "token" ? "↵" : "");
+  const [, before, words, after] = text.match(/^(\s*)([^]*?)(\s*)$/);
+  if (!text) return [];
+  const piece = element("span", { class: source.special ? "special" : "piece", "data-source": source.number, "data-token": start },
+    source.special ? nameMark(words || text) : words || text);
+  if (isTarget) piece.classList.add("target");
+  else if (source.visible) {
+    paint(piece, source.level, isSigned(data));
+    piece.title = state.shown === "direct" ? say("text.share", { share: percent(source.share), score: source.score.toPrecision(3) })
+      : say("text.shares", { total: percent(source.total), direct: percent(source.direct), through: percent(source.through) });
+  } else if (source.passed) piece.title = say("text.passed", { share: percent(source.passed) });
+  else if (start >= target.stop) piece.classList.add("later");
+  if (source.special) piece.title = say("text.special");
+  return words ? [before, piece, after].filter(Boolean) : [piece];
+}
+
+function nameMark(text) { // a mark of the model's format, in plain words if it is a common one
+  const key = `special.${text.slice(1, -1)}`;
+  return key in WORDS[language] ? say(key) : text;
+}
+
+// ---- lines that matter little ----------------------------------------------------------------------------------------
+
+function findFolds(data, rows, sources) { // half-open ranges of rows of the prompt whose sources are all faint; one row beside others stays
+  if (rows.length <= FOLD_ABOVE) return [];
+  const listed = new Set(strongestOf(sources).map(({ number }) => number));
+  const isFaint = rows.map(({ start, stop }) => {
+    if (stop > data.border) return false;
+    for (let at = start; at < stop; at += 1) {
+      const source = sources[sources.ofToken[at]];
+      if (Math.abs(source.level) >= FAINT || listed.has(source.number)) return false;
+    }
+    return true;
+  });
+  const folds = [];
+  for (let at = 0; at < rows.length; at += 1) {
+    if (!isFaint[at]) continue;
+    let stop = at;
+    while (isFaint[stop]) stop += 1;
+    const range = [at === 0 ? 0 : at + 1, stop - 1];
+    if (range[1] - range[0] >= FEWEST_FOLDED) folds.push(range);
+    at = stop;
+  }
+  return folds;
+}
+
+function drawFold(rows, sources, [start, stop]) {
+  const found = new Set();
+  for (let at = rows[start].start; at < rows[stop - 1].stop; at += 1) found.add(sources.ofToken[at]);
+  const share = [...found].reduce((sum, number) => sum + Math.abs(sources[number].share), 0);
+  const [first, last] = [rows[start].line, rows[stop - 1].line];
+  return button(say("text.fold", { first, last, share: percent(share) }), () => change({ unfolded: true }), { class: "fold" });
+}
+
+function withPlaces(data, sources) { // for each token the number of its source
+  sources.ofToken = new Int32Array(data.texts.length);
+  for (const { number, start, stop } of sources) sources.ofToken.fill(number, start, stop);
+  return sources;
+}
