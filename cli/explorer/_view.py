@@ -63,6 +63,11 @@ class View(Vertical):
         yield self._parts["strongest"]
         yield self._parts["details"]
 
+    def on_resize(self) -> None:
+        """Share the rows anew, with the target in sight."""
+        self._chosen = None
+        self.post_message(Page.Resized())
+
     def forget(self) -> None:
         """Reset the selection before another prompt is shown."""
         self.looked_at, self._strongest, self._chosen = None, None, None

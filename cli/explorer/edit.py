@@ -22,7 +22,7 @@ from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Prompt
 
-KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, escape goes back"
+KEYS = "ctrl+r runs it, ctrl+e opens $EDITOR, ctrl+z undoes, escape goes back"
 
 
 class EditWindow(ModalScreen[str | None]):
@@ -44,7 +44,8 @@ class EditWindow(ModalScreen[str | None]):
         super().__init__()
         self.prompt = prompt
         self._title, self._original, self._run, self._progress = title, find_said(prompt), run, progress
-        self._area = TextArea(show_text(draft), soft_wrap=True, tab_behavior="focus")
+        self._draft = draft
+        self._area = TextArea(show_text(self._original), soft_wrap=True, tab_behavior="focus")
         self._note = Static(Text(KEYS), classes="note", markup=False)
         self._since: float | None = None
 
@@ -56,7 +57,10 @@ class EditWindow(ModalScreen[str | None]):
             yield self._note
 
     def on_mount(self) -> None:
-        """Focus the editor; start a clock that shows progress."""
+        """Focus the editor, with the draft as a change that can be undone; start a clock that shows progress."""
+        if self._draft != self._original:
+            self._area.replace(show_text(self._draft), (0, 0), self._area.document.end)
+            self._area.move_cursor((0, 0))
         self._area.focus()
         self.set_interval(0.25, self._tick)
 

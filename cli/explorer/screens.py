@@ -139,6 +139,7 @@ def render_help(keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: t
     """Render all keys by their purpose and how to read the colours; ``hues`` name what raised the target, and what
     lowered it."""
     table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
     for purpose, bindings in keys.items():
         table.add_row(Text(f"\n{purpose}", BOLD))
         for names, meaning in bindings:

@@ -449,6 +449,23 @@ def test_a_long_completion_has_the_room_that_a_short_prompt_leaves(tmp_path: Pat
     explore(write_results(tmp_path / "out", analysis), steps, size=(80, 45))
 
 
+def test_another_height_has_room_for_more_or_less_and_leaves_the_target_in_sight(tmp_path: Path) -> None:
+    analysis = make_analysis(make_completion(["one\n"] * 40, [f"said{at}\n" for at in range(40)]))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(80, 50)
+        await pilot.pause()
+        assert look_at(app).count("%") > 8  # strong sources
+        height = app.view.written.outer_size.height
+        await pilot.press("home", *["right"] * 20)  # now the target is in the last row
+        await pilot.resize_terminal(80, 24)
+        await pilot.pause()
+        assert app.view.written.outer_size.height < height
+        assert chosen_text(app).strip() in show_rows(app.view.written).split()
+
+    explore(write_results(tmp_path / "out", analysis), steps, target_by="line", size=(80, 24))
+
+
 def make_prompt_with_strong(*strong: int) -> Analysis:
     """A prompt of 80 lines and a completion with a line for each of these, its strongest source."""
     completion = make_completion([f"read{at}\n" for at in range(80)], [f"said{at}\n" for at in strong])
@@ -824,6 +841,8 @@ def test_an_edit_that_is_left_is_kept(demo_results: Path) -> None:
         assert "e opens it again" in " ".join(note.message for note in app._notifications)
         await pilot.press("e")
         assert app.screen.query_one(TextArea).text.startswith("Be brief. Analyze")
+        await pilot.press("ctrl+z", "escape")  # undo brings the prompt's own text back
+        assert not app.drafts
 
     explore(demo_results, steps)
 
