@@ -93,7 +93,8 @@ def attempt(
     live = build_live_model(stored, rerun, method, if_missing=if_missing)
     live = live.asked_for(objective, foil)
     before, after = live.explain(original, changed)
-    drawing.draw(view_comparison(*explain_both((before, after), questions, names), n_top=top, title="promptlight try"))
+    both, facts = explain_both((before, after), questions, names), live.describe_run()
+    drawing.draw(view_comparison(*both, (facts, facts), n_top=top, title="promptlight try"))
 
 
 def _find_asked(

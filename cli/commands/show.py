@@ -16,7 +16,7 @@ from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import Asking, refuse_through_by
 from promptlight.cli.options.shared import FoldOption, ResultsOrPromptArgument, ShownMethodOption, TopOption
 from promptlight.cli.work.live_model import LiveModel
-from promptlight.cli.work.stored_results import SectionNames, find_quantised, find_stored
+from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
@@ -50,8 +50,8 @@ def show(
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
     from promptlight.cli.views.heatmap import view_explanation
-    from promptlight.cli.views.quantised import describe_quantised
     from promptlight.io.prompts.reader import prompt_from_text
+    from promptlight.io.results.facts import read_facts
     from promptlight.salience.explain.explanation import explain_target
 
     prompt = text.read()
@@ -70,7 +70,7 @@ def show(
         question = replace(question, target=asking.target)  # None is all, whatever the way
     drawing.check()
     if folder is not None:
-        analysis, quantised = find_stored(folder, id=id, row=row), find_quantised(folder)
+        analysis, facts = find_stored(folder, id=id, row=row), read_facts(folder)
     else:
         live = LiveModel(
             model=completing.model,
@@ -78,11 +78,11 @@ def show(
             device=completing.device,
             dtype=completing.dtype,
             options=completing.options(method),
+            chat=completing.chat,
         )
         (analysis,) = live.explain(prompt_from_text(prompt or "", chat=completing.chat, thinking=completing.thinking))
-        quantised = live.quantised
+        facts = live.describe_run()
     explanation = explain_target(names.give(analysis, question.by), question)
     trust = StoredTrust(folder).describe(analysis, explanation.salience.method, explanation.targets, asking.way)
-    note = describe_quantised(quantised)
-    title, said = "promptlight show", {"trust": trust, "quantised": note}
-    drawing.draw(view_explanation(explanation, matrix=matrix, fold=fold, n_top=top, **said, title=title))
+    said = explanation, trust, facts
+    drawing.draw(view_explanation(*said, matrix=matrix, fold=fold, n_top=top, title="promptlight show"))

@@ -13,9 +13,9 @@ from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.scene import Scene, carry_target
 from promptlight.cli.explorer.screens import Painter, Picker, Window
 from promptlight.cli.views.comparison import render_comparison
+from promptlight.cli.views.facts import describe_quantised
 from promptlight.cli.views.heatmap import render_matrix_view, render_reading
-from promptlight.cli.views.quantised import describe_quantised
-from promptlight.cli.work.stored_results import SectionNames, find_quantised
+from promptlight.cli.work.stored_results import SectionNames
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError
@@ -50,7 +50,7 @@ class Windows(Asking):
 
     @cached_property
     def _quantised(self) -> str:
-        return describe_quantised(find_quantised(self.library.folder))
+        return describe_quantised(self.library.facts)
 
     def action_details(self) -> None:
         """List more of the strongest sources, and say what ``show`` says below them."""

@@ -21,6 +21,7 @@ from promptlight.cli.explorer.page import Page
 from promptlight.cli.explorer.prompts import PromptList, Prompts
 from promptlight.cli.explorer.scene import Scene, open_scene
 from promptlight.cli.explorer.screens import Window, render_help
+from promptlight.cli.views.facts import spell_facts
 from promptlight.cli.views.look import Taste
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.stored_results import SectionNames
@@ -171,7 +172,9 @@ class Explorer(Changing):
     def action_help(self) -> None:
         """Show all keys and how to read the colours."""
         hues = self.look.hues
-        self.push_screen(Window("All keys", lambda console: render_help(list_keys(), hues), self.color_system))
+        origin = spell_facts(self.library.facts)
+        help = render_help(list_keys(), hues, origin)
+        self.push_screen(Window("All keys", lambda _: help, self.color_system))
 
 
 def list_keys() -> dict[str, list[tuple[list[str], str]]]:

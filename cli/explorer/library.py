@@ -8,6 +8,7 @@ from promptlight.cli.explorer.scene import open_scene
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.places import Place
 from promptlight.io.prompts.selection import select_by_values, values_of
+from promptlight.io.results.facts import read_facts
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
 from promptlight.io.results.reader import list_records, read_result
 from promptlight.salience.errors import OutputError, UsageError
@@ -20,7 +21,8 @@ class Library:
 
     Raises OutputError for a folder without results, UsageError if the conditions fit none.
 
-    For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read.
+    For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read,
+    ``facts`` say where the results come from.
     """
 
     def __init__(self, folder: Place, conditions: Sequence[tuple[str, str]] = ()) -> None:
@@ -29,6 +31,7 @@ class Library:
         self.listed = list(list_results(folder, self.problems))
         if not self.listed:
             raise OutputError("; ".join(self.problems))
+        self.facts = read_facts(folder)
         if conditions:
             values = (values_of(*record) for record in list_records(folder))
             self.listed = list(select_by_values(zip(self.listed, values, strict=True), (), conditions))

@@ -135,9 +135,11 @@ class Leaving(ModalScreen[bool]):
         self.dismiss(False)
 
 
-def render_help(keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: tuple[str, str]) -> RenderableType:
+def render_help(
+    keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: tuple[str, str], origin: str
+) -> RenderableType:
     """Render all keys by their purpose and how to read the colours; ``hues`` name what raised the target, and what
-    lowered it."""
+    lowered it, ``origin`` says where the results come from."""
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)
     for purpose, bindings in keys.items():
@@ -147,4 +149,6 @@ def render_help(keys: Mapping[str, Sequence[tuple[Sequence[str], str]]], hues: t
     text = Text()
     for title, meaning in MEANING.items():
         text.append(f"\n{title}\n", BOLD).append(f"{meaning.format(*hues)}\n")
+    if origin:
+        text.append("\nWhere the results come from\n", BOLD).append(f"{origin}\n")
     return Group(table, text)

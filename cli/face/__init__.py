@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from promptlight.cli.notebook import Drawing, Result, Results, explain, read_results
-    from promptlight.io import ResultsWriter, find_result, read_prompts, to_frame
+    from promptlight.io import ResultsWriter, RunFacts, find_result, read_facts, read_prompts, to_frame
     from promptlight.salience import (
         Analysis,
         AnalysisOptions,
@@ -92,6 +92,7 @@ __all__ = [
     "Result",
     "Results",
     "ResultsWriter",
+    "RunFacts",
     "SalienceMap",
     "Sampling",
     "SetAside",
@@ -111,6 +112,7 @@ __all__ = [
     "find_ways",
     "load_model",
     "parse_cut",
+    "read_facts",
     "read_prompts",
     "read_results",
     "to_frame",

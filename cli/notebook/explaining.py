@@ -33,9 +33,9 @@ def explain(
 
     options = options or AnalysisOptions()
     if isinstance(model, str):
-        live = LiveModel(model=model, device=device, dtype=dtype, options=options)
+        live = LiveModel(model=model, device=device, dtype=dtype, options=options, chat=chat)
     else:
-        live = LiveModel(model=model.facts.name, options=options).holding(model)
+        live = LiveModel(model=model.facts.name, options=options, chat=chat).holding(model)
     record = prompt_from_text(prompt, chat=chat) if isinstance(prompt, str) else prompt
     (analysis,) = live.explain(record)
-    return to_result(analysis, quantised=live.quantised)
+    return to_result(analysis, facts=live.describe_run())

@@ -22,6 +22,8 @@ from promptlight.salience.types import Analysis, Cut, Method, Pooling, Way
 if TYPE_CHECKING:
     import pandas as pd
 
+    from promptlight.io.results.facts import RunFacts
+
 Choice = TypeVar("Choice", bound=StrEnum)
 
 
@@ -29,12 +31,12 @@ Choice = TypeVar("Choice", bound=StrEnum)
 class Result(Analysis):
     """An ``Analysis`` that draws itself: as the last line of a notebook's cell, it is a heatmap by line.
 
-    ``folder`` is where it is stored, if it is; ``quantised`` says how its model is quantised. Cuts, methods and other
+    ``folder`` is where it is stored, if it is; ``facts`` say which model made it, and when. Cuts, methods and other
     choices are their names, such as ``"line"``, or what the options of ``promptlight show`` of the same name take.
     """
 
     folder: Place | None = None
-    quantised: str | None = None
+    facts: RunFacts | None = None
 
     def heatmap(
         self,
@@ -57,7 +59,6 @@ class Result(Analysis):
         ``fold`` folds lines that matter little. Raises UsageError for a target or a method that is not there.
         """
         from promptlight.cli.views.heatmap import view_explanation
-        from promptlight.cli.views.quantised import describe_quantised
         from promptlight.cli.work.stored_results import SectionNames
         from promptlight.cli.work.stored_trust import StoredTrust
 
@@ -66,11 +67,11 @@ class Result(Analysis):
         trust = StoredTrust(self.folder).describe(self, explanation.salience.method, explanation.targets, question.way)
         view = view_explanation(
             explanation,
+            trust,
+            self.facts,
             matrix=matrix,
             fold=fold,
             n_top=top,
-            trust=trust,
-            quantised=describe_quantised(self.quantised),
             title=self.id,
         )
         taste = Taste(
@@ -105,7 +106,8 @@ class Result(Analysis):
         first, second = (_ask(by, part, None, named, way, pooling) for part, named in asked)
         before, after = explain_both((self, other), (first, second), SectionNames(None))
         name = f"{self.id} and {other.completion.prompt.id} by {first.by}"
-        return Drawing(view=view_comparison(before, after, n_top=top, title=name), name=name)
+        facts = self.facts, other.facts if isinstance(other, Result) else None
+        return Drawing(view=view_comparison(before, after, facts, n_top=top, title=name), name=name)
 
     def frame(
         self,
@@ -149,10 +151,10 @@ class Result(Analysis):
         return self.to_bundle()
 
 
-def to_result(analysis: Analysis, *, folder: Place | None = None, quantised: str | None = None) -> Result:
+def to_result(analysis: Analysis, *, folder: Place | None = None, facts: RunFacts | None = None) -> Result:
     """The same analysis, so that it draws itself."""
     values = {field.name: getattr(analysis, field.name) for field in fields(Analysis)}
-    return Result(**values, folder=folder, quantised=quantised)
+    return Result(**values, folder=folder, facts=facts)
 
 
 def _ask(

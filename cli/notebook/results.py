@@ -10,6 +10,7 @@ from promptlight.cli.notebook.drawing import Drawing
 from promptlight.cli.notebook.result import Result, to_result
 from promptlight.io.places import Place
 from promptlight.io.results import reader
+from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.folders import find_folder
 from promptlight.io.results.shards import require_shards
 from promptlight.salience.types import SetAside
@@ -24,6 +25,11 @@ class Results:
     def __init__(self, folder: Place) -> None:
         require_shards(folder)
         self.folder = folder
+
+    @cached_property
+    def facts(self) -> RunFacts | None:
+        """The model, the dates, the settings and the versions; None if no file of results can be read."""
+        return read_facts(self.folder)
 
     @property
     def ids(self) -> list[str]:
@@ -61,13 +67,7 @@ class Results:
         return f"<Results of {len(self):,} prompts in {self.folder}>"
 
     def _give(self, analysis: Any) -> Result:
-        return to_result(analysis, folder=self.folder, quantised=self._quantised)
-
-    @cached_property
-    def _quantised(self) -> str | None:
-        from promptlight.cli.work.stored_results import find_quantised
-
-        return find_quantised(self.folder)
+        return to_result(analysis, folder=self.folder, facts=self.facts)
 
 
 def read_results(folder: str | Place | None = None) -> Results:

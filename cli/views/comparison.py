@@ -17,12 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
 from promptlight.cli.views._as_json import describe_comparison
+from promptlight.cli.views.facts import describe_origin, spell_both_facts
 from promptlight.cli.views.heatmap import describe_method, render_heading, render_legend
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
@@ -42,6 +44,9 @@ from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
 from promptlight.salience.types import Way
 
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
+
 SIDE_BY_SIDE = 100  # cells, at least, to show both texts beside each other
 SIGNS = {Change.SAME: " ", Change.EDITED: "~", Change.GONE: "-", Change.NEW: "+"}
 GONE, NEW = Style(strike=True, color="red"), Style(underline=True, bold=True, color="green")
@@ -54,11 +59,21 @@ SHARES = {
 }
 
 
-def view_comparison(before: Explanation, after: Explanation, *, n_top: int, title: str) -> View:
-    """Two explanations side by side."""
+def view_comparison(
+    before: Explanation, after: Explanation, facts: Sequence[RunFacts | None], *, n_top: int, title: str
+) -> View:
+    """Two explanations side by side; ``facts`` are where each comes from, if that is known."""
+
+    def describe() -> dict[str, Any]:
+        described = describe_comparison(before, after, n_top)
+        for name, one in zip(("before", "after"), facts, strict=True):
+            described[name]["facts"] = describe_origin(one)
+        return described
+
+    origins = list(spell_both_facts(*facts))
     return View(
-        paint=lambda console, look: render_comparison(before, after, console, look, n_top=n_top),
-        describe=lambda: describe_comparison(before, after, n_top),
+        paint=lambda console, look: render_comparison(before, after, console, look, n_top=n_top, origins=origins),
+        describe=describe,
         signed=before.is_signed or after.is_signed,
         by=before.by,
         title=title,
@@ -66,9 +81,15 @@ def view_comparison(before: Explanation, after: Explanation, *, n_top: int, titl
 
 
 def render_comparison(
-    before: Explanation, after: Explanation, console: Console, look: Look, *, n_top: int = 8
+    before: Explanation,
+    after: Explanation,
+    console: Console,
+    look: Look,
+    *,
+    n_top: int = 8,
+    origins: Sequence[str] = (),
 ) -> RenderableType:
-    """Everything that ``compare`` and ``try`` print about two prompts."""
+    """Everything that ``compare`` and ``try`` print about two prompts; ``origins`` are the last lines."""
     paired = compare_explanations(before, after)
     blocks = [
         _render_headings(before, after, look, console.width),
@@ -78,6 +99,8 @@ def render_comparison(
         _render_moved(paired, before, look, console.width, n_top),
         (line for note in _describe_moved(paired, before) for line in wrap(note, console)),
     ]
+    if origins:
+        blocks.append(line for origin in origins for line in wrap(Text(origin, ASIDE), console))
     lines = [line for block in blocks for line in (*block, Text())]
     return Group(*lines[:-1])
 

@@ -25,12 +25,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from promptlight.cli.views._as_json import describe_explanation
 from promptlight.cli.views._remarks import describe_sum, name_foil
+from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.folding import find_folds
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
@@ -52,22 +54,34 @@ from promptlight.salience.text.printable import one_line, quote
 from promptlight.salience.text.spans import describe_spans
 from promptlight.salience.types import Compat, Cut, Granularity, Objective, Pooling, Role, StopReason, Way
 
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
+
 MOST_LISTED, LISTED_WIDTH = 8, 40  # targets, and characters of each
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
 FOLDED = Text(f"folded: sources below {SMALLEST_MARK}% of the strongest; --no-fold shows them", ASIDE)
 
 
 def view_explanation(
-    explanation: Explanation, *, matrix: bool, fold: bool | None, n_top: int, trust: str, quantised: str, title: str
+    explanation: Explanation,
+    trust: str,
+    facts: RunFacts | None,
+    *,
+    matrix: bool,
+    fold: bool | None,
+    n_top: int,
+    title: str,
 ) -> View:
-    """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation, ``quantised`` says that
-    the model is. Both are empty if there is nothing to say. ``fold``: see ``render_heatmap``."""
+    """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation, empty if there is none,
+    ``facts`` are where the scores come from, if that is known. ``fold``: see ``render_heatmap``."""
     render = render_matrix_view if matrix else partial(render_heatmap, fold=fold)
+    quantised = describe_quantised(facts)
+    said = {"trust": trust or None, "quantised": quantised or None, "facts": describe_origin(facts)}
     return View(
-        paint=lambda console, look: render(explanation, console, look, n_top=n_top, remarks=(quantised, trust)),
-        describe=lambda: (
-            describe_explanation(explanation, n_top) | {"trust": trust or None, "quantised": quantised or None}
+        paint=lambda console, look: render(
+            explanation, console, look, n_top=n_top, remarks=(quantised, trust), origin=spell_facts(facts)
         ),
+        describe=lambda: describe_explanation(explanation, n_top) | said,
         signed=explanation.is_signed,
         by=explanation.by,
         title=title,
@@ -81,9 +95,10 @@ def render_heatmap(
     *,
     n_top: int = 8,
     remarks: Sequence[str] = (),
+    origin: str = "",
     fold: bool | None = False,
 ) -> RenderableType:
-    """Everything that ``show`` prints about one prompt.
+    """Everything that ``show`` prints about one prompt; ``origin`` is the last line.
 
     ``fold`` None folds the lines that matter little if a person looks on and the text is longer than the terminal.
     """
@@ -98,7 +113,7 @@ def render_heatmap(
     if fold and (folds := find_folds(explanation, n_top)):
         page = list(render_page(text, console, look, folds, seam))
         legend += wrap(FOLDED, console)
-    return _render_view(explanation, console, look, [page, legend], n_top, remarks)
+    return _render_view(explanation, console, look, [page, legend], n_top, remarks, origin)
 
 
 def render_matrix_view(
@@ -108,6 +123,7 @@ def render_matrix_view(
     *,
     n_top: int = 8,
     remarks: Sequence[str] = (),
+    origin: str = "",
     hints: bool = True,
 ) -> RenderableType:
     """The same with a row of blocks per target instead of the text; ``hints`` name options of the command line."""
@@ -115,7 +131,7 @@ def render_matrix_view(
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     rows = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
     picture = [rows, wrap(render_legend(look, of_matrix=True), console)]
-    return _render_view(explanation, console, look, picture, n_top, remarks, hints=hints)
+    return _render_view(explanation, console, look, picture, n_top, remarks, origin, hints=hints)
 
 
 def render_reading(
@@ -132,6 +148,7 @@ def _render_view(
     picture: Sequence[Iterable[Text]],
     n_top: int,
     remarks: Sequence[str],
+    origin: str = "",
     *,
     hints: bool = True,
 ) -> RenderableType:
@@ -145,6 +162,8 @@ def _render_view(
         blocks += _render_ways(explanation, console, hints=hints)
         if advice := spell_advice(explanation):
             blocks.append([Text(advice, "bold")])
+    if origin:
+        blocks.append(wrap(Text(origin, ASIDE), console))
     heading = render_heading(explanation, look, console.width)
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 

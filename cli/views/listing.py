@@ -8,7 +8,7 @@ null-prompt   skipped, broken.jsonl line 5: expected `prompt` to be text, found 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,8 +87,8 @@ class Listing:
             part.rstrip()
             yield Text.assemble(id if number == 0 else " " * self._of_id, GAP, part)
 
-    def render_end(self, method: Method, note: str) -> Iterator[Text]:
-        """Totals, and what the columns mean."""
+    def render_end(self, method: Method, notes: Iterable[str]) -> Iterator[Text]:
+        """Totals, what the columns mean, and the notes that aren't empty."""
         yield Text()
         aside = f"; {self._n_set_aside:,} skipped" if self._n_set_aside else ""
         yield Text(f"{self._n_prompts:,} prompt{'' if self._n_prompts == 1 else 's'}{aside}", HEAD)
@@ -97,8 +97,7 @@ class Listing:
         if self._has_trust:
             yield Text("trust: how many random orders the method's order beats; see `promptlight evaluate`", ASIDE)
             yield Text("*: a simple rule does better: the nearest first, or the prompt's last line first", ASIDE)
-        if note:
-            yield Text(note, ASIDE)
+        yield from (Text(note, ASIDE) for note in notes if note)
 
     def _join(self, cells: Mapping[str, str]) -> Text:
         shown = (_fit(cells[name], width, align) for name, width, align in self._columns)

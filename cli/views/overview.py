@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.style import Style
 from rich.text import Text
 
 from promptlight.cli.views._as_json import describe_differences
 from promptlight.cli.views.comparison import show_share
+from promptlight.cli.views.facts import describe_origin, spell_both_facts
 from promptlight.cli.views.output import View
+from promptlight.cli.views.palette import Look
+from promptlight.cli.views.text import ASIDE
 from promptlight.salience.explain.comparison import Difference
 from promptlight.salience.text.printable import one_line
+
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
 
 BOLD = Style(bold=True)
 WIDEST_ID = 24  # cells
 
 
-def view_overview(differences: Sequence[Difference], n_missing: int, *, n_top: int, title: str) -> View:
-    """A line for each prompt; ``n_missing`` others are counted."""
+def view_overview(
+    differences: Sequence[Difference], n_missing: int, facts: Sequence[RunFacts | None], *, n_top: int, title: str
+) -> View:
+    """A line for each prompt; ``n_missing`` others are counted. ``facts`` are where both runs come from, if known."""
+    before, after = facts
+
+    def paint(console: Console, _: Look) -> RenderableType:
+        origins = (Text(one, ASIDE) for one in spell_both_facts(before, after))
+        return Group(render_overview(differences, n_missing, console.width, n_top=n_top), Text(), *origins)
+
     return View(
-        paint=lambda console, _: render_overview(differences, n_missing, console.width, n_top=n_top),
-        describe=lambda: describe_differences(differences, n_missing),
+        paint=paint,
+        describe=lambda: (
+            describe_differences(differences, n_missing)
+            | {"facts": {"before": describe_origin(before), "after": describe_origin(after)}}
+        ),
         signed=False,
         title=title,
     )

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
@@ -31,6 +31,7 @@ from promptlight.cli.views._rewritten import (
     say_answer,
     spell_answer,
 )
+from promptlight.cli.views.facts import describe_origin, spell_facts
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
@@ -42,6 +43,9 @@ from promptlight.salience.text.printable import one_line, printable
 from promptlight.salience.text.spans import describe_spans, segment
 from promptlight.salience.types import Granularity, Role, Span
 
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
+
 TITLE = "promptlight try"
 MARK = "◆"
 MOST_NAMED = 8  # parts in a sentence
@@ -49,15 +53,15 @@ SMALLEST = 0.05  # nats that a row shows
 CHANGES_ANSWER = Style(bold=True)
 
 
-def view_parts(found: PartsFound, sampling: Sampling, quantised: str | None, *, n_top: int) -> View:
+def view_parts(found: PartsFound, sampling: Sampling, facts: RunFacts | None, *, n_top: int) -> View:
     """The sentence, the heatmap and the table, with ``n_top`` of the parts that don't change the answer.
 
-    ``sampling`` is how the model wrote, ``quantised`` how it is quantised, if it is.
+    ``sampling`` is how the model wrote, ``facts`` which model did, if that is known.
     """
-    remarks = list(_list_remarks(found, sampling, quantised))
+    remarks = list(_list_remarks(found, sampling, facts.quantised if facts else None))
     return View(
-        paint=partial(_render_parts, found, remarks, n_top),
-        describe=lambda: _describe_parts(found) | {"remarks": remarks},
+        paint=partial(_render_parts, found, [*remarks, *filter(None, [spell_facts(facts)])], n_top),
+        describe=lambda: _describe_parts(found) | {"remarks": remarks, "facts": describe_origin(facts)},
         signed=True,
         by=found.cut,
         title=TITLE,

@@ -14,15 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.output import View
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, GroupSummary, Summary
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Pattern, Way
+
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
 
 WIDE = 100  # cells, at least, for a separate column of words
 MIN_ROOM = 20  # cells, at least, for a name
@@ -35,17 +40,19 @@ OF_WHAT = {
 }
 
 
-def view_summary(summary: Summary, question: GroupQuestion, note: str, *, n_top: int) -> View:
-    """The strongest groups; ``note`` says that the model was quantised, if it was."""
+def view_summary(summary: Summary, question: GroupQuestion, facts: RunFacts | None, *, n_top: int) -> View:
+    """The strongest groups; ``facts`` are where the results come from, if that is known."""
     return View(
-        paint=lambda console, _: _render(summary, question, note, console.width, n_top),
-        describe=lambda: asdict(summary),
+        paint=lambda console, _: _render(summary, question, facts, console.width, n_top),
+        describe=lambda: asdict(summary) | {"facts": describe_origin(facts)},
         signed=False,
         title="promptlight summarize",
     )
 
 
-def _render(summary: Summary, question: GroupQuestion, note: str, width: int, n_top: int) -> RenderableType:
+def _render(
+    summary: Summary, question: GroupQuestion, facts: RunFacts | None, width: int, n_top: int
+) -> RenderableType:
     """The question, the strongest groups, and an explanation of the columns."""
     return Group(
         *(
@@ -56,7 +63,8 @@ def _render(summary: Summary, question: GroupQuestion, note: str, width: int, n_
         *_render_groups(summary.groups[:n_top], question, width),
         Text(),
         *map(Text, _describe_columns(summary, question, n_top)),
-        *([Text(note)] if note else ()),
+        *map(Text, filter(None, [describe_quantised(facts)])),
+        *(Text(line, "dim") for line in filter(None, [spell_facts(facts)])),
     )
 
 

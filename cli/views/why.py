@@ -13,7 +13,7 @@ for comparison, one of the weaker lines:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group, RenderableType
 from rich.style import Style
@@ -29,8 +29,8 @@ from promptlight.cli.views._rewritten import (
     say_answer,
     spell_answer,
 )
+from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.output import View
-from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE
 from promptlight.salience.options.sampling import Sampling
@@ -38,15 +38,18 @@ from promptlight.salience.regeneration.trials import Outcome, Regeneration
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Granularity, Span
 
+if TYPE_CHECKING:
+    from promptlight.io.results.facts import RunFacts
+
 TITLE = "promptlight why"
 
 
-def view_why(found: Regeneration, sampling: Sampling, quantised: str | None) -> View:
-    """The sentence and the table; ``sampling`` is how the model wrote, ``quantised`` how it is quantised, if it is."""
-    remarks = [*_list_remarks(found, sampling), *filter(None, [describe_quantised(quantised)])]
+def view_why(found: Regeneration, sampling: Sampling, facts: RunFacts) -> View:
+    """The sentence and the table; ``sampling`` is how the model wrote, ``facts`` which model did."""
+    remarks = [*_list_remarks(found, sampling), *filter(None, [describe_quantised(facts)])]
     return View(
-        paint=lambda console, _: _render_why(found, console, remarks),
-        describe=lambda: _describe_why(found) | {"remarks": remarks},
+        paint=lambda console, _: _render_why(found, console, [*remarks, spell_facts(facts)]),
+        describe=lambda: _describe_why(found) | {"remarks": remarks, "facts": describe_origin(facts)},
         signed=False,
         title=TITLE,
     )

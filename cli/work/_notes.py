@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import count
-from promptlight.cli.views.quantised import describe_model
+from promptlight.cli.views.facts import describe_model
 from promptlight.salience.text.chat import MARKS, is_continued
 from promptlight.salience.types import Completion, Method, StopReason
 

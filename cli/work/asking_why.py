@@ -73,7 +73,7 @@ def ask_why(
     trials = choose_trials(explanation, n_top, replacement=replacement)
     unchanged, *changed = live.complete(analysis.completion.prompt, *(trial.prompt for trial in trials))
     found = judge_trials(explanation, trials, unchanged, changed)
-    view = view_why(found, live.options.sampling, live.quantised)
+    view = view_why(found, live.options.sampling, live.describe_run())
     if folder and rerun.is_as_stored and not is_bundled(folder):
         keep_answer(folder, view.describe(), analysis)
     return view

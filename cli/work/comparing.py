@@ -31,11 +31,13 @@ def view_compared(
     """
     from promptlight.cli.views.comparison import view_comparison
     from promptlight.cli.views.overview import view_overview
+    from promptlight.io.results.facts import read_facts
 
     (results, other), (id, other_id) = folders, ids
     if id is None and other_id is None and other is not None:
         differences, n_missing = _find_differences(results, other, questions, names)
-        return view_overview(differences, n_missing, n_top=n_top, title=TITLE)
+        facts = read_facts(results), read_facts(other)
+        return view_overview(differences, n_missing, facts, n_top=n_top, title=TITLE)
     same = other is None and other_id in (None, id) and questions[0].method is questions[1].method
     if id is None or same:
         raise UsageError(
@@ -43,7 +45,8 @@ def view_compared(
             " two methods"
         )
     stored = find_stored(results, id=id), find_stored(other or results, id=other_id or id)
-    return view_comparison(*explain_both(stored, questions, names), n_top=n_top, title=TITLE)
+    facts = read_facts(results), read_facts(other or results)
+    return view_comparison(*explain_both(stored, questions, names), facts, n_top=n_top, title=TITLE)
 
 
 def explain_both(

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from promptlight.cli.views.estimate import RunEstimate, describe_estimate, spell_all, spell_line
-from promptlight.cli.views.quantised import describe_facts, describe_model
+from promptlight.cli.views.facts import describe_facts, describe_model
 from promptlight.io.files import measure_free_space
 from promptlight.io.places import Place
 from promptlight.salience.types import Granularity

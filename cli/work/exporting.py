@@ -12,9 +12,10 @@ from pathlib import Path
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.views.estimate import count
-from promptlight.cli.views.quantised import describe_quantised
-from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.cli.views.facts import describe_quantised
+from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.files import choose_aside
+from promptlight.io.results.facts import read_facts
 from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat
 from promptlight.io.tables.tidy import write_tidy_table
 from promptlight.salience.errors import OutputError, UsageError
@@ -55,7 +56,7 @@ def export_results(
     print(f"{n_rows:,} rows{where}{skipped}", file=say)
     if tables.n_direct:
         print(f"without shares by way: {count(tables.n_direct, 'prompt')}; {one_line(tables.reason)}", file=say)
-    if note := describe_quantised(find_quantised(chosen.folder)):
+    if note := describe_quantised(read_facts(chosen.folder)):
         print(note, file=say)
     chosen.raise_damage()
 

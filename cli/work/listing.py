@@ -11,14 +11,14 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from promptlight.cli.options.picture import Picture
+from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.listing import FAILED, Listing, describe_outline
 from promptlight.cli.views.output import FILE_WIDTH, View
 from promptlight.cli.views.palette import Look
-from promptlight.cli.views.quantised import describe_quantised
-from promptlight.cli.work.stored_results import find_quantised
 from promptlight.io.places import Place
 from promptlight.io.prompts.selection import parse_condition, select_by_values, values_of
 from promptlight.io.results.evaluations import read_evaluation
+from promptlight.io.results.facts import read_facts
 from promptlight.io.results.overview import Outline, choose_method, outline_results
 from promptlight.io.results.reader import list_ids
 from promptlight.salience.errors import OutputError
@@ -46,7 +46,8 @@ def list_folder(
     found = islice(_select(outline_results(folder, chosen, problems), conditions), limit)
     if as_json:
         prompts = [describe_outline(one, trust.find(one, chosen)) for one in found]
-        print(printable_json({"method": chosen.value, "prompts": prompts}))
+        facts = describe_origin(read_facts(folder))
+        print(printable_json({"method": chosen.value, "facts": facts, "prompts": prompts}))
     elif picture.files:
         rows = Group(*_render(folder, chosen, found, trust, picture.width or FILE_WIDTH))
         picture.draw(View(paint=lambda console, look: rows, describe=dict, signed=False, title=TITLE), as_json=False)
@@ -78,7 +79,8 @@ def _render(
     yield listing.heading
     for one in found:
         yield from listing.render(one, trust.find(one, method))
-    yield from listing.render_end(method, describe_quantised(find_quantised(folder)))
+    facts = read_facts(folder)
+    yield from listing.render_end(method, [describe_quantised(facts), spell_facts(facts)])
 
 
 def _select(outlines: Iterator[Outline], conditions: Sequence[tuple[str, str]]) -> Iterator[Outline]:

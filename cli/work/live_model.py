@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from promptlight.io.results.facts import RunFacts
     from promptlight.salience.model import Model
 
 Result = TypeVar("Result")
@@ -36,6 +37,7 @@ class LiveModel:
     device: str = "auto"
     dtype: str = "auto"
     options: AnalysisOptions = field(default_factory=AnalysisOptions)
+    chat: bool = False  # whether prompts are put into the chat format, to say so
     if_missing: str = ""  # what to do if the model can't be loaded
 
     def asked_for(self, objective: Objective | None, foil: str | None) -> LiveModel:
@@ -94,10 +96,14 @@ class LiveModel:
 
         return score_text(self._loaded, prompts, ids)
 
-    @property
-    def quantised(self) -> str | None:
-        """How the model is quantised, as ``ModelFacts`` says it; loads it."""
-        return self._loaded.facts.quantised
+    def describe_run(self) -> RunFacts:
+        """Where what it explains now comes from; loads the model."""
+        from promptlight.io.results.facts import build_facts, read_clock
+        from promptlight.salience.run.provenance import describe_provenance, describe_settings
+
+        facts = self._loaded.facts
+        settings = describe_settings(facts, self.options, chat=self.chat)
+        return build_facts({"settings": settings, "finished": read_clock(), **describe_provenance(facts)})
 
     @contextmanager
     def _follow(
@@ -157,5 +163,6 @@ def build_live_model(
         device=rerun.device,
         dtype=rerun.dtype or settings.get("dtype", "auto"),
         options=replace(AnalysisOptions.from_settings(settings), explain=Explain.RESPONSE, **changes),
+        chat=bool(settings.get("chat")),
         if_missing="" if rerun.model else if_missing,
     )

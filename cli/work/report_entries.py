@@ -7,8 +7,8 @@ from difflib import get_close_matches
 from functools import partial
 from typing import TYPE_CHECKING
 
-from promptlight.cli.views.quantised import describe_quantised
-from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.cli.views.facts import describe_quantised
+from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Method, Way
@@ -38,9 +38,9 @@ class ReportEntries:
         names: list[str] = []
         missing: UsageError | None = None
         self.without_target.clear()
-        for number, chosen in enumerate(self._folders):
+        for number, (chosen, facts) in enumerate(zip(self._folders, self.read_sources(), strict=True)):
             trust = StoredTrust(chosen.folder)
-            quantised = describe_quantised(find_quantised(chosen.folder))
+            quantised = describe_quantised(facts)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
                 names.append(id if len(self._folders) == 1 else f"{id} ({chosen.folder})")

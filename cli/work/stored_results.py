@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -31,16 +30,6 @@ def refuse_given_completion(completion: Completion) -> None:
             f"{completion.prompt.id}: expected a completion that the model wrote, found the record's own, which the"
             " model can't write anew: run the prompts without `--explain target`"
         )
-
-
-def find_quantised(results: Place) -> str | None:
-    """How the model that made a folder's results is quantised; None if it is not."""
-    from promptlight.io.results.shards import read_metadata, require_shards
-
-    for shard in require_shards(results):
-        with contextlib.suppress(OutputError):  # a damaged shard; all have the same settings
-            return read_metadata(shard)["settings"].get("quantised")
-    return None
 
 
 def say_where_model_is(results: Place) -> str:

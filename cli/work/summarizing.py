@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.cli.options.picture import Picture
-from promptlight.cli.views.quantised import describe_quantised
 from promptlight.cli.views.summary import view_summary
-from promptlight.cli.work.stored_results import ChosenResults, find_quantised
+from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.io.results.facts import read_facts
 from promptlight.io.tables.formats import TableFormat, check_output
 from promptlight.io.tables.tidy import write_summary
 from promptlight.salience.explain.summary import GroupQuestion, GroupSummary, summarize_shares
@@ -31,8 +31,8 @@ def summarize_results(
     if output:
         check_output(output, format, overwrite=overwrite)
     summary = summarize_shares(chosen, question)
-    note = describe_quantised(find_quantised(chosen.folder))
-    picture.draw(view_summary(summary, question, note, n_top=n_top), as_json=as_json)
+    facts = read_facts(chosen.folder)
+    picture.draw(view_summary(summary, question, facts, n_top=n_top), as_json=as_json)
     if output:
         n_rows = write_summary(output, map(_to_row, summary.groups), format=format, overwrite=overwrite)
         if not as_json:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ import numpy as np
 
 from promptlight.cli.options.parts import EachPart
 from promptlight.cli.options.rerun import Rerun
+from promptlight.cli.options.shared import Dtype
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.progress import Standing, spell_left
 from promptlight.cli.views.strongest import plural
@@ -30,6 +31,7 @@ from promptlight.cli.work.stored_results import SectionNames, refuse_given_compl
 from promptlight.cli.work.tally import Tally
 from promptlight.io.places import Place
 from promptlight.io.prompts.replacements import read_replacements
+from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.folders import is_bundled
 from promptlight.io.results.reader import read_settings
 from promptlight.io.results.written import Written, WrittenStore
@@ -97,8 +99,24 @@ def try_parts(
     found = judge_parts(chosen, find_answer(chosen, unchanged), cut, found_parts, others, log_probs)
     if parts.output:
         _write_table(found, parts, overwrite=overwrite)
-    quantised = settings.get("quantised") if folder and not rerun.model else live.quantised
-    return view_parts(found, live.options.sampling, quantised, n_top=n_top)
+    facts = live.describe_run() if folder is None or rerun.model else _find_facts(folder, live, rerun)
+    return view_parts(found, live.options.sampling, facts, n_top=n_top)
+
+
+def _find_facts(folder: Place, live: LiveModel, rerun: Rerun) -> RunFacts | None:
+    """The folder's facts that hold for what its model writes now, or wrote before; without loading it."""
+    stored = read_facts(folder)
+    return stored and replace(
+        stored,
+        dtype=None if rerun.dtype is Dtype.AUTO else rerun.dtype or stored.dtype,
+        adapter=rerun.adapter or stored.adapter,
+        adapter_sha256=None if rerun.adapter else stored.adapter_sha256,
+        device=None,
+        started=None,
+        finished=None,
+        settings=live.options.describe(),
+        versions={"promptlight": version("promptlight")},
+    )
 
 
 def _find_completion(asked: Analysis | Prompt, live: LiveModel, names: SectionNames, cut: Cut) -> Completion:

@@ -297,7 +297,7 @@ def test_equal_lines_are_told_apart(analyses: dict[str, Analysis]) -> None:
 def test_no_sources_asked_for_no_heading_of_a_list(promptlight: Command, demo_results: Path) -> None:
     shown = promptlight("show", demo_results, "--id", "dish-fixed", "--top", 0, "--target", "1")
     assert (shown.exit_code, shown.stderr) == (0, "")
-    assert shown.stdout.endswith("»target«\n")
+    assert "»target«\n\n      model: demo in float32" in shown.stdout
     assert "share" not in shown.stdout
 
 

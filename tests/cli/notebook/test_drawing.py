@@ -17,12 +17,14 @@ from promptlight.cli.notebook.drawing import Drawing
 from promptlight.cli.notebook.explaining import explain
 from promptlight.cli.notebook.result import to_result
 from promptlight.cli.notebook.results import Results, read_results
+from promptlight.cli.views.facts import spell_facts
 from promptlight.cli.views.fragment import draw_fragment, draw_text
 from promptlight.cli.views.look import DEFAULT
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import TARGET
 from promptlight.cli.work import progress
 from promptlight.io.page.colours import RAMPS
+from promptlight.io.results.facts import read_facts
 from promptlight.io.results.reader import find_result
 from promptlight.salience import Model
 from promptlight.salience.errors import OutputError, PromptlightError, UsageError
@@ -323,3 +325,20 @@ def test_drawing_in_a_notebook_shows_nothing_by_the_way(
     drawing.save(tmp_path / "why.html")
     drawing.save(tmp_path / "why.svg")
     assert shown == []
+
+
+def test_a_drawing_says_where_its_result_comes_from(results: Results, demo_model: Model) -> None:
+    stored = results["dish-mistake"]
+    assert results.facts == stored.facts == read_facts(results.folder)
+    assert stored.facts is not None
+    line = spell_facts(stored.facts)
+    assert str(stored.heatmap()).rstrip().endswith(line)
+    assert line in Reader(stored.to_bundle()["text/html"]).text
+    made = explain("Suggestion: Onion soup", demo_model, AnalysisOptions(max_new_tokens=2), chat=True)
+    assert made.facts is not None
+    assert (made.facts.model, made.facts.dtype, made.facts.chat) == ("demo", "float32", True)
+    assert made.facts.settings["max_new_tokens"] == 2
+    assert len(made.facts.dates) == 1
+    drawn = str(stored.compare(replace(stored, facts=replace(stored.facts, dtype="bfloat16"))))
+    assert "before: demo in float32" in drawn
+    assert "after: demo in bfloat16" in drawn

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.parts import view_parts
+from promptlight.io.results.facts import RunFacts
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.regeneration.counterparts import find_target
 from promptlight.salience.regeneration.parts import PartsFound, find_answer, judge_parts, list_parts
@@ -42,7 +43,8 @@ def find(
 
 
 def describe(found: PartsFound, sampling: Sampling | None = None, quantised: str | None = None) -> dict[str, Any]:
-    return view_parts(found, sampling or Sampling(), quantised, n_top=8).describe()
+    facts = RunFacts(model="gemma", preset="gemma", dtype="float32", quantised=quantised)
+    return view_parts(found, sampling or Sampling(), facts, n_top=8).describe()
 
 
 def draw(found: PartsFound, *, n_top: int = 8, colours: bool = False, width: int = 100) -> str:
