@@ -59,7 +59,8 @@ def attempt(
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.
 
     Both prompts run now, with the same model; nothing is stored. With --each, one part of the prompt after the other is
-    taken away, and what the model writes then is kept in the results folder: the same command goes on where it stopped.
+    taken away, and what the model writes then is stored in the results folder: the same command resumes where it
+    stopped.
     """
     from promptlight.cli.views.comparison import view_comparison
     from promptlight.cli.work.changed_prompt import change_prompt

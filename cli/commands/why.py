@@ -27,7 +27,7 @@ ReplaceOption = Annotated[
     typer.Option(
         "--replace",
         metavar="[OLD=>]NEW",
-        help="Put this in the place of the strongest part, or of OLD in it, instead of taking it away.",
+        help="Put this in place of the strongest part, or of OLD in it, instead of taking it away.",
     ),
 ]
 
@@ -81,7 +81,7 @@ def why(
 
     Finds the part of the prompt with the most salience for the model's last line, or for --target, takes it away, and
     lets the model write again. The next strongest parts are tried, too, and a weak one for comparison. The answer is
-    kept in the results folder: show and report say it from then on.
+    stored in the results folder: from then on, show and report print it.
     """
     from promptlight.cli.work.asking_why import ask_why, find_asked
     from promptlight.salience.explain.explanation import Question

@@ -31,7 +31,7 @@ from promptlight.salience.types import Span
 
 ROOM = {36: 8, 28: 5, 24: 3}  # lines of the terminal, at least -> how many of the strongest sources to list
 N_KEPT = 8  # the strongest sources whose lines are never folded, in a terminal of any height
-CLICK = "click a piece of the prompt for its line, share and score"
+CLICK = "click a part of the prompt for its line, share and score"
 PART = "part of the target"
 
 

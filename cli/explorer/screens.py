@@ -25,15 +25,15 @@ BOLD = "bold"
 
 MEANING = {
     "What the colours mean": (
-        "The target is amber: the part of the completion that you ask about. The stronger another piece's colour, the "
-        "more a small change of it would move the target's probability, relative to the strongest piece. No colour: "
+        "The target is amber: the part of the completion that you ask about. The stronger another part's colour, the "
+        "more a small change of it would move the target's probability, relative to the strongest part. No colour: "
         "little or nothing. With a signed method, {0} raised the target and {1} lowered it. Dim text is the chat's own "
         "format, or comes after the target and can't matter for it."
     ),
     "What they do not mean": (
-        "A strong colour is no proof of a cause: change the piece (e) and see whether the answer changes. Without a "
+        "A strong colour is no proof of a cause: change the part (e) and see whether the answer changes. Without a "
         "sign, it says how much, not in which direction. Each target has its own scale: compare shares between two "
-        "targets, not shades. Longer pieces add up more tokens, so a line is often stronger than a word. Faint is not "
+        "targets, not shades. Longer parts add up more tokens, so a line is often stronger than a word. Faint is not "
         "nothing: + makes it stronger."
     ),
 }

@@ -33,8 +33,8 @@ class EachPart:
         typer.Option(
             "--replace-each",
             metavar="FILE",
-            help="Replace instead: lines OLD=>NEW, each tried in every part that has OLD; or one line, which takes the"
-            " place of each part (without --each, parts are lines).",
+            help="Replace instead: lines OLD=>NEW, each tried in every part that has OLD; or one line, which replaces"
+            " each part (without --each, parts are lines).",
             rich_help_panel=EACH,
         ),
     ] = None

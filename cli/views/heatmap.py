@@ -212,7 +212,7 @@ def _list_targets(explanation: Explanation) -> Text | None:
         return None
     listed = [f"{number} “{quote(span.text, LISTED_WIDTH)}”" for number, span in enumerate(targets[:MOST_LISTED], 1)]
     more = ", …" if len(targets) > MOST_LISTED else ""
-    return Text.assemble(("--target asks about one: ", ASIDE), ", ".join(listed), more)
+    return Text.assemble(("choose one with --target: ", ASIDE), ", ".join(listed), more)
 
 
 def _is_finer(cut: Cut, other: Granularity) -> bool:

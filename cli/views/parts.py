@@ -131,7 +131,7 @@ def _say_change(outcome: PartOutcome, found: PartsFound, width: int | None) -> s
     named = _name_part(outcome.part.source, found, width)
     if outcome.part.replacement is None:
         return f"without {named}"
-    return f"with {quote_text(outcome.part.replacement, width)} in the place of {named}"
+    return f"with {quote_text(outcome.part.replacement, width)} in place of {named}"
 
 
 def _name_part(span: Span, found: PartsFound, width: int | None) -> str:
@@ -156,7 +156,7 @@ def _list_remarks(found: PartsFound, sampling: Sampling, quantised: str | None) 
     """What to keep in mind."""
     yield (
         f"each part was {_name_change(found)} alone, and the model wrote everything again, its own words before the"
-        " answer too; that an answer stays does not say that the part is idle: others may say the same"
+        " answer too; if an answer stays, its part may still matter: another may say the same"
     )
     if len(found.outcomes) > 1 and 2 * len(found.causes) > len(found.outcomes):
         yield "more than half of the parts change the answer: it changes easily, and a single change proves little"

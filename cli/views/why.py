@@ -115,7 +115,7 @@ def _say_doubt(found: Regeneration, width: int | None) -> str:
         return ""
     said = f" But without {_name(control, found, width)}, one of the weaker {plural(found.explanation.by)},"
     if any(one.is_changed for one in found.tested):
-        return f"{said} {say_answer(control, width)}, so the answer hangs on more than that."
+        return f"{said} {say_answer(control, width)}, so the answer depends on more than that."
     return end_sentence(f"{said} {say_answer(control, width)}")
 
 

@@ -16,9 +16,9 @@ from promptlight.salience.text.printable import one_line
 
 def report_kept(kept: Place | None, rows: Iterable[Mapping[str, Any]], kind: TableKind, output: Output) -> None:
     """Write the rows to ``--output``, and print both places; ``kept`` is None for results that nothing is kept with."""
-    notes = ["not kept: these results are part of promptlight; use --output FILE to keep the figures"]
+    notes = ["not saved: these results are part of promptlight; use --output FILE to save the figures"]
     if kept:
-        notes = [f"kept in {kept}; show and report say it"]
+        notes = [f"saved in {kept}; show and report print it"]
     if output.output:
         n_rows = write_rows(output.output, kind, rows, format=output.format, overwrite=output.overwrite)
         notes.append(f"{n_rows:,} rows in {output.output}")

@@ -38,4 +38,4 @@ def say_formats(seen: Seen, reading: Reading) -> None:
         print(f"skipped as right: {count(seen.n_right, 'record')}", file=sys.stderr)
     if seen.unfollowed:
         found = ", ".join(f"{name} ({number:,})" for name, number in seen.unfollowed.most_common())
-        print(one_line(f"note: parameters of requests that are not followed: {found}"), file=sys.stderr)
+        print(one_line(f"note: ignored parameters of requests: {found}"), file=sys.stderr)

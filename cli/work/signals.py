@@ -72,4 +72,4 @@ def _describe_stop(received: list[int], tally: Tally) -> str:
     name = NAMES[signal.Signals(received[0])] if received else "Ctrl-C"
     place = f"stopped by {name} after {tally.n_seen} of {tally.total} prompts"
     kept = "what was computed is kept" if len(received) < 2 else "at once: the last of them may not have been written"
-    return f"{place}, {kept}; run the same command again to go on"
+    return f"{place}, {kept}; run the same command again to resume"

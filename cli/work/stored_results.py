@@ -35,7 +35,7 @@ def refuse_given_completion(completion: Completion) -> None:
 def say_where_model_is(results: Place) -> str:
     """What to do if the model that made a folder's results is not where it was."""
     fetch = " (`make real` in promptlight's checkout fetches it)" if is_bundled(results) else ""
-    return f"it made these results: give its present place with --model{fetch}"
+    return f"it made these results: use --model to say where it is now{fetch}"
 
 
 class SectionNames:

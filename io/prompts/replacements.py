@@ -1,4 +1,4 @@
-"""Read a file of replacements: lines ``OLD=>NEW``, or a single line that takes the place of each part."""
+"""Read a file of replacements: lines ``OLD=>NEW``, or a single line that replaces each part."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from promptlight.salience.errors import InputError
 from promptlight.salience.text.editing import ARROW, Replacement
 
-WHAT_IS_EXPECTED = f"expected lines OLD{ARROW}NEW, or one line NEW that takes the place of each part"
+WHAT_IS_EXPECTED = f"expected lines OLD{ARROW}NEW, or one line NEW that replaces each part"
 
 
 def read_replacements(path: Path) -> list[Replacement]:

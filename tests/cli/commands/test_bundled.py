@@ -87,5 +87,5 @@ def test_evaluate_keeps_nothing_in_the_package(
     few = ("--random-orders", "2", "--noisy-texts", "0", "--device", "cpu")
     done = promptlight("evaluate", "demo-tutorial", "--id", "dish-mistake", *few)
     assert done.exit_code == 0
-    assert "not kept: these results are part of promptlight" in done.stdout
+    assert "not saved: these results are part of promptlight" in done.stdout
     assert not (folder / EVALUATION_FOLDER).exists()

@@ -163,7 +163,7 @@ def test_the_findings_come_first_and_figures_on_request(
     assert "2 prompts are few: this is a sign, no proof." in text
     row = next(line for line in lines if re.match(r"occlusion +[\d.-]+ ", line)).split()
     assert [float(row[1]), float(row[2])] == pytest.approx([own["drop_1"].mean(), own["drop_3"].mean()], abs=0.06)
-    assert lines[-2:] == [f"kept in {results / EVALUATION}; show and report say it", f"4 rows in {path}"]
+    assert lines[-2:] == [f"saved in {results / EVALUATION}; show and report print it", f"4 rows in {path}"]
     assert "95% interval" not in done.stdout
     refused = promptlight("evaluate", results, *chosen, "-o", path)
     assert refused.exit_code == 5
@@ -285,7 +285,7 @@ def test_a_model_that_is_gone_is_named_and_another_is_refused(
     refused = promptlight("evaluate", own, *QUICK)
     assert (refused.exit_code, refused.stdout) == (4, "")
     assert "no such folder" in refused.stderr
-    assert "it made these results: give its present place with --model" in refused.stderr
+    assert "it made these results: use --model to say where it is now" in refused.stderr
     assert promptlight("evaluate", own, *QUICK, "--model", moved).exit_code == 0
     other = promptlight("evaluate", results, *QUICK, "--model", tiny_preset)
     assert other.exit_code == 4

@@ -71,7 +71,7 @@ def test_a_stopped_evaluation_goes_on_after_the_last_finished_prompt(
     if called:
         # 0 if it came when the first prompt was kept, but not yet counted
         said = f"promptlight: stopped by {called} after [01] of 2 prompts, what was computed is kept; run the same"
-        assert re.fullmatch(f"{said} command again to go on", complained.splitlines()[-1])
+        assert re.fullmatch(f"{said} command again to resume", complained.splitlines()[-1])
     again = promptlight("evaluate", folder, *SLOW)
     assert again.exit_code == 0
     assert re.match(r"to measure: 1 prompt, \d+ passes; 1 measured before", again.stderr)

@@ -53,7 +53,7 @@ def test_each_format_ends_in_a_run_that_names_it(promptlight: Command, prompts: 
     assert done.exit_code == 0, done.stderr
     said = done.stderr.splitlines()
     assert [line for line in said if line.startswith("read as")] == [f"read as {name}: 1 record" for name, _ in RECORDS]
-    assert "note: parameters of requests that are not followed: temperature (1)" in said
+    assert "note: ignored parameters of requests: temperature (1)" in said
     results = {one.completion.prompt.id: one for one in read_results(tmp_path / "out") if isinstance(one, Analysis)}
     assert {id: one.completion.completion_text for id, one in results.items() if id in "bd"} == {
         "b": "No.",

@@ -161,7 +161,7 @@ def test_the_table_the_file_and_the_picture(
     assert lines[0] == "Which lines change the answer when the model writes again without them?"
     assert max(map(len, lines)) <= 80 or any(str(tmp_path) in line for line in lines if len(line) > 80)
     assert "grad_l2 puts first: direct line" in done.stdout
-    assert lines[-2:] == [f"kept in {results / REGENERATED}; show and report say it", f"{len(frame)} rows in {path}"]
+    assert lines[-2:] == [f"saved in {results / REGENERATED}; show and report print it", f"{len(frame)} rows in {path}"]
     assert promptlight("evaluate", results, *REGENERATE, "--svg", svg).exit_code == 0
     assert "own&#160;words" in svg.read_text("utf-8")
 

@@ -191,7 +191,7 @@ def test_by_default_all_of_the_first_row_is_explained_by_lines(promptlight: Comm
 
 def test_without_a_target_the_lines_of_the_completion_are_numbered(promptlight: Command, demo_results: Path) -> None:
     asked = ("show", demo_results, "--id", "dish-mistake", "--width", 200)
-    says = "--target asks about one: "
+    says = "choose one with --target: "
     says += "1 “it has cooked eggs in it, which you don…”, 2 “Recommendation: You have to try it.”"
     whole = promptlight(*asked).stdout
     assert [line.strip() for line in whole.splitlines() if "--target" in line] == [says]
@@ -207,7 +207,7 @@ def test_a_single_line_or_target_is_not_numbered_and_many_are_cut_off() -> None:
     one_line = explain_target(make_analysis(completion), Question())
     assert "--target" not in draw(one_line, None)
     words = explain_target(make_analysis(completion), Question(target_by=Granularity.WORD))
-    assert "--target asks about one: 1 “one”, 2 “two”\n" in draw(words, None)
+    assert "choose one with --target: 1 “one”, 2 “two”\n" in draw(words, None)
     many = explain_target(
         make_analysis(make_completion(["<bos>", "▁Say"], ["▁a"] * 9)), Question(target_by=Granularity.WORD)
     )

@@ -85,9 +85,9 @@ def test_the_sentence_says_how_many_parts_and_which(written: Sequence[Sequence[s
 def test_a_replacement_is_said() -> None:
     swaps = [Replacement(old="Two", new="2")]
     changed = describe(find([OTHER], replacements=swaps))
-    assert changed["sentence"] == "With “2.” in the place of line 2, “Two.”, it writes “Answer: no.”"
+    assert changed["sentence"] == "With “2.” in place of line 2, “Two.”, it writes “Answer: no.”"
     kept = describe(find([WRITTEN], replacements=swaps))
-    assert kept["sentence"] == "With “2.” in the place of line 2, “Two.”, it still writes “Answer: yes.”"
+    assert kept["sentence"] == "With “2.” in place of line 2, “Two.”, it still writes “Answer: yes.”"
     assert "put in its place" in draw(find([OTHER], replacements=swaps))
 
 

@@ -638,7 +638,7 @@ def test_a_stopped_command_keeps_what_it_has_and_says_so(tmp_path: Path, number:
     (said,) = [line for line in complained.splitlines() if not line.startswith(("writing ", "explaining "))]
     found = re.fullmatch(rf"promptlight: stopped by {called} after (\d+) of 5000 prompts, (.*)", said)
     assert found is not None, said
-    assert found[2] == "what was computed is kept; run the same command again to go on"
+    assert found[2] == "what was computed is kept; run the same command again to resume"
     stored = ids_of(folder)
     assert stored == ids[: len(stored)]
     assert int(started[-1].split()[2].replace(",", "")) - 1 <= int(found[1]) <= len(stored)

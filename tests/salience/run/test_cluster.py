@@ -351,7 +351,7 @@ def test_a_stopped_run_writes_what_has_arrived_and_says_so_and_nothing_else(
     assert (run.returncode, printed) == (128 + number, ""), said
     ends = [
         f"promptlight: stopped by {name} after {n_counted} of 200 prompts, what was computed is kept;"
-        " run the same command again to go on"
+        " run the same command again to resume"
         for n_counted in (len(stored), len(stored) - 1)  # the last one may be stored and not counted yet
     ]
     assert said.splitlines()[-1] in ends
