@@ -85,3 +85,10 @@ def test_a_translation_leads_to_translated_pages_and_names_the_others_as_english
         assert not twin.exists(), f"{target} has a translation"
         rest = found.string[found.end() :]
         assert re.match(r"[,，、]?\s*（?\s*英文）", rest), f"{target} is in English"
+
+
+@pytest.mark.parametrize("translated", TRANSLATED, ids=lambda path: path.name)
+def test_no_line_ends_within_chinese_text(translated: Path) -> None:
+    """A browser would draw a blank there."""
+    wide = "[\u3000-\u9fff\uff00-\uffef]"
+    assert re.findall(rf".*{wide}\n{wide}.*", translated.read_text(encoding="utf-8")) == []
