@@ -67,7 +67,7 @@ function drawBeside(place, sides, choices) { // both texts in two columns, lines
   const blank = () => element("div", { class: "row none" });
   const halves = [0, 1].map((half) => drawn.map(({ texts }, side) => (half ? texts.slice(begins[side]) : texts.slice(0, begins[side]))));
   halves.forEach((texts, half) => {
-    if (half) grid.append(element("div", { class: "begins" }, say("text.begins")));
+    if (half) grid.append(...sides.map(({ data }) => drawBeginning(data)));
     for (const pair of align(...texts)) {
       const at = pair.map((place, side) => (place === null ? null : place + half * begins[side]));
       const kind = at[0] === null ? "new" : at[1] === null ? "gone" : drawn[0].texts[at[0]] === drawn[1].texts[at[1]] ? "same" : "edited";

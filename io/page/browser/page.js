@@ -85,6 +85,7 @@ function drawHead(place, data) { // the prompt's name, and the way to the next o
 
 function drawFooter(data) {
   const facts = FACTS[data.source];
+  $("footer").hidden = !facts;
   $("facts").replaceChildren(...(facts ? Object.entries(facts) : []).flatMap(([name, value]) =>
     [element("dt", {}, say(`facts.${name}`)), element("dd", {}, inLanguage(value))]));
 }

@@ -84,7 +84,8 @@ function point(place, number) { // scrolls to a source, and marks it for a momen
 function drawTrust(data) {
   const { trust } = mapOf(data);
   const lines = [inLanguage(data.quantised), inLanguage(state.shown === "direct" ? trust.direct : trust.followed)].filter(Boolean);
-  return lines.length ? [element("div", { class: "trust" }, element("h3", {}, say("prompt.trust")), paragraph("facts", lines.join("\n")))] : [];
+  return lines.length ? [element("div", { class: "trust" }, element("h3", {}, say("prompt.trust")),
+    ...lines.join("\n").split("\n").map((line) => paragraph("facts", line)))] : [];
 }
 
 function inLanguage(text) { return text[language] ?? text; } // a text, or one for each language

@@ -22,12 +22,13 @@ function drawWritten(place, data, target, choose) { // `choose` is told the firs
   list.addEventListener("keydown", (event) => move(event, target, targets.length - 1, choose));
   const isAll = target && target.first === 0 && target.last === targets.length - 1;
   const all = targets.length > 1 ? [button(say("written.all"), () => choose(isAll ? null : [0, targets.length - 1]), { class: "all", "aria-pressed": isAll })] : [];
-  place.replaceChildren(element("div", { class: "title" }, element("h3", {}, say(data.stopped.reason === "given" ? "written.given" : "written.title")), ...all), list);
+  const title = element("h3", {}, say(data.stopped.reason === "given" ? "written.given" : "written.title"));
+  place.replaceChildren(element("div", { class: "title" }, title, element("span", { class: "hint" }, targets.length > 1 ? say("written.hint") : ""), ...all), list);
 }
 
 function extend(target, number) { // from where the choice began
   const anchor = state.anchor ?? target?.first ?? number;
-  return [Math.min(anchor, number), Math.max(anchor, number), anchor];
+  return [Math.min(anchor, number), Math.max(anchor, number), anchor, number];
 }
 
 function move(event, target, end, choose) {
@@ -36,7 +37,7 @@ function move(event, target, end, choose) {
   const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: end }[event.key];
   if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) choose([0, end]);
   else if (next === undefined) return;
-  else if (next >= 0 && next <= end) choose(event.shiftKey ? [...extend(target, next), next] : [next, next]);
+  else if (next >= 0 && next <= end) choose(event.shiftKey ? extend(target, next) : [next, next]);
   event.preventDefault();
 }
 
@@ -54,11 +55,13 @@ function drawText(place, data, target, choose) {
       at = fold[1] - 1;
       continue;
     }
-    if (rows[at].start === data.border) text.append(element("div", { class: "begins" }, say("text.begins")));
+    if (rows[at].start === data.border) text.append(drawBeginning(data));
     text.append(drawRow(data, target, sources, rows[at], choose));
   }
   place.replaceChildren(element("h3", {}, say("text.title")), text, ...(target ? [drawLegend(data)] : []));
 }
+
+function drawBeginning(data) { return element("div", { class: "begins" }, say(data.stopped.reason === "given" ? "text.given" : "text.begins")); }
 
 function listRows(data) { // each line, as a range of tokens; where the completion begins within a line, it begins a row
   const rows = [];

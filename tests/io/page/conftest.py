@@ -13,6 +13,7 @@ from promptlight.io import find_result
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
 from promptlight.io.prompts.sections import read_section_patterns
+from promptlight.io.results.facts import read_facts
 from promptlight.io.results.reader import read_results
 from promptlight.salience import Analysis
 from promptlight.salience.text.sections import name_sections
@@ -47,7 +48,7 @@ def page_file(demo_results: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         for one in read_results(demo_results)
         if isinstance(one, Analysis)
     )
-    write_report(path, entries, title="Why?")
+    write_report(path, entries, title="Why?", sources=[read_facts(demo_results.as_posix())])
     return path
 
 
