@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,12 +25,12 @@ from promptlight.cli.commands.show import show
 from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.commands.why import why
 from promptlight.cli.config import read_config
-from promptlight.cli.failures import EXIT_CODES, name_options
+from promptlight.cli.failures import name_options
+from promptlight.cli.options.misuse import reword
 from promptlight.cli.options.panels import ASK, LOOK, MAKE, MEASURE, SET_UP
 from promptlight.cli.options.values import name_values
 from promptlight.cli.renamed import rename_arguments
-from promptlight.salience.errors import PromptlightError, UsageError
-from promptlight.salience.text.secrets import hide_secrets
+from promptlight.salience.errors import PromptlightError
 
 
 class DiscreetGroup(TyperGroup):
@@ -49,34 +47,20 @@ class DiscreetGroup(TyperGroup):
         except typer.TyperException as error:
             if not args:  # no error: the help is printed
                 raise
-            raise _reword(error, ctx) from error
+            raise reword(error, ctx) from error
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
             return super().invoke(ctx)
         except typer.TyperException as error:
-            raise _reword(error, ctx) from error
+            raise reword(error, ctx) from error
         except PromptlightError as error:
             command = self.commands.get(ctx.invoked_subcommand)
             known = {name for one in command.params for name in one.opts} if command else ()
             if options := name_options("", error.parameters, known):
                 error.add_note(options.strip())
             raise
-
-
-def _reword(error: typer.TyperException, context: Any) -> Exception:
-    """Typer's error as one of ours; one that is no fault of the command line stays."""
-    if error.exit_code != EXIT_CODES[UsageError]:
-        return error
-    # "Value error, " is pydantic's own, which checks values for Typer
-    error.message = hide_secrets(error.message).removeprefix("Value error, ")
-    reason = error.format_message().removesuffix(".")
-    if unknown := re.search(r"'([^']*)' is not one of (.*)", reason):
-        close = get_close_matches(unknown[1].lower(), re.findall(r"'([^']*)'", unknown[2]), n=1)
-        reason += f"; did you mean {close[0]}?" if close else ""
-    name = " ".join(filter(None, ["promptlight", context.invoked_subcommand]))
-    return UsageError(f"{reason}{'' if reason.endswith('?') else ';'} `{name} --help` shows how")
 
 
 class Command(TyperCommand):

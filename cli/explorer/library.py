@@ -13,6 +13,7 @@ from promptlight.io.results.listing import START_LENGTH, Listed, list_results, s
 from promptlight.io.results.reader import list_records, read_result
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.explanation import Question
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Analysis, SetAside
 
 
@@ -48,7 +49,8 @@ class Library:
             return next((one for one in self.listed if one.reason is None), self.listed[0])
         found = next((one for one in self.listed if one.id == id), None)
         if found is None:
-            raise UsageError(f"{self.folder}: no result with id {id!r}; leave --id out to see all")
+            hint = suggest(id, (one.id for one in self.listed))
+            raise UsageError(f"{self.folder}: no result with id {id!r}; leave --id out to see all{hint}")
         return found
 
     def _find_row(self, id: str | None, row: int) -> Listed:

@@ -12,6 +12,7 @@ from promptlight.cli.options.shared import CompatOption, FoilOption, ObjectiveOp
 from promptlight.cli.options.stopping import read_stops
 from promptlight.salience.errors import UsageError
 from promptlight.salience.options.methods import AblationKind, Baseline, EmbeddingPart, MethodOptions, ShapleySampling
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Compat, Explain, Granularity, Method, Objective
 
 if TYPE_CHECKING:
@@ -225,7 +226,9 @@ def choose_objective(objective: Objective, compat: Compat | None) -> Objective:
 
 def _parse_stored(text: str | None) -> tuple[Granularity, ...]:
     """The granularities that ``--store`` names; all by default."""
-    try:
-        return tuple(Granularity(name.strip()) for name in text.split(",")) if text else tuple(Granularity)
-    except ValueError:
-        raise UsageError(f"--store: expected some of {','.join(Granularity)}, found {text!r}") from None
+    names = [name.strip() for name in text.split(",")] if text else list(Granularity)
+    for name in names:
+        if name not in list(Granularity):
+            hint = suggest(name, Granularity)
+            raise UsageError(f"--store: expected some of {','.join(Granularity)}, found {name!r}{hint}")
+    return tuple(map(Granularity, names))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
@@ -33,6 +34,12 @@ def find_choices(option: Any) -> list[str]:
     """The values that an option may have, if they are few."""
     kind = _find_kind(option)
     return [choice.value for choice in kind] if issubclass(kind, StrEnum) else []
+
+
+def list_in_words(values: Sequence[str]) -> str:
+    """``one, two or three``."""
+    *others, last = values
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _find_kind(option: Any) -> type[Any]:

@@ -18,6 +18,7 @@ from promptlight.io.prompts.formats.recognition import (
 from promptlight.io.prompts.jsonline import RecordError
 from promptlight.io.prompts.responses import Responses
 from promptlight.io.prompts.template import Template
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Explain
 
 _QUOTED_NAME = re.compile(r"`(\w+)`")
@@ -53,6 +54,7 @@ def name_fields(record: dict[str, Any], reading: Reading, seen: Seen, name: str)
     """
     format, as_foil = reading.wanted_format, reading.gold_as_foil
     named = dict(convert_record(record, format, reading.explain, seen, name, gold_as_foil=as_foil))
+    _require_prompt_field(record, reading)
     for own, option in _list_options(reading):
         named = _rename(named, record, option, own)
     if reading.prompt_field == "prompt" and "prompt" in record:
@@ -80,6 +82,16 @@ def _list_options(reading: Reading) -> list[tuple[str, str]]:
     """A field of ours and the name that an option gives it."""
     options = ("target", reading.target_field), ("id", reading.id_field), ("prompt", reading.prompt_field)
     return [(own, option) for own, option in options if option is not None and option != own]
+
+
+def _require_prompt_field(record: dict[str, Any], reading: Reading) -> None:
+    """Raise RecordError if the field that an option names is not there: another one would be taken for the prompt."""
+    name = reading.prompt_field
+    if name is not None and reading.template is None and not find_field(record, name)[0]:
+        others = list(record)
+        listed = ", ".join(f"`{one[:30]}`" for one in others[:5]) or "no fields"
+        hint = suggest(name, others)
+        raise RecordError(f"expected a field `{name}`, found {listed}{hint}", parameters=("prompt_field",))
 
 
 def _rename(named: dict[str, Any], record: dict[str, Any], option: str, own: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from promptlight.io.prompts._fields import find_field
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Analysis, Prompt, SetAside
 
 N_LISTED = 8
@@ -104,15 +105,18 @@ def select_by_values(
                     there[name][values[name]] = None
     if there and not n_found:
         asked = [" or ".join(f"id={id}" for id in ids)] * bool(ids) + [f"{name}={value}" for name, value in conditions]
-        found = [*notes, *(_describe(name, list(values), list(names)) for name, values in there.items())]
+        wanted = {"id": list(ids)} | {name: [value] for name, value in conditions}
+        described = (_describe(name, wanted[name], list(values), list(names)) for name, values in there.items())
+        found = [*notes, *described]
         raise UsageError(f"expected results with {' and '.join(asked)}, found none; {'; '.join(found)}")
 
 
-def _describe(name: str, values: list[str], names: list[str]) -> str:
-    """List some of a field's values, or the existing fields if there is no such field."""
+def _describe(name: str, wanted: Sequence[str], values: list[str], names: list[str]) -> str:
+    """List some of a field's values, or the existing fields if there is no such field, and guess what was meant."""
     if not values:
-        return f"no result has a field {name!r}: it could be {_list(names) or 'none, as there are no results'}"
-    return f"{name} could be {_list(values)}"
+        could_be = _list(names) or "none, as there are no results"
+        return f"no result has a field {name!r}: it could be {could_be}{suggest(name, names)}"
+    return f"{name} could be {_list(values)}{''.join(suggest(one, values) for one in wanted[:1])}"
 
 
 def _list(texts: list[str]) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from promptlight.io.places import Place, RemotePath, parse_place
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.spelling import suggest
 
 DEFAULT = Path("results")  # as README and the tutorial name it
 BUNDLED = {"gemma-tutorial": Path(__file__).parent / "gemma_tutorial"}
@@ -32,6 +34,16 @@ def find_folder(named: str | Place | None, *, instead: str = "") -> Place:
 def is_bundled(folder: Place) -> bool:
     """Whether a folder is part of the package, where nothing is written."""
     return folder in BUNDLED.values()
+
+
+def guess_folder(missing: Place) -> str:
+    """Which folder beside it, or in the package, may have been meant: ``; did you mean results?``, or nothing."""
+    if isinstance(missing, RemotePath):
+        return ""
+    beside: list[str] = []
+    with contextlib.suppress(OSError):
+        beside = [str(missing.with_name(one.name)) for one in missing.parent.iterdir() if one.is_dir()]
+    return suggest(str(missing), [*BUNDLED, *sorted(beside)])
 
 
 def name_bundled() -> str:

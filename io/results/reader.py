@@ -26,6 +26,7 @@ from promptlight.io.results.shards import (
     to_rows,
 )
 from promptlight.salience.errors import OutputError
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Analysis, SetAside
 
 
@@ -118,7 +119,7 @@ def _find_id(folder: str | Place, shards: Sequence[Place], id: str) -> tuple[Pla
     if problems:
         raise OutputError(f"{folder}: no result with id {id!r} where it can be read; {'; '.join(problems)}")
     listed = ", ".join(known[:8]) + (", ..." if len(known) > 8 else "")
-    raise OutputError(f"{folder}: no result with id {id!r}; it has {listed}")
+    raise OutputError(f"{folder}: no result with id {id!r}; it has {listed}{suggest(id, known)}")
 
 
 def _read_shard_results(shard: Place) -> Iterator[Analysis | SetAside]:

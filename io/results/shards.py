@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from promptlight.io.places import Place, RemotePath
 from promptlight.io.results._upgrade import upgrade_row, upgrade_settings
-from promptlight.io.results.folders import name_bundled
+from promptlight.io.results.folders import guess_folder, name_bundled
 from promptlight.io.results.schema import READABLE, SCHEMA_VERSION, build_schema, read_kind
 from promptlight.salience.errors import OutputError
 
@@ -49,7 +49,7 @@ def require_shards(folder: Place) -> Sequence[Place]:
         shards = find_shards(folder)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise OutputError(
-            f"{folder}: no such results folder; `promptlight run` makes one, and {name_bundled()}"
+            f"{folder}: no such results folder; `promptlight run` makes one, and {name_bundled()}{guess_folder(folder)}"
         ) from error
     except OSError as error:
         raise OutputError(f"{folder}: can't be read ({error.strerror})") from error

@@ -16,6 +16,7 @@ from promptlight.io.files import check_free, writing
 from promptlight.io.tables._duckdb import require_duckdb
 from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.errors import OutputError, UsageError
+from promptlight.salience.text.spelling import suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -102,7 +103,8 @@ def guess_format(path: Path) -> TableFormat:
     """The format for a file's ending."""
     found = ENDINGS.get(path.suffix.lower())
     if found is None:
-        raise UsageError(f"{path}: expected a file ending in {', '.join(ENDINGS)}, or a format", parameters=("format",))
+        known = f"expected a file ending in {', '.join(ENDINGS)}, or a format"
+        raise UsageError(f"{path}: {known}{suggest(path.suffix, ENDINGS)}", parameters=("format",))
     return found
 
 

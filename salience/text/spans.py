@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from difflib import get_close_matches
 from importlib import import_module
 from itertools import pairwise
 from typing import cast
@@ -27,6 +26,7 @@ from promptlight.salience.errors import UsageError
 from promptlight.salience.text.lit import find_bounds
 from promptlight.salience.text.patterns import find_matches
 from promptlight.salience.text.sections import count_blanks, sections_of
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import (
     Compat,
     Completion,
@@ -50,8 +50,7 @@ def parse_cut(text: str) -> Cut:
     try:
         return Granularity(text)
     except ValueError:
-        close = get_close_matches(text.lower(), list(Granularity), n=1)
-        hint = f"; did you mean {close[0]}?" if close else ""
+        hint = suggest(text, Granularity)
         raise UsageError(f"expected {', '.join(Granularity)} or regex:PATTERN, found {text!r}{hint}") from None
 
 

@@ -9,7 +9,10 @@ import regex
 
 from promptlight.salience.errors import UsageError
 from promptlight.salience.text.patterns import find_matches
+from promptlight.salience.text.spelling import suggest
 from promptlight.salience.types import Role, Span
+
+WORD = regex.compile(r"[\w'-]+")
 
 
 def find_target_spans(spans: Sequence[Span], choice: str | None) -> list[Span]:
@@ -62,7 +65,8 @@ def _find_text(targets: Sequence[Span], choice: str) -> tuple[int, int]:
     matches = find_matches(choice, text, f"{missing}; it is not in that text, and as a pattern it fails")
     found = next(((start, stop) for start, stop in matches if start < stop), None)
     if found is None:
-        raise UsageError(f"{missing}; found none")
+        sections = [span.section for span in targets if span.section]
+        raise UsageError(f"{missing}; found none{suggest(choice, [*sections, *WORD.findall(text)])}")
     return found
 
 

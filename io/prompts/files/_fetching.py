@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,9 +11,10 @@ from urllib.parse import unquote
 
 from promptlight.io.prompts.files._hub import explain_hub
 from promptlight.io.prompts.files._unpacking import recognise_file
-from promptlight.io.prompts.files.sources import STDIN, WHAT_IS_EXPECTED, Source
+from promptlight.io.prompts.files.sources import SAMPLE_PROMPTS, STDIN, WHAT_IS_EXPECTED, Source
 from promptlight.salience.errors import InputError
 from promptlight.salience.text.secrets import hide_secrets
+from promptlight.salience.text.spelling import suggest
 
 _WEB = ("http", "https")
 _SCHEMES = (*_WEB, "hf", "s3", "gs", "file")
@@ -38,7 +40,7 @@ def _copy_source(source: Source, folder: Path) -> Path:
             with open(0 if is_stdin else source.path, "rb", closefd=not is_stdin) as pipe, copied.open("wb") as file:
                 shutil.copyfileobj(pipe, file)
     except OSError as error:
-        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error, source.path)}") from error
     return copied
 
 
@@ -71,14 +73,22 @@ def _fetch(address: str, shown: str, copied: Path) -> None:
         raise InputError(shown, None, f"{WHAT_IS_EXPECTED}, but it can't be fetched: {reason}; {hint}") from error
 
 
-def explain(error: OSError) -> str:
-    """Say what was found instead of a file, and what to do."""
+def explain(error: OSError, name: str) -> str:
+    """Say what was found instead of a file of this name, and what to do."""
     match error:
         case FileNotFoundError():
-            return "found no such file; check its name"
+            return f"found no such file; check its name{suggest(name, _list_beside(Path(name)))}"
         case IsADirectoryError():
             return "found a folder; name a file in it"
         case PermissionError():
             return "found one that you have no permission to read; change that or copy it"
         case _:
             return f"but it can't be read: {error.strerror or error}"
+
+
+def _list_beside(path: Path) -> list[str]:
+    """What could have been meant instead of a file: one in its folder, or the sample prompts."""
+    beside: list[str] = []
+    with contextlib.suppress(OSError):
+        beside = sorted(str(path.with_name(one.name)) for one in path.parent.iterdir())
+    return [*beside, SAMPLE_PROMPTS]

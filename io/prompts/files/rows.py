@@ -59,7 +59,7 @@ def read_rows(source: Source, path: Path, say: Say = lambda note: None) -> Itera
     except BROKEN as error:
         raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, but it can't be read: {error}") from error
     except OSError as error:
-        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error)}") from error
+        raise InputError(source.path, None, f"{WHAT_IS_EXPECTED}, {explain(error, source.path)}") from error
 
 
 def to_record(source: Source, row: Row) -> dict[str, Any]:

@@ -349,7 +349,7 @@ def test_names_with_dots_lead_into_objects_unless_a_field_has_that_name(tmp_path
     prompt, found = read_one(tmp_path, record, **names)
     assert (found, prompt.id, prompt.text, prompt.given_completion) == (OWN, "k", "Why?", "So.")
     assert read_one(tmp_path, {"ask": {"text": "no"}, "ask.text": "yes"}, prompt_field="ask.text")[0].text == "yes"
-    assert "expected a field `prompt`" in reason_of(tmp_path, {"ask": "no"}, prompt_field="ask.text")
+    assert "expected a field `ask.text`, found `ask`" in reason_of(tmp_path, {"ask": "no"}, prompt_field="ask.text")
 
 
 def test_a_field_that_is_named_goes_before_the_format(tmp_path: Path) -> None:
