@@ -88,22 +88,22 @@ class Changing(Windows):
         if run is None:
             return
         window = self.screen if isinstance(self.screen, EditWindow) and self.screen.prompt.id == run.id else None
-        if event.pair is None:
+        made = event.made
+        if isinstance(made, str):
             if window:
-                window.stop_waiting(f"{event.error}; the text above is kept")
+                window.stop_waiting(f"{made}; the text above is kept")
             else:
-                error = one_line(event.error or "")
-                self.notify(f"{error}; e opens the text again", severity="error", markup=False)
+                self.notify(f"{one_line(made)}; e opens the text again", severity="error", markup=False)
             return
-        before, after = (self.names.give(one) for one in event.pair)
+        before, after = self.names.give(made.before), self.names.give(made.after)
         if self.drafts.get(run.id) == run.said:
             del self.drafts[run.id]
-        listed = self.library.add(after)
+        listed = self.library.add(after, made.facts)
         self.list_again()
         self.notify(f"{one_line(listed.id)} is at the end of the list, in memory only: it is not stored", markup=False)
         if window and window.text == run.said:
             window.dismiss(None)
-            self.show_comparison(carry_target(run.scene, before), after)
+            self.show_comparison(carry_target(run.scene, before), after, (made.facts, made.facts))
         elif window:
             window.stop_waiting("the run is over: it had not what you wrote since")
 

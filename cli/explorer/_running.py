@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from textual.message import Message
 
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.cli.work.progress import LOADING
+from promptlight.io.results.facts import RunFacts
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.progress import Phase
 from promptlight.salience.text.editing import apply_edits, find_edits, said_in
@@ -20,12 +22,21 @@ from promptlight.salience.types import Analysis, Prompt
 SECONDS_BETWEEN_WORDS = 0.2
 
 
-class Finished(Message):
-    """Both are explained, or ``error`` says why not."""
+@dataclass(frozen=True, kw_only=True)
+class Explained:
+    """A prompt before and after its change, and where that comes from."""
 
-    def __init__(self, pair: tuple[Analysis, Analysis] | None, error: str | None) -> None:
+    before: Analysis
+    after: Analysis
+    facts: RunFacts
+
+
+class Finished(Message):
+    """A run is over: what it made, or a sentence that says why it made nothing."""
+
+    def __init__(self, made: Explained | str) -> None:
         super().__init__()
-        self.pair, self.error = pair, error
+        self.made = made
 
 
 class RunningDisplay:
@@ -68,12 +79,13 @@ def start_run(live: LiveModel, original: Prompt, changed: Prompt, tell: Callable
     def work() -> None:
         try:
             before, after = live.explain(original, changed, display=display)
+            made = Explained(before=before, after=after, facts=live.describe_run())
         except PromptlightError as error:
-            tell(Finished(None, str(error)))
+            tell(Finished(str(error)))
         except Exception as error:  # a bug, or an error of torch: the app keeps running with its prompts
-            tell(Finished(None, f"{type(error).__name__}: {error}"))
+            tell(Finished(f"{type(error).__name__}: {error}"))
         else:
-            tell(Finished((before, after), None))
+            tell(Finished(made))
 
     # a plain thread: on exit, the app would wait for asyncio's own threads
     threading.Thread(target=work, daemon=True).start()

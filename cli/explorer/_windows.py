@@ -13,10 +13,11 @@ from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.scene import Scene, carry_target
 from promptlight.cli.explorer.screens import Painter, Picker, Window
 from promptlight.cli.views.comparison import render_comparison
-from promptlight.cli.views.facts import describe_quantised
+from promptlight.cli.views.facts import describe_quantised, spell_both_facts, spell_facts
 from promptlight.cli.views.heatmap import render_matrix_view, render_reading
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.io.results.facts import RunFacts
 from promptlight.io.results.listing import Listed
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.text.printable import one_line
@@ -39,6 +40,9 @@ class Windows(Asking):
         self.library = library
         self.names = names or SectionNames(None)
 
+    def _find_facts(self, analysis: Analysis) -> RunFacts | None:
+        return self.library.find_facts(analysis.completion.prompt.id)
+
     def _push(self, title: str, paint: Painter) -> None:
         self.push_screen(Window(title, paint, self.color_system))
 
@@ -48,10 +52,6 @@ class Windows(Asking):
     def _trust(self) -> StoredTrust:
         return StoredTrust(self.library.folder)
 
-    @cached_property
-    def _quantised(self) -> str:
-        return describe_quantised(self.library.facts)
-
     def action_details(self) -> None:
         """List more of the strongest sources, and say what ``show`` says below them."""
         if self.scene is None:
@@ -59,10 +59,11 @@ class Windows(Asking):
         explanation, look = self.scene.explanation, self.look
         method, way = explanation.salience.method, explanation.way
         trust = self._trust.describe(explanation.analysis, method, explanation.targets, way)
-        remarks = (self._quantised, trust)
+        facts = self._find_facts(explanation.analysis)
+        remarks, origin = (describe_quantised(facts), trust), spell_facts(facts)
 
         def paint(console: Console) -> RenderableType:
-            return render_reading(explanation, console, look, n_top=N_LISTED, remarks=remarks)
+            return render_reading(explanation, console, look, n_top=N_LISTED, remarks=remarks, origin=origin)
 
         self._push("Details", paint)
 
@@ -88,20 +89,21 @@ class Windows(Asking):
         def compare(listed: Listed | None) -> None:
             result = self.library.load(listed) if listed else None
             if isinstance(result, Analysis):
-                self.show_comparison(scene, self.names.give(result))
+                facts = self._find_facts(scene.analysis), self._find_facts(result)
+                self.show_comparison(scene, self.names.give(result), facts)
 
         self.push_screen(Picker(self.library, scene.analysis.completion.prompt.id), compare)
 
-    def show_comparison(self, scene: Scene, analysis: Analysis) -> None:
-        """Show both side by side in a window."""
+    def show_comparison(self, scene: Scene, analysis: Analysis, facts: tuple[RunFacts | None, RunFacts | None]) -> None:
+        """Show both side by side in a window, and where each comes from."""
         try:
             before, after = scene.explanation, carry_target(scene, analysis).explanation
         except PromptlightError as error:
             self.notify(one_line(str(error)), severity="error", markup=False)
             return
-        look = self.look
+        look, origins = self.look, list(spell_both_facts(*facts))
 
         def paint(console: Console) -> RenderableType:
-            return render_comparison(before, after, console, look)
+            return render_comparison(before, after, console, look, origins=origins)
 
         self._push("Before and after", paint)

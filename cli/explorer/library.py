@@ -8,7 +8,7 @@ from promptlight.cli.explorer.scene import open_scene
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.io.places import Place
 from promptlight.io.prompts.selection import select_by_values, values_of
-from promptlight.io.results.facts import read_facts
+from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.listing import START_LENGTH, Listed, list_results, search_results
 from promptlight.io.results.reader import list_records, read_result
 from promptlight.salience.errors import OutputError, UsageError
@@ -23,7 +23,7 @@ class Library:
     Raises OutputError for a folder without results, UsageError if the conditions fit none.
 
     For stored prompts, only the list's fields are in memory. ``problems`` names shards that could not be read,
-    ``facts`` say where the results come from.
+    ``facts`` say where the folder's results come from.
     """
 
     def __init__(self, folder: Place, conditions: Sequence[tuple[str, str]] = ()) -> None:
@@ -37,6 +37,7 @@ class Library:
             values = (values_of(*record) for record in list_records(folder))
             self.listed = list(select_by_values(zip(self.listed, values, strict=True), (), conditions))
         self._made: list[Analysis] = []
+        self._made_facts: dict[str, RunFacts] = {}
 
     def find_first(self, id: str | None = None, row: int | None = None) -> Listed:
         """The prompt with an id or in a row, or else the first that can be shown. Raises UsageError if it isn't there.
@@ -83,7 +84,11 @@ class Library:
             one for one in self.listed if (one.place in made if one.shard is None else (one.shard, one.place) in stored)
         ]
 
-    def add(self, analysis: Analysis) -> Listed:
+    def find_facts(self, id: str) -> RunFacts | None:
+        """Where a prompt's scores come from; None if it is not known."""
+        return self._made_facts.get(id, self.facts)
+
+    def add(self, analysis: Analysis, facts: RunFacts) -> Listed:
         """Keep an analysis in memory, at the end of the list."""
         prompt = analysis.completion.prompt
         listed = Listed(
@@ -95,6 +100,7 @@ class Library:
             place=len(self._made),
         )
         self._made.append(analysis)
+        self._made_facts[prompt.id] = facts
         self.listed.append(listed)
         return listed
 

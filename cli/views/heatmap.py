@@ -135,10 +135,10 @@ def render_matrix_view(
 
 
 def render_reading(
-    explanation: Explanation, console: Console, look: Look, *, n_top: int, remarks: Sequence[str] = ()
+    explanation: Explanation, console: Console, look: Look, *, n_top: int, remarks: Sequence[str] = (), origin: str = ""
 ) -> RenderableType:
     """What ``show`` prints around the text, for a reader who has the text elsewhere, and no command line."""
-    return _render_view(explanation, console, look, [], n_top, remarks, hints=False)
+    return _render_view(explanation, console, look, [], n_top, remarks, origin, hints=False)
 
 
 def _render_view(

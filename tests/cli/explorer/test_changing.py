@@ -19,6 +19,7 @@ from promptlight.cli.explorer.editable import restore_text, show_text
 from promptlight.cli.explorer.library import Library
 from promptlight.cli.explorer.screens import Leaving, Window
 from promptlight.cli.work.live_model import LiveModel
+from promptlight.io.results.facts import RunFacts
 from promptlight.io.results.reader import find_result
 from promptlight.salience.errors import ModelError
 from promptlight.salience.types import Analysis, Prompt, Turn
@@ -156,6 +157,7 @@ def fake_runs(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
         return [make_analysis(make_completion(["▁a"], ["▁b"], prompt=prompt)) for prompt in prompts]
 
     monkeypatch.setattr(LiveModel, "explain", wait_and_make)
+    monkeypatch.setattr(LiveModel, "describe_run", lambda _: RunFacts(model="another", preset="another"))
     return opened
 
 
@@ -191,6 +193,33 @@ def test_a_run_that_ends_closes_no_window_with_another_text(tmp_path: Path, monk
         ]
 
     explore(write_results(tmp_path / "out", one, two), steps)
+
+
+def test_a_changed_prompt_says_which_model_ran_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_runs(monkeypatch).set()
+    analysis = make_analysis(make_completion(["▁a"], ["▁b"], prompt=Prompt(id="one", text="a")))
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        async def read_window() -> str:
+            await pilot.pause()
+            assert isinstance(app.screen, Window)
+            shown = read_page(app.screen.page)
+            await pilot.press("escape")
+            return shown
+
+        await pilot.press("i")
+        assert "model: demo" in await read_window()
+        await pilot.press("e", "x", "ctrl+r")
+        await wait_for(pilot, lambda: isinstance(app.screen, Window))
+        assert "model: another" in await read_window()  # both ran with it
+        await pilot.press("c", "enter")
+        shown = await read_window()
+        assert "before: demo" in shown
+        assert "after: another" in shown
+        await pilot.press("n", "i")
+        assert "model: another" in await read_window()
+
+    explore(write_results(tmp_path / "out", analysis), steps)
 
 
 def test_leaving_names_a_change_that_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
