@@ -101,37 +101,62 @@ class Summary:
 
 def summarize_shares(analyses: Iterable[Analysis], question: GroupQuestion, *, seed: int = 0) -> Summary:
     """Average shares over all prompts. Raises UsageError if none of them has the target, or the sections asked for."""
-    collected: dict[str, _Group] = {}
-    n_prompts, n_skipped, reason, parameters = 0, 0, None, tuple[str, ...]()
+    totals = ShareTotals(question)
     for analysis in analyses:
-        by_way = None
-        try:
-            target_cut = cut_targets(analysis, question)
-            targets = find_targets(analysis, question, target_cut)
-            if question.way is not Way.DIRECT:
-                by_way = share_out(analysis, question, targets, target_cut)
-        except UsageError as error:
-            n_skipped += 1
-            if reason is None:
-                reason, parameters = _spell_reason(analysis.completion.prompt.id, error), error.parameters
-            continue
-        n_prompts += 1
-        _collect(by_way or share_out(analysis, question, targets, target_cut), collected)
-    if not n_prompts:
-        because = f"; {reason}" if reason else ""
-        raise UsageError(
-            f"expected prompts with the target, found none among {n_skipped} that were explained{because}",
-            parameters=parameters,
-        )
-    if question.group is Grouping.SECTION and not collected.keys() - {COMPLETION, NO_SECTION}:
-        raise UsageError(
-            "expected prompts with sections, found none: give their records `sections`, or say which"
-            " patterns start one",
-            parameters=("sections",),
-        )
-    groups = [_summarize_group(name, group, seed) for name, group in collected.items()]
-    groups.sort(key=lambda group: -abs(group.mean_share))
-    return Summary(groups=groups, n_prompts=n_prompts, n_skipped=n_skipped, reason=reason)
+        totals.add(analysis.completion.prompt.id, share_prompt(analysis, question))
+    return totals.summarize(seed=seed)
+
+
+def share_prompt(analysis: Analysis, question: GroupQuestion) -> PromptShares | UsageError:
+    """The shares in one prompt; if it is skipped, the error that says why."""
+    by_way = None
+    try:
+        target_cut = cut_targets(analysis, question)
+        targets = find_targets(analysis, question, target_cut)
+        if question.way is not Way.DIRECT:
+            by_way = share_out(analysis, question, targets, target_cut)
+    except UsageError as error:
+        return error
+    return by_way or share_out(analysis, question, targets, target_cut)
+
+
+class ShareTotals:
+    """Collects the shares of one prompt after the other, and averages them."""
+
+    def __init__(self, question: GroupQuestion) -> None:
+        self._question = question
+        self._groups: dict[str, _Group] = {}
+        self._n_prompts = self._n_skipped = 0
+        self._reason: str | None = None
+        self._parameters: tuple[str, ...] = ()
+
+    def add(self, id: str, shares: PromptShares | UsageError) -> None:
+        """Collect what ``share_prompt`` found in a prompt."""
+        if not isinstance(shares, UsageError):
+            self._n_prompts += 1
+            _collect(shares, self._groups)
+            return
+        self._n_skipped += 1
+        if self._reason is None:
+            self._reason, self._parameters = _spell_reason(id, shares), shares.parameters
+
+    def summarize(self, *, seed: int = 0) -> Summary:
+        """All groups. Raises UsageError if no prompt has the target, or the sections asked for."""
+        if not self._n_prompts:
+            because = f"; {self._reason}" if self._reason else ""
+            raise UsageError(
+                f"expected prompts with the target, found none among {self._n_skipped} that were explained{because}",
+                parameters=self._parameters,
+            )
+        if self._question.group is Grouping.SECTION and not self._groups.keys() - {COMPLETION, NO_SECTION}:
+            raise UsageError(
+                "expected prompts with sections, found none: give their records `sections`, or say which"
+                " patterns start one",
+                parameters=("sections",),
+            )
+        groups = [_summarize_group(name, group, seed) for name, group in self._groups.items()]
+        groups.sort(key=lambda group: -abs(group.mean_share))
+        return Summary(groups=groups, n_prompts=self._n_prompts, n_skipped=self._n_skipped, reason=self._reason)
 
 
 def _spell_reason(id: str, error: UsageError) -> str:
