@@ -52,8 +52,14 @@ def report(
         ChosenResults(path, ids=id, where=where, sections=sections) for path in map(find_folder, results or [None])
     ]
     entries = ReportEntries(folders, question, opening.start)
-    sources = entries.read_sources()
-    n_prompts = write_report(output, entries, title=title, opening=opening.describe(), sources=sources)
+    n_prompts = write_report(
+        output,
+        entries,
+        title=title,
+        opening=opening.describe(),
+        sources=entries.read_sources(),
+        everything=entries.everything,
+    )
     aside = choose_aside(output)
     size = "" if is_stream(output) else f" ({output.stat().st_size / 1000:,.0f} kB)"
     print(f"{n_prompts} prompts in {one_line(str(output))}{size}; open it in a browser", file=aside)

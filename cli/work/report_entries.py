@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING
 
+from promptlight.cli.options.question import choose_target
 from promptlight.cli.views.facts import describe_quantised
+from promptlight.cli.work.stored_checks import StoredChecks
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Method, Way
 
 if TYPE_CHECKING:
+    from promptlight.io.page.overview import AllPrompts
     from promptlight.io.page.record import ReportEntry
     from promptlight.io.results.facts import RunFacts
     from promptlight.salience.explain.explanation import Question
@@ -39,7 +43,7 @@ class ReportEntries:
         missing: UsageError | None = None
         self.without_target.clear()
         for number, (chosen, facts) in enumerate(zip(self._folders, self.read_sources(), strict=True)):
-            trust = StoredTrust(chosen.folder)
+            trust, checks = StoredTrust(chosen.folder), StoredChecks(chosen.folder)
             quantised = describe_quantised(facts)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
@@ -52,6 +56,7 @@ class ReportEntries:
                     name=names[-1],
                     question=self._question,
                     trust=partial(_describe_trust, trust),
+                    check=checks.find,
                     quantised=quantised,
                     source=number,
                 )
@@ -84,6 +89,29 @@ class ReportEntries:
         """Which prompts open with their last line, because they don't have the target."""
         named = _list_names(self.without_target)
         return f"{len(self.without_target)} of {n_prompts} have no such target, and open with their last line: {named}"
+
+    @property
+    def everything(self) -> AllPrompts:
+        """What the page says of all prompts together; complete once they were listed."""
+        from promptlight.io.page.overview import AllPrompts
+        from promptlight.salience.explain.summary import GroupQuestion
+        from promptlight.salience.text.spans import parse_cut
+
+        question = self._question
+        target_by = str(question.target_by) if question.target_by else None
+        target, target_by = choose_target(question.target, target_by, question.way)
+        return AllPrompts(
+            question=GroupQuestion(
+                by=question.by,
+                target=target,
+                target_by=parse_cut(target_by) if target_by else None,
+                method=question.method,
+                way=question.way,
+            ),
+            folders=[str(chosen.folder) for chosen in self._folders],
+            skipped=chain.from_iterable(chosen.skipped for chosen in self._folders),
+            problems=chain.from_iterable(chosen.problems for chosen in self._folders),
+        )
 
     def read_sources(self) -> list[RunFacts | None]:
         """Where the results of each folder come from."""

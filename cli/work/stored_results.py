@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from promptlight.io.places import Place
 from promptlight.io.results.folders import is_bundled
 from promptlight.salience.errors import OutputError, UsageError
-from promptlight.salience.types import Analysis, Completion, Cut, Granularity, SetAside, StopReason
+from promptlight.salience.types import Analysis, Completion, Cut, Granularity, Prompt, SetAside, StopReason
 
 
 def find_stored(results: Place, *, id: str | None = None, row: int | None = None) -> Analysis:
@@ -60,8 +60,9 @@ class SectionNames:
 class ChosenResults:
     """The requested results of a folder; each loop over them reads the folder again.
 
-    Damaged shards are skipped, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections
-    file are raised at once; UsageError is raised after the last result if none was found.
+    ``skipped`` then has the records that were set aside, as far as they match. Damaged shards are noted in
+    ``problems``, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections file are raised
+    at once; UsageError is raised after the last result if none was found.
     """
 
     def __init__(
@@ -78,17 +79,30 @@ class ChosenResults:
         self._ids = ids or ()
         self._conditions = [parse_condition(condition) for condition in where or ()]
         self._names = SectionNames(sections)
-        self._problems: list[str] = []
+        self.problems: list[str] = []
+        self.skipped: list[SetAside] = []
 
     def __iter__(self) -> Iterator[Analysis]:
         from promptlight.io.prompts.selection import select_results
         from promptlight.io.results.reader import read_results
 
-        self._problems.clear()
-        for analysis in select_results(read_results(self.folder, self._problems), self._ids, self._conditions):
+        self.problems.clear()
+        self.skipped.clear()
+        results = self._note_skipped(read_results(self.folder, self.problems))
+        for analysis in select_results(results, self._ids, self._conditions):
             yield self._names.give(analysis)
+
+    def _note_skipped(self, results: Iterable[Analysis | SetAside]) -> Iterator[Analysis | SetAside]:
+        from promptlight.io.prompts.selection import matches
+
+        for result in results:
+            if isinstance(result, SetAside):
+                record = Prompt(id=result.id, text=result.prompt or "", label=result.label)
+                if matches(record, self._ids, self._conditions):
+                    self.skipped.append(result)
+            yield result
 
     def raise_damage(self) -> None:
         """Raise OutputError if the last loop skipped damaged shards."""
-        if self._problems:
-            raise OutputError(f"{'; '.join(self._problems)}; all other results were read")
+        if self.problems:
+            raise OutputError(f"{'; '.join(self.problems)}; all other results were read")

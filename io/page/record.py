@@ -11,7 +11,6 @@ sums for every cut would make the page two thirds larger), and follows the model
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from promptlight.io.page._cuts import CutText, cut_text
 from promptlight.io.page._facts import Texts, show
 from promptlight.io.page._numbers import describe_map
+from promptlight.io.page.overview import Checks, outline
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.comparison import split_words
 from promptlight.salience.explain.explanation import (
@@ -34,9 +34,10 @@ from promptlight.salience.explain.explanation import (
 from promptlight.salience.explain.span_scores import choose_targets, find_foil_text
 from promptlight.salience.text.printable import printable, printable_within
 from promptlight.salience.text.sections import written_sections
-from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Span, Way
+from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Way
 
 LAST = "-1"  # the target that a prompt opens with
+Check = Callable[[Explanation], Checks]  # what was measured and tried, for the table of all prompts
 Trust = Callable[[Analysis, Method, Way], Texts]  # lines about what was measured and tried, beside scores of a way
 
 
@@ -52,6 +53,7 @@ class ReportEntry:
     name: str
     question: Question = field(default_factory=Question)
     trust: Trust = lambda *_: ""
+    check: Check = lambda _: Checks()
     quantised: Texts = ""
     source: int = 0
 
@@ -72,8 +74,11 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     prompt = entry.analysis.completion.prompt
     analysis, explained = entry.analysis, _explain(entry)
     name, label = printable(entry.name), printable(prompt.label or "")
-    head = {"id": name, "label": label} | _outline(analysis, explained)
-    data = {"id": name, "label": label, "source": entry.source, "opening": _describe_opening(entry, explained)}
+    checks = entry.check(explained) if explained else Checks()
+    is_asked = entry.question.target is not None
+    named = {"id": name, "label": label, "source": entry.source}
+    head = named | outline(analysis, explained, checks, is_asked=is_asked)
+    data = named | {"opening": _describe_opening(entry, explained)}
     return ReportRecord(
         head=json.dumps(head, ensure_ascii=False, separators=(",", ":")),
         data=to_json(data | _describe_analysis(entry)),
@@ -93,24 +98,6 @@ def _explain(entry: ReportEntry) -> Explanation | None:
         return explain_target(entry.analysis, question)
     except UsageError:
         return None
-
-
-def _outline(analysis: Analysis, explained: Explanation | None) -> dict[str, Any]:
-    """What lists of prompts show: the last line written, how likely the text was, and the strongest source."""
-    completion = analysis.completion
-    lines = completion.completion_text.strip().split("\n")
-    log_probs = [token.log_prob for token in completion.tokens if token.log_prob is not None]
-    strongest = explained.strongest(1) if explained else []
-    return {
-        "written": printable(lines[-1].strip()),
-        "probability": float(f"{math.exp(sum(log_probs) / len(log_probs)):.6g}") if log_probs else None,
-        "strongest": _describe_source(explained, strongest[0]) if explained and strongest else None,
-    }
-
-
-def _describe_source(explained: Explanation, source: Span) -> dict[str, Any]:
-    share = float(f"{explained.shares[source.number]:.6g}")
-    return {"line": source.line, "share": share, "text": printable(source.text.strip())}
 
 
 def _describe_opening(entry: ReportEntry, explained: Explanation | None) -> dict[str, Any] | None:

@@ -161,8 +161,9 @@ function fillNames() { // of choices that are the same for every prompt
   fill($("with"), ["-1", ...heads.keys()].map(String), String(state.with), [say("controls.nothing"), ...heads.map(({ id }) => id)]);
   const labels = [...new Set(heads.map(({ label }) => label).filter(Boolean))].sort();
   $("labels").parentElement.hidden = labels.length < 2;
-  fill($("labels"), ["", ...labels], $("labels").value, [say("list.every-label"), ...labels]);
+  fill($("labels"), ["", ...labels], listing.label ?? $("labels").value, [say("list.every-label"), ...labels]);
   $("labels").value ||= "";
+  listing.label = null;
   document.title = OPENING.title ?? say("page.title");
   $("title").textContent = document.title;
 }
@@ -177,7 +178,8 @@ function listShown() { // the prompts that the search and the label leave
 
 function listPrompts() {
   const shown = listShown();
-  $("shown").textContent = say("list.found", { shown: shown.length, count: heads.length });
+  const skipped = EVERYTHING.skipped.length;
+  $("shown").textContent = [say("list.found", { shown: shown.length, count: heads.length }), ...(skipped ? [say("skipped.count", { count: skipped })] : [])].join(say("join"));
   $("prompts").replaceChildren(...shown.map(({ id, number, written }) => {
     const item = element("li", { role: "option", "data-number": number, tabindex: -1 }, id, element("small", { dir: "auto" }, written || say("prompt.empty-short")));
     item.addEventListener("click", () => open(number));
@@ -219,7 +221,7 @@ function readRange(text) {
 function writeAddress(data) {
   const target = targetOf(data, state.chosen);
   const parts = { id: data.id, target: target ? spellRange(state.chosen === "all" ? "all" : [target.first, target.last]) : 1, explain: state.targetBy, shade: state.sourceBy };
-  if (state.view !== "one") parts.view = state.view;
+  if (state.view !== "one") Object.assign(parts, { view: state.view }, choiceOf());
   if (state.with >= 0) {
     const other = otherSide(data).target;
     Object.assign(parts, { with: heads[state.with].id, ...(other ? { "with-target": spellRange([other.first, other.last]) } : {}) });
@@ -235,7 +237,8 @@ function readAddress() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const find = (id) => heads.findIndex((head) => head.id === id);
   const known = (name, values) => (values.includes(parts.get(name)) ? parts.get(name) : OPENING[name]);
-  state.view = heads.length > 1 && (parts.get("view") ?? (location.hash.length > 1 ? "one" : OPENING.view)) === "overview" ? "overview" : "one";
+  state.view = hasOverview && (parts.get("view") ?? (location.hash.length > 1 ? "one" : OPENING.view)) === "overview" ? "overview" : "one";
+  if (state.view === "overview") readChoice(parts);
   state.id = Math.max(0, find(parts.get("id") ?? OPENING.id));
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
   Object.assign(state, { chosen: readRange(parts.get("target")), chosen2: readRange(parts.get("with-target")), anchor: null, cursor: null });
@@ -283,5 +286,5 @@ readAddress();
 fillWords();
 fill($("language"), Object.keys(WORDS), language, Object.values(WORDS).map((words) => words.language));
 fillNames();
-$("views").hidden = heads.length < 2;
+$("views").hidden = !hasOverview;
 if (heads.length) { listen(); listPrompts(); show(); }

@@ -16,6 +16,7 @@ from tests.support.paths import EXAMPLES
 
 HEAD = re.compile(r'<script type="application/json" class="record" data-head="([^"]*)"')
 OPENING = re.compile(r'<script type="application/json" id="opening">([^<]*)<')
+EVERYTHING = re.compile(r'<script type="application/json" id="everything">([^<]*)<')
 
 
 def ids_of(path: Path) -> list[str]:
@@ -120,3 +121,28 @@ def test_what_readers_could_not_open_is_refused(
     assert refused.exit_code == 2
     assert reason in refused.stderr
     assert not path.exists()
+
+
+def test_the_page_says_what_was_skipped_and_sums_up(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    listed = json.loads(promptlight("list", demo_results, "--json").stdout)["prompts"]
+    assert promptlight("report", demo_results, "-o", path).exit_code == 0
+    everything = everything_of(path)
+    skipped = [(one["id"], one["line"], one["set_aside"]) for one in listed if one["set_aside"]]
+    assert [(one["id"], one["line"], one["reason"]) for one in everything["skipped"]] == skipped
+    summary = json.loads(promptlight("summarize", demo_results, "--json").stdout)
+    (whole,) = (part for part in everything["summaries"] if part["label"] is None)
+    assert whole["prompts"] == summary["n_prompts"]
+    shared = [(one["name"], one["n_top"]) for one in summary["groups"] if one["n_prompts"] > 1]
+    assert [(one["name"], one["top"]) for one in whole["groups"]] == shared[:15]
+
+    done = promptlight("report", demo_results, "-o", path, "--overwrite", "--id", "dish-fixed", "--way", "through")
+    assert done.exit_code == 0
+    everything = everything_of(path)
+    assert everything["skipped"] == []
+    assert everything["question"] == {"target": "-1", "targetBy": "line", "by": "line", "way": "through"}
+
+
+def everything_of(path: Path) -> dict[str, Any]:
+    (everything,) = EVERYTHING.findall(path.read_text(encoding="utf-8"))
+    return json.loads(everything)

@@ -43,7 +43,7 @@ def test_no_prompt_is_a_tag(tmp_path: Path) -> None:
     assert write_report(path, [entry], title=hostile) == 1
     text = path.read_text(encoding="utf-8")
     assert "alert(1)</script>" not in text
-    assert text.count("<script") == text.count("</script>") == 6  # the record, four tables, and the page's own
+    assert text.count("<script") == text.count("</script>") == 7  # the record, five tables, and the page's own
     (record,) = records_of(path).values()
     assert record["id"] == printable(hostile)
     shown = "".join(record["texts"])
