@@ -2,8 +2,10 @@
 const OPENING = JSON.parse($("opening").textContent); // what `report` was asked to open with
 const FACTS = JSON.parse($("sources").textContent); // of each folder of results, by name
 const CUTS = ["line", "sentence", "word"]; // the first that there are
-const state = { // with -1: nothing; chosen, chosen2: the first and last target, "all", or null: as the page opens, or as the first side
-  view: "one", id: 0, with: -1, chosen: null, chosen2: null, anchor: null, cursor: null, unfolded: false,
+// with -1: nothing. chosen, chosen2: "all", the first and last target, also with the one where the choice began and the one
+// where it is now, or null: as the page opens, or as the first side.
+const state = {
+  view: "one", id: 0, with: -1, chosen: null, chosen2: null, unfolded: false,
   method: "", targetBy: "", sourceBy: "", colours: "", way: "", shown: "direct", pool: "sum", marking: "highlight", intensity: NEUTRAL_INTENSITY };
 
 // ---- what is shown ---------------------------------------------------------------------------------------------------
@@ -28,10 +30,10 @@ function showPrompts(data) {
   drawHead($("head"), data);
   for (const name of ["written2", "moved", "beside", "found2"]) $(name).hidden = !isTwo;
   $("text").hidden = isTwo;
-  const choices = [(range) => chooseTarget("chosen", range, "written"), (range) => chooseTarget("chosen2", range, "written2")];
+  const choices = [(chosen) => chooseTarget({ chosen, chosen2: null }, "written"), (chosen) => chooseTarget({ chosen2: chosen }, "written2")];
   const places = ["", "2"].map((side) => ({ written: $(`written${side}`), found: $(`found${side}`), text: isTwo ? $("beside") : $("text") }));
   sides.forEach(({ data: one, target }, side) => {
-    drawWritten(places[side].written, one, target, choices[side]);
+    drawWritten(places[side].written, one, target, side ? state.chosen2 : state.chosen, choices[side]);
     drawFound(places[side], one, target);
     if (isTwo) places[side].written.prepend(paragraph("id", one.id));
   });
@@ -47,7 +49,8 @@ function targetOf(data, chosen) { // as it was chosen, else as the page opens: w
   if (!targets.length) return null;
   const end = targets.length - 1;
   const opening = data.opening && state.targetBy === data.opening.by ? data.opening.targets : [end, end];
-  return joinTargets(targets, (chosen === "all" ? [0, end] : chosen ?? opening).map((number) => Math.min(Math.max(number, 0), end)));
+  const [first, last] = chosen === "all" ? [0, end] : chosen ?? opening;
+  return joinTargets(targets, [first, last].map((number) => Math.min(number, end)));
 }
 
 function otherSide(data) { // the prompt compared with; its target follows the first until it is chosen itself
@@ -97,17 +100,14 @@ function change(changed) {
   show();
 }
 
-function chooseTarget(side, range, place) { // range: the first, the last, and where the choice began and where it is now
-  const [first, last, anchor, cursor] = range ?? [];
-  const other = side === "chosen" ? { chosen2: null } : {};
-  change({ ...other, [side]: range ? (first === 0 && last > 0 && last === targetsOf(record(side === "chosen" ? state.id : state.with)).length - 1 && anchor === undefined ? "all" : [first, last]) : null,
-    anchor: anchor ?? null, cursor: cursor ?? null });
+function chooseTarget(chosen, place) {
+  change(chosen);
   $(place).querySelector("[tabindex='0']")?.focus();
 }
 
 function open(number) { // another prompt: a choice of the reader carries over, as in a comparison
   const chosen = state.chosen === null ? null : carry(record(state.id), record(number));
-  change({ view: "one", id: number, chosen, chosen2: null, anchor: null, cursor: null, unfolded: false });
+  change({ view: "one", id: number, chosen, chosen2: null, unfolded: false });
 }
 
 function cutTargets(by) { // targets that overlap those chosen before become the new choice
@@ -115,7 +115,7 @@ function cutTargets(by) { // targets that overlap those chosen before become the
   state.targetBy = by;
   const found = targetsOf(record(state.id)).filter(({ start, stop }) => target && start < target.stop && stop > target.start);
   if (state.chosen !== "all") state.chosen = found.length ? [found[0].number, found.at(-1).number] : null;
-  change({ chosen2: null, anchor: null, cursor: null });
+  change({ chosen2: null });
 }
 
 function speak(chosen) {
@@ -214,8 +214,8 @@ const spellRange = (chosen) => (chosen === "all" ? "all" : chosen[0] === chosen[
 
 function readRange(text) {
   if (text === null || text === "all") return text;
-  const [, first, last] = text.match(/^(\d+)(?:-(\d+))?$/) ?? [];
-  return first ? [Number(first) - 1, Number(last ?? first) - 1] : null;
+  const [, first, last = first] = text.match(/^(\d+)(?:-(\d+))?$/) ?? [];
+  return 1 <= Number(first) && Number(first) <= Number(last) ? [first - 1, last - 1] : null;
 }
 
 function writeAddress(data) {
@@ -241,7 +241,7 @@ function readAddress() {
   if (state.view === "overview") readChoice(parts);
   state.id = Math.max(0, find(parts.get("id") ?? OPENING.id));
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
-  Object.assign(state, { chosen: readRange(parts.get("target")), chosen2: readRange(parts.get("with-target")), anchor: null, cursor: null });
+  Object.assign(state, { chosen: readRange(parts.get("target")), chosen2: readRange(parts.get("with-target")) });
   state.method = parts.get("method") ?? OPENING.method ?? "";
   state.targetBy = parts.get("explain") ?? OPENING.targetBy ?? "";
   state.sourceBy = parts.get("shade") ?? OPENING.sourceBy ?? "";

@@ -6,39 +6,33 @@ function isSigned(data) { return mapOf(data).signed && state.shown === "direct";
 
 // ---- what the model wrote --------------------------------------------------------------------------------------------
 
-function drawWritten(place, data, target, choose) { // `choose` is told the first and the last of the targets that the reader chooses
+function drawWritten(place, data, target, chosen, choose) { // choose: is told what the reader chooses, as page.js keeps it
   const targets = targetsOf(data);
+  const end = targets.length - 1;
+  const [anchor, cursor] = Array.isArray(chosen) && chosen.length > 2 ? chosen.slice(2) : [target?.first, target?.last];
+  const extend = (to) => [Math.min(anchor, to), Math.max(anchor, to), anchor, to];
   const isBlock = !["token", "word"].includes(state.targetBy);
   const list = element("div", { class: `choices${isBlock ? "" : " inline"}`, role: "listbox", "aria-multiselectable": "true",
     "aria-label": say("written.choose"), dir: "auto" });
   for (const one of targets) {
-    const chosen = target && one.number >= target.first && one.number <= target.last;
+    const isChosen = Boolean(target) && one.number >= target.first && one.number <= target.last;
     const text = textOf(data, one);
-    const option = element("span", { class: "choice", role: "option", "aria-selected": Boolean(chosen),
-      tabindex: one.number === (state.cursor ?? target?.last) ? 0 : -1 }, isBlock ? text.trim() || "↵" : text);
-    option.addEventListener("click", (event) => choose(event.shiftKey ? extend(target, one.number) : [one.number, one.number]));
+    const option = element("span", { class: "choice", role: "option", "aria-selected": isChosen,
+      tabindex: one.number === cursor ? 0 : -1 }, isBlock ? text.trim() || "↵" : text);
+    option.addEventListener("click", (event) => choose(event.shiftKey ? extend(one.number) : [one.number, one.number]));
     list.append(option);
   }
-  list.addEventListener("keydown", (event) => move(event, target, targets.length - 1, choose));
-  const isAll = target && target.first === 0 && target.last === targets.length - 1;
-  const all = targets.length > 1 ? [button(say("written.all"), () => choose(isAll ? null : [0, targets.length - 1]), { class: "all", "aria-pressed": isAll })] : [];
+  list.addEventListener("keydown", (event) => {
+    const to = { ArrowRight: cursor + 1, ArrowDown: cursor + 1, ArrowLeft: cursor - 1, ArrowUp: cursor - 1, Home: 0, End: end }[event.key];
+    if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) choose("all");
+    else if (to === undefined) return;
+    else if (to >= 0 && to <= end) choose(event.shiftKey ? extend(to) : [to, to]);
+    event.preventDefault();
+  });
+  const isAll = target?.first === 0 && target.last === end;
+  const all = end > 0 ? [button(say("written.all"), () => choose(isAll ? null : "all"), { class: "all", "aria-pressed": isAll })] : [];
   const title = element("h3", {}, say(data.stopped.reason === "given" ? "written.given" : "written.title"));
-  place.replaceChildren(element("div", { class: "title" }, title, element("span", { class: "hint" }, targets.length > 1 ? say("written.hint") : ""), ...all), list);
-}
-
-function extend(target, number) { // from where the choice began
-  const anchor = state.anchor ?? target?.first ?? number;
-  return [Math.min(anchor, number), Math.max(anchor, number), anchor, number];
-}
-
-function move(event, target, end, choose) {
-  if (!target) return;
-  const at = state.cursor ?? target.last;
-  const next = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0, End: end }[event.key];
-  if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) choose([0, end]);
-  else if (next === undefined) return;
-  else if (next >= 0 && next <= end) choose(event.shiftKey ? extend(target, next) : [next, next]);
-  event.preventDefault();
+  place.replaceChildren(element("div", { class: "title" }, title, element("span", { class: "hint" }, end > 0 ? say("written.hint") : ""), ...all), list);
 }
 
 // ---- the text --------------------------------------------------------------------------------------------------------

@@ -261,6 +261,9 @@ def test_an_unknown_prompt_in_the_address_is_said(page: Page, page_file: Path) -
     assert page.locator("#head h2").inner_text() == "dish-fixed"
     assert page.locator("#target-by").input_value() == "line"
     assert chosen(page) == [choices(page)[-1].strip()]
+    for target in ("0", "2-1", "-3", "1-x", ""):
+        page.goto(f"{page_file.as_uri()}#id=dish-fixed&explain=word&target={target}")
+        assert chosen(page) == [choices(page)[-1].strip()]
 
 
 @pytest.mark.parametrize("opening", [Opening(id="2", by=WORD, intensity=0.9), Opening(id="2", target_by=WORD)])
