@@ -27,7 +27,7 @@ def end_sentence(sentence: str) -> str:
     return sentence if re.search(r"[.!?。！？]”$", sentence) else f"{sentence}."
 
 
-def say_answer(outcome: Outcome | PartOutcome, width: int | None = QUOTED) -> str:
+def say_answer(outcome: PartOutcome, width: int | None = QUOTED) -> str:
     """``it writes “...”``: the answer, or if there is none in the target's place, the whole completion."""
     if outcome.answer is None and outcome.completion.strip():
         return f"it writes only {quote_text(outcome.completion, width)}"

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from promptlight.cli.views.sentences import PART, name_units, quote_in, say
+from promptlight.io.page.words import Language
 from promptlight.salience.regeneration.prompt_causes import PromptCauses, TriedPart
-from promptlight.salience.text.printable import one_line, quote
+from promptlight.salience.text.printable import one_line
 
 LISTED = 5  # parts to name in a sentence
 SHOWN_WIDTH = 40
 
 
-def spell_causes(causes: PromptCauses) -> str:
-    """Which parts change the answer, in a sentence, for readers of one prompt."""
-    unit, n = name_unit(causes.by), len(causes.parts)
-    changing, answer = causes.causes, f"“{quote(causes.answer, SHOWN_WIDTH)}”"
-    if not changing:
-        return f"writing again without any one of the {n:,} {unit}s of the prompt, the model still writes {answer}"
-    named = _name_parts(changing, causes.by)
-    if len(changing) == n:
-        return f"writing again without any one of the {n:,} {unit}s of the prompt changes {answer}"
-    others = f"any of the other {n - len(changing):,} {unit}s" if n - len(changing) > 1 else f"the other {unit}"
-    return f"writing again without {named} changes {answer}; without {others} it does not"
+def spell_causes(causes: PromptCauses, language: Language = Language.ENGLISH) -> str:
+    """Which parts change the answer, in a sentence without its full stop, for readers of one prompt."""
+    changing, n = causes.causes, len(causes.parts)
+    answer = quote_in(language, causes.answer, SHOWN_WIDTH)
+    if len(changing) in (0, n):
+        how = "none" if not changing else "all"
+        return say(language, f"causes.{how}", answer=answer, **name_units(language, causes.by, n))
+    named, n_others = _name_parts(changing, causes.by, language), n - len(changing)
+    other = "other-one" if n_others == 1 else "other-many"
+    others = say(language, f"causes.{other}", **name_units(language, causes.by, n_others))
+    return say(language, "causes.some", named=named, answer=answer, others=others)
 
 
-def _name_parts(parts: Sequence[TriedPart], by: str) -> str:
+def _name_parts(parts: Sequence[TriedPart], by: str, language: Language) -> str:
     """The parts: ``line 9``, ``line 9, 14 or 26``, ``“Quiche” in line 9``; of many, the first."""
-    if by == "line":
-        named = [f"line {parts[0].line}", *(f"{part.line}" for part in parts[1:])]
-    elif by == "section":
-        named = [f"section {one_line(part.section or '')}" for part in parts]
-    else:
-        named = [f"“{quote(part.text, SHOWN_WIDTH)}” in line {part.line}" for part in parts]
-    shown = named[:LISTED]
-    if len(named) > LISTED:
-        shown.append(f"{len(named) - LISTED:,} more")
-    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+    shown = list(_list_parts(parts[:LISTED], by, language))
+    if len(parts) > LISTED:
+        shown.append(say(language, "causes.more", count=f"{len(parts) - LISTED:,}"))
+    if len(shown) == 1:
+        return shown[0]
+    return say(language, "causes.last", before=say(language, "list").join(shown[:-1]), last=shown[-1])
+
+
+def _list_parts(parts: Sequence[TriedPart], by: str, language: Language) -> Iterator[str]:
+    for number, part in enumerate(parts):
+        if by == "line":
+            yield say(language, f"causes.{'next' if number else 'first'}-line", line=part.line)
+        elif by == "section":
+            yield say(language, "causes.section", name=one_line(part.section or ""))
+        else:
+            text = quote_in(language, part.text, SHOWN_WIDTH)
+            yield say(language, "causes.part", text=text, line=part.line)
 
 
 def name_unit(by: str) -> str:
     """The name of one part of this cut."""
-    return by if by.isalpha() else "part"
+    return by if by.isalpha() else PART

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from promptlight.cli.views.sentences import say
+from promptlight.io.page.words import Language
 from promptlight.salience.text.printable import one_line
 
 if TYPE_CHECKING:
@@ -18,10 +20,10 @@ if TYPE_CHECKING:
 HASH_DIGITS = 12
 
 
-def describe_quantised(facts: RunFacts | None) -> str:
+def describe_quantised(facts: RunFacts | None, language: Language = Language.ENGLISH) -> str:
     """A sentence about results; empty if their model is not quantised, or not known."""
     quantised = facts.quantised if facts else None
-    return f"scores are of the quantised model ({one_line(quantised)})" if quantised else ""
+    return say(language, "quantised", quantised=one_line(quantised)) if quantised else ""
 
 
 def spell_facts(facts: RunFacts | None, name: str = "model") -> str:

@@ -23,20 +23,19 @@ from promptlight.cli.views._rewritten import (
     BOLD,
     NARROWEST,
     QUOTED,
-    end_sentence,
     join_row,
     quote_text,
-    say_answer,
     spell_answer,
 )
 from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.output import View
 from promptlight.cli.views.strongest import plural
 from promptlight.cli.views.text import ASIDE
+from promptlight.cli.views.why_sentence import name_part, spell_why
+from promptlight.io.page.words import Language
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.regeneration.trials import Outcome, Regeneration
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.types import Granularity, Span
 
 if TYPE_CHECKING:
     from promptlight.io.results.facts import RunFacts
@@ -57,10 +56,15 @@ def view_why(found: Regeneration, sampling: Sampling, facts: RunFacts) -> View:
 
 def _describe_why(found: Regeneration) -> dict[str, Any]:
     """The sentence and the outcomes as plain data, with unchanged texts."""
+    described = _describe_answer(found)
+    return {"id": described["id"], "sentence": spell_why(described, width=None), **described}
+
+
+def _describe_answer(found: Regeneration) -> dict[str, Any]:
+    """The same without the sentence."""
     explanation = found.explanation
     return {
         "id": explanation.analysis.completion.prompt.id,
-        "sentence": _say_why(found, width=None),
         "target": explanation.target_text,
         "target_by": str(explanation.target_by),
         "method": explanation.salience.method.value,
@@ -86,62 +90,6 @@ def _describe_outcome(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-# ---- the sentence ---------------------------------------------------------------------------------------------------
-
-
-def _say_why(found: Regeneration, width: int | None = QUOTED) -> str:
-    """What was found, in a sentence or two; quoted texts have at most ``width`` characters (None: all)."""
-    first, *others = found.tested
-    wrote, name, change = quote_text(found.answer, width), _name(first, found, width), _say_change(first, width)
-    if first.is_changed:
-        said = (
-            f"It wrote {wrote} most of all because of {name}: {_say_change(first, width)}, {say_answer(first, width)}"
-        )
-        return f"{end_sentence(said)}{_say_doubt(found, width)}"
-    change = _say_change(first, width)
-    said = f"The strongest {_unit(found)}, {name}, was not why it wrote {wrote}: {change}, it still writes that."
-    changing = next((one for one in others if one.is_changed), None)
-    if changing:
-        said = end_sentence(f"{said} Without {_name(changing, found, width)}, {say_answer(changing, width)}")
-    elif others:
-        said += f" Nor was any other of the {len(found.tested)} strongest {plural(found.explanation.by)} alone."
-    return said + _say_doubt(found, width)
-
-
-def _say_doubt(found: Regeneration, width: int | None) -> str:
-    """What it means that the control changes the answer, too."""
-    control = found.control
-    if control is None or not control.is_changed:
-        return ""
-    said = f" But without {_name(control, found, width)}, one of the weaker {plural(found.explanation.by)},"
-    if any(one.is_changed for one in found.tested):
-        return f"{said} {say_answer(control, width)}, so the answer depends on more than that."
-    return end_sentence(f"{said} {say_answer(control, width)}")
-
-
-def _say_change(outcome: Outcome, width: int | None) -> str:
-    text = outcome.trial.replacement.strip()
-    return f"with {quote_text(text, width)} in its place" if text else "without it"
-
-
-def _name(outcome: Outcome, found: Regeneration, width: int | None) -> str:
-    """A part of the prompt in a sentence: ``line 9 (10.9%), “Recommendation: ...”``."""
-    return _name_part(outcome.trial.source, outcome.trial.share, found, width)
-
-
-def _name_part(span: Span, share: float, found: Regeneration, width: int | None) -> str:
-    cut = found.explanation.by
-    if cut is Granularity.LINE:
-        return f"line {span.line} ({share:.1%}), {quote_text(span.text, width)}"
-    if cut is Granularity.SECTION and span.section:
-        return f"section {one_line(span.section)} ({share:.1%})"
-    return f"{quote_text(span.text, width)} in line {span.line} ({share:.1%})"
-
-
-def _unit(found: Regeneration) -> str:
-    return plural(found.explanation.by).removesuffix("s")
-
-
 # ---- the picture ----------------------------------------------------------------------------------------------------
 
 
@@ -149,7 +97,7 @@ def _render_why(found: Regeneration, console: Console, remarks: Sequence[str] = 
     """The prompt, the sentence, the table of all trials, and how they were made."""
     completion = found.explanation.analysis.completion
     heading = Text(one_line(completion.prompt.id), BOLD)
-    sentence = Text(_say_why(found)).wrap(console, console.width)
+    sentence = Text(spell_why(_describe_answer(found))).wrap(console, console.width)
     notes = (Text(note, ASIDE) for note in (_describe_test(found), *map(one_line, remarks)))
     shown = (line for note in notes for line in note.wrap(console, console.width))
     return Group(heading, *sentence, Text(), *_render_trials(found, console.width), Text(), *shown)
@@ -184,7 +132,9 @@ def _list_remarks(found: Regeneration, sampling: Sampling) -> Iterator[str]:
     """What to keep in mind about this answer."""
     explanation = found.explanation
     if found.own_words:
-        named = _name_part(*found.own_words, found, QUOTED)
+        span, share = found.own_words
+        part = {"line": span.line, "section": span.section, "text": span.text, "share": share}
+        named = name_part(Language.ENGLISH, part, by=str(explanation.by), width=QUOTED)
         yield f"stronger than any part of the prompt are the model's own words before: {named}"
     if not found.is_reproduced:
         target = quote_text(explanation.target_text, QUOTED)

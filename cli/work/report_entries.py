@@ -13,6 +13,7 @@ from promptlight.cli.views.facts import describe_quantised
 from promptlight.cli.work.stored_checks import StoredChecks
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.io.page.words import Language
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Method, Way
 
@@ -44,7 +45,7 @@ class ReportEntries:
         self.without_target.clear()
         for number, (chosen, facts) in enumerate(zip(self._folders, self.read_sources(), strict=True)):
             trust, checks = StoredTrust(chosen.folder), StoredChecks(chosen.folder)
-            quantised = describe_quantised(facts)
+            quantised = _describe_quantised(facts)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
                 names.append(id if len(self._folders) == 1 else f"{id} ({chosen.folder})")
@@ -125,5 +126,14 @@ def _list_names(names: Sequence[str]) -> str:
     return ", ".join(names[:N_NAMED]) + (", ..." if len(names) > N_NAMED else "")
 
 
-def _describe_trust(trust: StoredTrust, analysis: Analysis, method: Method, way: Way) -> str:
-    return trust.describe(analysis, method, way=way)
+def _describe_trust(trust: StoredTrust, analysis: Analysis, method: Method, way: Way) -> dict[Language, str] | str:
+    """What was measured and tried, in each language of the page; empty if nothing was."""
+    said = {language: trust.describe(analysis, method, way=way, language=language) for language in Language}
+    return said if any(said.values()) else ""
+
+
+def _describe_quantised(facts: RunFacts | None) -> dict[Language, str] | str:
+    """Say that the model is quantised, in each language of the page; empty if it is not."""
+    if facts is None or not facts.quantised:
+        return ""
+    return {language: describe_quantised(facts, language) for language in Language}

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from promptlight.cli.views.sentences import say
+from promptlight.io.page.words import Language
 from promptlight.io.places import Place
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import Analysis, Method, Span, Way
@@ -21,7 +23,14 @@ class StoredTrust:
     def __init__(self, results: Place | None) -> None:
         self._results = results
 
-    def describe(self, analysis: Analysis, method: Method, targets: Sequence[Span] = (), way: Way = Way.DIRECT) -> str:
+    def describe(
+        self,
+        analysis: Analysis,
+        method: Method,
+        targets: Sequence[Span] = (),
+        way: Way = Way.DIRECT,
+        language: Language = Language.ENGLISH,
+    ) -> str:
         """Lines about one method's map: empty if nothing was measured, the reason if a file can't be read.
 
         It names the evaluated target if that differs from these targets, and says that direct scores were evaluated if
@@ -29,41 +38,47 @@ class StoredTrust:
         """
         target = "".join(span.text for span in targets)
         lines = [
-            self._describe_evaluation(analysis, method, targets, way),
-            *self._say_answers(analysis, method, target),
-            self._say_causes(analysis, target),
+            self._describe_evaluation(analysis, method, targets, way, language),
+            *self._say_answers(analysis, method, target, language),
+            self._say_causes(analysis, target, language),
         ]
         return "\n".join(filter(None, lines))
 
-    def _describe_evaluation(self, analysis: Analysis, method: Method, targets: Sequence[Span], way: Way) -> str:
+    def _describe_evaluation(
+        self, analysis: Analysis, method: Method, targets: Sequence[Span], way: Way, language: Language
+    ) -> str:
         from promptlight.cli.views.trust import describe_trust, name_target
         from promptlight.salience.faithfulness.summaries import PromptEvaluation
 
         try:
             stored = self._stored
         except OutputError as error:
-            return f"trust: {error}"
+            return say(language, "trust.head", said=error)
         prompt = analysis.completion.prompt
         row = stored and stored.find(prompt.id, method, prompt.fingerprint)
         if not row:
             return ""
         found = PromptEvaluation.from_row(row)
         same = targets and (targets[0].start, targets[-1].stop) == (found.target_start, found.target_stop)
-        of = "" if way is Way.DIRECT else " in the direct scores"
-        return f"trust{of}{'' if same else f', for {name_target(found)}'}: {describe_trust(found)}"
+        head = f"trust.head{'' if way is Way.DIRECT else '-direct'}{'' if same else '-for'}"
+        return say(language, head, target=name_target(found, language), said=describe_trust(found, language))
 
-    def _say_answers(self, analysis: Analysis, method: Method, target: str) -> Iterator[str]:
+    def _say_answers(self, analysis: Analysis, method: Method, target: str, language: Language) -> Iterator[str]:
         """The sentences that ``why`` found about a target or parts of it; if it is empty, about all."""
+        from promptlight.cli.views.why_sentence import spell_why
         from promptlight.io.results.answers import find_answers
 
         try:
             answers = find_answers(self._answers, analysis, method)
         except OutputError as error:
-            yield f"tested: {error}"
+            yield say(language, "tested.head", said=error)
             return
-        yield from (f"tested: {one['sentence']}" for one in answers if not target or one["target"] in target)
+        for one in answers:
+            if not target or one["target"] in target:
+                said = one["sentence"] if language is Language.ENGLISH else spell_why(one, language, width=None)
+                yield say(language, "tested.head", said=said)
 
-    def _say_causes(self, analysis: Analysis, target: str) -> str:
+    def _say_causes(self, analysis: Analysis, target: str, language: Language) -> str:
         """Which parts of the prompt change a target or a part of it, as ``evaluate --regenerate`` found."""
         from promptlight.cli.views.causes import spell_causes
         from promptlight.salience.regeneration.prompt_causes import PromptCauses
@@ -72,10 +87,12 @@ class StoredTrust:
         try:
             rows = self._causes.get(prompt.id, [])
         except OutputError as error:
-            return f"tested: {error}"
+            return say(language, "tested.head", said=error)
         found = [row for row in rows if row["fingerprint"] == prompt.fingerprint]
         causes = PromptCauses.from_rows(found) if found else None
-        return f"tested: {spell_causes(causes)}" if causes and (not target or causes.target_text in target) else ""
+        if causes is None or (target and causes.target_text not in target):
+            return ""
+        return say(language, "tested.causes", said=spell_causes(causes, language))
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:

@@ -26,17 +26,27 @@ class Language(StrEnum):
     CHINESE = "zh-TW"  # as written in Taiwan
 
 
-@cache
 def read_words(language: Language) -> Mapping[str, str]:
     """All templates of a language by their keys."""
-    return dict(_flatten(tomllib.loads((WORDS / f"{language}.toml").read_text("utf-8"))))
+    return read_templates(WORDS / f"{language}.toml")
+
+
+@cache
+def read_templates(path: Path) -> Mapping[str, str]:
+    """All templates of a file by their keys."""
+    return dict(_flatten(tomllib.loads(path.read_text("utf-8"))))
 
 
 def spell(language: Language, key: str, **values: object) -> str:
     """A template with its values. Raises KeyError for a key or a value that is missing: that is a bug."""
     words = read_words(language)
     form = key if key in words else f"{key}.{_choose_form(language, values['count'])}"
-    return _NAME.sub(lambda found: str(values[found[1]]), words[form])
+    return fill(words[form], values)
+
+
+def fill(template: str, values: Mapping[str, object]) -> str:
+    """A template with its values. Raises KeyError for a value that is missing."""
+    return _NAME.sub(lambda found: str(values[found[1]]), template)
 
 
 def _choose_form(language: Language, count: object) -> str:

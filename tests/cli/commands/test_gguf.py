@@ -97,7 +97,9 @@ def test_every_view_says_that_the_model_is_quantised(promptlight: Command, resul
     assert SENTENCE in promptlight("summarize", results).stdout
     assert SENTENCE in promptlight("export", results, "-o", tmp_path / "table.csv").stdout
     promptlight("report", results, "-o", tmp_path / "page.html")
-    assert f'"quantised":"{SENTENCE}"' in (tmp_path / "page.html").read_text("utf-8")
+    both = {"en": SENTENCE, "zh-TW": "分數來自量化後的模型（Q8_0）"}
+    described = json.dumps({"quantised": both}, ensure_ascii=False, separators=(",", ":"))[1:-1]
+    assert described in (tmp_path / "page.html").read_text("utf-8")
 
 
 def test_a_prompt_that_is_explained_now_says_so_too(promptlight: Command, file: Path) -> None:
