@@ -18,13 +18,15 @@ from promptlight.cli.options.shared import (
     FoilOption,
     IntensityOption,
     MarkingOption,
+    PaperOption,
     ResultsArgument,
     SpacingOption,
     StoredMethodOption,
     StoredObjectiveOption,
     WhereOption,
 )
-from promptlight.cli.views.look import NEUTRAL_INTENSITY, Spacing, Taste
+from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
+from promptlight.cli.views.paper import find_paper
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import SectionNames, say_where_model_is
 from promptlight.io.page.colours import Colours
@@ -57,6 +59,7 @@ def explore(
     intensity: IntensityOption = NEUTRAL_INTENSITY,
     marking: MarkingOption = None,
     spacing: SpacingOption = Spacing.DENSE,
+    paper: PaperOption = Paper.AUTO,
     colours: ColoursOption = Colours.SAFE,
 ) -> None:
     """Explore a results folder: choose prompts and targets with keys or mouse, compare, change and run again.
@@ -78,7 +81,8 @@ def explore(
     live = live.asked_for(objective, foil)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("expected a terminal to draw on, found a pipe or a file: try `promptlight show`")
-    taste = Taste(intensity=intensity, marking=marking, spacing=spacing, colours=colours)
+    paper = find_paper(unknown=Paper.DARK) if paper is Paper.AUTO else paper
+    taste = Taste(intensity=intensity, marking=marking, spacing=spacing, paper=paper, colours=colours)
     app = Explorer(library, question=question, live=live, names=names, opened=opened, taste=taste, fold=fold)
     app.run()
     if app.running:

@@ -61,11 +61,14 @@ class Asking(App[None]):
         super().__init__(ansi_color=True if os.environ.get("NO_COLOR") else None)
         found = None if self.no_color else self.console.color_system
         self.color_system = found if color_system == "auto" else color_system
+        taste = taste or Taste()
+        self.taste = replace(taste, paper=Paper.LIGHT if taste.paper is Paper.LIGHT else Paper.DARK)
         if self.color_system in (*FEW_COLOURS, None):
             self.theme = "ansi-dark"  # the terminal's own colours, as `show` uses them
+        elif self.taste.paper is Paper.LIGHT:
+            self.theme = "textual-light"
         self.question = question
         self._own = question.by  # the user's pattern is one more cut to choose from
-        self.taste = replace(taste or Taste(), paper=Paper.DARK)  # as Textual's own ground is
         self.fold = fold
         self.view = View(id="view")
         self.scene: Scene | None = None

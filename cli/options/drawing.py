@@ -15,6 +15,7 @@ from promptlight.cli.options.shared import (
     JsonOption,
     MarkingOption,
     OverwriteOption,
+    PaperOption,
     SpacingOption,
 )
 from promptlight.cli.views.look import NEUTRAL_INTENSITY, Paper, Spacing, Taste
@@ -31,14 +32,7 @@ class Drawing:
     intensity: IntensityOption = NEUTRAL_INTENSITY
     marking: MarkingOption = None
     spacing: SpacingOption = Spacing.DENSE
-    paper: Annotated[
-        Paper,
-        typer.Option(
-            "--paper",
-            help="Background to draw for; auto asks the terminal, and is light in files.",
-            rich_help_panel=DRAWING,
-        ),
-    ] = Paper.AUTO
+    paper: PaperOption = Paper.AUTO
     colours: ColoursOption = Colours.SAFE
     width: WidthOption = None
     svg: SvgOption = None

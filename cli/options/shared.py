@@ -16,7 +16,7 @@ from promptlight.cli.options.completion import (
     complete_model,
 )
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, TEXT
-from promptlight.cli.views.look import Marking, Spacing
+from promptlight.cli.views.look import Marking, Paper, Spacing
 from promptlight.io.page.colours import Colours
 from promptlight.io.prompts.formats.recognition import RecordFormat
 from promptlight.io.tables.formats import TableFormat
@@ -188,6 +188,14 @@ MarkingOption = Annotated[
         "--marking",
         help="How scores are marked: by shades of the text (without colours by numbers in it), or by bars below it "
         "(default: shades; without colours, bars for sources shorter than lines).",
+        rich_help_panel=DRAWING,
+    ),
+]
+PaperOption = Annotated[
+    Paper,
+    typer.Option(
+        "--paper",
+        help="Background to draw for; auto asks the terminal, and is light in files.",
         rich_help_panel=DRAWING,
     ),
 ]

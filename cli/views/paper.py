@@ -31,10 +31,10 @@ PATIENCE = 0.5  # seconds, for terminals that answer neither question
 DARK_CODES = ("0", "1", "2", "3", "4", "5", "6", "8")  # of the 16 colours
 
 
-def find_paper(environment: Mapping[str, str] = os.environ) -> Paper:
-    """The paper for the terminal on stdin and stdout; LIGHT if it does not say."""
+def find_paper(environment: Mapping[str, str] = os.environ, *, unknown: Paper = Paper.LIGHT) -> Paper:
+    """The paper for the terminal on stdin and stdout; ``unknown`` if it does not say."""
     answer = _ask_terminal() if environment.get("TERM") not in (None, "", "dumb") else b""
-    return read_ground(answer) or read_environment(environment) or Paper.LIGHT
+    return read_ground(answer) or read_environment(environment) or unknown
 
 
 def read_ground(answer: bytes) -> Paper | None:

@@ -175,6 +175,27 @@ def test_without_colours_bars_and_marks_stand_for_them(demo_results: Path) -> No
     explore(demo_results, steps, colours=None)
 
 
+@pytest.mark.parametrize(
+    ("paper", "colours", "theme", "drawn"),
+    [
+        (Paper.LIGHT, "truecolor", "textual-light", Paper.LIGHT),
+        (Paper.DARK, "truecolor", "textual-dark", Paper.DARK),
+        (Paper.AUTO, "256", "textual-dark", Paper.DARK),
+        (Paper.LIGHT, "standard", "ansi-dark", Paper.LIGHT),  # the terminal's own colours, on its own ground
+    ],
+)
+def test_the_ground_is_the_one_that_colours_are_drawn_for(
+    tmp_path: Path, paper: Paper, colours: str, theme: str, drawn: Paper
+) -> None:
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        assert (app.theme, app.look.taste.paper) == (theme, drawn)
+        if theme == "textual-light":
+            assert app.screen.styles.background.rgb == (255, 255, 255)  # as the palette's pale end
+
+    analysis = make_analysis(make_completion(["▁a"], ["▁b"]))
+    explore(write_results(tmp_path / "out", analysis), steps, colours=colours, taste=Taste(paper=paper))
+
+
 def test_no_color_is_obeyed_and_nothing_in_it_asks_for_nothing(
     demo_results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

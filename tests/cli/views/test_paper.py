@@ -91,6 +91,7 @@ def test_what_was_typed_ahead_is_left_alone_and_nothing_is_asked() -> None:
 
 def test_no_terminal_is_not_asked(capfd: pytest.CaptureFixture[str]) -> None:
     assert find_paper({"TERM": "xterm"}) is Paper.LIGHT
+    assert find_paper({"TERM": "xterm"}, unknown=Paper.DARK) is Paper.DARK
     assert find_paper({"TERM": "xterm", "COLORFGBG": "15;default;0"}) is Paper.DARK
     assert capfd.readouterr().out == ""
 
