@@ -81,7 +81,7 @@ def test_the_rule_stays_where_lines_are_folded() -> None:
 
 def test_a_comparison_has_a_rule_on_each_side_and_so_have_files() -> None:
     before, after = (explain(["▁a", "▁b"], [written]) for written in ("▁c", "▁d"))
-    view = view_comparison(before, after, n_top=1, title="")
+    view = view_comparison(before, after, (None, None), n_top=1, title="")
     shown = draw_picture(view, DEFAULT, 110, "txt").split("\n")
     assert [row.count("── the model wrote ──") for row in shown if "──" in row] == [2]
     assert draw_picture(view, DEFAULT, 60, "txt").count(RULE) == 2  # one below the other
