@@ -16,7 +16,7 @@ from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import AskingTwo, refuse_through_by
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import (
-    ChatOption,
+    ChatForTextOption,
     FoilOption,
     ResultsOrPromptArgument,
     ShownMethodOption,
@@ -53,7 +53,7 @@ def attempt(
     foil: FoilOption = None,
     parts: EachPart,
     rerun: Rerun,
-    chat: ChatOption = False,
+    chat: ChatForTextOption = False,
     thinking: ThinkingOption = False,
 ) -> None:
     """Change a prompt and compare: what the model writes before and after, and which parts of the text matter for it.

@@ -9,6 +9,7 @@ import typer
 from promptlight.cli.options.completion import complete_folder, complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import QUESTION
 from promptlight.cli.options.question import AskingTwo, refuse_through_by
 from promptlight.cli.options.shared import ResultsArgument, StoredMethodOption, TopOption
 from promptlight.cli.work.stored_results import SectionNames
@@ -45,7 +46,12 @@ def compare(
     asking: AskingTwo,
     method: StoredMethodOption = None,
     other_method: Annotated[
-        Method | None, typer.Option("--other-method", help="Method for the second prompt (default: the same).")
+        Method | None,
+        typer.Option(
+            "--other-method",
+            help="Method for the second prompt (default: the same).",
+            rich_help_panel=QUESTION,
+        ),
     ] = None,
     top: TopOption = 8,
     drawing: Drawing,

@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_target
 from promptlight.cli.options.given import refuse_given
+from promptlight.cli.options.panels import OUTPUT, QUESTION
 from promptlight.cli.options.shared import (
     ByOption,
     FormatOption,
@@ -28,6 +30,25 @@ from promptlight.salience.types import Pooling, Way
 OUTPUT_HELP = (
     "File to write: .parquet, .csv, .jsonl, .arrow, .sqlite or .duckdb; - is standard output, in the --format given."
 )
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        autocompletion=complete_target,
+        help="Write the rows of this target only: a span's number, some of its text, or a pattern (default: all).",
+        rich_help_panel=QUESTION,
+    ),
+]
+WaysOption = Annotated[
+    bool,
+    typer.Option(
+        "--ways",
+        help="Fill the columns direct, through and total: the part of a target that comes from a source directly, "
+        "through the model's own words before it, and in all.",
+        rich_help_panel=QUESTION,
+    ),
+]
 
 
 def export(
@@ -36,31 +57,23 @@ def export(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", help=OUTPUT_HELP)],
     by: ByOption = "line",
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            "-t",
-            help="Write the rows of this target only: a span's number, some of its text, or a pattern (default: all).",
-        ),
-    ] = None,
+    target: TargetOption = None,
     target_by: TargetByOption = None,
     pool: PoolOption = Pooling.SUM,
-    ways: Annotated[
-        bool,
-        typer.Option(
-            "--ways",
-            help="Fill the columns direct, through and total: the part of a target that comes from a source directly, "
-            "through the model's own words before it, and in all.",
-        ),
-    ] = False,
+    ways: WaysOption = False,
     through_by: ThroughByOption = "token",
     sections: SectionsOption = None,
     method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
     top: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Write only the N strongest sources of each target.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Write only the N strongest sources of each target.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     format: FormatOption = None,
     overwrite: OverwriteOption = False,

@@ -9,7 +9,7 @@ import typer
 
 from promptlight.cli.failures import SOME_SET_ASIDE
 from promptlight.cli.options.analysis import Chance, Explaining, build_options
-from promptlight.cli.options.completion import complete_model
+from promptlight.cli.options.completion import complete_model, complete_prompts
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.input import Input
 from promptlight.cli.options.panels import OUTPUT
@@ -48,9 +48,10 @@ def run(
     prompts: Annotated[
         list[str],
         typer.Argument(
+            autocompletion=complete_prompts,
             help="Prompt files: JSONL, each object with a `prompt` or `messages`; or .txt, .csv, .tsv, .parquet, also"
             " compressed; an evaluation's log; a folder or a data set; an address (https://, s3://, gs://, hf://);"
-            " - for standard input; sample_prompts. NAME:FILE names a file."
+            " - for standard input; sample_prompts. NAME:FILE names a file.",
         ),
     ],
     output: FolderOption,

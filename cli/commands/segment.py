@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.failures import SOME_SET_ASIDE
+from promptlight.cli.options.completion import complete_prompts
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.prompt_text import PromptFileOption, read_prompt_text
 from promptlight.cli.options.shared import (
     PROMPT_FIELD_HELP,
     ByOption,
-    ChatOption,
+    ChatForTextOption,
     CompatOption,
     EncodingOption,
     ModelOption,
@@ -30,7 +31,8 @@ from promptlight.salience.errors import UsageError
 def segment(
     context: typer.Context,
     prompts: Annotated[
-        list[str] | None, typer.Argument(help="Prompt files and addresses, as for `promptlight run`.")
+        list[str] | None,
+        typer.Argument(help="Prompt files and addresses, as for `promptlight run`.", autocompletion=complete_prompts),
     ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", help="Text to cut, instead of a file; - reads standard input.")
@@ -45,7 +47,7 @@ def segment(
     split: SplitOption = None,
     prompt_field: Annotated[str | None, typer.Option(help=PROMPT_FIELD_HELP)] = None,
     template: TemplateOption = None,
-    chat: ChatOption = False,
+    chat: ChatForTextOption = False,
     thinking: ThinkingOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per span, with its tokens.")] = False,
 ) -> None:

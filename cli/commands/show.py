@@ -12,6 +12,7 @@ from promptlight.cli.options.completion import complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import names_of, refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import DRAWING
 from promptlight.cli.options.prompt_text import PromptText
 from promptlight.cli.options.question import Asking, refuse_through_by
 from promptlight.cli.options.shared import FoldOption, ResultsOrPromptArgument, ShownMethodOption, TopOption
@@ -20,6 +21,15 @@ from promptlight.cli.work.stored_results import SectionNames, find_stored
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.folders import find_folder
 from promptlight.salience.errors import UsageError
+
+MatrixOption = Annotated[
+    bool,
+    typer.Option(
+        "--matrix",
+        help="Show a matrix: a row per target, a column per source.",
+        rich_help_panel=DRAWING,
+    ),
+]
 
 
 @with_groups
@@ -37,9 +47,7 @@ def show(
     text: PromptText,
     asking: Asking,
     method: ShownMethodOption = None,
-    matrix: Annotated[
-        bool, typer.Option("--matrix", help="Show a matrix: a row per target, a column per source.")
-    ] = False,
+    matrix: MatrixOption = False,
     fold: FoldOption = None,
     top: TopOption = 8,
     drawing: Drawing,

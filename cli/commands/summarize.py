@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_target
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import OUTPUT, QUESTION
 from promptlight.cli.options.picture import Picture
 from promptlight.cli.options.question import choose_target, refuse_through_by
 from promptlight.cli.options.shared import (
@@ -30,6 +32,33 @@ from promptlight.io.results.folders import find_folder
 from promptlight.salience.explain.summary import Grouping, GroupQuestion
 from promptlight.salience.types import Way
 
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        autocompletion=complete_target,
+        help="What is explained in each prompt: a span's number, some of its text, or a pattern.",
+        rich_help_panel=QUESTION,
+    ),
+]
+GroupOption = Annotated[
+    Grouping,
+    typer.Option(
+        help="Which sources count as one: those with the same text, line, section or role.",
+        rich_help_panel=QUESTION,
+    ),
+]
+TopGroupsOption = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Number of groups to show; --output writes all.",
+        rich_help_panel=OUTPUT,
+    ),
+]
+
 
 @with_groups
 def summarize(
@@ -37,24 +66,25 @@ def summarize(
     results: ResultsArgument = None,
     *,
     by: ByOption = "line",
-    group: Annotated[
-        Grouping, typer.Option(help="Which sources count as one: those with the same text, line, section or role.")
-    ] = Grouping.TEXT,
+    group: GroupOption = Grouping.TEXT,
     target_by: TargetByOption = None,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target", "-t", help="What is explained in each prompt: a span's number, some of its text, or a pattern."
-        ),
-    ] = None,
+    target: TargetOption = None,
     way: WayOption = Way.DIRECT,
     through_by: ThroughByOption = "token",
     sections: SectionsOption = None,
     method: StoredMethodOption = None,
     id: IdsOption = None,
     where: WhereOption = None,
-    top: Annotated[int, typer.Option(min=1, metavar="N", help="Number of groups to show; --output writes all.")] = 15,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write all groups to this file.")] = None,
+    top: TopGroupsOption = 15,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write all groups to this file.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     format: FormatOption = None,
     overwrite: OverwriteOption = False,
     picture: Picture,

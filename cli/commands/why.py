@@ -6,15 +6,16 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_cut, complete_folder, complete_id
+from promptlight.cli.options.completion import complete_cut, complete_folder, complete_id, complete_target
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
+from promptlight.cli.options.panels import CHANGE, QUESTION
 from promptlight.cli.options.prompt_text import PromptFileOption
 from promptlight.cli.options.rerun import Rerun
 from promptlight.cli.options.shared import (
     HOW_TO_CUT,
-    ChatOption,
+    ChatForTextOption,
     SectionsOption,
     ShownMethodOption,
     TargetByOption,
@@ -28,6 +29,27 @@ ReplaceOption = Annotated[
         "--replace",
         metavar="[OLD=>]NEW",
         help="Put this in place of the strongest part, or of OLD in it, instead of taking it away.",
+        rich_help_panel=CHANGE,
+    ),
+]
+TargetOption = Annotated[
+    str | None,
+    typer.Option(
+        "--target",
+        "-t",
+        autocompletion=complete_target,
+        help="What to explain: a part of the completion by number, text or pattern (default: its last line).",
+        rich_help_panel=QUESTION,
+    ),
+]
+PartsOption = Annotated[
+    str | None,
+    typer.Option(
+        "--by",
+        metavar="CUT",
+        autocompletion=complete_cut,
+        help=f"How the prompt is cut into parts: {HOW_TO_CUT} (default: line, or finer if there is only one).",
+        rich_help_panel=QUESTION,
     ),
 ]
 
@@ -48,33 +70,24 @@ def why(
     ] = None,
     prompt_file: PromptFileOption = None,
     *,
-    target: Annotated[
-        str | None,
-        typer.Option(
-            "--target",
-            "-t",
-            help="What to explain: a part of the completion by number, text or pattern (default: its last line).",
-        ),
-    ] = None,
+    target: TargetOption = None,
     target_by: TargetByOption = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            "--by",
-            metavar="CUT",
-            autocompletion=complete_cut,
-            help=f"How the prompt is cut into parts: {HOW_TO_CUT} (default: line, or finer if there is only one).",
-        ),
-    ] = None,
+    by: PartsOption = None,
     sections: SectionsOption = None,
     method: ShownMethodOption = None,
     replace: ReplaceOption = None,
     top: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Number of strongest parts to take away, each alone.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of strongest parts to take away, each alone.",
+            rich_help_panel=CHANGE,
+        ),
     ] = 5,
     drawing: Drawing,
     rerun: Rerun,
-    chat: ChatOption = False,
+    chat: ChatForTextOption = False,
     thinking: ThinkingOption = False,
 ) -> None:
     """Say why the model wrote something, and test that by writing again.

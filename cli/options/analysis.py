@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_cuts
 from promptlight.cli.options.panels import EXPLANATION, OUTPUT, TEXT
 from promptlight.cli.options.shared import CompatOption, FoilOption, ObjectiveOption, StopOption
 from promptlight.cli.options.stopping import read_stops
@@ -168,6 +169,7 @@ class Explaining:
         typer.Option(
             "--store",
             metavar="LIST",
+            autocompletion=complete_cuts,
             help="Targets whose scores are stored, such as word,line; token needs the most space (default: all).",
             rich_help_panel=OUTPUT,
         ),

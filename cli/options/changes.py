@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from promptlight.cli.options.panels import CHANGE
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
@@ -15,12 +17,35 @@ class Changes:
 
     replace: Annotated[
         list[str] | None,
-        typer.Option("--replace", metavar="OLD=>NEW", help="Replace the first OLD by NEW; repeatable."),
+        typer.Option(
+            "--replace",
+            metavar="OLD=>NEW",
+            help="Replace the first OLD by NEW; repeatable.",
+            rich_help_panel=CHANGE,
+        ),
     ] = None
     replace_all: Annotated[
-        bool, typer.Option("--all", help="With --replace: change every OLD, not only the first.")
+        bool,
+        typer.Option(
+            "--all",
+            help="With --replace: change every OLD, not only the first.",
+            rich_help_panel=CHANGE,
+        ),
     ] = False
     prepend: Annotated[
-        Path | None, typer.Option("--prepend-file", metavar="FILE", help="Put the text of a file before the prompt.")
+        Path | None,
+        typer.Option(
+            "--prepend-file",
+            metavar="FILE",
+            help="Put the text of a file before the prompt.",
+            rich_help_panel=CHANGE,
+        ),
     ] = None
-    edit: Annotated[bool, typer.Option("--edit", help="Change the prompt in $EDITOR.")] = False
+    edit: Annotated[
+        bool,
+        typer.Option(
+            "--edit",
+            help="Change the prompt in $EDITOR.",
+            rich_help_panel=CHANGE,
+        ),
+    ] = False

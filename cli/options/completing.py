@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from promptlight.cli.options.analysis import choose_objective
 from promptlight.cli.options.shared import (
     AdapterOption,
-    ChatOption,
+    ChatForTextOption,
     CompatOption,
     Device,
     DeviceOption,
@@ -37,7 +37,7 @@ class Completing:
     stop: StopOption = None
     objective: ObjectiveOption = Objective.LOGPROB
     foil: FoilOption = None
-    chat: ChatOption = False
+    chat: ChatForTextOption = False
     thinking: ThinkingOption = False
     compat: CompatOption = None
 

@@ -1,4 +1,4 @@
-"""What a shell offers for an option: ids and fields of the results folder that is named, cuts, models, folders.
+"""What a shell offers: ids, fields and targets of the results folder that is named, cuts, models, folders, files.
 
 Nothing here loads torch, and nothing raises: a shell that can't complete says nothing.
 """
@@ -10,9 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import regex
 import typer
 
 from promptlight.io.places import Place
+from promptlight.io.prompts.files.sources import SAMPLE_PROMPTS
 from promptlight.io.results.folders import BUNDLED, find_folder
 from promptlight.salience.errors import PromptlightError
 from promptlight.salience.types import Granularity
@@ -35,6 +37,7 @@ MODELS = (  # those that `promptlight doctor` lists
     "gemma4_instruct_31b",
 )
 PATTERN = "regex:"
+LABEL = regex.compile(r"^[ \t]*(\p{L}[\w-]{0,23}):(?=\s|$)", regex.MULTILINE)  # one word, which needs no quotes
 
 
 def complete_cut(incomplete: str) -> list[str]:
@@ -57,6 +60,34 @@ def complete_folder(incomplete: str) -> list[str]:
                 holds_results = next(path.glob("part-*.parquet"), None) is not None
                 folders.append(f"{head}{slash}{path.name}{'' if holds_results else '/'}")
     return _beginning(incomplete, [*folders, *BUNDLED])
+
+
+def complete_prompts(incomplete: str) -> list[str]:
+    """Files, folders with a slash at the end, and the sample prompts."""
+    head, slash, _ = incomplete.rpartition("/")
+    found: list[str] = []
+    with contextlib.suppress(OSError):
+        for path in sorted(Path(f"{head}{slash}" or ".").iterdir()):
+            if not path.name.startswith("."):
+                found.append(f"{head}{slash}{path.name}{'/' if path.is_dir() else ''}")
+    return _beginning(incomplete, [*found, SAMPLE_PROMPTS])
+
+
+def complete_cuts(incomplete: str) -> list[str]:
+    """Cuts between commas."""
+    before, comma, last = incomplete.rpartition(",")
+    return [f"{before}{comma}{cut}" for cut in _beginning(last, Granularity) if cut not in before.split(",")]
+
+
+def complete_target(ctx: typer.Context, incomplete: str) -> list[str]:
+    """How lines of the completions begin, such as Recommendation in ``Recommendation: Avoid.``"""
+    from promptlight.io.results.reader import list_completions
+
+    given: Any = ctx.params.get("id")
+    ids: list[str] = [given] if isinstance(given, str) else list(given or ())
+    completions = (one for folder in _list_folders(ctx) for one in list_completions(folder))
+    texts = (text for id, text in completions if not ids or id in ids)
+    return _beginning(incomplete, (str(found[1]) for text in texts for found in LABEL.finditer(text)))
 
 
 def complete_id(ctx: typer.Context, incomplete: str) -> list[str]:

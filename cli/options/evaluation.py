@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from promptlight.cli.options.completion import complete_model
-from promptlight.cli.options.panels import BENCHMARK, MODEL
+from promptlight.cli.options.panels import BENCHMARK, MEASUREMENT, MODEL, OUTPUT
 from promptlight.cli.options.shared import (
     AdapterOption,
     Device,
@@ -33,26 +33,48 @@ class Measuring:
             "--regenerate",
             help="Take away each part of the prompt alone, let the model write again, and judge the methods by the"
             " parts that change the answer (default --target: the last line).",
+            rich_help_panel=MEASUREMENT,
         ),
     ] = False
     ablate: Annotated[
         AblationKind,
         typer.Option(
-            help="How a source is taken away: its tokens become the mean embedding, are cut out, or become <pad>."
+            help="How a source is taken away: its tokens become the mean embedding, are cut out, or become <pad>.",
+            rich_help_panel=MEASUREMENT,
         ),
     ] = AblationKind.MASK_EMBEDDING
     random_orders: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Number of random orders that each prompt is compared with.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Number of random orders that each prompt is compared with.",
+            rich_help_panel=MEASUREMENT,
+        ),
     ] = 20
     noisy_texts: Annotated[
         int,
         typer.Option(
-            min=0, metavar="N", help="Number of noisy texts for which gradients are computed again; 0 skips this."
+            min=0,
+            metavar="N",
+            help="Number of noisy texts for which gradients are computed again; 0 skips this.",
+            rich_help_panel=MEASUREMENT,
         ),
     ] = 3
-    seed: Annotated[int, typer.Option(help="Random seed: the same seed gives the same orders, noise and prompts.")] = 0
+    seed: Annotated[
+        int,
+        typer.Option(
+            help="Random seed: the same seed gives the same orders, noise and prompts.",
+            rich_help_panel=MEASUREMENT,
+        ),
+    ] = 0
     anew: Annotated[
-        bool, typer.Option("--anew", help="Measure every prompt again, also those measured with the same settings.")
+        bool,
+        typer.Option(
+            "--anew",
+            help="Measure every prompt again, also those measured with the same settings.",
+            rich_help_panel=MEASUREMENT,
+        ),
     ] = False
     model: Annotated[
         str | None,
@@ -75,12 +97,32 @@ class Output:
     """Where to write the figures."""
 
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Write a row per prompt and method to this file.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write a row per prompt and method to this file.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     format: FormatOption = None
     overwrite: OverwriteOption = False
-    details: Annotated[bool, typer.Option("--details", help="Print all figures with their intervals, too.")] = False
-    json: Annotated[bool, typer.Option("--json", help="Print all figures as one JSON object.")] = False
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            help="Print all figures with their intervals, too.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print all figures as one JSON object.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False
 
 
 @dataclass(frozen=True, kw_only=True)

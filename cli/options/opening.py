@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_id
-from promptlight.cli.options.panels import DRAWING, OPENING
+from promptlight.cli.options.completion import complete_id, complete_target
+from promptlight.cli.options.panels import DRAWING, OPENING, QUESTION
 from promptlight.cli.options.shared import (
     ByOption,
     ColoursOption,
@@ -51,9 +51,10 @@ class PageOpening:
         typer.Option(
             "--target",
             "-t",
+            autocompletion=complete_target,
             help="What is explained in each prompt: a span's number, a section, text, or a pattern (default: the last"
             " line).",
-            rich_help_panel=OPENING,
+            rich_help_panel=QUESTION,
         ),
     ] = None
     by: ByOption = "line"

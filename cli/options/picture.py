@@ -36,7 +36,7 @@ PngOption = Annotated[
     typer.Option(
         "--png",
         metavar="FILE",
-        help="Draw into a PNG file, with fonts of its own; needs promptlight[png].",
+        help="Draw into a PNG file, with fonts of its own; needs Pillow.",
         rich_help_panel=DRAWING,
     ),
 ]

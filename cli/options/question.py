@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptlight.cli.options.completion import complete_target
 from promptlight.cli.options.given import refuse_given
+from promptlight.cli.options.panels import QUESTION
 from promptlight.cli.options.shared import (
     ByOption,
     PoolOption,
@@ -32,7 +34,9 @@ class Asking:
         typer.Option(
             "--target",
             "-t",
+            autocompletion=complete_target,
             help="What is explained: a span's number, a section, text, or a pattern (default: the whole completion).",
+            rich_help_panel=QUESTION,
         ),
     ] = None
     target_by: TargetByOption = None
@@ -77,7 +81,13 @@ class AskingTwo(Asking):
     """The same for two prompts, which may have different targets."""
 
     other_target: Annotated[
-        str | None, typer.Option("--other-target", help="What is explained in the second prompt (default: the same).")
+        str | None,
+        typer.Option(
+            "--other-target",
+            autocompletion=complete_target,
+            help="What is explained in the second prompt (default: the same).",
+            rich_help_panel=QUESTION,
+        ),
     ] = None
 
     def questions(self, methods: tuple[Method | None, Method | None]) -> tuple[Question, Question]:

@@ -15,7 +15,7 @@ from promptlight.cli.options.completion import (
     complete_id,
     complete_model,
 )
-from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, TEXT
+from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, OUTPUT, QUESTION, TEXT
 from promptlight.cli.views.look import Marking, Paper, Spacing
 from promptlight.io.page.colours import Colours
 from promptlight.io.prompts.formats.recognition import RecordFormat
@@ -59,7 +59,9 @@ PROMPT_FIELD_HELP = (
 )
 TEMPLATE_HELP = "Text file with {fields} of each record; makes its prompt."
 TemplateOption = Annotated[Path | None, typer.Option("--template", metavar="FILE", help=TEMPLATE_HELP)]
-ChatOption = Annotated[bool, typer.Option("--chat", help="Put each prompt into Gemma's chat format.")]
+CHAT_HELP = "Put each prompt into Gemma's chat format."
+ChatOption = Annotated[bool, typer.Option("--chat", help=CHAT_HELP)]
+ChatForTextOption = Annotated[bool, typer.Option("--chat", help=CHAT_HELP, rich_help_panel=MODEL)]
 THINKING_HELP = "Ask the model to think before it answers a chat (Gemma 4)."
 ThinkingOption = Annotated[bool, typer.Option("--thinking", help=THINKING_HELP, rich_help_panel=MODEL)]
 
@@ -95,11 +97,20 @@ StoredStopOption = Annotated[
 # What is asked of scores
 
 StoredMethodOption = Annotated[
-    Method | None, typer.Option("--method", help="Method whose scores are used, one of the run's (default: its first).")
+    Method | None,
+    typer.Option(
+        "--method",
+        help="Method whose scores are used, one of the run's (default: its first).",
+        rich_help_panel=QUESTION,
+    ),
 ]
 ShownMethodOption = Annotated[
     Method | None,
-    typer.Option("--method", help="Method to show (default: the first of the folder's run; for a --prompt grad_l2)."),
+    typer.Option(
+        "--method",
+        help="Method to show (default: the first of the folder's run; for a --prompt grad_l2).",
+        rich_help_panel=QUESTION,
+    ),
 ]
 CompatOption = Annotated[
     Compat | None,
@@ -125,20 +136,41 @@ FoilOption = Annotated[
 ]
 SectionsOption = Annotated[
     Path | None,
-    typer.Option("--sections", metavar="FILE", help="TOML file that names sections by patterns of their text."),
+    typer.Option(
+        "--sections",
+        metavar="FILE",
+        help="TOML file that names sections by patterns of their text.",
+        rich_help_panel=QUESTION,
+    ),
 ]
 HOW_TO_CUT = "token, word, sentence, line, paragraph, section, or regex:PATTERN, which starts a span at every match"
 ByOption = Annotated[
-    str, typer.Option("--by", metavar="CUT", help=f"How sources are cut: {HOW_TO_CUT}.", autocompletion=complete_cut)
+    str,
+    typer.Option(
+        "--by",
+        metavar="CUT",
+        help=f"How sources are cut: {HOW_TO_CUT}.",
+        autocompletion=complete_cut,
+        rich_help_panel=QUESTION,
+    ),
 ]
 TargetByOption = Annotated[
     str | None,
     typer.Option(
-        "--target-by", metavar="CUT", help="How targets are cut (default: by line).", autocompletion=complete_cut
+        "--target-by",
+        metavar="CUT",
+        help="How targets are cut (default: by line).",
+        autocompletion=complete_cut,
+        rich_help_panel=QUESTION,
     ),
 ]
 PoolOption = Annotated[
-    Pooling, typer.Option("--pool", help="How the scores of a source's tokens become one score; only sum is exact.")
+    Pooling,
+    typer.Option(
+        "--pool",
+        help="How the scores of a source's tokens become one score; only sum is exact.",
+        rich_help_panel=QUESTION,
+    ),
 ]
 WayOption = Annotated[
     Way,
@@ -146,6 +178,7 @@ WayOption = Annotated[
         "--way",
         help="How sources reach the target: directly, through the model's own words before it, or in all (both). By "
         "default, through and all ask about the last line.",
+        rich_help_panel=QUESTION,
     ),
 ]
 ThroughByOption = Annotated[
@@ -155,6 +188,7 @@ ThroughByOption = Annotated[
         metavar="CUT",
         help="How the model's own words are cut: token, word, sentence or line. Links within a part are not followed.",
         autocompletion=complete_cut,
+        rich_help_panel=QUESTION,
     ),
 ]
 FoldOption = Annotated[
@@ -165,7 +199,7 @@ FoldOption = Annotated[
         rich_help_panel=DRAWING,
     ),
 ]
-TopOption = Annotated[int, typer.Option(min=0, help="Number of strongest sources to list.")]
+TopOption = Annotated[int, typer.Option(min=0, help="Number of strongest sources to list.", rich_help_panel=OUTPUT)]
 
 # Where output goes
 
@@ -231,7 +265,12 @@ FormatOption = Annotated[
         "--format",
         "-f",
         help="Format of the file (default: by the end of its name); excel-csv is a CSV for a double click in Excel.",
+        rich_help_panel=OUTPUT,
     ),
 ]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+OverwriteOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a file that exists.", rich_help_panel=OUTPUT)
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object instead of text.", rich_help_panel=OUTPUT)
+]

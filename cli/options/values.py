@@ -7,16 +7,25 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, get_args
 
-WIDEST_CHOICE = 26  # characters of choices that an 80-column help shows in one piece
+WIDEST_CHOICE = 21  # characters of choices that an 80-column help shows in one piece
 KINDS = {int: "INTEGER", float: "NUMBER", Path: "PATH"}
 
 
 def name_values(parameters: list[Any]) -> list[Any]:
-    """Name the values of options in place: Typer's names are Python's, and long choices would break inside words."""
+    """Name the values of options in place: Typer's names are Python's, and long choices would break inside words.
+
+    An argument has a name, and needs no type beside it.
+    """
     for parameter in parameters:
         if parameter.param_type_name == "option":
             _name_value(parameter)
+        else:
+            parameter.display_type_rich = _show_no_type
     return parameters
+
+
+def _show_no_type(ctx: Any) -> None:
+    """In place of Typer's ``<str>``."""
 
 
 def _name_value(option: Any) -> None:

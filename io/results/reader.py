@@ -85,6 +85,13 @@ def list_ids(folder: Place) -> list[str]:
     return [id for _, table in read_columns(folder, ["id"], []) for id in table["id"].to_pylist()]
 
 
+def list_completions(folder: Place) -> Iterator[tuple[str, str]]:
+    """The id of each result that can be read, and what was written; skipped records have an empty text."""
+    for _, table in read_columns(folder, ["id", "completion"], []):
+        for row in table.to_pylist():
+            yield row["id"], row["completion"] or ""
+
+
 def list_records(folder: Place) -> Iterator[tuple[str, str | None, str | None, dict[str, Any]]]:
     """The id, label, own completion and other fields of all results that can be read."""
     for _, table in read_columns(folder, ["id", "source", "target", "fields"], []):

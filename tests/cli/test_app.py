@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -194,3 +195,19 @@ def test_a_help_text_is_wrapped_by_the_width_alone(promptlight: Command, monkeyp
         assert all(len(line) <= width for line in shown.splitlines())
         paragraph = shown.partition("A record that")[2].partition("\n \n")[0].partition("╭")[0]
         assert all(len(line) > width - 30 for line in paragraph.rstrip().splitlines()[:-1])
+
+
+@pytest.mark.parametrize("name", list(GROUP.commands))
+def test_options_stand_in_panels_that_can_be_overseen(name: str) -> None:
+    panels = Counter(
+        one.rich_help_panel for one in GROUP.commands[name].params if one.param_type_name == "option" and not one.hidden
+    )
+    assert panels.pop(None, 0) <= 6
+    assert all(n_options <= 15 for n_options in panels.values())
+
+
+@pytest.mark.parametrize("name", list(GROUP.commands))
+def test_no_type_is_broken_inside_a_word(promptlight: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    rows = [line.strip("│ ") for line in promptlight(name, "--help").stdout.splitlines()]
+    assert [row for row in rows if re.search(r"<[a-z][\w|-]*(  |$)|(^|  )[|>]", row)] == []

@@ -58,6 +58,13 @@ def complete(here: Path, line: str) -> list[str]:
         ("promptlight list --where ", ["note=", "n=", "id=", "source="]),
         ("promptlight list --where source=", ["source=menu"]),
         ("promptlight list nowhere --where source=", []),
+        ("promptlight run ", ["deep/", "empty/", "notes.txt", "results/", "sample_prompts"]),
+        ("promptlight segment no", ["notes.txt"]),
+        ("promptlight run x.jsonl --store line,w", ["line,word"]),
+        ("promptlight run x.jsonl --method gr", ["grad_l2", "grad_dot_input"]),
+        ("promptlight show gemma-tutorial --target ", ["Recommendation"]),
+        ("promptlight why gemma-tutorial --id dish-fixed --target R", ["Recommendation"]),
+        ("promptlight show nowhere --target ", []),
     ],
 )
 def test_what_is_offered(here: Path, line: str, expected: list[str]) -> None:
