@@ -88,7 +88,7 @@ def evaluate_results(
     view = view_findings(found, described, question.target, options.seed, each=each, details=output.details)
     picture.draw(view, as_json=output.json)
     kind = TableKind(name="evaluation", schema=evaluation_schema())
-    report_kept(store.flush(), [row.to_row() for row in found.rows], kind, output)
+    report_kept(store.flush(), [row.to_row() for row in found.rows], kind, output, results=results)
 
 
 @dataclass(frozen=True, kw_only=True)

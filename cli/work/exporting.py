@@ -12,11 +12,11 @@ from pathlib import Path
 
 from promptlight.cli.failures import name_options
 from promptlight.cli.views.estimate import count
-from promptlight.cli.views.facts import describe_quantised
+from promptlight.cli.views.facts import describe_quantised, spell_facts
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.files import choose_aside
-from promptlight.io.results.facts import read_facts
-from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat
+from promptlight.io.results.facts import RunFacts, read_facts
+from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat, guess_format
 from promptlight.io.tables.tidy import write_tidy_table
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets
@@ -44,19 +44,23 @@ def export_results(
     If the question's way is not direct, the table has shares by way. Raises UsageError if no prompt has the question's
     target, or none can be followed back, OutputError at the end if shards are damaged.
     """
-    tables = _Tables(chosen, question)
+    tables, facts = _Tables(chosen, question), read_facts(chosen.folder)
     if output == STANDARD_OUTPUT:
-        n_rows = _write_to_stdout(tables, question.target, top=top, format=format)
+        n_rows = _write_to_stdout(tables, facts, question.target, top=top, format=format)
         say = sys.stderr
     else:
-        n_rows = write_tidy_table(output, tables, target=question.target, top=top, format=format, overwrite=overwrite)
+        format = format or guess_format(output)
+        n_rows = write_tidy_table(
+            output, tables, target=question.target, top=top, facts=facts, format=format, overwrite=overwrite
+        )
         say = choose_aside(output)
     skipped = f"; {tables.n_skipped:,} prompts skipped (no such target)" if tables.n_skipped else ""
     where = "" if output == STANDARD_OUTPUT else f" in {one_line(str(output))}"
     print(f"{n_rows:,} rows{where}{skipped}", file=say)
     if tables.n_direct:
         print(f"without shares by way: {count(tables.n_direct, 'prompt')}; {one_line(tables.reason)}", file=say)
-    if note := describe_quantised(read_facts(chosen.folder)):
+    origin = spell_facts(facts) if format in TEXT_FORMATS else ""  # other files say it themselves
+    for note in filter(None, [describe_quantised(facts), origin]):
         print(note, file=say)
     chosen.raise_damage()
 
@@ -119,7 +123,9 @@ class _Tables:
         self.reason = self.reason or (reason if reason.startswith(f"{id}: ") else f"{id}: {reason}")
 
 
-def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, format: TableFormat | None) -> int:
+def _write_to_stdout(
+    tables: _Tables, facts: RunFacts | None, target: str | None, *, top: int | None, format: TableFormat | None
+) -> int:
     """Make the table in a temporary file, and copy its bytes.
 
     Raises UsageError for bytes on a terminal, OutputError where stdout is closed.
@@ -132,7 +138,7 @@ def _write_to_stdout(tables: _Tables, target: str | None, *, top: int | None, fo
         raise UsageError(f"expected a pipe or a file for {format}, found a terminal: try --format csv")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"table.{format}"
-        n_rows = write_tidy_table(path, tables, target=target, top=top, format=format)
+        n_rows = write_tidy_table(path, tables, target=target, top=top, facts=facts, format=format)
         sys.stdout.flush()
         with path.open("rb") as file:
             shutil.copyfileobj(file, sys.stdout.buffer)

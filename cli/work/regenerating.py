@@ -84,7 +84,7 @@ def judge_results(
     view = view_judged(judged, described, sampling, measuring.seed, each=each, details=output.details, refusal=refusal)
     picture.draw(view, as_json=output.json)
     kind = TableKind(name="judgements", schema=judgement_schema())
-    report_kept(store.flush(), [row.to_row() for row in judged.rows], kind, output)
+    report_kept(store.flush(), [row.to_row() for row in judged.rows], kind, output, results=results)
 
 
 def _give_defaults(question: Question) -> Question:

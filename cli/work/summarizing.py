@@ -34,7 +34,7 @@ def summarize_results(
     facts = read_facts(chosen.folder)
     picture.draw(view_summary(summary, question, facts, n_top=n_top), as_json=as_json)
     if output:
-        n_rows = write_summary(output, map(_to_row, summary.groups), format=format, overwrite=overwrite)
+        n_rows = write_summary(output, map(_to_row, summary.groups), facts=facts, format=format, overwrite=overwrite)
         if not as_json:
             print(f"\n{n_rows:,} rows in {one_line(str(output))}")
     chosen.raise_damage()

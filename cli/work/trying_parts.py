@@ -97,9 +97,9 @@ def try_parts(
     unchanged, *others = (one.completion for one in written)
     log_probs = np.array([one.old_log_probs for one in written])
     found = judge_parts(chosen, find_answer(chosen, unchanged), cut, found_parts, others, log_probs)
-    if parts.output:
-        _write_table(found, parts, overwrite=overwrite)
     facts = live.describe_run() if folder is None or rerun.model else _find_facts(folder, live, rerun)
+    if parts.output:
+        _write_table(found, parts, facts, overwrite=overwrite)
     return view_parts(found, live.options.sampling, facts, n_top=n_top)
 
 
@@ -128,9 +128,9 @@ def _find_completion(asked: Analysis | Prompt, live: LiveModel, names: SectionNa
     return names.give(asked, cut).completion
 
 
-def _write_table(found: PartsFound, parts: EachPart, *, overwrite: bool) -> None:
+def _write_table(found: PartsFound, parts: EachPart, facts: RunFacts | None, *, overwrite: bool) -> None:
     assert parts.output is not None
-    n_rows = write_parts(parts.output, found.to_rows(), format=parts.format, overwrite=overwrite)
+    n_rows = write_parts(parts.output, found.to_rows(), facts=facts, format=parts.format, overwrite=overwrite)
     print(f"{count(n_rows, 'row')} in {one_line(str(parts.output))}", file=sys.stderr)
 
 

@@ -9,17 +9,21 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptlight.io.files import check_free, writing
 from promptlight.io.tables._duckdb import require_duckdb
+from promptlight.io.tables.facts import add_facts, facts_kind, to_facts
 from promptlight.io.tables.kinds import TableKind
 from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.text.spelling import suggest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from promptlight.io.results.facts import RunFacts
 
 STANDARD_OUTPUT = Path("-")
 WRITE_BYTES = 16 * 2**20  # Parquet and Arrow are slow to read in pieces of one prompt each
@@ -47,6 +51,7 @@ def write_rows(
     kind: TableKind,
     rows: Iterable[Mapping[str, Any]],
     *,
+    facts: RunFacts | None = None,
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
@@ -54,7 +59,7 @@ def write_rows(
     import pyarrow as pa
 
     table = pa.Table.from_pylist([dict(row) for row in rows], schema=kind.schema)
-    return write_tables(path, [kind], [(kind.name, table)], format=format, overwrite=overwrite)
+    return write_tables(path, [kind], [(kind.name, table)], facts=facts, format=format, overwrite=overwrite)
 
 
 def write_tables(
@@ -62,16 +67,20 @@ def write_tables(
     kinds: Sequence[TableKind],
     pieces: Iterable[tuple[str, pa.Table]],
     *,
+    facts: RunFacts | None = None,
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write pieces of tables, each under the name of its kind; returns the number of rows of the first kind.
 
-    Only ``DATABASES`` hold more than one kind. The file appears whole or not at all.
+    Only ``DATABASES`` hold more than one kind. There, the ``facts`` of the results are a table of their own; in Parquet
+    and Arrow they are metadata; other formats have no place for them. The file appears whole or not at all.
     """
     format = check_output(path, format, overwrite=overwrite)
+    if facts and format in DATABASES:
+        kinds, pieces = [*kinds, facts_kind()], chain(pieces, [(facts_kind().name, to_facts(facts))])
     n_rows = 0
-    with writing(path) as temporary, _open_writer(temporary, format, kinds) as write:
+    with writing(path) as temporary, _open_writer(temporary, format, kinds, facts) as write:
         for name, table in _join_small(pieces):
             n_rows += table.num_rows if name == kinds[0].name else 0
             write(name, table)
@@ -126,7 +135,7 @@ def _join_small(pieces: Iterable[tuple[str, pa.Table]]) -> Iterator[tuple[str, p
 
 @contextlib.contextmanager
 def _open_writer(
-    path: Path, format: TableFormat, kinds: Sequence[TableKind]
+    path: Path, format: TableFormat, kinds: Sequence[TableKind], facts: RunFacts | None
 ) -> Generator[Callable[[str, pa.Table], object]]:
     """Open a file and yield a function that appends a piece to the table of a name."""
     match format:
@@ -141,7 +150,8 @@ def _open_writer(
             with open_duckdb(path, kinds) as write:
                 yield write
         case _:
-            with _open_file(path, format, kinds[0].schema) as append:
+            schema = add_facts(kinds[0].schema, facts) if facts else kinds[0].schema
+            with _open_file(path, format, schema) as append:
                 yield lambda _, table: append(table)
 
 

@@ -14,6 +14,8 @@ from promptlight.io.tables.kinds import TableKind
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from promptlight.io.results.facts import RunFacts
+
 
 def parts_schema() -> pa.Schema:
     """Columns of the table."""
@@ -55,7 +57,13 @@ def parts_schema() -> pa.Schema:
 
 
 def write_parts(
-    path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
+    path: Path,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    facts: RunFacts | None = None,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write the rows, a value for each column; returns their number."""
-    return write_rows(path, TableKind(name="parts", schema=parts_schema()), rows, format=format, overwrite=overwrite)
+    kind = TableKind(name="parts", schema=parts_schema())
+    return write_rows(path, kind, rows, facts=facts, format=format, overwrite=overwrite)

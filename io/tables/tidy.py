@@ -23,6 +23,8 @@ from promptlight.salience.types import Analysis, Role, SpanTable
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from promptlight.io.results.facts import RunFacts
+
 
 def tidy_schema() -> pa.Schema:
     """Columns of a tidy table."""
@@ -121,19 +123,20 @@ def write_tidy_table(
     *,
     target: str | None = None,
     top: int | None = None,
+    facts: RunFacts | None = None,
     format: TableFormat | None = None,
     overwrite: bool = False,
 ) -> int:
     """Write all tables to one file; returns the number of rows.
 
     With a ``target``, only its spans have rows, under their numbers. Sources at or after a target have no row. Rows are
-    written in blocks of 16 MiB, so memory stays small. In a database the table is ``scores``; ``prompts`` and
-    ``tokens`` lie next to it. Raises OutputError if an id comes twice there.
+    written in blocks of 16 MiB, so memory stays small. In a database the table is ``scores``; ``prompts``, ``tokens``
+    and ``facts`` lie next to it. Raises OutputError if an id comes twice there.
     """
     scores = TableKind(name="scores", schema=tidy_schema(), parent="prompts")
     if check_output(path, format, overwrite=overwrite) not in DATABASES:
         rows = ((scores.name, to_tidy(analysis, table, target=target, top=top)) for analysis, table in tables)
-        return write_tables(path, [scores], rows, format=format, overwrite=overwrite)
+        return write_tables(path, [scores], rows, facts=facts, format=format, overwrite=overwrite)
     prompts = TableKind(name="prompts", schema=prompts_schema(), key="id")
     tokens = TableKind(name="tokens", schema=tokens_schema(), parent="prompts")
 
@@ -143,7 +146,7 @@ def write_tidy_table(
             yield tokens.name, to_tokens(analysis)
             yield scores.name, to_tidy(analysis, table, target=target, top=top)
 
-    return write_tables(path, [scores, prompts, tokens], pieces(), format=format, overwrite=overwrite)
+    return write_tables(path, [scores, prompts, tokens], pieces(), facts=facts, format=format, overwrite=overwrite)
 
 
 def _refuse_twins(tables: Iterable[tuple[Analysis, SpanTable]]) -> Iterator[tuple[Analysis, SpanTable]]:
@@ -158,11 +161,16 @@ def _refuse_twins(tables: Iterable[tuple[Analysis, SpanTable]]) -> Iterator[tupl
 
 
 def write_summary(
-    path: Path, rows: Iterable[Mapping[str, Any]], *, format: TableFormat | None = None, overwrite: bool = False
+    path: Path,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    facts: RunFacts | None = None,
+    format: TableFormat | None = None,
+    overwrite: bool = False,
 ) -> int:
     """Write the rows of a summary, a value for each column; returns the number of rows."""
     kind = TableKind(name="summary", schema=summary_schema())
-    return write_rows(path, kind, rows, format=format, overwrite=overwrite)
+    return write_rows(path, kind, rows, facts=facts, format=format, overwrite=overwrite)
 
 
 def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, top: int | None = None) -> pa.Table:

@@ -19,6 +19,7 @@ from promptlight.cli.options.values import find_choices
 from promptlight.io.results.evaluations import evaluation_schema
 from promptlight.io.results.regenerations import judgement_schema, regeneration_schema
 from promptlight.io.results.schema import build_schema
+from promptlight.io.tables.facts import facts_schema
 from promptlight.io.tables.parts import parts_schema
 from promptlight.io.tables.prompts import prompts_schema, tokens_schema
 from promptlight.io.tables.tidy import summary_schema, tidy_schema
@@ -157,6 +158,7 @@ BLOCKS: dict[str, tuple[Callable[[], Iterator[str]], ...]] = {  # in the order o
         lambda: render_columns(regeneration_schema()),
         lambda: render_columns(prompts_schema()),
         lambda: render_columns(tokens_schema()),
+        lambda: render_columns(facts_schema()),
         lambda: render_columns(build_schema([Method.GRAD_L2])),
     ),
 }
