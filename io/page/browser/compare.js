@@ -7,11 +7,17 @@ function drawMoved(place, sides) { // sides: two prompts, each as { data, target
   if (!sides.every(({ target }) => target)) return;
   for (const { data, target } of sides) place.append(paragraph("asked", `${data.id}: `, markTarget(data, target)));
   const [text, text2] = sides.map(({ data, target }) => textOf(data, target).trim());
-  if (text !== text2) place.append(element("p", { class: "differ", role: "note" }, say("compare.differ")));
+  if (text !== text2) place.append(note(say("compare.differ")));
+  const [how, how2] = sides.map(({ data, target }) => describeMeasure(mapOf(data), target));
+  if (how !== how2) place.append(note(say("compare.unlike", { id: sides[0].data.id, how, id2: sides[1].data.id, how2 })));
   const lists = sides.map(({ data, target }) => sourcesOf(data, target).filter((source) =>
     !source.special && (state.shown === "direct" ? source.start < target.stop : source.stop <= data.border)));
   if (Math.max(...lists.map((list) => list.length)) > MOST_ALIGNED) place.append(paragraph("", say("compare.too-many")));
   else place.append(...drawChanges(sides.map(({ data }) => data), lists));
+}
+
+function describeMeasure(map, { foil }) { // what shares must have in common to be compared
+  return [describeScores(map), foil ? say("compare.foil") : ""].filter(Boolean).join(say("join"));
 }
 
 function drawDiff(words, words2) {
@@ -30,19 +36,21 @@ function drawChanges(both, lists) { // the sources whose shares moved most
   const keys = lists.map((list, side) => list.map((source) => source.name ?? textOf(both[side], source).trim()));
   const changes = align(...keys).map((pair) => {
     const sources = pair.map((at, side) => (at === null ? null : lists[side][at]));
-    const [before, after] = sources.map((source, side) => source && shorten(textOf(both[side], source), 160));
     const [share, share2] = sources.map((source) => (source?.visible ? source.share : 0));
-    const text = before !== null && after !== null && before !== after ? `${before}\n→ ${after}` : before ?? after;
-    const lines = [...new Set(sources.map((source, side) => source && String(lineOf(both[side], source))).filter(Boolean))];
-    return { text, lines: lines.join(" → "), shares: sources.map(showShare), moved: share2 - share };
+    return { sources, moved: share2 - share };
   });
   changes.sort((a, b) => Math.abs(b.moved) - Math.abs(a.moved));
   const cuts = say(`cuts.${state.sourceBy}`, { count: 2 });
   const table = element("table", {}, element("caption", {}, say(`compare.${state.shown}`, { cuts })));
   table.append(tableRow("th", [...both.map(({ id }) => [id, "number id"]), [say("compare.change"), "number"],
     [say("list.columns.line"), "number"], [say("list.columns.text")]]));
-  for (const { text, lines, shares, moved } of changes.slice(0, N_LISTED)) table.append(tableRow("td", [...shares.map((share) => [share, "number"]),
-    [`${moved >= 0 ? "+" : ""}${percent(moved)}`, "number"], [lines, "number line-number"], [text, "text-cell"]]));
+  for (const { sources, moved } of changes.slice(0, N_LISTED)) {
+    const [before, after] = sources.map((source, side) => source && shorten(textOf(both[side], source), 160));
+    const text = before !== null && after !== null && before !== after ? `${before}\n→ ${after}` : before ?? after;
+    const lines = [...new Set(sources.map((source, side) => source && String(lineOf(both[side], source))).filter(Boolean))];
+    table.append(tableRow("td", [...sources.map((source) => [showShare(source), "number"]),
+      [`${moved >= 0 ? "+" : ""}${percent(moved)}`, "number"], [lines.join(" → "), "number line-number"], [text, "text-cell"]]));
+  }
   const all = changes.reduce((sum, { moved }) => sum + Math.abs(moved), 0) / 2;
   return [table, paragraph("facts", say("compare.moved", { share: `${Math.round(100 * all)}%` }))];
 }

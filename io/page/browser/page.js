@@ -3,14 +3,33 @@ const OPENING = JSON.parse($("opening").textContent); // what `report` was asked
 const FACTS = JSON.parse($("sources").textContent); // of each folder of results, by name
 const CUTS = ["line", "sentence", "word"]; // the first that there are
 // with -1: nothing. chosen, chosen2: "all", the first and last target, also with the one where the choice began and the one
-// where it is now, or null: as the page opens, or as the first side.
+// where it is now, or null: as the page opens, or as the first side. method: what the reader wants, though a prompt may lack it.
 const state = {
   view: "one", id: 0, with: -1, chosen: null, chosen2: null, unfolded: false,
   method: "", targetBy: "", sourceBy: "", colours: "", way: "", shown: "direct", pool: "sum", marking: "highlight", intensity: NEUTRAL_INTENSITY };
 
 // ---- what is shown ---------------------------------------------------------------------------------------------------
 
+const DRAWN = "#head, #written, #written2, #found, #found2, #moved, #beside, #text, #overview"; // anew each time
+
 function show() {
+  const focused = document.activeElement;
+  const place = focused?.closest(DRAWN);
+  const at = place ? listStops(place).indexOf(focused) : -1;
+  draw();
+  if (at >= 0) returnFocus(place, at);
+}
+
+function listStops(place) { return [...place.querySelectorAll("button, summary, [tabindex='0']")]; }
+
+function returnFocus(place, at) { // to what stands where the keyboard was, or else to what the model wrote
+  const isLost = () => !document.activeElement?.closest(DRAWN)?.getClientRects().length;
+  const stops = listStops(place);
+  for (const stop of [stops[at], ...(place.id === "head" ? stops : []), $("written").querySelector("[tabindex='0']"), $("main")])
+    if (isLost() && stop && !stop.disabled) stop.focus({ preventScroll: true });
+}
+
+function draw() {
   const data = record(state.id);
   fillControls(data);
   document.body.dataset.view = state.view;
@@ -60,7 +79,8 @@ function otherSide(data) { // the prompt compared with; its target follows the f
 
 function carry(data, other) { // the first side's choice on another prompt: the same text, else the same number
   const target = targetOf(data, state.chosen);
-  if (!target || !targetsOf(other).length || state.chosen === "all") return state.chosen;
+  if (state.chosen === "all") return "all";
+  if (!target || !targetsOf(other).length) return null; // numbers of other cuts say nothing
   const read = (one) => targetsOf(one).map((span) => textOf(one, span).trim());
   return findPartner([target.first, target.last], read(data), read(other));
 }
@@ -87,17 +107,25 @@ function drawHead(place, data) { // the prompt's name, and the way to the next o
 }
 
 function drawFooter(data) {
-  const facts = FACTS[data.source];
-  $("footer").hidden = !facts;
-  $("facts").replaceChildren(...(facts ? Object.entries(facts) : []).flatMap(([name, value]) =>
-    [element("dt", {}, say(`facts.${name}`)), element("dd", {}, inLanguage(value))]));
+  const sides = [data, ...(state.view === "one" && state.with >= 0 ? [record(state.with)] : [])];
+  const shown = sides.filter(({ source }, side) => FACTS[source] && (side === 0 || source !== data.source));
+  $("footer").hidden = !shown.length;
+  $("facts").replaceChildren(...shown.flatMap(({ id, source }) => [
+    ...(shown.length > 1 ? [element("dt", { class: "of" }, id)] : []),
+    ...Object.entries(FACTS[source]).flatMap(([name, value]) => [element("dt", {}, say(`facts.${name}`)), element("dd", {}, inLanguage(value))])]));
 }
 
 // ---- what the reader does --------------------------------------------------------------------------------------------
 
 function change(changed) {
   Object.assign(state, changed);
+  $("notice").textContent = "";
   show();
+}
+
+function step(changed) { // the browser's Back leads to what was shown before
+  history.pushState(null, "");
+  change(changed);
 }
 
 function chooseTarget(chosen, place) {
@@ -105,13 +133,20 @@ function chooseTarget(chosen, place) {
   $(place).querySelector("[tabindex='0']")?.focus();
 }
 
-function open(number) { // another prompt: a choice of the reader carries over, as in a comparison
+function open(number, go = step) { // another prompt: a choice of the reader carries over, as in a comparison
   const chosen = state.chosen === null ? null : carry(record(state.id), record(number));
-  change({ view: "one", id: number, chosen, chosen2: null, unfolded: false });
+  go({ view: "one", id: number, chosen, chosen2: null, unfolded: false });
 }
 
-function cutTargets(by) { // targets that overlap those chosen before become the new choice
+function chooseMethod(method) { // one that scored other targets takes those that overlap the targets chosen before
   const target = targetOf(record(state.id), state.chosen);
+  state.method = method;
+  const names = explainedOf(record(state.id));
+  if (names.includes(state.targetBy)) change({});
+  else cutTargets(chooseCut(names), target);
+}
+
+function cutTargets(by, target = targetOf(record(state.id), state.chosen)) { // targets that overlap those chosen before become the new choice
   state.targetBy = by;
   const found = targetsOf(record(state.id)).filter(({ start, stop }) => target && start < target.stop && stop > target.start);
   if (state.chosen !== "all") state.chosen = found.length ? [found[0].number, found.at(-1).number] : null;
@@ -120,8 +155,14 @@ function cutTargets(by) { // targets that overlap those chosen before become the
 
 function speak(chosen) {
   language = chosen;
+  fillAll();
+}
+
+function fillAll() { // with words, too
+  $("language").value = language;
   fillWords();
   fillNames();
+  if (!heads.length) return;
   listPrompts();
   show();
 }
@@ -130,8 +171,8 @@ function speak(chosen) {
 
 function fillControls(data) {
   const cuts = (names) => names.map((name) => say(`cuts.${name}`, { count: 2 }));
+  state.method ||= data.methods[0].name;
   fill($("method"), data.methods.map(({ name }) => name), state.method, data.methods.map(nameMethod));
-  state.method = $("method").value;
   const explained = explainedOf(data);
   fill($("target-by"), explained, state.targetBy, cuts(explained));
   fill($("source-by"), data.offered, state.sourceBy, cuts(data.offered));
@@ -149,9 +190,10 @@ function fillControls(data) {
 function fill(select, names, wanted, titles) {
   const same = select.options.length === names.length && names.every((name, at) => select.options[at].value === name && select.options[at].text === titles[at]);
   if (!same) select.replaceChildren(...names.map((name, at) => element("option", { value: name }, titles[at])));
-  const first = select.id === "method" ? names[0] : CUTS.find((name) => names.includes(name)) ?? names[0];
-  select.value = names.includes(wanted) ? wanted : first;
+  select.value = names.includes(wanted) ? wanted : chooseCut(names);
 }
+
+function chooseCut(names) { return CUTS.find((name) => names.includes(name)) ?? names[0]; }
 
 function fillNames() { // of choices that are the same for every prompt
   fill($("pool"), Object.keys(POOLS), state.pool, Object.keys(POOLS).map((name) => say(`pools.${name}`)));
@@ -173,7 +215,7 @@ function listShown() { // the prompts that the search and the label leave
   const has = (text) => text.toLowerCase().includes(wanted);
   const label = $("labels").value;
   return heads.map((head, number) => ({ ...head, number })).filter((head) => (!label || head.label === label)
-    && (!wanted || has(`${head.id} ${head.label}`) || has(nodes[head.number].textContent) || has(record(head.number).texts.join(""))));
+    && (!wanted || has(`${head.id} ${head.label}`) || has(readText(head.number))));
 }
 
 function listPrompts() {
@@ -198,13 +240,14 @@ function markList() { // one stop of the keyboard: the arrows move from prompt t
 }
 
 function moveInList(event) {
+  if (event.altKey || event.ctrlKey || event.metaKey) return; // the browser's own keys, as Back
   const items = [...$("prompts").children];
   const at = items.indexOf(document.activeElement);
   const next = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1, Enter: at, " ": at }[event.key];
   if (next === undefined) return;
   event.preventDefault();
   if (!items[next]) return;
-  open(Number(items[next].dataset.number));
+  open(Number(items[next].dataset.number), change);
   items[next].focus();
 }
 
@@ -226,7 +269,7 @@ function writeAddress(data) {
     const other = otherSide(data).target;
     Object.assign(parts, { with: heads[state.with].id, ...(other ? { "with-target": spellRange([other.first, other.last]) } : {}) });
   }
-  if (data.methods.length > 1) parts.method = state.method;
+  if (data.methods.length > 1 || state.method !== data.methods[0].name) parts.method = state.method;
   if (mapOf(data).signed) parts.colours = state.colours;
   for (const name of ["way", "pool", "marking", "intensity"]) if (state[name] !== OPENING[name]) parts[name] = state[name];
   if (language !== chooseLanguage(navigator.languages)) parts.lang = language;
@@ -242,7 +285,8 @@ function readAddress() {
   state.id = Math.max(0, find(parts.get("id") ?? OPENING.id));
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
   Object.assign(state, { chosen: readRange(parts.get("target")), chosen2: readRange(parts.get("with-target")) });
-  state.method = parts.get("method") ?? OPENING.method ?? "";
+  state.method = parts.get("method");
+  if (!(`methods.${state.method}` in WORDS[language])) state.method = "";
   state.targetBy = parts.get("explain") ?? OPENING.targetBy ?? "";
   state.sourceBy = parts.get("shade") ?? OPENING.sourceBy ?? "";
   state.colours = known("colours", Object.keys(SIGNED));
@@ -252,8 +296,19 @@ function readAddress() {
   const intensity = Number(parts.get("intensity"));
   state.intensity = intensity >= 0.01 && intensity <= 1 ? intensity : OPENING.intensity;
   if (Object.hasOwn(WORDS, parts.get("lang"))) language = parts.get("lang");
-  const missing = ["id", "with"].map((name) => parts.get(name)).filter((id) => id !== null && find(id) < 0);
-  $("notice").textContent = missing.map((id) => say("page.unknown", { id })).join(say("sentences"));
+}
+
+function showAddress() { // and say what of it is not here
+  const asked = new URLSearchParams(location.hash.slice(1));
+  readAddress();
+  fillAll();
+  if (!heads.length) return;
+  const found = new URLSearchParams(location.hash.slice(1));
+  const shown = { lang: language, ...state, method: mapOf(record(state.id)).name, ...Object.fromEntries(found) };
+  const unlike = [...asked].filter(([name, value]) => Object.hasOwn(shown, name) && String(shown[name]) !== value);
+  const unknown = unlike.filter(([name]) => ["id", "with"].includes(name)).map(([, id]) => say("page.unknown", { id }));
+  const parts = unlike.map((part) => part.join("=")).join(say("join"));
+  $("notice").textContent = unknown.length ? unknown.join(say("sentences")) : parts && say("page.unlike", { parts });
 }
 
 const wide = matchMedia("(min-width: 50.01rem)");
@@ -261,7 +316,8 @@ const print = (isOn) => { isPrinting = isOn; for (const block of document.queryS
 
 function listen() {
   const on = (id, event, act) => $(id).addEventListener(event, act);
-  for (const name of ["method", "pool", "marking", "colours"]) on(name, "change", ({ target }) => change({ [name]: target.value }));
+  for (const name of ["pool", "marking", "colours"]) on(name, "change", ({ target }) => change({ [name]: target.value }));
+  on("method", "change", ({ target }) => chooseMethod(target.value));
   on("source-by", "change", ({ target }) => change({ sourceBy: target.value }));
   on("target-by", "change", ({ target }) => cutTargets(target.value));
   on("with", "change", ({ target }) => change({ with: Number(target.value), chosen2: null }));
@@ -274,17 +330,15 @@ function listen() {
   on("open-help", "click", () => $("help").showModal());
   on("close-help", "click", () => $("help").close());
   on("skip", "click", () => $("main").focus());
-  for (const one of document.querySelectorAll("#views button")) one.addEventListener("click", () => change({ view: one.dataset.view }));
+  for (const one of document.querySelectorAll("#views button")) one.addEventListener("click", () => step({ view: one.dataset.view }));
   dark.addEventListener("change", show);
-  addEventListener("beforeprint", () => { print(true); state.wasUnfolded = state.unfolded; change({ unfolded: true }); print(true); });
-  addEventListener("afterprint", () => { print(false); change({ unfolded: state.wasUnfolded }); });
-  addEventListener("hashchange", () => { readAddress(); $("language").value = language; speak(language); });
+  addEventListener("beforeprint", () => { print(true); state.wasUnfolded = state.unfolded; state.unfolded = true; show(); print(true); });
+  addEventListener("afterprint", () => { print(false); state.unfolded = state.wasUnfolded; show(); });
+  addEventListener("hashchange", showAddress);
 }
 
 $("options").open = wide.matches; // on a phone the text comes first
-readAddress();
-fillWords();
-fill($("language"), Object.keys(WORDS), language, Object.values(WORDS).map((words) => words.language));
-fillNames();
 $("views").hidden = !hasOverview;
-if (heads.length) { listen(); listPrompts(); show(); }
+fill($("language"), Object.keys(WORDS), language, Object.values(WORDS).map((words) => words.language));
+if (heads.length) listen();
+showAddress();

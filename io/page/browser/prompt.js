@@ -9,7 +9,7 @@ function drawFound({ found, text }, data, target) { // the answer to the questio
   }
   const sources = sourcesOf(data, target);
   const ways = state.shown !== "direct" && ownWordsOf(data, target).length ? [drawWays(text, data, target)] : [];
-  found.replaceChildren(drawQuestion(data, target), ...drawFollowed(data, target, sources), drawList(text, data, sources), ...ways,
+  found.replaceChildren(drawQuestion(data, target), ...drawOther(data), ...drawFollowed(data, target, sources), drawList(text, data, sources), ...ways,
     ...drawTrust(data), drawContract(data, target));
 }
 
@@ -21,6 +21,13 @@ function drawQuestion(data, target) {
     paragraph("facts", describeMethod(mapOf(data), target)));
 }
 
+function drawOther(data) { // the prompt lacks the method that the reader chose
+  const { name } = mapOf(data);
+  return name === state.method ? [] : [note(say("prompt.other-method", { wanted: nameMethod({ name: state.method }), method: nameMethod({ name }) }))];
+}
+
+function note(text) { return element("p", { class: "differ", role: "note" }, text); }
+
 function spellProbability({ probability, nTokens }) { // of several tokens it is the mean; never rounded up to 100%
   const shown = probability >= 0.9995 && probability < 1 ? say("prompt.over", { probability: "99.9%" })
     : `${Number((100 * probability).toPrecision(3))}%`;
@@ -31,11 +38,15 @@ function nameMethod({ name }) { return say(`methods.${name}`); }
 
 function describeMethod(map, target) {
   const [raised, lowered] = SIGNED[state.colours].map((hue) => say(`hues.${hue}`));
-  const removed = map.removed ? say("prompt.removed", { cuts: say(`cuts.${map.removed}`, { count: 2 }) }) : "";
   const sign = state.shown !== "direct" ? (map.signed ? say("prompt.raised-part") : "")
     : map.signed ? say("prompt.signed", { raised, lowered }) : say("prompt.unsigned");
   const added = target.first < target.last ? say("prompt.added") : "";
-  return [say("prompt.measured", { method: nameMethod(map), objective: say(`objectives.${map.objective}`) }), removed, sign, added].filter(Boolean).join(say("join"));
+  return [describeScores(map), sign, added].filter(Boolean).join(say("join"));
+}
+
+function describeScores(map) {
+  const removed = map.removed ? [say("prompt.removed", { cuts: say(`cuts.${map.removed}`, { count: 2 }) })] : [];
+  return [say("prompt.measured", { method: nameMethod(map), objective: say(`objectives.${map.objective}`) }), ...removed].join(say("join"));
 }
 
 function markTarget(data, target) { return element("mark", { dir: "auto" }, shorten(textOf(data, target), 80)); }

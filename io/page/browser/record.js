@@ -9,6 +9,12 @@ function record(number) {
   return records[number];
 }
 
+function readText(number) { // a prompt's text in one; a search asks for all of them, and their numbers would take memory
+  const json = nodes[number].textContent;
+  const [start, stop] = [json.indexOf('"texts":'), json.indexOf(',"words":')]; // quotes within texts are escaped
+  return (readText.known ??= {})[number] ??= JSON.parse(json.slice(start + '"texts":'.length, stop)).join("");
+}
+
 function mapOf(data) { // the chosen method's; another prompt may not have it
   return data.methods.find((one) => one.name === state.method) ?? data.methods[0];
 }

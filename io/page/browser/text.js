@@ -23,9 +23,10 @@ function drawWritten(place, data, target, chosen, choose) { // choose: is told w
     list.append(option);
   }
   list.addEventListener("keydown", (event) => {
+    const isCommand = event.ctrlKey || event.metaKey;
     const to = { ArrowRight: cursor + 1, ArrowDown: cursor + 1, ArrowLeft: cursor - 1, ArrowUp: cursor - 1, Home: 0, End: end }[event.key];
-    if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) choose("all");
-    else if (to === undefined) return;
+    if (event.key.toLowerCase() === "a" && isCommand) choose("all");
+    else if (to === undefined || isCommand || event.altKey) return; // the browser's own keys, as Back
     else if (to >= 0 && to <= end) choose(event.shiftKey ? extend(to) : [to, to]);
     event.preventDefault();
   });
