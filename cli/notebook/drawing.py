@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from promptlight.cli.views.fragment import draw_fragment, draw_text
 from promptlight.cli.views.look import DEFAULT, Paper, Taste
-from promptlight.cli.views.output import View, draw_picture, write_text
+from promptlight.cli.views.output import View, check_pillow, draw_picture, draw_png_picture, write_bytes
 from promptlight.io.files import check_free
 from promptlight.salience.errors import UsageError
 
-KINDS = ("html", "svg", "txt")
+KINDS = ("html", "svg", "png", "txt")
 LEFT_OUT = 'fold=True folds what matters little, and .save("page.html") has all of them'
 
 
@@ -25,15 +26,26 @@ class Drawing:
     taste: Taste = DEFAULT
 
     def save(self, path: str | Path, *, dark: bool = False, overwrite: bool = False) -> None:
-        """Draw it into a file: ``.html``, ``.svg`` or ``.txt``. Raises OutputError if the file exists already."""
+        """Draw it into a file: ``.html``, ``.svg``, ``.png`` or ``.txt``.
+
+        A PNG needs Pillow; characters that no font has are warned of. Raises OutputError if the file exists already.
+        """
         path = Path(path)
         kind = path.suffix.lower().removeprefix(".")
         if kind not in KINDS:
             listed = ", ".join(f".{one}" for one in KINDS)
             raise UsageError(f"expected a file name that ends with {listed}, found {path.name!r}", parameters=("path",))
+        if kind == "png":
+            check_pillow("a .png file")
         check_free(path, overwrite=overwrite)
         taste = replace(self.taste, paper=Paper.DARK if dark else Paper.LIGHT)
-        write_text(path, draw_picture(self.view, taste, None, kind))
+        if kind == "png":
+            content, note = draw_png_picture(self.view, taste)
+            if note:
+                warnings.warn(f"{path}: {note}", stacklevel=2)
+        else:
+            content = draw_picture(self.view, taste, None, kind).encode()
+        write_bytes(path, content)
 
     def to_bundle(self) -> dict[str, str]:
         """Its MIME types: text, and HTML for those who can show it; 200 kB at most."""

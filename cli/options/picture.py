@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,11 +11,13 @@ import typer
 from promptlight.cli.options.panels import DRAWING
 from promptlight.cli.views.look import DEFAULT, Taste
 from promptlight.io.files import check_free
+from promptlight.io.tables.formats import STANDARD_OUTPUT
 from promptlight.salience.errors import UsageError
 
 if TYPE_CHECKING:
     from promptlight.cli.views.output import View
 
+STREAM = Path("/dev/stdout")  # what - stands for
 WidthOption = Annotated[
     int | None,
     typer.Option(min=20, help="Width in characters (default: the terminal's; 100 in a file).", rich_help_panel=DRAWING),
@@ -51,6 +52,11 @@ class Picture:
     html: HtmlOption = None
     png: PngOption = None
 
+    def __post_init__(self) -> None:
+        for kind in ("svg", "html", "png"):
+            if getattr(self, kind) == STANDARD_OUTPUT:
+                object.__setattr__(self, kind, STREAM)
+
     @property
     def files(self) -> list[Path]:
         """The files to draw into."""
@@ -60,8 +66,10 @@ class Picture:
         """Raise UsageError for --json with a file, OutputError if the file exists: before anything is computed."""
         if as_json and self.files:
             raise UsageError("expected --json or a file to draw into, found both: leave one out")
-        if self.png and find_spec("PIL") is None:
-            raise UsageError("--png: expected Pillow, found none; pip install 'promptlight[png]'")
+        if self.png:
+            from promptlight.cli.views.output import check_pillow
+
+            check_pillow("--png")
         for path in self.files:
             check_free(path, overwrite=overwrite)
 

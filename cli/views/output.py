@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from promptlight.cli.views.palette import MANY_COLOURS, Look
 from promptlight.cli.views.paper import find_paper
 from promptlight.cli.views.svg import export_svg
 from promptlight.io.files import choose_aside, writing
+from promptlight.salience.errors import UsageError
 from promptlight.salience.text.printable import one_line, printable_json
 from promptlight.salience.types import Cut
 
@@ -79,19 +81,29 @@ def draw_into_files(
     """Draw the whole view in memory first, so that an error in it does not touch a file. AUTO paper is light."""
     wanted = ((svg, "svg"), (html, "html"))
     drawn = [(path, draw_picture(view, taste, width, kind).encode()) for path, kind in wanted if path]
-    missing: Sequence[str] = ()
+    note = ""
     if png:
-        from promptlight.cli.views.png import draw_png
-
-        found = draw_png(draw_rows(view, taste, width), choose_theme(taste.paper), view.title)
-        drawn.append((png, found.png))
-        missing = found.missing
+        content, note = draw_png_picture(view, taste, width)
+        drawn.append((png, content))
     for path, content in drawn:
-        with writing(path) as temporary:
-            temporary.write_bytes(content)
+        write_bytes(path, content)
         print(f"{one_line(str(path))} ({len(content) / 1000:,.0f} kB)", file=choose_aside(path))
-    if png and missing:
-        print(f"{one_line(str(png))}: {_say_missing(missing)}", file=sys.stderr)
+    if note:
+        print(f"{one_line(str(png))}: {note}", file=sys.stderr)
+
+
+def check_pillow(what: str) -> None:
+    """Raise UsageError if Pillow is not there to draw what was asked for."""
+    if find_spec("PIL") is None:
+        raise UsageError(f"{what}: expected Pillow, found none; pip install 'promptlight[png]'")
+
+
+def draw_png_picture(view: View, taste: Taste, width: int | None = None) -> tuple[bytes, str]:
+    """The view as PNG, which needs Pillow, and a note about characters that no font has; AUTO paper is light."""
+    from promptlight.cli.views.png import draw_png
+
+    drawn = draw_png(draw_rows(view, taste, width), choose_theme(taste.paper), view.title)
+    return drawn.png, _say_missing(drawn.missing) if drawn.missing else ""
 
 
 def _say_missing(clusters: Sequence[str]) -> str:
@@ -147,10 +159,10 @@ def choose_theme(paper: Paper) -> TerminalTheme:
     return ON_DARK if paper is Paper.DARK else DEFAULT_TERMINAL_THEME
 
 
-def write_text(path: Path, text: str) -> None:
+def write_bytes(path: Path, content: bytes) -> None:
     """Write a whole file or nothing."""
     with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        temporary.write_bytes(content)
 
 
 def _paint(view: View, console: Console, taste: Taste) -> RenderableType:

@@ -23,7 +23,12 @@ TEXT = re.compile(rf"{PLACED}((?:{BLANK})*)([^<]*)</text>")
 
 def export_svg(console: Console, title: str, theme: TerminalTheme) -> str:
     """Everything that was printed."""
-    return TEXT.sub(_place, FONT_FACES.sub("", console.export_svg(title=title, clear=False, theme=theme)))
+    return place_texts(console.export_svg(title=title, clear=False, theme=theme))
+
+
+def place_texts(svg: str) -> str:
+    """An SVG that Rich made, with each text at its cell, and without fonts from a server."""
+    return TEXT.sub(_place, FONT_FACES.sub("", svg))
 
 
 def _place(found: re.Match[str]) -> str:

@@ -76,7 +76,7 @@ def draw_explorer(path: Path) -> None:
     from promptlight.cli.explorer.app import Explorer
     from promptlight.cli.explorer.library import Library
     from promptlight.cli.options.question import Asking
-    from promptlight.cli.views.svg import FONT_FACES
+    from promptlight.cli.views.svg import place_texts
     from promptlight.cli.work.live_model import LiveModel
     from promptlight.io.results.folders import find_folder
 
@@ -91,7 +91,7 @@ def draw_explorer(path: Path) -> None:
             (row,) = (row for row, line in enumerate(rows) if "cooked onions" in line)
             await pilot.click("#text", offset=(rows[row].index("cooked"), row - app.view.page.scroll_offset.y))
             await pilot.pause()
-            path.write_text(FONT_FACES.sub("", app.export_screenshot(title="promptlight explore")), encoding="utf-8")
+            path.write_text(place_texts(app.export_screenshot(title="promptlight explore")), encoding="utf-8")
 
     asyncio.run(draw())
 

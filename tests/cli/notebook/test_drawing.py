@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from promptlight.cli.notebook.drawing import Drawing
@@ -188,8 +189,8 @@ def test_a_drawing_is_saved_as_its_name_says(results: Results, tmp_path: Path, e
         drawing.save(path)
     drawing.save(str(path), dark=True, overwrite=True)
     assert (path.read_text(encoding="utf-8") == kept) == (ending == "txt")
-    with pytest.raises(UsageError, match=r"ends with \.html, \.svg, \.txt, found 'why.png'"):
-        drawing.save(tmp_path / "why.png")
+    with pytest.raises(UsageError, match=r"ends with \.html, \.svg, \.png, \.txt, found 'why.gif'"):
+        drawing.save(tmp_path / "why.gif")
 
 
 def test_a_saved_page_is_that_of_the_command(
@@ -198,6 +199,10 @@ def test_a_saved_page_is_that_of_the_command(
     results["dish-mistake"].save(tmp_path / "own.html")
     promptlight("show", demo_results, "--id", "dish-mistake", "--html", tmp_path / "told.html")
     assert (tmp_path / "own.html").read_text("utf-8") == (tmp_path / "told.html").read_text("utf-8")
+    results["dish-mistake"].save(tmp_path / "own.png")
+    promptlight("show", demo_results, "--id", "dish-mistake", "--png", tmp_path / "told.png")
+    with Image.open(tmp_path / "own.png") as own, Image.open(tmp_path / "told.png") as told:
+        assert own.tobytes() == told.tobytes()
 
 
 def test_a_frame_has_the_numbers_of_export(

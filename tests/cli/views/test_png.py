@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import io
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from rich.style import Style
 from rich.terminal_theme import DEFAULT_TERMINAL_THEME
 
 from promptlight.cli.app import app
-from promptlight.cli.views import _faces, png
+from promptlight.cli.views import _faces, output, png
 from promptlight.cli.views.png import BARS, CELL, FADING, MARGIN, ROW, RULES, Drawn, draw_png
 from promptlight.salience.errors import OutputError
 from tests.conftest import Command
@@ -170,8 +170,7 @@ def test_a_character_without_a_glyph_is_said(promptlight: Command, demo_results:
 def test_without_pillow_nothing_is_computed(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(output, "find_spec", lambda name: None)
     refused = promptlight("show", "-p", "text", "--model", "no-such-model", "--png", tmp_path / "a.png")
     assert refused.exit_code == 2
     assert refused.stderr == "promptlight: --png: expected Pillow, found none; pip install 'promptlight[png]'\n"
@@ -198,3 +197,14 @@ def test_colours_are_those_of_the_svg(promptlight: Command, tmp_path: Path) -> N
         painted = {f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue in colours(image)}  # type: ignore[misc]
     assert len(grounds) > 4
     assert grounds <= painted
+
+
+@pytest.mark.parametrize(
+    ("option", "start"), [("--svg", b"<svg"), ("--html", b"<!DOCTYPE html>"), ("--png", b"\x89PNG")]
+)
+def test_a_minus_is_standard_output(option: str, start: bytes, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "promptlight.cli", *SHOW, option, "-"]
+    done = subprocess.run(command, capture_output=True, check=True, cwd=tmp_path)
+    assert done.stdout.lstrip().startswith(start)
+    assert done.stderr.startswith(b"/dev/stdout (")
+    assert list(tmp_path.iterdir()) == []
