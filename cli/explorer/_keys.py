@@ -43,14 +43,22 @@ PURPOSES = {  # of the actions of keys, in the order of the help
     "What is explained": (
         *("move", "extend", "choose", "choose_all"),
         *("cut_sources", "cut_targets", "pool", "method", "way"),
-        *("details", "matrix"),
+        *("look", "details", "matrix"),
     ),
     "How it is drawn": ("fold", "intensify", "marking", "spacing"),
     "Two prompts": ("compare",),
     "A change": ("edit", "run", "editor", "leave"),
     "Help, and leaving": ("help", "quit"),
 }
-PRINTED = {"plus": "+", "equals_sign": "=", "minus": "-", "slash": "/", "question_mark": "?"}
+PRINTED = {
+    "plus": "+",
+    "equals_sign": "=",
+    "minus": "-",
+    "slash": "/",
+    "question_mark": "?",
+    "full_stop": ".",
+    "comma": ",",
+}
 
 
 def name_main_keys(place: Place, width: int) -> str:

@@ -11,9 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Click
+from textual.message import Message
 from textual.widgets import Static
 
 from promptlight.cli.explorer._bar import Bar, describe_settings
@@ -23,7 +26,7 @@ from promptlight.cli.views.folding import find_folds
 from promptlight.cli.views.heatmap import render_heading, render_legend
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import find_first, render_strongest
-from promptlight.cli.views.text import Seam, find_seam, part_text, render_page, render_text, wrap
+from promptlight.cli.views.text import TOKEN, Seam, find_seam, part_text, render_page, render_text, wrap
 from promptlight.cli.views.ways import describe_own_words, render_ways
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, printable
@@ -43,6 +46,13 @@ class Written(Page):
 
 class View(Vertical):
     """Shows a scene. ``looked_at`` is a token of the piece in the line of details."""
+
+    class Looked(Message):
+        """One of the strongest sources was clicked, by its first token."""
+
+        def __init__(self, token: int) -> None:
+            super().__init__()
+            self.token = token
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -67,6 +77,17 @@ class View(Vertical):
         """Share the rows anew, with the target in sight."""
         self._chosen = None
         self.post_message(Page.Resized())
+
+    def on_click(self, event: Click) -> None:
+        """Tell which of the strongest sources was clicked; the pages tell by themselves."""
+        token = event.style.meta.get(TOKEN)
+        if token is not None and event.widget is self._parts["strongest"]:
+            self.post_message(self.Looked(token))
+
+    def reveal(self, span: Span) -> None:
+        """Scroll to a source, in the prompt or in what the model wrote."""
+        for page in (self.page, self.written):
+            page.reveal(span.start, span.stop, centred=True)
 
     def forget(self) -> None:
         """Reset the selection before another prompt is shown."""
@@ -138,7 +159,11 @@ class View(Vertical):
         n_top = next((n_top for height, n_top in ROOM.items() if self.app.size.height >= height), 0)
         n_ways = max(0, n_top // 2 - 1) if explanation.through and explanation.through.own else 0
         if strongest := explanation.strongest(n_top - n_ways - (n_ways > 0)):
-            yield from render_strongest(explanation, strongest, look, width)
+            heading, *rows = render_strongest(explanation, strongest, look, width)
+            yield heading
+            for row, source in zip(rows, strongest, strict=True):
+                row.stylize(Style(meta={TOKEN: source.start}))
+                yield row
             yield from render_ways(explanation, width, n_ways) if n_ways else ()
 
     def _describe_piece(self, scene: Scene, width: int) -> Text:

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from promptlight.cli.explorer._asking import Asking
 from promptlight.cli.explorer._changing import Changing
 from promptlight.cli.explorer._keys import Place, group_keys
+from promptlight.cli.explorer._showing import Showing
 from promptlight.cli.explorer._windows import Windows
 from promptlight.cli.explorer.edit import EditWindow
 from promptlight.cli.explorer.library import Library
@@ -182,4 +183,4 @@ def list_keys() -> dict[str, list[tuple[list[str], str]]]:
     return group_keys([owner.BINDINGS for owner in KEY_OWNERS])
 
 
-KEY_OWNERS = (Explorer, Changing, Windows, Asking, Page, EditWindow)
+KEY_OWNERS = (Explorer, Changing, Windows, Asking, Showing, Page, EditWindow)

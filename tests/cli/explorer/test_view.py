@@ -93,6 +93,10 @@ def test_a_long_completion_has_the_room_that_a_short_prompt_leaves(tmp_path: Pat
         await pilot.pause()
         assert app.view.page.size.height == 2
         assert app.view.written.scrollable_content_region.height > 20
+        await pilot.press("tab", "ctrl+end")  # the keys that scroll go to what the model wrote
+        await pilot.pause()
+        assert "said59" in show_rows(app.view.written).split()
+        assert "←→ target" in look_at(app)
 
     explore(write_results(tmp_path / "out", analysis), steps, size=(80, 45))
 
@@ -133,6 +137,26 @@ def test_it_opens_at_the_strongest_source_and_follows_it_as_long_as_that_is_in_s
     other = replace(second.completion, prompt=replace(second.completion.prompt, id="other"))
     folder = write_results(tmp_path / "out", first, replace(second, completion=other))
     explore(folder, steps, by="line", target_by="line", target="1")
+
+
+def test_the_strongest_sources_are_gone_to_one_after_the_other(tmp_path: Path) -> None:
+    analysis = make_prompt_with_strong(50)
+    found = analysis.map_by()
+    assert found.scores is not None
+    found.scores[0, [70, 5]] = (8, 6)
+
+    async def steps(app: Explorer, pilot: Pilot[None]) -> None:
+        for key, line in ((".", 50), (".", 70), (".", 5), (",", 70), (",", 50), (",", 50)):
+            await pilot.press({".": "full_stop", ",": "comma"}[key])
+            await pilot.pause()
+            assert f"read{line}" in show_rows(app.view.page).split(), (key, line)
+            assert f"line {line + 1}, share" in look_at(app)
+        await pilot.click("#strongest", offset=(5, 3))  # the third below the heading
+        await pilot.pause()
+        assert "read5" in show_rows(app.view.page).split()
+        assert "line 6, share" in look_at(app)
+
+    explore(write_results(tmp_path / "out", analysis), steps, by="line", target_by="line")
 
 
 def test_the_start_of_a_target_that_a_record_gave_is_named(tmp_path: Path) -> None:
