@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def test_every_key_stands_in_the_docs() -> None:
     for purpose, keys in list_keys().items():
         rows = [f"| {', '.join(f'`{name}`' for name in names)} | {meaning} |" for names, meaning in keys]
         assert "\n".join([f"| **{purpose}** | |", *rows]) in table
+
+
+def test_the_translated_docs_have_the_same_keys_in_the_same_order() -> None:
+    def find_keys(page: str) -> list[str]:
+        text = (DOCS / page).read_text(encoding="utf-8")
+        lines = text[text.index("`promptlight explore`") :].splitlines()
+        first = next(row for row, line in enumerate(lines) if line.startswith("|---"))
+        return [line.split(" | ")[0] for line in itertools.takewhile(bool, lines[first + 1 :]) if "`" in line]
+
+    assert find_keys("views.zh-TW.md") == find_keys("views.md")
 
 
 @pytest.mark.parametrize(
