@@ -26,6 +26,7 @@ from promptlight.salience.loading._merge import merge_adapter
 from promptlight.salience.loading._preset_files import explaining_errors, find_config, find_folder
 from promptlight.salience.loading._source import Source
 from promptlight.salience.loading.architecture import count_parameters
+from promptlight.salience.loading.environment import quiet_missing_bars
 from promptlight.salience.loading.families import find_family, is_of_keras
 from promptlight.salience.loading.gguf._model import open_gguf
 from promptlight.salience.loading.handles import DEMO, DEMO_FOLDER, Handle, parse_handle
@@ -55,6 +56,7 @@ def load_model(
     before its weights are fetched from a hub. Raises ModelError with what to do, also if the weights exceed the free
     memory.
     """
+    quiet_missing_bars()
     parsed = parse_handle(handle)
     place = choose_device(device)
     precision = choose_dtype(dtype, place)
