@@ -28,10 +28,13 @@ from promptlight.salience.types import Cut
 FILE_WIDTH = 100  # cells
 MOST_LISTED = 8  # characters without a glyph
 INSTALL_CJK = "pip install 'promptlight[png-cjk]'"
-ON_DARK = TerminalTheme(  # the default theme's colours, but for ground and ink
+_BLACK, _WHITE = (DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in (0, 7))
+_RED, _GREEN, _YELLOW = (0xFF, 0x8F, 0x8A), (0x7A, 0xD5, 0x91), (0xE8, 0xC7, 0x5F)
+_BLUE, _MAGENTA, _CYAN = (0x8F, 0xB4, 0xFF), (0xE3, 0x9C, 0xF0), (0x74, 0xD4, 0xDE)
+ON_DARK = TerminalTheme(  # the default theme's red is dark as the ground
     (0x16, 0x13, 0x1F),
     (0xEF, 0xEC, 0xF7),
-    [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8)],
+    [_BLACK, _RED, _GREEN, _YELLOW, _BLUE, _MAGENTA, _CYAN, _WHITE],
     [DEFAULT_TERMINAL_THEME.ansi_colors[code] for code in range(8, 16)],
 )
 
