@@ -15,6 +15,7 @@ from promptlight.cli.explorer.screens import Painter, Picker, Window
 from promptlight.cli.views.comparison import render_comparison
 from promptlight.cli.views.facts import describe_quantised, spell_both_facts, spell_facts
 from promptlight.cli.views.heatmap import render_matrix_view, render_reading
+from promptlight.cli.views.hints import Hints
 from promptlight.cli.work.stored_results import SectionNames
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.results.facts import RunFacts
@@ -74,7 +75,7 @@ class Windows(Asking):
         explanation, look = self.scene.choose_all().explanation, self.look
 
         def paint(console: Console) -> RenderableType:
-            return render_matrix_view(explanation, console, look, hints=False)
+            return render_matrix_view(explanation, console, look, hints=Hints.NOBODY)
 
         self._push("All targets", paint)
 

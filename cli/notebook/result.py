@@ -16,6 +16,7 @@ from promptlight.io.places import Place
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question, cut_targets, explain_target
 from promptlight.salience.explain.span_scores import build_span_table
+from promptlight.salience.explain.way_table import trace_table
 from promptlight.salience.text.spans import parse_cut
 from promptlight.salience.types import Analysis, Cut, Method, Pooling, Way
 
@@ -59,6 +60,7 @@ class Result(Analysis):
         ``fold`` folds lines that matter little. Raises UsageError for a target or a method that is not there.
         """
         from promptlight.cli.views.heatmap import view_explanation
+        from promptlight.cli.views.hints import Hints
         from promptlight.cli.work.stored_results import SectionNames
         from promptlight.cli.work.stored_trust import StoredTrust
 
@@ -73,6 +75,7 @@ class Result(Analysis):
             fold=fold,
             n_top=top,
             title=self.id,
+            hints=Hints.NOTEBOOK,
         )
         taste = Taste(
             intensity=intensity,
@@ -116,21 +119,29 @@ class Result(Analysis):
         target: str | None = None,
         target_by: str | Cut | None = None,
         method: str | None = None,
+        way: str = Way.DIRECT,
         pooling: str = Pooling.SUM,
     ) -> pd.DataFrame:
-        """A pandas frame with a row for each target and each source before it, as ``promptlight export`` writes it."""
+        """A pandas frame with a row for each target and each source before it, as ``promptlight export`` writes it.
+
+        Another ``way`` than ``"direct"`` adds the shares by way. Raises UsageError if the targets can't be followed
+        back.
+        """
         from promptlight.cli.work.stored_results import SectionNames
         from promptlight.io.tables.tidy import to_tidy
 
-        question = _ask(by, target, target_by, method, Way.DIRECT, pooling, whole=True)
+        question = _ask(by, target, target_by, method, way, pooling, whole=True)
         analysis = SectionNames(None).give(self, question.by)
+        targets = cut_targets(analysis, question).granularity
         table = build_span_table(
             analysis,
-            targets=cut_targets(analysis, question).granularity,
+            targets=targets,
             sources=question.by,
             pooling=question.pooling,
             method=question.method,
         )
+        if question.way is not Way.DIRECT:
+            table = trace_table(analysis, table, question, targets)
         return to_tidy(analysis, table, target=target).to_pandas()
 
     def save(self, path: str | Path, *, dark: bool = False, overwrite: bool = False) -> None:

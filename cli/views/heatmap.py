@@ -34,6 +34,7 @@ from promptlight.cli.views._as_json import describe_explanation
 from promptlight.cli.views._remarks import describe_sum, name_foil
 from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.folding import find_folds
+from promptlight.cli.views.hints import Hints
 from promptlight.cli.views.look import Marking
 from promptlight.cli.views.matrix import render_matrix
 from promptlight.cli.views.output import View
@@ -59,7 +60,6 @@ if TYPE_CHECKING:
 
 MOST_LISTED, LISTED_WIDTH = 8, 40  # targets, and characters of each
 ROWS_APART = Text("each row has its own scale; a · is part of the target, or comes after it", ASIDE)
-FOLDED = Text(f"folded: sources below {SMALLEST_MARK}% of the strongest; --no-fold shows them", ASIDE)
 
 
 def view_explanation(
@@ -71,6 +71,7 @@ def view_explanation(
     fold: bool | None,
     n_top: int,
     title: str,
+    hints: Hints = Hints.TERMINAL,
 ) -> View:
     """One prompt as coloured text, or as a matrix; ``trust`` is the verdict of an evaluation, empty if there is none,
     ``facts`` are where the scores come from, if that is known. ``fold``: see ``render_heatmap``."""
@@ -79,7 +80,7 @@ def view_explanation(
     said = {"trust": trust or None, "quantised": quantised or None, "facts": describe_origin(facts)}
     return View(
         paint=lambda console, look: render(
-            explanation, console, look, n_top=n_top, remarks=(quantised, trust), origin=spell_facts(facts)
+            explanation, console, look, n_top=n_top, remarks=(quantised, trust), origin=spell_facts(facts), hints=hints
         ),
         describe=lambda: describe_explanation(explanation, n_top) | said,
         signed=explanation.is_signed,
@@ -97,6 +98,7 @@ def render_heatmap(
     remarks: Sequence[str] = (),
     origin: str = "",
     fold: bool | None = False,
+    hints: Hints = Hints.TERMINAL,
 ) -> RenderableType:
     """Everything that ``show`` prints about one prompt; ``origin`` is the last line.
 
@@ -112,8 +114,8 @@ def render_heatmap(
         fold = console.file.isatty() and len(page) > console.height
     if fold and (folds := find_folds(explanation, n_top)):
         page = list(render_page(text, console, look, folds, seam))
-        legend += wrap(FOLDED, console)
-    return _render_view(explanation, console, look, [page, legend], n_top, remarks, origin)
+        legend += wrap(_explain_folds(hints), console)
+    return _render_view(explanation, console, look, [page, legend], n_top, remarks, origin, hints=hints)
 
 
 def render_matrix_view(
@@ -124,9 +126,9 @@ def render_matrix_view(
     n_top: int = 8,
     remarks: Sequence[str] = (),
     origin: str = "",
-    hints: bool = True,
+    hints: Hints = Hints.TERMINAL,
 ) -> RenderableType:
-    """The same with a row of blocks per target instead of the text; ``hints`` name options of the command line."""
+    """The same with a row of blocks per target instead of the text."""
     if look.color_system not in MANY_COLOURS:  # too few colours to paint with
         look = replace(look, taste=replace(look.taste, marking=Marking.UNDERLINE))
     rows = chain(render_matrix(explanation, look, console.width), wrap(ROWS_APART, console))
@@ -138,7 +140,7 @@ def render_reading(
     explanation: Explanation, console: Console, look: Look, *, n_top: int, remarks: Sequence[str] = (), origin: str = ""
 ) -> RenderableType:
     """What ``show`` prints around the text, for a reader who has the text elsewhere, and no command line."""
-    return _render_view(explanation, console, look, [], n_top, remarks, origin, hints=False)
+    return _render_view(explanation, console, look, [], n_top, remarks, origin, hints=Hints.NOBODY)
 
 
 def _render_view(
@@ -150,11 +152,11 @@ def _render_view(
     remarks: Sequence[str],
     origin: str = "",
     *,
-    hints: bool = True,
+    hints: Hints,
 ) -> RenderableType:
     """A picture of an explanation and its legend, with the question above and help to read it below."""
     blocks: list[Iterable[RenderableType]] = list(picture)
-    if hints and (targets := _list_targets(explanation)):
+    if hints is not Hints.NOBODY and (targets := _list_targets(explanation, hints)):
         blocks.append(wrap(targets, console))
     if sources := explanation.strongest(n_top):
         blocks.append(render_strongest(explanation, sources, look, console.width))
@@ -168,9 +170,9 @@ def _render_view(
     return Group(*heading, *(line for block in blocks for line in (Text(), *block)))
 
 
-def _render_ways(explanation: Explanation, console: Console, *, hints: bool) -> Iterator[Iterable[RenderableType]]:
+def _render_ways(explanation: Explanation, console: Console, *, hints: Hints) -> Iterator[Iterable[RenderableType]]:
     """How much came through the model's own words, the strongest ways there, and the same as a tree."""
-    if hints and (hint := spell_hint(explanation)):
+    if hints is not Hints.NOBODY and (hint := spell_hint(explanation, hints)):
         yield [Text(hint)]
     if explanation.through is not None:
         yield map(Text, describe_own_words(explanation))
@@ -204,7 +206,7 @@ def spell_probability(explanation: Explanation) -> str:
     return f"{shown}{' a token' * (explanation.n_target_tokens > 1)}"
 
 
-def _list_targets(explanation: Explanation) -> Text | None:
+def _list_targets(explanation: Explanation, hints: Hints) -> Text | None:
     """The number of each target, if all of several are explained at once: what to ask about next."""
     spans = describe_spans(explanation.analysis.completion, explanation.target_cut)
     targets = [span for span in spans if span.role is Role.COMPLETION]
@@ -212,7 +214,12 @@ def _list_targets(explanation: Explanation) -> Text | None:
         return None
     listed = [f"{number} “{quote(span.text, LISTED_WIDTH)}”" for number, span in enumerate(targets[:MOST_LISTED], 1)]
     more = ", …" if len(targets) > MOST_LISTED else ""
-    return Text.assemble(("choose one with --target: ", ASIDE), ", ".join(listed), more)
+    return Text.assemble((f"choose one with {hints.spell('target')}: ", ASIDE), ", ".join(listed), more)
+
+
+def _explain_folds(hints: Hints) -> Text:
+    everything = "fold=False" if hints is Hints.NOTEBOOK else "--no-fold"
+    return Text(f"folded: sources below {SMALLEST_MARK}% of the strongest; {everything} shows them", ASIDE)
 
 
 def _is_finer(cut: Cut, other: Granularity) -> bool:

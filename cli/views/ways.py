@@ -22,6 +22,7 @@ import regex
 from rich.text import Text
 from rich.tree import Tree
 
+from promptlight.cli.views.hints import Hints
 from promptlight.cli.views.text import ASIDE
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Explanation, Question, explain_spans
@@ -86,8 +87,8 @@ def describe_own_words(explanation: Explanation) -> Iterator[str]:
         )
 
 
-def spell_hint(explanation: Explanation) -> str:
-    """Point to ``--way all`` where most of a target lies on own words that can be followed; else empty."""
+def spell_hint(explanation: Explanation, hints: Hints) -> str:
+    """Point to the way ``all`` where most of a target lies on own words that can be followed; else empty."""
     if explanation.way is not Way.DIRECT:
         return ""
     written = [span.number for span in explanation.spans if span.role is Role.COMPLETION]
@@ -100,7 +101,7 @@ def spell_hint(explanation: Explanation) -> str:
         explain_spans(explanation.analysis, question, explanation.targets, *cuts)
     except UsageError:  # no scores for the own words, or none that can be followed
         return ""
-    return f"{own:.0%} lies on the model's own words: --way all follows them back to the prompt"
+    return f"{own:.0%} lies on the model's own words: {hints.spell('way', 'all')} follows them back to the prompt"
 
 
 def render_ways(explanation: Explanation, width: int, n_ways: int = N_WAYS) -> Iterator[Text]:

@@ -52,8 +52,8 @@ class SectionNames:
 
         named = name_sections(analysis, self._patterns) if self._patterns else analysis
         if Granularity.SECTION in cuts and not sections_of(named.completion):
-            reason = "expected a prompt with sections, found none: give its record `sections`, or use --sections FILE"
-            raise UsageError(f"{named.completion.prompt.id}: {reason}")
+            reason = "expected a prompt with sections, found none: give its record `sections`, or name them by a file"
+            raise UsageError(f"{named.completion.prompt.id}: {reason}", parameters=("sections",))
         return named
 
 

@@ -20,6 +20,7 @@ from promptlight.cli.notebook.result import to_result
 from promptlight.cli.notebook.results import Results, read_results
 from promptlight.cli.views.facts import spell_facts
 from promptlight.cli.views.fragment import draw_fragment, draw_text
+from promptlight.cli.views.hints import Hints
 from promptlight.cli.views.look import DEFAULT
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import TARGET
@@ -86,7 +87,8 @@ def test_a_cell_says_what_the_terminal_says(
         told = promptlight("show", demo_results, *asked).stdout
         assert trimmed(str(results["dish-mistake"].heatmap(by=by, target=ASKED))) == trimmed(told)
     told = promptlight("show", demo_results, "--id", "dish-mistake", "--width", "100").stdout
-    assert trimmed(results["dish-mistake"]._repr_mimebundle_()["text/plain"]) == trimmed(told)
+    whole = results["dish-mistake"]._repr_mimebundle_()["text/plain"]
+    assert whole.split() == told.replace("--target:", 'target="...":').split()
     two = ["--id", "dish-mistake", "--with", "dish-fixed", "--target", ASKED, "--width", "100"]
     told = promptlight("compare", demo_results, *two).stdout
     assert trimmed(str(results["dish-mistake"].compare(results["dish-fixed"], target=ASKED))) == trimmed(told)
@@ -196,8 +198,8 @@ def test_a_drawing_is_saved_as_its_name_says(results: Results, tmp_path: Path, e
 def test_a_saved_page_is_that_of_the_command(
     results: Results, demo_results: Path, promptlight: Command, tmp_path: Path
 ) -> None:
-    results["dish-mistake"].save(tmp_path / "own.html")
-    promptlight("show", demo_results, "--id", "dish-mistake", "--html", tmp_path / "told.html")
+    results["dish-mistake"].heatmap(target=ASKED).save(tmp_path / "own.html")
+    promptlight("show", demo_results, "--id", "dish-mistake", "--target", ASKED, "--html", tmp_path / "told.html")
     assert (tmp_path / "own.html").read_text("utf-8") == (tmp_path / "told.html").read_text("utf-8")
     results["dish-mistake"].save(tmp_path / "own.png")
     promptlight("show", demo_results, "--id", "dish-mistake", "--png", tmp_path / "told.png")
@@ -347,3 +349,24 @@ def test_a_drawing_says_where_its_result_comes_from(results: Results, demo_model
     drawn = str(stored.compare(replace(stored, facts=replace(stored.facts, dtype="bfloat16"))))
     assert "before: demo in float32" in drawn
     assert "after: demo in bfloat16" in drawn
+
+
+def test_hints_name_parameters_instead_of_options(results: Results) -> None:
+    whole = str(results["dish-mistake"].heatmap())
+    assert 'choose one with target="...": 1 “' in whole
+    with pytest.raises(UsageError) as refused:
+        results["dish-mistake"].heatmap(by="section")
+    assert "--" not in whole + str(refused.value)
+    assert [hints.spell("way", "all") for hints in (Hints.TERMINAL, Hints.NOTEBOOK)] == ["--way all", 'way="all"']
+
+
+def test_a_frame_has_shares_by_way(results: Results) -> None:
+    result = results["dish-mistake"]
+    direct, followed = result.frame(target=ASKED), result.frame(target=ASKED, way="all")
+    assert len(direct) == len(followed) > 10
+    assert direct["total"].isna().tolist() == [True] * len(direct)
+    in_prompt = followed[followed["source_role"] == "prompt"]["total"].tolist()
+    assert sum(in_prompt) == pytest.approx(1, abs=1e-5)
+    assert list(followed["score"]) == list(direct["score"])
+    with pytest.raises(UsageError, match="way"):
+        result.frame(way="sideways")

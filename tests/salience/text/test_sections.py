@@ -207,7 +207,7 @@ def test_show_says_which_example_mattered(promptlight: Command, results: Path) -
 def test_show_refuses_a_prompt_without_sections(promptlight: Command, demo_results: Path) -> None:
     shown = promptlight("show", demo_results, "--by", "section")
     assert shown.exit_code == 2
-    assert "--sections FILE" in shown.stderr
+    assert "or name them by a file (--sections)" in shown.stderr
 
 
 def test_export_names_the_section_and_line_of_every_source(promptlight: Command, results: Path, tmp_path: Path) -> None:
