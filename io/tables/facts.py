@@ -7,11 +7,12 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from promptlight.io.results.facts import RunFacts
 from promptlight.io.tables.kinds import TableKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from promptlight.io.results.facts import RunFacts
 
 METADATA_KEY = b"promptlight_facts"
 NAME = "facts"
