@@ -20,6 +20,7 @@ from typing import Any
 
 from promptlight.cli.renamed import rename_option
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.spelling import suggest
 
 FILE = "promptlight.toml"
 
@@ -43,7 +44,9 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
                 (name, found) for name, command in commands.items() if (found := _find_parameter(name, command, key))
             ]
             if not places:
-                raise UsageError(f"{path}: expected an option of a command, found {key!r}; see `promptlight --help`")
+                names = {name for command in commands.values() for name in _list_names(command)}
+                hint = f"{suggest(key, sorted(names)) or ';'} see `promptlight --help`"
+                raise UsageError(f"{path}: expected an option of a command, found {key!r}{hint}")
             for name, parameter in places:
                 values[name][parameter] = value
     for name, table in written.items():
@@ -55,14 +58,21 @@ def read_config(path: Path | None, commands: Mapping[str, Any]) -> dict[str, dic
 def read_table(path: Path, name: str, table: Mapping[str, Any], commands: Mapping[str, Any]) -> dict[str, Any]:
     """The values for one command. Raises UsageError for options that it does not have."""
     if name not in commands:
-        raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]")
+        raise UsageError(f"{path}: expected a command ({', '.join(commands)}), found [{name}]{suggest(name, commands)}")
     read: dict[str, Any] = {}
     for key, value in table.items():
         parameter = _find_parameter(name, commands[name], key)
         if parameter is None:
-            raise UsageError(f"{path}: expected an option of {name}, found {key!r}; see `promptlight {name} --help`")
+            hint = f"{suggest(key, _list_names(commands[name])) or ';'} see `promptlight {name} --help`"
+            raise UsageError(f"{path}: expected an option of {name}, found {key!r}{hint}")
         read[parameter] = value
     return read
+
+
+def _list_names(command: Any) -> list[str]:
+    """The options of a command without dashes."""
+    options = (one for one in command.params if one.param_type_name == "option")
+    return [max(one.opts, key=len).lstrip("-") for one in options]
 
 
 def _find_parameter(name: str, command: Any, key: str) -> str | None:

@@ -18,6 +18,7 @@ from promptlight.salience.text.spelling import suggest
 
 WHOLE, NUMBER = "a whole number", "a number"
 NUMBERS = {"int_parsing": WHOLE, "int_from_float": WHOLE, "int_type": WHOLE, "float_parsing": NUMBER}
+SETTINGS = "promptlight.toml"
 BOUNDS = {"greater_than_equal", "less_than_equal", "finite_number"}
 
 
@@ -39,7 +40,7 @@ def _explain(error: Any, context: Any) -> str:
         case "MissingParameter":
             return f"expected {_name(error.param)}, found none"
         case "BadParameter":
-            return f"{_name_option(error.param)}: {_explain_value(error)}"
+            return f"{_name_file(error, context)}{_name_option(error.param)}: {_explain_value(error)}"
     said = error.format_message().removesuffix(".")
     if found := re.match(r"No such command '(.*?)'", said):
         return f"{found[1]}: no such command{suggest(found[1], context.command.commands)}"
@@ -80,6 +81,14 @@ def _list_options(context: Any) -> list[str]:
 
 def _name_option(parameter: Any) -> str:
     return max(parameter.opts, key=len) if parameter.param_type_name == "option" else parameter.name.upper()
+
+
+def _name_file(error: Any, context: Any) -> str:
+    """The settings file, if the value is from there."""
+    source = error.ctx.get_parameter_source(error.param.name) if error.ctx else None
+    if source is None or source.name != "DEFAULT_MAP":
+        return ""
+    return f"{one_line(str(context.params.get('config') or SETTINGS))}: "
 
 
 def _name(parameter: Any) -> str:

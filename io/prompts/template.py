@@ -13,6 +13,7 @@ from typing import Any
 from promptlight.io.prompts._fields import find_field
 from promptlight.io.prompts.jsonline import RecordError, kind_of
 from promptlight.salience.errors import InputError
+from promptlight.salience.text.spelling import suggest
 
 WHAT_IS_EXPECTED = "expected a template with {placeholders}"
 _BRACES = re.compile(r"\{\{|\}\}|\{[^{}]*\}|[{}]")  # Python's format strings allow more, such as attributes and indices
@@ -49,7 +50,8 @@ class Template:
         found = {name: find_field(record, name) for name in self.names}
         if missing := [name for name, (there, _) in found.items() if not there]:
             wanted, fields = (", ".join(f"`{name}`" for name in names) for names in (missing, record))
-            raise RecordError(f"expected a field {wanted} for the template, found {fields or 'no fields'}; add it")
+            there = f"found {fields or 'no fields'}; add it{suggest(missing[0], record)}"
+            raise RecordError(f"expected a field {wanted} for the template, {there}")
         for name, (_, value) in found.items():
             if value is None:
                 raise RecordError(f'expected `{name}` to be text for the template, found null; write "" for no text')

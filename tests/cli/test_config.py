@@ -57,7 +57,7 @@ def test_a_file_can_be_named_and_is_checked_as_options_are(promptlight: Command,
     ("text", "says"),
     [
         ("modle = 1\n", "expected an option of a command, found 'modle'"),
-        ("[run]\ntop = 3\n", "expected an option of run, found 'top'; see `promptlight run --help`"),
+        ("[run]\ntop = 3\n", "expected an option of run, found 'top'; did you mean stop? see `promptlight run --help`"),
         ("[runs]\n", "expected a command (run, segment, "),
         ("this is no TOML", "could not be read"),
     ],

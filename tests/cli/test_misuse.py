@@ -160,3 +160,35 @@ def test_a_prompt_field_that_is_not_there_is_refused_though_there_is_a_prompt(
 def test_a_wrong_value_with_a_password_is_not_printed() -> None:
     line = refuse("run", "--limit", "https://me:secret@example.org/x")
     assert "secret" not in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ("intensty = 0.5", "expected an option of a command, found 'intensty'; did you mean intensity?"),
+        ("[show]\nintensty = 0.5", "expected an option of show, found 'intensty'; did you mean intensity?"),
+        ("[shwo]\nby = 'word'", "found [shwo]; did you mean show?"),
+        ("paper = 'drak'", "--paper: expected auto, light or dark, found 'drak'; did you mean dark?"),
+        ("width = 'wide'", "--width: expected a whole number from 20 on, found 'wide';"),
+    ],
+)
+def test_a_mistake_in_the_settings_file_names_the_file(
+    promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "promptlight.toml").write_text(settings)
+    refused = promptlight("show", "gemma-tutorial")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith("promptlight: promptlight.toml: ")
+    assert said in refused.stderr
+    assert "own.toml: " in promptlight("--config", (tmp_path / "promptlight.toml").rename("own.toml"), "show").stderr
+
+
+def test_a_placeholder_that_is_mistyped_is_found_again(promptlight: Command, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Q: {qestion}")
+    (tmp_path / "a.jsonl").write_text('{"question": "a"}')
+    refused = promptlight("segment", tmp_path / "a.jsonl", "--template", tmp_path / "a.txt")
+    assert (
+        "expected a field `qestion` for the template, found `question`; add it; did you mean question?"
+        in refused.stderr
+    )

@@ -9,7 +9,15 @@ from promptlight.salience.text.spelling import MOST_NAMES, suggest
 
 @pytest.mark.parametrize(
     ("typed", "meant"),
-    [("lnie", "line"), ("sections", "section"), ("LINE", "line"), ("dishmistake", "Dish-Mistake"), ("qqq", None)],
+    [
+        ("lnie", "line"),
+        ("sections", "section"),
+        ("LINE", "line"),
+        ("dishmistake", "Dish-Mistake"),
+        ("se", "section"),
+        ("s", None),
+        ("qqq", None),
+    ],
 )
 def test_a_name_like_it_is_suggested_as_it_is_spelt(typed: str, meant: str | None) -> None:
     hint = suggest(typed, ["word", "line", "section", "Dish-Mistake"])
