@@ -17,7 +17,7 @@ function drawMoved(place, sides) { // sides: two prompts, each as { data, target
 }
 
 function describeMeasure(map, { foil }) { // what shares must have in common to be compared
-  return [describeScores(map), foil ? say("compare.foil") : ""].filter(Boolean).join(say("join"));
+  return [describeScores(map), foil ? say("compare.foil") : ""].filter(Boolean).join(say("clauses"));
 }
 
 function drawDiff(words, words2) {

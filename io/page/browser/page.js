@@ -96,7 +96,8 @@ function chooseWay(sides) { // the way asked for if all targets can be followed 
     if (found.length && choice.value === state.way) state.shown = "direct";
   }
   for (const choice of document.querySelectorAll("input[name=way]")) choice.checked = choice.value === state.shown;
-  $("no-way").textContent = [...obstacles].join(say("sentences"));
+  const why = [...obstacles].join(say("sentences"));
+  if ($("no-way").textContent !== why) $("no-way").textContent = why; // screen readers read it out each time
 }
 
 function drawHead(place, data) { // the prompt's name, and the way to the next ones
@@ -221,7 +222,7 @@ function listShown() { // the prompts that the search and the label leave
 function listPrompts() {
   const shown = listShown();
   const skipped = EVERYTHING.skipped.length;
-  $("shown").textContent = [say("list.found", { shown: shown.length, count: heads.length }), ...(skipped ? [say("skipped.count", { count: skipped })] : [])].join(say("join"));
+  $("shown").textContent = [say("list.found", { shown: shown.length, count: heads.length }), ...(skipped ? [say("skipped.count", { count: skipped })] : [])].join(say("clauses"));
   $("prompts").replaceChildren(...shown.map(({ id, number, written }) => {
     const item = element("li", { role: "option", "data-number": number, tabindex: -1 }, id, element("small", { dir: "auto" }, written || say("prompt.empty-short")));
     item.addEventListener("click", () => open(number));

@@ -17,7 +17,7 @@ function drawQuestion(data, target) {
   const [before, after] = say(data.stopped.reason === "given" ? "prompt.would" : "prompt.why", { target: "\n" }).split("\n");
   const asked = paragraph("asked", before, markTarget(data, target), target.foil ? say("prompt.rather", { foil: shorten(target.foil, 60) }) : "", after);
   return element("div", { class: "question" }, asked,
-    paragraph("facts", `${spellProbability(target)} ${say(`stopped.${data.stopped.reason.replaceAll(" ", "-")}`, { text: data.stopped.text ?? "" })}`),
+    paragraph("facts", [spellProbability(target), say(`stopped.${data.stopped.reason.replaceAll(" ", "-")}`, { text: data.stopped.text ?? "" })].join(say("sentences"))),
     paragraph("facts", describeMethod(mapOf(data), target)));
 }
 
@@ -41,12 +41,12 @@ function describeMethod(map, target) {
   const sign = state.shown !== "direct" ? (map.signed ? say("prompt.raised-part") : "")
     : map.signed ? say("prompt.signed", { raised, lowered }) : say("prompt.unsigned");
   const added = target.first < target.last ? say("prompt.added") : "";
-  return [describeScores(map), sign, added].filter(Boolean).join(say("join"));
+  return [describeScores(map), sign, added].filter(Boolean).join(say("clauses"));
 }
 
 function describeScores(map) {
   const removed = map.removed ? [say("prompt.removed", { cuts: say(`cuts.${map.removed}`, { count: 2 }) })] : [];
-  return [say("prompt.measured", { method: nameMethod(map), objective: say(`objectives.${map.objective}`) }), ...removed].join(say("join"));
+  return [say("prompt.measured", { method: nameMethod(map), objective: say(`objectives.${map.objective}`) }), ...removed].join(say("clauses"));
 }
 
 function markTarget(data, target) { return element("mark", { dir: "auto" }, shorten(textOf(data, target), 80)); }

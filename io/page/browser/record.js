@@ -113,6 +113,12 @@ function directSourcesOf(data, target) {
   return sources;
 }
 
+function plainSourcesOf(data) { // without scores
+  const bounds = boundsOf(data, state.sourceBy);
+  const { isSpecial } = data.cuts[state.sourceBy];
+  return bounds.slice(1).map((stop, number) => ({ number, start: bounds[number], stop, special: isSpecial.has(number), visible: false, score: 0, share: 0, level: 0 }));
+}
+
 function scale(sources) { // levels: relative to the strongest
   const largest = sources.reduce((most, { score }) => Math.max(most, Math.abs(score)), 0);
   for (const source of sources) source.level = largest ? source.score / largest : 0;

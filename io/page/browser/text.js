@@ -13,11 +13,11 @@ function drawWritten(place, data, target, chosen, choose) { // choose: is told w
   const extend = (to) => [Math.min(anchor, to), Math.max(anchor, to), anchor, to];
   const isBlock = !["token", "word"].includes(state.targetBy);
   const list = element("div", { class: `choices${isBlock ? "" : " inline"}`, role: "listbox", "aria-multiselectable": "true",
-    "aria-label": say("written.choose"), dir: "auto" });
+    "aria-label": [...(state.with >= 0 ? [data.id] : []), say("written.choose")].join(say("clauses")), dir: "auto" });
   for (const one of targets) {
     const isChosen = Boolean(target) && one.number >= target.first && one.number <= target.last;
     const text = textOf(data, one);
-    const option = element("span", { class: "choice", role: "option", "aria-selected": isChosen,
+    const option = element("span", { class: "choice", role: "option", "aria-selected": isChosen, dir: isBlock ? "auto" : null,
       tabindex: one.number === cursor ? 0 : -1 }, isBlock ? text.trim() || "↵" : text);
     option.addEventListener("click", (event) => choose(event.shiftKey ? extend(one.number) : [one.number, one.number]));
     list.append(option);
@@ -34,14 +34,22 @@ function drawWritten(place, data, target, chosen, choose) { // choose: is told w
   const all = end > 0 ? [button(say("written.all"), () => choose(isAll ? null : "all"), { class: "all", "aria-pressed": isAll })] : [];
   const title = element("h3", {}, say(data.stopped.reason === "given" ? "written.given" : "written.title"));
   place.replaceChildren(element("div", { class: "title" }, title, element("span", { class: "hint" }, end > 0 ? say("written.hint") : ""), ...all), list);
+  reveal(list, [...list.querySelectorAll("[aria-selected=true]")].at(-1));
+}
+
+function reveal(list, option) { // what is explained, in a list that scrolls
+  if (!option) return;
+  const [box, chosen] = [list, option].map((node) => node.getBoundingClientRect());
+  list.scrollTop += Math.max(0, chosen.bottom - box.bottom);
 }
 
 // ---- the text --------------------------------------------------------------------------------------------------------
 
 function drawText(place, data, target, choose) {
   const text = element("div", { class: "text" });
-  const sources = withPlaces(data, target ? sourcesOf(data, target) : []);
-  const rows = target ? listRows(data) : [];
+  const sources = withPlaces(data, target ? sourcesOf(data, target) : plainSourcesOf(data));
+  const end = { start: data.texts.length, stop: data.texts.length }; // instead of a target: nothing is shaded, all can be read
+  const rows = listRows(data);
   const folds = state.unfolded ? [] : findFolds(data, rows, sources);
   for (let at = 0; at < rows.length; at += 1) {
     const fold = folds.find(([start]) => start === at);
@@ -51,7 +59,7 @@ function drawText(place, data, target, choose) {
       continue;
     }
     if (rows[at].start === data.border) text.append(drawBeginning(data));
-    text.append(drawRow(data, target, sources, rows[at], choose));
+    text.append(drawRow(data, target ?? end, sources, rows[at], choose));
   }
   place.replaceChildren(element("h3", {}, say("text.title")), text, ...(target ? [drawLegend(data)] : []));
 }

@@ -70,7 +70,7 @@ function describeWays(data, target) { // each way's share, and what it passes, f
     spelled: isShort ? say("ways.word", { text: quote(shorten(textOf(data, at(number)), 50)), line: lineOf(data, at(number)) })
       : `${name}${comma}${quote(shorten(text, 50))}` });
   return findWays(chain, bounds, prompt, N_WAYS).map(({ source, stations, share }) => ({ share, steps: [
-    step(source, names?.[source] ?? say("ways.line", { line: lineOf(data, at(source)) }), textOf(data, at(source)), say("join")),
+    step(source, names?.[source] ?? say("ways.line", { line: lineOf(data, at(source)) }), textOf(data, at(source)), say("ways.reads")),
     ...stations.map(({ span, token }) => step(span, nameLine(data, at(span)), wordAt(data, token), say("words"))),
     { ...target, number: -1, name: say("compare.explained"), text: textOf(data, target), title: textOf(data, target).trim(), spelled: nameTarget(data, target) }] }));
 }
