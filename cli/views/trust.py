@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from promptlight.cli.views.sentences import PART, name_units, quote_in, say
+from promptlight.io.page.overview import Chance
 from promptlight.io.page.words import Language
 from promptlight.salience.faithfulness.curves import TOP_K
 from promptlight.salience.faithfulness.summaries import RIVALS, PromptEvaluation
@@ -129,12 +130,15 @@ def show_drop(drop: float) -> str:
     return f"{drop:.1f}" if abs(drop) >= 0.95 else f"{drop + 0.0:.2g}"
 
 
-def _compare_with_chance(row: PromptEvaluation, language: Language) -> str:
+def judge_chance(row: PromptEvaluation) -> Chance:
+    """Whether the method's order beats chance; ``few`` sources are too few to tell."""
     p = (row.n_random - row.n_beaten + 1) / (row.n_random + 1)
-    few = row.n_sources <= FEW
-    how = "few" if few else "clearly" if p <= CLEARLY else "perhaps" if p <= PERHAPS else "not"
+    return "few" if row.n_sources <= FEW else "clearly" if p <= CLEARLY else "perhaps" if p <= PERHAPS else "not"
+
+
+def _compare_with_chance(row: PromptEvaluation, language: Language) -> str:
     named = name_units(language, name_unit(row), row.n_sources)
-    return say(language, f"chance.{how}", beaten=row.n_beaten, random=row.n_random, **named)
+    return say(language, f"chance.{judge_chance(row)}", beaten=row.n_beaten, random=row.n_random, **named)
 
 
 def describe_noise(correlation: float | None, language: Language = ENGLISH) -> str:

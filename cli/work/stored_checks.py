@@ -6,16 +6,15 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptlight.cli.views.trust import CLEARLY, FEW, PERHAPS, is_beaten_by_rule
+from promptlight.cli.views.trust import is_beaten_by_rule, judge_chance
 from promptlight.io.places import Place
 from promptlight.salience.errors import OutputError
 
 if TYPE_CHECKING:
-    from promptlight.io.page.overview import Chance, Checks, Tried, Verdict
+    from promptlight.io.page.overview import Checks, Tried, Verdict
     from promptlight.io.results.answers import Answer
     from promptlight.io.results.evaluations import StoredEvaluation
     from promptlight.salience.explain.explanation import Explanation
-    from promptlight.salience.faithfulness.summaries import PromptEvaluation
 
 
 class StoredChecks:
@@ -46,7 +45,7 @@ class StoredChecks:
         return Verdict(
             n_beaten=found.n_beaten,
             n_random=found.n_random,
-            chance=_judge_chance(found),
+            chance=judge_chance(found),
             is_beaten_by_rule=is_beaten_by_rule(found),
             target_text=None if is_same else "" if found.target is None else found.target_text,
         )
@@ -98,11 +97,3 @@ class StoredChecks:
             return read_answers(self._results)
         except OutputError:
             return []
-
-
-def _judge_chance(row: PromptEvaluation) -> Chance:
-    """The verdict that the sentences of ``show`` spell out."""
-    if row.n_sources <= FEW:
-        return "few"
-    p = (row.n_random - row.n_beaten + 1) / (row.n_random + 1)
-    return "clear" if p <= CLEARLY else "perhaps" if p <= PERHAPS else "none"

@@ -20,7 +20,7 @@ from promptlight.salience.types import Analysis, Cut, Granularity, SetAside, Spa
 
 NOTEWORTHY = (StopReason.TOKEN_LIMIT, StopReason.CONTEXT_FULL, StopReason.GIVEN)  # ends that a reader should know of
 
-Chance = Literal["clear", "perhaps", "none", "few"]  # is an order better than chance? few: it has too few parts to tell
+Chance = Literal["clearly", "perhaps", "not", "few"]  # is an order better than chance? few: too few parts to tell
 
 
 @dataclass(frozen=True, kw_only=True)

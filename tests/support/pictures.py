@@ -97,7 +97,7 @@ def draw_explorer(path: Path) -> None:
 
 
 def draw_report(results: Path, folder: Path) -> None:
-    """Draw the page as a browser shows it, and one of its prompts with the ways through the model's own words."""
+    """Draw the page as a browser shows it: one prompt, one with the ways through the model's own words, and all."""
     from playwright.sync_api import sync_playwright
 
     page_file = results.parent / "report.html"
@@ -110,6 +110,10 @@ def draw_report(results: Path, folder: Path) -> None:
         page.set_viewport_size({"width": 1200, "height": 1000})  # the text scrolls
         page.goto(page_file.as_uri() + WAYS_VIEW)
         page.screenshot(path=folder / "report-ways.png")
+        real_file = results.parent / "real.html"
+        promptlight("report", "gemma-tutorial", "-o", real_file, *RECOMMENDATION, "--overview")
+        page.goto(real_file.as_uri())
+        page.screenshot(path=folder / "report-overview.png", full_page=True)
         browser.close()
 
 

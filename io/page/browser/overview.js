@@ -150,7 +150,7 @@ function drawVerdict({ verdict }) {
   const { beaten, random, chance, rule, of } = verdict;
   const title = [say("overview.beats", { beaten, random }), ...(of === undefined ? [] : [say("overview.measured", { target: of ? quote(shorten(of, 60)) : say("summary.target.whole") })]),
     ...(rule ? [say("overview.rule")] : [])].join(say("sentences"));
-  const sign = { clear: "✓", perhaps: "?", none: "✗", few: "–" }[chance];
+  const sign = { clearly: "✓", perhaps: "?", not: "✗", few: "–" }[chance];
   return [element("span", { class: `verdict ${chance}`, title }, element("span", { class: "sign-of", "aria-hidden": "true" }, sign), ` ${say(`overview.chance.${chance}`)}`),
     element("small", { title }, `${beaten}/${random}${rule ? "*" : ""}`)];
 }
@@ -161,7 +161,7 @@ function drawTried({ tried }) {
   const parts = say(`cuts.${by}`, { count });
   if (!changing.length) return [say("overview.unchanged", { count, parts })];
   const texts = changing.map(({ line, text }) => `${say("overview.line", { line })}${say("overview.reads")}${quote(shorten(text, 100))}`).join("\n");
-  const names = by === "line" ? [...new Set(changing.map(({ line }) => line))] : changing.map(({ text }) => quote(shorten(text, 30)));
+  const names = by === "line" ? [...new Set(changing.map(({ line }) => line))].sort((one, other) => one - other) : changing.map(({ text }) => quote(shorten(text, 30)));
   const named = names.slice(0, MOST_NAMED).join(say("join")) + (names.length > MOST_NAMED ? say("overview.others", { count: names.length - MOST_NAMED }) : "");
   return [element("span", { title: texts }, by === "line" ? say("overview.lines", { count: names.length, lines: named }) : named),
     element("small", {}, say("overview.of-tried", { count, parts }))];

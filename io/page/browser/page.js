@@ -107,13 +107,14 @@ function drawHead(place, data) { // the prompt's name, and the way to the next o
   place.replaceChildren(element("h2", {}, data.id), paragraph("facts label", data.label), element("div", { class: "steps" }, ...steps));
 }
 
-function drawFooter(data) {
-  const sides = [data, ...(state.view === "one" && state.with >= 0 ? [record(state.with)] : [])];
-  const shown = sides.filter(({ source }, side) => FACTS[source] && (side === 0 || source !== data.source));
+function drawFooter(data) { // of each folder that what is shown comes from
+  const sides = [data, ...(state.with >= 0 ? [record(state.with)] : [])].filter(({ source }, side) => side === 0 || source !== data.source);
+  const named = state.view === "overview" ? EVERYTHING.folders.map((folder, source) => [folder, FACTS[source]]) : sides.map(({ id, source }) => [id, FACTS[source]]);
+  const shown = named.filter(([, facts]) => facts);
   $("footer").hidden = !shown.length;
-  $("facts").replaceChildren(...shown.flatMap(({ id, source }) => [
-    ...(shown.length > 1 ? [element("dt", { class: "of" }, id)] : []),
-    ...Object.entries(FACTS[source]).flatMap(([name, value]) => [element("dt", {}, say(`facts.${name}`)), element("dd", {}, inLanguage(value))])]));
+  $("facts").replaceChildren(...shown.flatMap(([name, facts]) => [
+    ...(shown.length > 1 ? [element("dt", { class: "of" }, name)] : []),
+    ...Object.entries(facts).flatMap(([fact, value]) => [element("dt", {}, say(`facts.${fact}`)), element("dd", {}, inLanguage(value))])]));
 }
 
 // ---- what the reader does --------------------------------------------------------------------------------------------

@@ -46,7 +46,7 @@ def test_nothing_is_known_of_what_was_not_checked(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("n_beaten", "n_sources", "chance"), [(19, 9, "clear"), (16, 9, "perhaps"), (9, 9, "none"), (20, 3, "few")]
+    ("n_beaten", "n_sources", "chance"), [(19, 9, "clearly"), (16, 9, "perhaps"), (9, 9, "not"), (20, 3, "few")]
 )
 def test_an_order_is_judged_as_show_does(folder: Path, n_beaten: int, n_sources: int, chance: Any) -> None:
     evaluate(folder, explain("-1"), n_beaten=n_beaten, n_sources=n_sources)

@@ -173,7 +173,7 @@ def test_what_was_skipped_stands_below(open_overview: Any, everything_file: Path
 
 # ---- what was measured and tried, of prompts by hand -----------------------------------------------------------------
 
-VERDICT = Verdict(n_beaten=19, n_random=20, chance="clear", is_beaten_by_rule=False)
+VERDICT = Verdict(n_beaten=19, n_random=20, chance="clearly", is_beaten_by_rule=False)
 LINES = ((["<bos>", "▁a", "\n", "▁b", "\n"], ["▁so", "\n", "▁yes"]), (["<bos>", "▁c", "\n", "▁b", "\n"], ["▁no"]))
 
 
@@ -207,9 +207,9 @@ def test_what_was_checked_is_said(
     open_overview: Any, tmp_path: Path, language: Language, verdicts: list[str], tried: list[str]
 ) -> None:
     checks = [
-        Checks(verdict=VERDICT, tried=Tried(by="line", n_parts=22, changing=[(9, "nine\n"), (26, "more")])),
+        Checks(verdict=VERDICT, tried=Tried(by="line", n_parts=22, changing=[(26, "more"), (9, "nine\n")])),
         Checks(
-            verdict=replace(VERDICT, n_beaten=9, chance="none", is_beaten_by_rule=True, target_text=""),
+            verdict=replace(VERDICT, n_beaten=9, chance="not", is_beaten_by_rule=True, target_text=""),
             tried=Tried(by="line", n_parts=6, changing=[]),
         ),
         Checks(
@@ -358,3 +358,17 @@ def test_prompts_without_the_target_are_counted(open_overview: Any, tmp_path: Pa
     assert asked == "2 則提示中，對「yes」影響最大的行。另有 2 則提示沒有這個部分，未列入。"
     rows = [row.locator("td").all_inner_texts() for row in page.locator(".skipped tbody tr").all()]
     assert rows == [["<b>", "y.jsonl", "<i>"], ["", "", "part-00000.parquet: not readable"]]
+
+
+def test_the_footer_names_all_folders_that_are_shown(open_overview: Any, demo_results: Path, tmp_path: Path) -> None:
+    folders = [ChosenResults(demo_results, ids=["dish-fixed"], where=None, sections=None) for _ in range(2)]
+    entries = ReportEntries(folders, Question(), None)
+    path = tmp_path / "page.html"
+    write_report(path, entries, sources=entries.read_sources(), everything=entries.everything)
+    page = open_overview(path)
+    named = page.locator("#facts .of")
+    assert named.all_inner_texts() == [str(demo_results)] * 2
+    page.locator("#rows .go").first.click()
+    assert named.count() == 0
+    page.select_option("#with", "1")
+    assert named.all_inner_texts() == [f"dish-fixed ({demo_results})"] * 2
