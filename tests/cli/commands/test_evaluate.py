@@ -135,10 +135,12 @@ def test_the_page_says_it(promptlight: Command, evaluated: tuple[Path, dict[str,
     assert promptlight("report", folder, "-o", tmp_path / "page.html").exit_code == 0
     text = (tmp_path / "page.html").read_text("utf-8")
     records = [json.loads(data) for data in re.findall(r'class="record"[^>]*>(.*?)</script>', text, re.DOTALL)]
-    trust = {record["id"]: record["methods"][0]["trust"] for record in records}
+    trust = {record["id"]: record["methods"][0]["trust"]["direct"] for record in records}
     assert trust["headline-buys"] == ""
-    assert trust["dish-mistake"].startswith("trust, for “Recommendation: You have to try it.”: taking away ")
-    assert trust["dish-mistake"].endswith(found["prompts"][0]["trust"])
+    said = trust["dish-mistake"]["en"]
+    assert said.startswith("trust, for “Recommendation: You have to try it.”: taking away ")
+    assert said.endswith(found["prompts"][0]["trust"])
+    assert "「Recommendation: You have to try it.」" in trust["dish-mistake"]["zh-TW"]
 
 
 def test_the_findings_come_first_and_figures_on_request(
