@@ -85,13 +85,13 @@ function drawAcross(label) {
 }
 
 function choosePrompts(having) { // those that have a source of the summary; null: all
-  const [at, isOpen] = [having?.group.name ?? listing.having?.group.name, !$("across").querySelector("tr[hidden]")];
+  const [group, isOpen] = [(having ?? listing.having)?.group, !$("across").querySelector("tr[hidden]")];
   listing.having = having;
   drawAcross($("labels").value);
   if (isOpen) for (const more of $("across").querySelectorAll("button.all")) more.click();
   showRows();
   const groups = summariesOf($("labels").value).flatMap((one) => one.groups);
-  $("across").querySelectorAll("button.go")[groups.findIndex(({ name }) => name === at)]?.focus();
+  $("across").querySelectorAll("button.go")[groups.indexOf(group)]?.focus();
   if (having) $("having").scrollIntoView({ block: "nearest" });
   writeAddress(record(state.id));
 }

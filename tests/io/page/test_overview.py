@@ -372,3 +372,15 @@ def test_the_footer_names_all_folders_that_are_shown(open_overview: Any, demo_re
     assert named.count() == 0
     page.select_option("#with", "1")
     assert named.all_inner_texts() == [f"dish-fixed ({demo_results})"] * 2
+
+
+def test_the_same_text_in_two_folders_is_two_sources(open_overview: Any, tmp_path: Path) -> None:
+    one = entries_by_hand(*[Checks()] * 2)
+    other = [replace(entry, name=f"other {entry.name}", source=1) for entry in one]
+    everything = AllPrompts(question=GroupQuestion(), folders=["one", "other"])
+    write_report(tmp_path / "page.html", [*one, *other], everything=everything)
+    page = open_overview(tmp_path / "page.html")
+    source = page.get_by_role("button", name="b", exact=True).nth(1)
+    source.click()
+    assert ids_in(page) == ["other 0", "other 1"]
+    assert source.evaluate("node => node === document.activeElement")
