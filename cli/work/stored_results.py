@@ -60,7 +60,7 @@ class SectionNames:
 class ChosenResults:
     """The requested results of a folder; each loop over them reads the folder again.
 
-    ``skipped`` then has the records that were set aside, as far as they match. Damaged shards are noted in
+    ``skipped`` then has the records that were skipped, as far as they match. Damaged shards are noted in
     ``problems``, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections file are raised
     at once; UsageError is raised after the last result if none was found.
     """
