@@ -126,7 +126,7 @@ function change(changed) {
 }
 
 function step(changed) { // the browser's Back leads to what was shown before
-  history.pushState(null, "");
+  if (["view", "id", "with"].some((name) => name in changed && changed[name] !== state[name])) history.pushState(null, "");
   change(changed);
 }
 
@@ -322,7 +322,7 @@ function listen() {
   on("method", "change", ({ target }) => chooseMethod(target.value));
   on("source-by", "change", ({ target }) => change({ sourceBy: target.value }));
   on("target-by", "change", ({ target }) => cutTargets(target.value));
-  on("with", "change", ({ target }) => change({ with: Number(target.value), chosen2: null }));
+  on("with", "change", ({ target }) => step({ with: Number(target.value), chosen2: null }));
   on("way", "change", ({ target }) => change({ way: target.value }));
   on("intensity", "input", ({ target }) => change({ intensity: Number(target.value) }));
   on("search", "input", () => { listPrompts(); if (state.view === "overview") show(); });

@@ -83,8 +83,12 @@ def test_back_leads_to_what_was_shown_before(three: Page) -> None:
     three.go_forward()
     assert three.locator("#head h2").inner_text() == "two"
     three.get_by_role("button", name="All prompts").click()
+    three.get_by_role("button", name="All prompts").click()  # again: nothing to go back from
     three.go_back()
     assert three.locator("#prompt").is_visible()
+    three.select_option("#with", "0")
+    three.go_back()
+    assert not three.locator("#moved").is_visible()
 
 
 @pytest.mark.parametrize("words", ["targets", "grad_l2"])

@@ -92,3 +92,11 @@ def test_sentences_are_joined_as_the_language_joins_them(browser: Browser, tmp_p
         page = open_page(browser, tmp_path / "page.html", entry, locale=locale)
         assert said in page.locator("#found .question").inner_text()
         page.close()
+
+
+def test_marks_of_every_chat_format_are_in_plain_words(browser: Browser, tmp_path: Path) -> None:
+    page = open_page(browser, tmp_path / "page.html", ReportEntry(analysis=make("▁so"), name="1"), locale="zh-TW")
+    marks = ["<bos>", "<start_of_turn>", "<|turn>", "<turn|>", "<|think|>", "<channel|>", "<|tool_call>", "<unknown>"]
+    said = ["開頭", "發言", "發言", "發言結束", "要求思考", "頻道結束", "工具呼叫", "<unknown>"]
+    assert page.evaluate("(marks) => marks.map(nameMark)", marks) == said
+    page.close()
