@@ -87,5 +87,6 @@ function drawBeside(place, sides, choices) { // both texts in two columns, lines
       });
     }
   });
-  place.replaceChildren(grid, drawLegend(sides[0].data));
+  const [signed, signed2] = sides.map(({ data }) => isSigned(data));
+  place.replaceChildren(grid, ...sides.slice(0, signed === signed2 ? 1 : 2).map(({ data }) => drawLegend(data)));
 }

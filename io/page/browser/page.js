@@ -186,7 +186,8 @@ function fillControls(data) {
   $("intensity").value = state.intensity;
   $("colours").value = state.colours;
   $("with").value = state.with;
-  $("colours").parentElement.hidden = !mapOf(data).signed;
+  const sides = [data, ...(state.with >= 0 ? [record(state.with)] : [])];
+  $("colours").parentElement.hidden = !sides.some((side) => mapOf(side).signed);
 }
 
 function fill(select, names, wanted, titles) {
@@ -272,7 +273,7 @@ function writeAddress(data) {
     Object.assign(parts, { with: heads[state.with].id, ...(other ? { "with-target": spellRange([other.first, other.last]) } : {}) });
   }
   if (data.methods.length > 1 || state.method !== data.methods[0].name) parts.method = state.method;
-  if (mapOf(data).signed) parts.colours = state.colours;
+  if (!$("colours").parentElement.hidden) parts.colours = state.colours;
   for (const name of ["way", "pool", "marking", "intensity"]) if (state[name] !== OPENING[name]) parts[name] = state[name];
   if (language !== chooseLanguage(navigator.languages)) parts.lang = language;
   history.replaceState(null, "", `#${new URLSearchParams(parts)}`);

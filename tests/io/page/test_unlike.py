@@ -50,8 +50,10 @@ def test_another_method_is_named_where_a_prompt_lacks_the_chosen_one(browser: Br
         "These shares were measured in different ways, and that alone can move them."
         " both: Measured by Grad · Input of its log-probability. one: Measured by Grad L2 Norm of its log-probability."
     ]
+    assert page.locator("#beside .legend").count() == 2  # two hues on the one side, one on the other
     page.select_option("#method", L2)
     assert page.locator("[role=note]").count() == 0
+    assert page.locator("#beside .legend").count() == 1
     page.close()
 
 
