@@ -36,7 +36,7 @@ from promptlight.cli.views.look import Marking
 from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import Look
 from promptlight.cli.views.strongest import plural
-from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, join_pieces, render_page, split_span, wrap
+from promptlight.cli.views.text import ASIDE, PLAIN_TARGET, Seam, join_pieces, render_page, split_span, wrap
 from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.regeneration.parts import PartOutcome, PartsFound
 from promptlight.salience.text.printable import one_line, printable
@@ -179,7 +179,8 @@ def _render_parts(
     """Everything, from top to bottom."""
     heading = Text(one_line(found.now.completion.prompt.id), BOLD)
     sentence = Text(_say_found(found)).wrap(console, console.width)
-    page = render_page(_render_text(found, look), console, look)
+    text, seam = _render_text(found, look)
+    page = render_page(text, console, look, seam=seam)
     legend = wrap(_render_legend(found, look), console)
     notes = [*_explain_columns(), *map(one_line, remarks)]
     shown = (line for note in notes for line in Text(note, ASIDE).wrap(console, console.width))
@@ -196,8 +197,8 @@ def _find_largest(found: PartsFound) -> float:
     return max((abs(_find_drop(one, found)) for one in found.outcomes), default=0.0)
 
 
-def _render_text(found: PartsFound, look: Look) -> Text:
-    """The prompt with its parts shaded, and the completion with the answer marked."""
+def _render_text(found: PartsFound, look: Look) -> tuple[Text, Seam]:
+    """The prompt with its parts shaded, and the completion with the answer marked; where that begins."""
     completion, largest = found.now.completion, max(_find_largest(found), 1e-30)
     by_span: dict[int, list[PartOutcome]] = {}
     for one in found.outcomes:
@@ -213,7 +214,8 @@ def _render_text(found: PartsFound, look: Look) -> Text:
         ):
             pieces.append((printable(span.text), ASIDE))
     text = join_pieces([*pieces, *_render_completion(found, look)])
-    return text[: len(text.plain.rstrip("\n"))]
+    seam = Seam(sum(len(body) for body, _ in pieces), "the model wrote")
+    return text[: len(text.plain.rstrip("\n"))], seam
 
 
 def _render_part(
