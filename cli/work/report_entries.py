@@ -14,6 +14,8 @@ from promptlight.cli.work.stored_checks import StoredChecks
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
 from promptlight.io.page.words import Language
+from promptlight.io.places import Place
+from promptlight.io.results.folders import BUNDLED
 from promptlight.salience.errors import UsageError
 from promptlight.salience.types import Analysis, Method, Way
 
@@ -35,6 +37,7 @@ class ReportEntries:
 
     def __init__(self, folders: Sequence[ChosenResults], question: Question, start: str | None) -> None:
         self._folders, self._question, self._start = folders, question, start
+        self._names = _name_folders([chosen.folder for chosen in folders])
         self.without_target: list[str] = []
 
     def __iter__(self) -> Iterator[ReportEntry]:
@@ -48,7 +51,7 @@ class ReportEntries:
             quantised = _describe_quantised(facts)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
-                names.append(id if len(self._folders) == 1 else f"{id} ({chosen.folder})")
+                names.append(id if len(self._folders) == 1 else f"{id} ({self._names[number]})")
                 if error := self._find_error(analysis):
                     missing = error
                     self.without_target.append(names[-1])
@@ -109,7 +112,7 @@ class ReportEntries:
                 method=question.method,
                 way=question.way,
             ),
-            folders=[str(chosen.folder) for chosen in self._folders],
+            folders=self._names,
             skipped=chain.from_iterable(chosen.skipped for chosen in self._folders),
             problems=chain.from_iterable(chosen.problems for chosen in self._folders),
         )
@@ -119,6 +122,13 @@ class ReportEntries:
         from promptlight.io.results.facts import read_facts
 
         return [read_facts(chosen.folder) for chosen in self._folders]
+
+
+def _name_folders(folders: Sequence[Place]) -> list[str]:
+    """The folders' last names if these tell them apart, because a whole path may name a person; else the paths."""
+    bundled = {folder: name for name, folder in BUNDLED.items()}
+    names = [bundled[folder] if folder in bundled else folder.name or str(folder) for folder in folders]
+    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
 
 
 def _list_names(names: Sequence[str]) -> str:

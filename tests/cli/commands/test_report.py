@@ -48,7 +48,12 @@ def test_folders_stand_side_by_side_under_their_names(promptlight: Command, demo
     path = tmp_path / "page.html"
     done = promptlight("report", demo_results, other, "-o", path, "--id", "dish-fixed")
     assert done.exit_code == 0
-    assert ids_of(path) == [f"dish-fixed ({demo_results})", f"dish-fixed ({other})"]
+    assert ids_of(path) == [f"dish-fixed ({demo_results.name})", "dish-fixed (other)"]
+    assert str(demo_results.parent) not in path.read_text(encoding="utf-8")  # a path may name a person
+    same = tmp_path / "deeper" / "other"
+    shutil.copytree(other, same)
+    done = promptlight("report", other, same, "-o", path, "--id", "dish-fixed", "--overwrite")
+    assert ids_of(path) == [f"dish-fixed ({other})", f"dish-fixed ({same})"]
 
 
 def test_sections_are_named(promptlight: Command, demo_results: Path, tmp_path: Path) -> None:
