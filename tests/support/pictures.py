@@ -104,14 +104,15 @@ def draw_report(results: Path, folder: Path) -> None:
     promptlight("report", results, "-o", page_file, "--sections", ROOT / "examples" / "sections.toml")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1200, "height": 1000}, color_scheme="light")
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
         page.goto(page_file.as_uri() + REPORT_VIEW)
         page.screenshot(path=folder / "report.png")
-        page.set_viewport_size({"width": 1200, "height": 1000})  # the text scrolls
+        page.set_viewport_size({"width": 1280, "height": 1500})
         page.goto(page_file.as_uri() + WAYS_VIEW)
         page.screenshot(path=folder / "report-ways.png")
         real_file = results.parent / "real.html"
         promptlight("report", "gemma-tutorial", "-o", real_file, *RECOMMENDATION, "--overview")
+        page.set_viewport_size({"width": 1200, "height": 1000})
         page.goto(real_file.as_uri())
         page.screenshot(path=folder / "report-overview.png", full_page=True)
         browser.close()
