@@ -95,7 +95,7 @@ def write_report(
         "sources": [describe_facts(facts) for facts in sources],
     }
     values = {
-        "title": printable(title or spell(opening.language or Language.ENGLISH, "page.title")),
+        "title": printable(spell(opening.language or Language.ENGLISH, "page.title") if title is None else title),
         "language": opening.language or "",
         "style": Markup((BROWSER / "page.css").read_text("utf-8")),
         "script": Markup(script),

@@ -42,6 +42,7 @@ def test_show_reads_a_file_or_standard_input(promptlight: Command, monkeypatch: 
 def test_other_commands_do_so_too(
     promptlight: Command, monkeypatch: pytest.MonkeyPatch, file: Path, command: tuple[str, ...]
 ) -> None:
+    monkeypatch.setattr("promptlight.io.results.facts.read_clock", lambda: "2026-11-27T18:30:05Z")
     arguments = (*command, "--json", *(SHORT if command != ("segment",) else ()))
     typed = promptlight(*arguments, *([] if command == ("why",) else ["--prompt"]), TEXT)
     assert typed.exit_code == 0

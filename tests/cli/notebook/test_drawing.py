@@ -201,8 +201,8 @@ def test_a_saved_page_is_that_of_the_command(
     results["dish-mistake"].heatmap(target=ASKED).save(tmp_path / "own.html")
     promptlight("show", demo_results, "--id", "dish-mistake", "--target", ASKED, "--html", tmp_path / "told.html")
     assert (tmp_path / "own.html").read_text("utf-8") == (tmp_path / "told.html").read_text("utf-8")
-    results["dish-mistake"].save(tmp_path / "own.png")
-    promptlight("show", demo_results, "--id", "dish-mistake", "--png", tmp_path / "told.png")
+    results["dish-mistake"].heatmap(target=ASKED).save(tmp_path / "own.png")
+    promptlight("show", demo_results, "--id", "dish-mistake", "--target", ASKED, "--png", tmp_path / "told.png")
     with Image.open(tmp_path / "own.png") as own, Image.open(tmp_path / "told.png") as told:
         assert own.tobytes() == told.tobytes()
 

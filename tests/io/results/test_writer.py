@@ -21,6 +21,8 @@ from promptlight.salience.errors import OutputError
 from promptlight.salience.types import SetAsideCode
 from tests.support.results import PROVENANCE, SETTINGS, analysis, ids_of, open_writer, set_aside, snapshot, write
 
+NOW = "2026-11-27T18:30:05Z"
+
 
 def test_results_come_back_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:
     ids = [f"id-{number}" for number in range(25)]
@@ -29,10 +31,12 @@ def test_results_come_back_in_the_order_in_which_they_were_added(tmp_path: Path)
     assert ids_of(tmp_path) == ids
 
 
-def test_a_shard_says_how_it_was_made(tmp_path: Path) -> None:
+def test_a_shard_says_how_it_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("promptlight.io.results.writer.read_clock", lambda: NOW)
     write(tmp_path, analysis("a"))
     (shard,) = find_shards(tmp_path)
-    assert read_metadata(shard) == {"schema_version": SCHEMA_VERSION, "settings": SETTINGS, **PROVENANCE}
+    expected = {"schema_version": SCHEMA_VERSION, "settings": SETTINGS, "started": NOW, "finished": NOW, **PROVENANCE}
+    assert read_metadata(shard) == expected
 
 
 def test_pandas_reads_a_folder_in_one_line(tmp_path: Path) -> None:
