@@ -2,7 +2,7 @@
 const MOST_ALIGNED = 4000; // parts; more take a browser too long
 const SIGNS = { same: "", edited: "~", gone: "−", new: "+" };
 
-function drawMoved(place, sides) { // sides: two prompts, each as { data, target }
+function drawMoved(place, sides) { // sides: two prompts, each as { data, target, sources }
   place.replaceChildren(element("h3", {}, say("compare.title")), drawDiff(...sides.map(({ data }) => data.words)));
   if (!sides.every(({ target }) => target)) return;
   for (const { data, target } of sides) place.append(paragraph("asked", `${data.id}: `, markTarget(data, target)));
@@ -10,7 +10,7 @@ function drawMoved(place, sides) { // sides: two prompts, each as { data, target
   if (text !== text2) place.append(note(say("compare.differ")));
   const [how, how2] = sides.map(({ data, target }) => describeMeasure(mapOf(data), target));
   if (how !== how2) place.append(note(say("compare.unlike", { id: sides[0].data.id, how, id2: sides[1].data.id, how2 })));
-  const lists = sides.map(({ data, target }) => sourcesOf(data, target).filter((source) =>
+  const lists = sides.map(({ data, target, sources }) => sources.filter((source) =>
     !source.special && (state.shown === "direct" ? source.start < target.stop : source.stop <= data.border)));
   if (Math.max(...lists.map((list) => list.length)) > MOST_ALIGNED) place.append(paragraph("", say("compare.too-many")));
   else place.append(...drawChanges(sides.map(({ data }) => data), lists));
@@ -65,8 +65,7 @@ function drawBeside(place, sides, choices) { // both texts in two columns, lines
     place.replaceChildren();
     return;
   }
-  const drawn = sides.map(({ data, target }, side) => {
-    const sources = withPlaces(data, sourcesOf(data, target));
+  const drawn = sides.map(({ data, target, sources }, side) => {
     const rows = listRows(data);
     return { rows, nodes: rows.map((row) => drawRow(data, target, sources, row, choices[side])), texts: rows.map((row) => textOf(data, row).trim()) };
   });
@@ -82,6 +81,7 @@ function drawBeside(place, sides, choices) { // both texts in two columns, lines
       at.forEach((place, side) => {
         const node = place === null ? blank() : drawn[side].nodes[place];
         node.classList.add(kind);
+        node.dataset.side = side;
         if (SIGNS[kind] && place !== null) node.prepend(element("span", { class: "sign", title: say(`compare.kinds.${kind}`) }, SIGNS[kind]));
         grid.append(node);
       });

@@ -8,7 +8,7 @@ const COLUMNS = { // how a cell is drawn, and what it is sorted by: numbers with
   id: { draw: drawName, key: ({ id }) => id },
   written: { draw: drawLastLine, key: ({ written }) => written || null },
   strongest: { draw: drawStrongest, key: ({ strongest }) => (strongest ? Math.abs(strongest.share) : null) },
-  probability: { draw: ({ probability }) => [spellLikelihood(probability)], key: ({ probability }) => probability, style: "number" },
+  probability: { draw: ({ probability }) => [probability === null ? "" : roundProbability(probability, (most) => `>${most}`)], key: ({ probability }) => probability, style: "number" },
   verdict: { draw: drawVerdict, key: ({ verdict }) => (verdict ? verdict.beaten / verdict.random - (verdict.rule ? 1e-6 : 0) : null) },
   tried: { draw: drawTried, key: ({ tried }) => tried?.changing.length ?? null },
 };
@@ -165,11 +165,6 @@ function drawTried({ tried }) {
   const named = names.slice(0, MOST_NAMED).join(say("join")) + (names.length > MOST_NAMED ? say("overview.others", { count: names.length - MOST_NAMED }) : "");
   return [element("span", { title: texts }, by === "line" ? say("overview.lines", { count: names.length, lines: named }) : named),
     element("small", {}, say("overview.of-tried", { count, parts }))];
-}
-
-function spellLikelihood(probability) { // never rounded up to 100%
-  if (probability === null) return "";
-  return probability >= 0.9995 && probability < 1 ? ">99.9%" : `${Number((100 * probability).toPrecision(3))}%`;
 }
 
 // ---- below the table -------------------------------------------------------------------------------------------------

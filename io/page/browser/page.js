@@ -50,13 +50,15 @@ function showPrompts(data) {
   for (const name of ["written2", "moved", "beside", "found2"]) $(name).hidden = !isTwo;
   $("text").hidden = isTwo;
   const choices = [(chosen) => chooseTarget({ chosen, chosen2: null }, "written"), (chosen) => chooseTarget({ chosen2: chosen }, "written2")];
-  const places = ["", "2"].map((side) => ({ written: $(`written${side}`), found: $(`found${side}`), text: isTwo ? $("beside") : $("text") }));
-  sides.forEach(({ data: one, target }, side) => {
-    drawWritten(places[side].written, one, target, side ? state.chosen2 : state.chosen, choices[side]);
-    drawFound(places[side], one, target);
-    if (isTwo) places[side].written.prepend(paragraph("id", one.id));
+  sides.forEach((side, at) => {
+    const [written, found] = ["written", "found"].map((name) => $(`${name}${at ? 2 : ""}`));
+    side.sources = withPlaces(side.data, side.target ? sourcesOf(side.data, side.target) : plainSourcesOf(side.data));
+    side.pieces = () => [...document.querySelectorAll(isTwo ? `#beside [data-side="${at}"] .piece` : "#text .piece")];
+    drawWritten(written, side.data, side.target, at ? state.chosen2 : state.chosen, choices[at]);
+    drawFound(found, side);
+    if (isTwo) written.prepend(paragraph("id", side.data.id));
   });
-  if (!isTwo) drawText(places[0].text, sides[0].data, sides[0].target, choices[0]);
+  if (!isTwo) drawText($("text"), sides[0], choices[0]);
   else {
     drawMoved($("moved"), sides);
     drawBeside($("beside"), sides, choices);

@@ -1,15 +1,14 @@
 // One prompt: the question, its strongest sources, its text, and how far to trust them.
 const N_LISTED = 10;
 
-function drawFound({ found, text }, data, target) { // the answer to the question, beside its text
+function drawFound(found, { data, target, sources, pieces }) { // the answer to the question, beside its text
   if (!target) {
     found.replaceChildren(paragraph("", data.words.length
       ? say("prompt.no-scores", { cuts: say(`cuts.${state.targetBy}`, { count: 2 }) }) : say("prompt.empty")));
     return;
   }
-  const sources = sourcesOf(data, target);
-  const ways = state.shown !== "direct" && ownWordsOf(data, target).length ? [drawWays(text, data, target)] : [];
-  found.replaceChildren(drawQuestion(data, target), ...drawOther(data), ...drawFollowed(data, target, sources), drawList(text, data, sources), ...ways,
+  const ways = sources.trace?.chain.words.length ? [drawWays(pieces, data, target, sources.trace)] : [];
+  found.replaceChildren(drawQuestion(data, target), ...drawOther(data), ...drawFollowed(data, target, sources), drawList(pieces, data, sources), ...ways,
     ...drawTrust(data), drawContract(data, target));
 }
 
@@ -29,9 +28,12 @@ function drawOther(data) { // the prompt lacks the method that the reader chose
 function note(text) { return element("p", { class: "differ", role: "note" }, text); }
 
 function spellProbability({ probability, nTokens }) { // of several tokens it is the mean; never rounded up to 100%
-  const shown = probability >= 0.9995 && probability < 1 ? say("prompt.over", { probability: "99.9%" })
-    : `${Number((100 * probability).toPrecision(3))}%`;
+  const shown = roundProbability(probability, (most) => say("prompt.over", { probability: most }));
   return say(nTokens > 1 ? "prompt.probability-mean" : "prompt.probability", { probability: shown });
+}
+
+function roundProbability(probability, above) {
+  return probability >= 0.9995 && probability < 1 ? above("99.9%") : `${Number((100 * probability).toPrecision(3))}%`;
 }
 
 function nameMethod({ name }) { return say(`methods.${name}`); }
@@ -67,7 +69,7 @@ function strongestOf(sources) {
   return sources.filter((source) => source.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score)).slice(0, N_LISTED);
 }
 
-function drawList(place, data, sources) { // a click leads to the source in the text
+function drawList(pieces, data, sources) { // a click leads to the source in the text
   const cuts = say(`cuts.${state.sourceBy}`, { count: 2 });
   const table = element("table", { class: "strongest" }, element("caption", {}, say(`list.${state.shown}`, { cuts })));
   const columns = state.shown === "direct" ? { share: ({ share }) => percent(share) }
@@ -76,14 +78,13 @@ function drawList(place, data, sources) { // a click leads to the source in the 
     [say("list.columns.line"), "number"], [say("list.columns.text")]]));
   for (const source of strongestOf(sources)) {
     const name = source.name ? `${source.name}: ` : "";
-    const go = button(`${name}${shorten(textOf(data, source), 160)}`, () => point(place, source.number), { class: "go", dir: "auto" });
+    const go = button(`${name}${shorten(textOf(data, source), 160)}`, () => point(pieces().filter((piece) => Number(piece.dataset.source) === source.number)), { class: "go", dir: "auto" });
     table.append(tableRow("td", [...Object.values(columns).map((show) => [show(source), "number"]), [String(lineOf(data, source)), "number line-number"], [go, "text-cell"]]));
   }
   return table;
 }
 
-function point(place, number) { // scrolls to a source, and marks it for a moment
-  const pieces = [...place.querySelectorAll(`.piece[data-source="${number}"]`)];
+function point(pieces) { // scrolls to a source, and marks it for a moment
   if (!pieces.length) return;
   pieces[0].scrollIntoView({ block: "center" });
   for (const piece of pieces) {

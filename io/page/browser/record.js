@@ -96,7 +96,7 @@ function sourcesOf(data, target) { // every span of the text with its score, its
     Object.assign(source, { direct: trace.direct[source.number], through: trace.through[source.number], total: trace.total[source.number] });
   }
   scale(sources);
-  return sources;
+  return Object.assign(sources, { trace });
 }
 
 function directSourcesOf(data, target) {

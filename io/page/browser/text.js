@@ -45,9 +45,8 @@ function reveal(list, option) { // what is explained, in a list that scrolls
 
 // ---- the text --------------------------------------------------------------------------------------------------------
 
-function drawText(place, data, target, choose) {
+function drawText(place, { data, target, sources }, choose) {
   const text = element("div", { class: "text" });
-  const sources = withPlaces(data, target ? sourcesOf(data, target) : plainSourcesOf(data));
   const end = { start: data.texts.length, stop: data.texts.length }; // instead of a target: nothing is shaded, all can be read
   const rows = listRows(data);
   const folds = state.unfolded ? [] : findFolds(data, rows, sources);

@@ -14,7 +14,7 @@ function drawFollowed(data, target, sources) { // lines about what is shaded
     const own = sources.reduce((sum, { start, share }) => sum + (start >= data.border ? Math.abs(share) : 0), 0);
     return own > MANY && !obstacleOf(data, target, "through") ? [facts(say("followed.own-words", { share: percent(own) }))] : [];
   }
-  const { own, stuck, clipped, chain } = traceOf(data, target);
+  const { own, stuck, clipped, chain } = sources.trace;
   const lines = [say(`followed.${state.shown}`), say(chain.words.length ? "followed.own" : "followed.none", { share: percent(own) })];
   if (stuck > FEW) lines.push(say("followed.stuck", { share: percent(stuck) }));
   if (clipped > 0) lines.push(say("followed.clipped", { share: percent(clipped) }));
@@ -59,8 +59,7 @@ function nameTarget(data, target) { // its label, its line's number, or its text
   return labelOf(text) ?? (isWithin ? quote(shorten(text, 24)) : say("ways.line", { line: lineOf(data, target) }));
 }
 
-function describeWays(data, target) { // each way's share, and what it passes, from the prompt's span to the target
-  const { chain } = traceOf(data, target);
+function describeWays(data, target, { chain } = traceOf(data, target)) { // each way's share, and what it passes, from the prompt's span to the target
   const bounds = boundsOf(data, state.sourceBy);
   const { isSpecial, names } = data.cuts[state.sourceBy];
   const prompt = [...bounds.keys()].filter((number) => bounds[number + 1] <= data.border && !isSpecial.has(number));
@@ -83,9 +82,9 @@ function spellPart(share) { return share < 0.00995 ? `${(100 * share).toFixed(2)
 
 // ---- as a picture ----------------------------------------------------------------------------------------------------
 
-function drawWays(place, data, target) {
+function drawWays(pieces, data, target, trace) { // pieces: finds those of its text, which is drawn later
   const section = element("div", { class: "ways" }, element("h3", {}, say("ways.title")));
-  const ways = describeWays(data, target);
+  const ways = describeWays(data, target, trace);
   if (!ways.length) {
     section.append(paragraph("", say("ways.none")));
     return section;
@@ -96,7 +95,7 @@ function drawWays(place, data, target) {
   let pinned = -1;
   const mark = (shown) => {
     const passed = new Set(ways[shown]?.steps.map(({ number }) => String(number)));
-    for (const piece of place.querySelectorAll(".text .piece")) piece.classList.toggle("passed", passed.has(piece.dataset.source));
+    for (const piece of pieces()) piece.classList.toggle("passed", passed.has(piece.dataset.source));
     for (const [at, path] of picture.querySelectorAll("path").entries()) path.classList.toggle("faint", shown >= 0 && at !== shown);
     for (const [at, button] of list.querySelectorAll("button").entries()) button.setAttribute("aria-pressed", String(at === pinned));
   };
@@ -106,7 +105,7 @@ function drawWays(place, data, target) {
     node.addEventListener("click", () => {
       pinned = pinned === at ? -1 : at;
       mark(pinned);
-      if (pinned >= 0) place.querySelector(".text .passed")?.scrollIntoView({ block: "nearest" });
+      if (pinned >= 0) pieces().find((piece) => piece.classList.contains("passed"))?.scrollIntoView({ block: "nearest" });
     });
   }
   return section;

@@ -131,6 +131,20 @@ def test_a_click_in_the_text_chooses_too_and_the_list_leads_to_the_text(page: Pa
     assert "".join(page.locator("#text .pointed").all_inner_texts()).strip() == text
 
 
+def test_in_a_comparison_lists_and_ways_lead_to_their_own_side(page: Page, page_file: Path) -> None:
+    page.goto(f"{page_file.as_uri()}#id=dish-mistake&target=2&with=dish-fixed&with-target=2&way=all")
+    for side, found in enumerate(("#found", "#found2")):
+        page.locator(f"{found} .go").first.click()
+        pointed = page.locator(".pointed").count()
+        assert pointed >= 1
+        assert page.locator(f'[data-side="{side}"] .pointed').count() == pointed
+        page.evaluate("document.querySelectorAll('.pointed').forEach((one) => one.classList.remove('pointed'))")
+        page.locator(f"{found} .ways button").first.hover()
+        passed = page.locator(".passed").count()
+        assert passed >= 2
+        assert page.locator(f'[data-side="{side}"] .passed').count() == passed
+
+
 # ---- how it is drawn ------------------------------------------------------------------------------------------------
 
 
