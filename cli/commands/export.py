@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_target
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.panels import OUTPUT, QUESTION
 from promptlight.cli.options.shared import (
@@ -22,6 +21,7 @@ from promptlight.cli.options.shared import (
     TargetByOption,
     ThroughByOption,
     WhereOption,
+    target_option,
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
@@ -32,12 +32,8 @@ OUTPUT_HELP = (
 )
 TargetOption = Annotated[
     str | None,
-    typer.Option(
-        "--target",
-        "-t",
-        autocompletion=complete_target,
-        help="Write the rows of this target only: a span's number, some of its text, or a pattern (default: all).",
-        rich_help_panel=QUESTION,
+    target_option(
+        "Write the rows of this target only: a span's number, some of its text, or a pattern (default: all)."
     ),
 ]
 WaysOption = Annotated[

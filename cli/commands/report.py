@@ -57,7 +57,7 @@ def report(
         entries,
         title=title,
         opening=opening.describe(),
-        sources=entries.read_sources(),
+        sources=entries.sources,
         everything=entries.everything,
     )
     aside = choose_aside(output)

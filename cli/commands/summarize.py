@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_target
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.panels import OUTPUT, QUESTION
@@ -26,6 +25,7 @@ from promptlight.cli.options.shared import (
     ThroughByOption,
     WayOption,
     WhereOption,
+    target_option,
 )
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.results.folders import find_folder
@@ -34,13 +34,7 @@ from promptlight.salience.types import Way
 
 TargetOption = Annotated[
     str | None,
-    typer.Option(
-        "--target",
-        "-t",
-        autocompletion=complete_target,
-        help="What is explained in each prompt: a span's number, some of its text, or a pattern.",
-        rich_help_panel=QUESTION,
-    ),
+    target_option("What is explained in each prompt: a span's number, some of its text, or a pattern."),
 ]
 GroupOption = Annotated[
     Grouping,

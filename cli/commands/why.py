@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_cut, complete_folder, complete_id, complete_target
+from promptlight.cli.options.completion import complete_cut, complete_folder, complete_id
 from promptlight.cli.options.drawing import Drawing
 from promptlight.cli.options.given import refuse_given
 from promptlight.cli.options.groups import with_groups
@@ -20,6 +20,7 @@ from promptlight.cli.options.shared import (
     ShownMethodOption,
     TargetByOption,
     ThinkingOption,
+    target_option,
 )
 from promptlight.cli.work.stored_results import SectionNames
 
@@ -34,13 +35,7 @@ ReplaceOption = Annotated[
 ]
 TargetOption = Annotated[
     str | None,
-    typer.Option(
-        "--target",
-        "-t",
-        autocompletion=complete_target,
-        help="What to explain: a part of the completion by number, text or pattern (default: its last line).",
-        rich_help_panel=QUESTION,
-    ),
+    target_option("What to explain: a part of the completion by number, text or pattern (default: its last line)."),
 ]
 PartsOption = Annotated[
     str | None,

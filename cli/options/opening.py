@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_id, complete_target
-from promptlight.cli.options.panels import DRAWING, OPENING, QUESTION
+from promptlight.cli.options.completion import complete_id
+from promptlight.cli.options.panels import DRAWING, OPENING
 from promptlight.cli.options.shared import (
     ByOption,
     ColoursOption,
@@ -18,6 +18,7 @@ from promptlight.cli.options.shared import (
     StoredMethodOption,
     TargetByOption,
     WayOption,
+    target_option,
 )
 from promptlight.io.page.colours import NEUTRAL_INTENSITY, Colours, Marking
 from promptlight.io.page.words import Language
@@ -48,13 +49,8 @@ class PageOpening:
     ] = False
     target: Annotated[
         str | None,
-        typer.Option(
-            "--target",
-            "-t",
-            autocompletion=complete_target,
-            help="What is explained in each prompt: a span's number, a section, text, or a pattern (default: the last"
-            " line).",
-            rich_help_panel=QUESTION,
+        target_option(
+            "What is explained in each prompt: a span's number, a section, text, or a pattern (default: the last line)."
         ),
     ] = None
     by: ByOption = "line"

@@ -17,6 +17,7 @@ from promptlight.cli.options.shared import (
     TargetByOption,
     ThroughByOption,
     WayOption,
+    target_option,
 )
 from promptlight.salience.types import Method, Pooling, Way
 
@@ -31,12 +32,8 @@ class Asking:
     by: ByOption = "line"
     target: Annotated[
         str | None,
-        typer.Option(
-            "--target",
-            "-t",
-            autocompletion=complete_target,
-            help="What is explained: a span's number, a section, text, or a pattern (default: the whole completion).",
-            rich_help_panel=QUESTION,
+        target_option(
+            "What is explained: a span's number, a section, text, or a pattern (default: the whole completion)."
         ),
     ] = None
     target_by: TargetByOption = None

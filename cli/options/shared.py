@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ from promptlight.cli.options.completion import (
     complete_folder,
     complete_id,
     complete_model,
+    complete_target,
 )
 from promptlight.cli.options.panels import DRAWING, EXPLANATION, INPUT, MODEL, OUTPUT, QUESTION, TEXT
 from promptlight.cli.views.look import Marking, Paper, Spacing
@@ -143,6 +144,13 @@ SectionsOption = Annotated[
         rich_help_panel=QUESTION,
     ),
 ]
+
+
+def target_option(help: str) -> Any:
+    """What is explained; each command says in its help what that is to it."""
+    return typer.Option("--target", "-t", autocompletion=complete_target, help=help, rich_help_panel=QUESTION)
+
+
 HOW_TO_CUT = "token, word, sentence, line, paragraph, section, or regex:PATTERN, which starts a span at every match"
 ByOption = Annotated[
     str,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from functools import partial
+from functools import cached_property, partial
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,7 @@ class ReportEntries:
         names: list[str] = []
         missing: UsageError | None = None
         self.without_target.clear()
-        for number, (chosen, facts) in enumerate(zip(self._folders, self.read_sources(), strict=True)):
+        for number, (chosen, facts) in enumerate(zip(self._folders, self.sources, strict=True)):
             trust, checks = StoredTrust(chosen.folder), StoredChecks(chosen.folder)
             quantised = _describe_quantised(facts)
             for analysis in chosen:
@@ -117,7 +117,8 @@ class ReportEntries:
             problems=chain.from_iterable(chosen.problems for chosen in self._folders),
         )
 
-    def read_sources(self) -> list[RunFacts | None]:
+    @cached_property
+    def sources(self) -> list[RunFacts | None]:
         """Where the results of each folder come from."""
         from promptlight.io.results.facts import read_facts
 

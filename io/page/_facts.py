@@ -6,10 +6,9 @@ import json
 from collections.abc import Mapping
 
 from promptlight.io.page.words import Language, spell
-from promptlight.io.results.facts import RunFacts
+from promptlight.io.results.facts import HASH_DIGITS, RunFacts
 from promptlight.salience.text.printable import printable
 
-HASH_DIGITS = 12
 SHOWN_FIRST = ("promptlight", "torch", "keras")  # of the versions; the results folder has all
 
 Texts = Mapping[Language, str] | str  # a text, or one for each language

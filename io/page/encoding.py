@@ -29,3 +29,8 @@ def encode_floats(numbers: NDArray[np.floating]) -> str:
 
 def _encode(numbers: NDArray[np.floating], kind: str) -> str:
     return base64.b64encode(numbers.astype(kind).tobytes()).decode()
+
+
+def round_digits(number: float) -> float:
+    """A number with the six digits that the page shows at most."""
+    return float(f"{number:.6g}")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from promptlight.io.page.encoding import round_digits
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.summary import GroupQuestion
 from promptlight.salience.text.printable import printable
@@ -87,7 +88,7 @@ def outline(analysis: Analysis, explained: Explanation | None, checks: Checks, *
     described: dict[str, Any] = {
         "written": printable(lines[-1].strip()),
         "lines": len(lines),
-        "probability": _round(math.exp(sum(log_probs) / len(log_probs))) if log_probs else None,
+        "probability": round_digits(math.exp(sum(log_probs) / len(log_probs))) if log_probs else None,
         "strongest": _describe_source(explained, strongest[0]) if explained and strongest else None,
     }
     if completion.stop_reason in NOTEWORTHY:
@@ -98,7 +99,11 @@ def outline(analysis: Analysis, explained: Explanation | None, checks: Checks, *
 
 
 def _describe_source(explained: Explanation, source: Span) -> dict[str, Any]:
-    described = {"line": source.line, "share": _round(explained.shares[source.number]), "text": _strip(source.text)}
+    described = {
+        "line": source.line,
+        "share": round_digits(explained.shares[source.number]),
+        "text": _strip(source.text),
+    }
     if explained.by is Granularity.SECTION and source.section:
         described["section"] = printable(source.section)
     return described
@@ -146,7 +151,3 @@ def name_cut(cut: Cut | str) -> str:
 
 def _strip(text: str) -> str:
     return printable(text.strip())
-
-
-def _round(number: float) -> float:
-    return float(f"{number:.6g}")

@@ -20,6 +20,7 @@ import numpy as np
 from promptlight.io.page._cuts import CutText, cut_text
 from promptlight.io.page._facts import Texts, show
 from promptlight.io.page._numbers import describe_map
+from promptlight.io.page.encoding import round_digits
 from promptlight.io.page.overview import Checks, outline
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.comparison import split_words
@@ -175,7 +176,7 @@ def _describe_cut(cut: CutText) -> dict[str, Any]:
 def _describe_targets(analysis: Analysis, cut: CutText) -> Iterator[list[Any]]:
     """For each target its tokens, its probability per token, the number of these tokens, and with a foil its text."""
     for span in cut.targets:
-        probability = float(f"{find_probability_per_token(analysis.completion, [span]):.6g}")
+        probability = round_digits(find_probability_per_token(analysis.completion, [span]))
         n_tokens = len(list_log_probs(analysis.completion, [span]))
         foil = printable("".join(find_foil_text(analysis, [span])))
         yield [span.start, span.stop, probability, n_tokens, *([foil] if foil else [])]

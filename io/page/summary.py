@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from promptlight.io.page.encoding import round_digits
 from promptlight.io.page.overview import name_cut
 from promptlight.io.page.record import ReportEntry
 from promptlight.salience.errors import UsageError
@@ -107,7 +108,7 @@ def _describe_part(source: int, label: str | None, part: _Part) -> dict[str, Any
 def _describe_group(group: GroupSummary) -> dict[str, Any]:
     """Blank lines have no name: the page has a word for them in each language."""
     shares = (group.mean_share, group.share_low, group.share_high)
-    mean, low, high = (None if share is None else float(f"{share:.6g}") for share in shares)
+    mean, low, high = (None if share is None else round_digits(share) for share in shares)
     return {
         "name": "" if group.name == BLANK else printable(group.name),
         "share": mean,

@@ -19,6 +19,9 @@ NAMED = ("model", "dtype", "quantised", "adapter", "adapter_sha256", "config_has
 """The settings that are facts of their own; all others are in ``RunFacts.settings``."""
 
 
+HASH_DIGITS = 12  # that views show
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunFacts:
     """Where results come from. None: not known, or there is none; older results have no dates.

@@ -364,7 +364,7 @@ def test_the_footer_names_all_folders_that_are_shown(open_overview: Any, demo_re
     folders = [ChosenResults(demo_results, ids=["dish-fixed"], where=None, sections=None) for _ in range(2)]
     entries = ReportEntries(folders, Question(), None)
     path = tmp_path / "page.html"
-    write_report(path, entries, sources=entries.read_sources(), everything=entries.everything)
+    write_report(path, entries, sources=entries.sources, everything=entries.everything)
     page = open_overview(path)
     named = page.locator("#facts .of")
     assert named.all_inner_texts() == [str(demo_results)] * 2
