@@ -167,7 +167,7 @@ def test_a_model_that_is_too_large_is_refused_before_its_weights_are_read(
 def test_memory_that_runs_out_while_loading_is_one_line(tiny_preset: Path) -> None:
     with (
         Cramped(10_000),
-        pytest.raises(ModelError, match=r"preset: out of memory while it was loaded on CPU; (take|free) "),
+        pytest.raises(ModelError, match=r"preset: out of memory while it was loaded on CPU; (use|free) "),
     ):
         load_model(str(tiny_preset), device="cpu")
 
