@@ -13,6 +13,7 @@ from typing import Any
 
 from promptlight.io.places import Place, parse_place
 from promptlight.io.results.shards import EVALUATION_FOLDER, find_shards, naming, read_tables, settings_of, to_rows
+from promptlight.io.results.tried import TRIED_FOLDER
 from promptlight.salience.errors import OutputError
 from promptlight.salience.types import SetAsideCode
 
@@ -76,7 +77,7 @@ def read_done(
 def refuse_foreign(folder: Place) -> None:
     """Raise OutputError for a folder that holds other files than results."""
     names = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
-    foreign = [name for name in names if name != EVALUATION_FOLDER]
+    foreign = [name for name in names if name not in (EVALUATION_FOLDER, TRIED_FOLDER)]
     if foreign and not find_shards(folder):
         raise OutputError(
             f"{folder}: holds other files ({foreign[0]}) and no results; choose another folder", parameters=("folder",)

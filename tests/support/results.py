@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from promptlight.io.places import Place, RemotePath
 from promptlight.io.results.reader import read_results
+from promptlight.io.results.tried import LABEL, Try
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.types import (
     Analysis,
@@ -34,6 +36,13 @@ def analysis(id: str, *, n_targets: int = 3, **options: Any) -> Analysis:
     )
     pieces = ["▁oat", "s", ".", "▁And", "▁<0xF0>", "\n\n", "<eos>"][:n_targets]
     return make_analysis(make_completion(["<bos>", "▁Buy", "▁eg", "gs", ".", "\n"], pieces, prompt=prompt), **options)
+
+
+def tried(id: str, how: Try, **options: Any) -> Analysis:
+    """The analysis of a prompt that was tried."""
+    made = analysis(id, **options)
+    prompt = replace(made.completion.prompt, label=LABEL, fields=how.describe())
+    return replace(made, completion=replace(made.completion, prompt=prompt))
 
 
 def set_aside(id: str, code: SetAsideCode = SetAsideCode.UNUSABLE, reason: str = "found null") -> SetAside:
