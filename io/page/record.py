@@ -33,9 +33,10 @@ from promptlight.salience.explain.explanation import (
     list_log_probs,
 )
 from promptlight.salience.explain.span_scores import choose_targets, find_foil_text
+from promptlight.salience.text.editing import said_in
 from promptlight.salience.text.printable import printable, printable_within
 from promptlight.salience.text.sections import written_sections
-from promptlight.salience.types import Analysis, Granularity, Method, Role, SalienceMap, Way
+from promptlight.salience.types import Analysis, Granularity, Method, Prompt, Role, SalienceMap, Way
 
 LAST = "-1"  # the target that a prompt opens with
 Check = Callable[[Explanation], Checks]  # what was measured and tried, for the table of all prompts
@@ -70,8 +71,11 @@ class ReportRecord:
     data: str
 
 
-def to_record(entry: ReportEntry) -> ReportRecord:
-    """Make the page's data for one prompt. Raises UsageError if the question's method was not computed."""
+def to_record(entry: ReportEntry, *, served: bool = False) -> ReportRecord:
+    """Make the page's data for one prompt. Raises UsageError if the question's method was not computed.
+
+    ``served``: with the prompt as it was given, which a reader may change and try.
+    """
     prompt = entry.analysis.completion.prompt
     analysis, explained = entry.analysis, _explain(entry)
     name, label = printable(entry.name), printable(prompt.label or "")
@@ -80,6 +84,8 @@ def to_record(entry: ReportEntry) -> ReportRecord:
     named = {"id": name, "label": label, "source": entry.source}
     head = named | outline(analysis, explained, checks, is_asked=is_asked)
     data = named | {"opening": _describe_opening(entry, explained)}
+    if served:
+        data["given"] = _describe_given(prompt)
     return ReportRecord(
         head=json.dumps(head, ensure_ascii=False, separators=(",", ":")),
         data=to_json(data | _describe_analysis(entry)),
@@ -111,6 +117,16 @@ def _describe_opening(entry: ReportEntry, explained: Explanation | None) -> dict
     if last - first >= len(explained.targets):  # a section in several places: the page knows only targets in a row
         return None
     return {"by": explained.target_by, "targets": [first, last]}
+
+
+def _describe_given(prompt: Prompt) -> dict[str, Any]:
+    """The prompt's id among the results, and its text, or that of each turn, with the line where it begins, from 1."""
+    roles = [turn.role for turn in prompt.turns] or [""]
+    turns = [
+        {"role": role, "line": prompt.text.count("\n", 0, start) + 1, "text": prompt.text[start:stop]}
+        for role, (start, stop) in zip(roles, said_in(prompt), strict=True)
+    ]
+    return {"id": prompt.id, "turns": turns}
 
 
 def _describe_analysis(entry: ReportEntry) -> dict[str, Any]:

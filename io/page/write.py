@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from promptlight.io.files import writing
 from promptlight.io.page._facts import describe_facts
 from promptlight.io.page.colours import NEUTRAL_INTENSITY, SIGNED, UNSIGNED, Colours, Marking, list_ramps
 from promptlight.io.page.overview import NOTHING, AllPrompts, describe_everything
-from promptlight.io.page.record import ReportEntry, to_json, to_record
+from promptlight.io.page.record import ReportEntry, ReportRecord, to_json, to_record
 from promptlight.io.page.summary import Summaries
 from promptlight.io.page.words import Language, read_words, spell
 from promptlight.io.results.facts import RunFacts
@@ -28,6 +30,7 @@ SCRIPTS = (
     *("numbers", "through", "words", "paint", "record", "text", "prompt", "compare", "ways"),
     *("summary", "overview", "page"),
 )
+SERVED_SCRIPTS: tuple[str, ...] = ()  # after these, in a page with a server behind it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,47 +68,91 @@ def write_report(
     ``everything`` is read after the last prompt. The file appears complete or not at all. Raises OutputError if it
     can't be written.
     """
-    import jinja2
-    from markupsafe import Markup
-
     n_prompts = 0
     summaries = Summaries(everything.question)
 
-    def records() -> Iterator[dict[str, str]]:
+    def records() -> Iterator[ReportRecord]:
         nonlocal n_prompts
         for entry in entries:
             summaries.add(n_prompts, entry)
             n_prompts += 1
-            record = to_record(entry)
-            yield {"head": record.head, "data": Markup(record.data)}
+            yield to_record(entry)
+
+    def describe() -> dict[str, Any]:
+        return describe_everything(everything) | summaries.describe()
+
+    parts = render_page(records(), title=title, opening=opening, sources=sources, everything=describe)
+    with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.writelines(parts)
+    return n_prompts
+
+
+def render_page(
+    records: Iterable[ReportRecord],
+    *,
+    title: str | None = None,
+    opening: Opening = Opening(),
+    sources: Sequence[RunFacts | None] = (),
+    everything: Callable[[], Mapping[str, Any]],
+    served: bool = False,
+) -> Iterator[str]:
+    """The page's HTML, piece by piece; see ``write_report``.
+
+    ``everything`` tells of all prompts together, and is called after the last record. ``served``: a server with a model
+    is behind the page (``promptlight serve``), which may then talk to it, and to nothing else.
+    """
+    import jinja2
+    from markupsafe import Markup
+
+    known = {
+        "palette": {"ramps": list_ramps(), "signed": SIGNED, "unsigned": UNSIGNED},
+        "words": {language: _list_words(language, served=served) for language in Language},
+        "opening": _describe_opening(opening, title),
+        "sources": [describe_facts(facts) for facts in sources],
+    }
 
     def tables() -> Iterator[tuple[str, Markup]]:  # read after the records, when everything is known
-        of_all = {"everything": describe_everything(everything) | summaries.describe()}
+        of_all = {"everything": everything()}
         yield from ((name, Markup(to_json(table))) for name, table in (known | of_all).items())
 
     loader = jinja2.FileSystemLoader(BROWSER)
     template = jinja2.Environment(autoescape=True, loader=loader, undefined=jinja2.StrictUndefined).get_template(
         "page.html.j2"
     )
-    script = "".join((BROWSER / f"{name}.js").read_text("utf-8") for name in SCRIPTS)
-    known = {
-        "palette": {"ramps": list_ramps(), "signed": SIGNED, "unsigned": UNSIGNED},
-        "words": {language: read_words(language) for language in Language},
-        "opening": _describe_opening(opening, title),
-        "sources": [describe_facts(facts) for facts in sources],
-    }
     values = {
         "title": printable(spell(opening.language or Language.ENGLISH, "page.title") if title is None else title),
         "language": opening.language or "",
         "style": Markup((BROWSER / "page.css").read_text("utf-8")),
-        "script": Markup(script),
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),  # the only one to run
+        "script": Markup(_read_script(served=served)),
+        "policy": Markup(describe_policy(served=served)),
+        "served": served,
         "ways": [str(way) for way in Way],
         "tables": tables(),
+        "records": ({"head": record.head, "data": Markup(record.data)} for record in records),
     }
-    with writing(path, durable=True) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.writelines(template.generate(values | {"records": records()}))
-    return n_prompts
+    return template.generate(values)
+
+
+def describe_policy(*, served: bool) -> str:
+    """What the browser may do with the page, as a Content-Security-Policy: run this one script, and load nothing."""
+    digest = base64.b64encode(hashlib.sha256(_read_script(served=served).encode()).digest()).decode()
+    talks = "; connect-src 'self'" if served else ""
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'{talks};"
+        " base-uri 'none'; form-action 'none'"
+    )
+
+
+@cache
+def _read_script(*, served: bool) -> str:
+    """All that the browser runs; a page without a server has no word of one."""
+    names = (*SCRIPTS, *SERVED_SCRIPTS) if served else SCRIPTS
+    return "".join((BROWSER / f"{name}.js").read_text("utf-8") for name in names)
+
+
+def _list_words(language: Language, *, served: bool) -> Mapping[str, str]:
+    words = read_words(language)
+    return words if served else {key: text for key, text in words.items() if not key.startswith("serve.")}
 
 
 def _describe_opening(opening: Opening, title: str | None) -> dict[str, object]:
