@@ -43,6 +43,7 @@ HOUSES: dict[str, tuple[tuple[str, ...], ...]] = {  # the rooms of each floor, f
         ("views", "failures", "renamed"),
         ("options", "config"),
         ("work",),
+        ("server",),
         ("explorer", "notebook"),
         ("commands",),
         ("app",),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property, partial
 from itertools import chain
@@ -17,7 +17,7 @@ from promptlight.io.page.words import Language
 from promptlight.io.places import Place
 from promptlight.io.results.folders import BUNDLED
 from promptlight.salience.errors import UsageError
-from promptlight.salience.types import Analysis, Method, Way
+from promptlight.salience.types import Analysis, Method, SetAside, Way
 
 if TYPE_CHECKING:
     from promptlight.io.page.overview import AllPrompts
@@ -26,6 +26,32 @@ if TYPE_CHECKING:
     from promptlight.salience.explain.explanation import Question
 
 N_NAMED = 3  # prompts without the target
+
+
+class FolderEntries:
+    """Describes the prompts of one folder, the ``number``-th of the page, with what was measured and tried about them.
+
+    What is beside the results is read once.
+    """
+
+    def __init__(self, folder: Place, facts: RunFacts | None, number: int, question: Question) -> None:
+        self._number, self._question = number, question
+        self._trust, self._checks = StoredTrust(folder), StoredChecks(folder)
+        self._quantised = _describe_quantised(facts)
+
+    def describe(self, analysis: Analysis, name: str) -> ReportEntry:
+        """One prompt, with its name on the page."""
+        from promptlight.io.page.record import ReportEntry
+
+        return ReportEntry(
+            analysis=analysis,
+            name=name,
+            question=self._question,
+            trust=partial(_describe_trust, self._trust),
+            check=self._checks.find,
+            quantised=self._quantised,
+            source=self._number,
+        )
 
 
 class ReportEntries:
@@ -37,33 +63,22 @@ class ReportEntries:
 
     def __init__(self, folders: Sequence[ChosenResults], question: Question, start: str | None) -> None:
         self._folders, self._question, self._start = folders, question, start
-        self._names = _name_folders([chosen.folder for chosen in folders])
+        self._names = name_folders([chosen.folder for chosen in folders])
         self.without_target: list[str] = []
 
     def __iter__(self) -> Iterator[ReportEntry]:
-        from promptlight.io.page.record import ReportEntry
-
         names: list[str] = []
         missing: UsageError | None = None
         self.without_target.clear()
         for number, (chosen, facts) in enumerate(zip(self._folders, self.sources, strict=True)):
-            trust, checks = StoredTrust(chosen.folder), StoredChecks(chosen.folder)
-            quantised = _describe_quantised(facts)
+            folder = FolderEntries(chosen.folder, facts, number, self._question)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
                 names.append(id if len(self._folders) == 1 else f"{id} ({self._names[number]})")
                 if error := self._find_error(analysis):
                     missing = error
                     self.without_target.append(names[-1])
-                yield ReportEntry(
-                    analysis=analysis,
-                    name=names[-1],
-                    question=self._question,
-                    trust=partial(_describe_trust, trust),
-                    check=checks.find,
-                    quantised=quantised,
-                    source=number,
-                )
+                yield folder.describe(analysis, names[-1])
         if missing and len(self.without_target) == len(names):
             raise missing
         self._check_start(names)
@@ -97,25 +112,9 @@ class ReportEntries:
     @property
     def everything(self) -> AllPrompts:
         """What the page says of all prompts together; complete once they were listed."""
-        from promptlight.io.page.overview import AllPrompts
-        from promptlight.salience.explain.summary import GroupQuestion
-        from promptlight.salience.text.spans import parse_cut
-
-        question = self._question
-        target_by = str(question.target_by) if question.target_by else None
-        target, target_by = choose_target(question.target, target_by, question.way)
-        return AllPrompts(
-            question=GroupQuestion(
-                by=question.by,
-                target=target,
-                target_by=parse_cut(target_by) if target_by else None,
-                method=question.method,
-                way=question.way,
-            ),
-            folders=self._names,
-            skipped=chain.from_iterable(chosen.skipped for chosen in self._folders),
-            problems=chain.from_iterable(chosen.problems for chosen in self._folders),
-        )
+        skipped = chain.from_iterable(chosen.skipped for chosen in self._folders)
+        problems = chain.from_iterable(chosen.problems for chosen in self._folders)
+        return describe_all(self._question, self._names, skipped, problems)
 
     @cached_property
     def sources(self) -> list[RunFacts | None]:
@@ -125,7 +124,27 @@ class ReportEntries:
         return [read_facts(chosen.folder) for chosen in self._folders]
 
 
-def _name_folders(folders: Sequence[Place]) -> list[str]:
+def describe_all(
+    question: Question, names: Sequence[str], skipped: Iterable[SetAside], problems: Iterable[str]
+) -> AllPrompts:
+    """What stands beside the table of all prompts; ``names`` are those of the folders."""
+    from promptlight.io.page.overview import AllPrompts
+    from promptlight.salience.explain.summary import GroupQuestion
+    from promptlight.salience.text.spans import parse_cut
+
+    target_by = str(question.target_by) if question.target_by else None
+    target, target_by = choose_target(question.target, target_by, question.way)
+    asked = GroupQuestion(
+        by=question.by,
+        target=target,
+        target_by=parse_cut(target_by) if target_by else None,
+        method=question.method,
+        way=question.way,
+    )
+    return AllPrompts(question=asked, folders=names, skipped=skipped, problems=problems)
+
+
+def name_folders(folders: Sequence[Place]) -> list[str]:
     """The folders' last names if these tell them apart, because a whole path may name a person; else the paths."""
     bundled = {folder: name for name, folder in BUNDLED.items()}
     names = [bundled[folder] if folder in bundled else folder.name or str(folder) for folder in folders]

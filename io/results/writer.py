@@ -58,6 +58,7 @@ class ResultsWriter:
         self, folder: str | Place, settings: dict[str, Any], provenance: dict[str, Any], flush_every: int = FLUSH_EVERY
     ) -> None:
         self.folder = parse_place(folder)
+        self.settings = settings
         self._flush_every = flush_every
         self._scores = Scores(settings.get("scores", Scores.FLOAT32))
         self._rows: list[dict[str, Any]] = []
@@ -78,6 +79,10 @@ class ResultsWriter:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Store what was added, and let others write to the folder."""
         try:
             self.flush()  # also after an error: keep what was computed
         finally:

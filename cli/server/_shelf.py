@@ -1,0 +1,221 @@
+"""The results folder behind the page: its records as the page needs them, and the writers that add rows to it.
+
+Source 0 is the folder itself. Completions that were asked about otherwise are in folders of their own within
+``_tried``, each a further source. Rows of the run come first, then what was tried, by time: so a page that was loaded
+before a restart still counts as the server does.
+"""
+
+# pyright: standard
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from promptlight.cli.work.report_entries import FolderEntries, describe_all, name_folders
+from promptlight.io.page.overview import describe_everything
+from promptlight.io.page.record import ReportRecord, to_record
+from promptlight.io.page.summary import Summaries
+from promptlight.io.results.facts import RunFacts, read_facts
+from promptlight.io.results.reader import find_result, read_columns, read_results
+from promptlight.io.results.shards import find_shards, read_metadata, require_shards
+from promptlight.io.results.writer import ResultsWriter
+from promptlight.salience.errors import UsageError
+from promptlight.salience.explain.explanation import Question
+from promptlight.salience.text.printable import printable
+from promptlight.salience.types import Analysis, SetAside
+
+TRIED_FOLDER = "_tried"
+_OWN = ("schema_version", "settings", "started", "finished")  # of a shard's metadata, what a writer adds itself
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A folder of results: ``name`` is empty for the one that is served."""
+
+    number: int
+    folder: Path
+    name: str
+    writer: ResultsWriter
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that all its results share."""
+        return self.writer.settings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """Where a record comes from, and its name on the page."""
+
+    source: int
+    id: str
+    name: str
+
+
+class Shelf:
+    """The records of a folder, by number. Thread-safe.
+
+    Opening it takes the folder's lock: raises OutputError if another process writes there. ``read`` makes the records,
+    which takes a while; meanwhile ``get`` waits for the one that is asked for.
+    """
+
+    def __init__(self, folder: Path, question: Question | None = None) -> None:
+        self.folder = folder
+        self._question = question or Question()
+        self._changed = threading.Condition(threading.RLock())
+        self.sources: list[Source] = []
+        self._entries: list[FolderEntries] = []
+        self._facts: list[RunFacts | None] = []
+        self._slots: list[Slot] = []
+        self._records: list[ReportRecord | None] = []
+        self._skipped: list[SetAside] = []
+        self._problems: list[str] = []
+        self._is_read = self._is_closed = False
+        self.version = 0
+        try:
+            self._open(folder, "")
+            for inside in sorted((folder / TRIED_FOLDER).glob("*/")):
+                if find_shards(inside):
+                    self._open(inside, inside.name)
+            self._list()
+        except BaseException:
+            self.close()
+            raise
+        self._summaries = Summaries(self._describe_all().question)
+
+    def close(self) -> None:
+        """Give the folders back."""
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+        for source in self.sources:
+            source.writer.close()
+
+    def __len__(self) -> int:
+        with self._changed:
+            return len(self._slots)
+
+    @property
+    def facts(self) -> list[RunFacts | None]:
+        """Where the results of each source come from."""
+        with self._changed:
+            return list(self._facts)
+
+    def read(self) -> None:
+        """Make the record of each row that was there when the shelf was opened."""
+        numbers = {(slot.source, slot.id): number for number, slot in enumerate(self._slots)}
+        for source in list(self.sources):
+            for result in read_results(source.folder, self._problems):
+                if self._is_closed:
+                    return
+                if isinstance(result, SetAside):
+                    self._skipped.append(result)
+                elif (number := numbers.get((source.number, result.completion.prompt.id))) is not None:
+                    self._put(number, result)
+        with self._changed:
+            kept = [number for number, record in enumerate(self._records) if record is not None]
+            self._slots, self._records = [self._slots[n] for n in kept], [self._records[n] for n in kept]
+            self._is_read = True
+            self.version += 1
+            self._changed.notify_all()
+
+    def get(self, number: int) -> ReportRecord:
+        """A record, as soon as it is there. Raises IndexError if there is none."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_settled(number))
+            record = self._records[number] if 0 <= number < len(self._records) else None
+            if record is None:
+                raise IndexError(number)
+            return record
+
+    def list_records(self) -> Iterator[ReportRecord]:
+        """Every record, each as soon as it is there; those that come meanwhile too."""
+        self.wait()
+        number = 0
+        while number < len(self):
+            yield self.get(number)
+            number += 1
+
+    def wait(self) -> None:
+        """Wait until all records were read."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._is_read or self._is_closed)
+
+    def summarize(self) -> dict[str, Any]:
+        """What the page says of all prompts together."""
+        self.wait()
+        with self._changed:
+            return describe_everything(self._describe_all()) | self._summaries.describe()
+
+    def find(self, id: str) -> tuple[int, Slot]:
+        """The number and place of an id, or of a name on the page. Raises UsageError if there is none."""
+        with self._changed:
+            for number, slot in enumerate(self._slots):
+                if id in (slot.id, slot.name, printable(slot.name)):
+                    return number, slot
+        raise UsageError(f"expected the id of a prompt of these results, found {id!r}")
+
+    def find_number(self, source: int, id: str) -> int | None:
+        """The number of a source's record with this id; None if it has none."""
+        with self._changed:
+            places = (n for n, slot in enumerate(self._slots) if (slot.source, slot.id) == (source, id))
+            return next(places, None)
+
+    def fetch(self, slot: Slot) -> Analysis:
+        """A result from the disk."""
+        result = find_result(self.sources[slot.source].folder, id=slot.id)
+        assert isinstance(result, Analysis)
+        return result
+
+    def _open(self, folder: Path, name: str) -> Source:
+        """Add a folder with results, and take its lock."""
+        metadata = read_metadata(require_shards(folder)[-1])
+        provenance = {key: value for key, value in metadata.items() if key not in _OWN}
+        writer = ResultsWriter(folder, metadata["settings"], provenance, flush_every=1)
+        source = Source(number=len(self.sources), folder=folder, name=name, writer=writer)
+        self.sources.append(source)
+        facts = read_facts(folder)
+        self._facts.append(facts)
+        self._entries.append(FolderEntries(folder, facts, source.number, self._question))
+        return source
+
+    def _list(self) -> None:
+        """Find the rows that have results, in the order of the page."""
+        found: list[tuple[str, Slot]] = []
+        for source in self.sources:
+            for _, table in read_columns(source.folder, ["id", "error", "fields"], self._problems):
+                for row in table.to_pylist():
+                    if row["error"] is None:
+                        tried = json.loads(row["fields"] or "{}").get("tried")
+                        found.append((tried if isinstance(tried, str) else "", self._name(source, row["id"])))
+        found.sort(key=lambda one: one[0])
+        self._slots = [slot for _, slot in found]
+        self._records = [None] * len(found)
+
+    def _name(self, source: Source, id: str) -> Slot:
+        return Slot(source=source.number, id=id, name=f"{id} ({source.name})" if source.name else id)
+
+    def _put(self, number: int, analysis: Analysis) -> None:
+        """Make the record of a row, new or changed."""
+        slot = self._slots[number]
+        entry = self._entries[slot.source].describe(analysis, slot.name)
+        record = to_record(entry)
+        with self._changed:
+            if self._records[number] is None:
+                self._summaries.add(number, entry)
+            self._records[number] = record
+            self._changed.notify_all()
+
+    def _is_settled(self, number: int) -> bool:
+        is_there = 0 <= number < len(self._records) and self._records[number] is not None
+        return is_there or self._is_read or self._is_closed
+
+    def _describe_all(self) -> Any:
+        names = name_folders([self.folder])
+        names += [source.name for source in self.sources[1:]]
+        return describe_all(self._question, names, self._skipped, self._problems)
