@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -59,7 +60,7 @@ def evaluate(
         return
     refuse_given(context, names_of(BenchmarkOptions), "on stored results: it is for a --benchmark")
     folder = find_folder(results, instead="--benchmark NAME")
-    chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections)
+    chosen = ChosenResults(folder, ids=id, where=where, sections=asking.sections, tried=False)
     if measuring.regenerate:
         from promptlight.cli.work.regenerating import judge_results
 
@@ -69,6 +70,9 @@ def evaluate(
         from promptlight.cli.work.evaluating import evaluate_results
 
         evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
+    if chosen.n_left_out:
+        left_out = f"{chosen.n_left_out:,} prompt{'s' * (chosen.n_left_out > 1)}"
+        print(f"note: left out {left_out} that someone tried: choose them with --where source=tried", file=sys.stderr)
     chosen.raise_damage()
 
 

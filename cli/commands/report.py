@@ -65,5 +65,4 @@ def report(
     print(f"{n_prompts} prompts in {one_line(str(output))}{size}; open it in a browser", file=aside)
     if entries.without_target:
         print(entries.describe_missing(n_prompts), file=aside)
-    for chosen in folders:
-        chosen.raise_damage()
+    entries.raise_damage()

@@ -58,6 +58,7 @@ def show(
     Stored results need no model. With --prompt, the model options say what completes the text.
     """
     from promptlight.cli.views.heatmap import view_explanation
+    from promptlight.cli.work.tried_folders import say_tried_folders
     from promptlight.io.prompts.reader import prompt_from_text
     from promptlight.io.results.facts import read_facts
     from promptlight.salience.explain.explanation import explain_target
@@ -94,3 +95,5 @@ def show(
     trust = StoredTrust(folder).describe(analysis, explanation.salience.method, explanation.targets, asking.way)
     said = explanation, trust, facts
     drawing.draw(view_explanation(*said, matrix=matrix, fold=fold, n_top=top, title="promptlight show"))
+    if folder is not None:
+        say_tried_folders(folder)

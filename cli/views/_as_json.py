@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from promptlight.cli.views.tried import describe_try
 from promptlight.cli.views.ways import N_SOURCES, N_WAYS, list_own_parts, list_sources
+from promptlight.io.results.tried import describe_try as find_try
 from promptlight.salience.explain.comparison import Difference, PairedSpan, compare_explanations, find_moved
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.explain.ways import find_ways
@@ -20,6 +22,7 @@ def describe_explanation(explanation: Explanation, n_top: int | None = None) -> 
     sources = explanation.strongest(len(explanation.spans) if n_top is None else n_top)
     return {
         "id": analysis.completion.prompt.id,
+        "tried": describe_try(find_try(analysis.completion.prompt)),
         "completion": analysis.completion.completion_text,
         "target": explanation.target_text,
         "probability": explanation.target_probability,

@@ -41,6 +41,7 @@ from promptlight.cli.views.output import View
 from promptlight.cli.views.palette import MANY_COLOURS, SMALLEST_MARK, Look
 from promptlight.cli.views.strongest import plural, render_strongest, spell_advice
 from promptlight.cli.views.text import ASIDE, OWN_WORDS, PLAIN_TARGET, find_seam, render_page, render_text, wrap
+from promptlight.cli.views.tried import spell_try
 from promptlight.cli.views.ways import (
     describe_columns,
     describe_limits,
@@ -50,6 +51,7 @@ from promptlight.cli.views.ways import (
     render_ways,
     spell_hint,
 )
+from promptlight.io.results.tried import describe_try
 from promptlight.salience.explain.explanation import Explanation
 from promptlight.salience.text.printable import one_line, quote
 from promptlight.salience.text.spans import describe_spans
@@ -184,10 +186,12 @@ def _render_ways(explanation: Explanation, console: Console, *, hints: Hints) ->
 
 
 def render_heading(explanation: Explanation, look: Look, width: int) -> Iterator[Text]:
-    """The prompt, the question about it, the target's probability, and the way if it is not direct."""
+    """The prompt, how it was tried if it was, the question, the target's probability, and the way if not direct."""
     completion = explanation.analysis.completion
     label = f" ({one_line(completion.prompt.label)})" if completion.prompt.label else ""
     yield Text.assemble((one_line(completion.prompt.id), "bold"), label)
+    if how := describe_try(completion.prompt):
+        yield Text(spell_try(how), ASIDE)
     given = completion.stop_reason is StopReason.GIVEN
     question = f"Why {'would' if given else 'did'} the model write "
     shown = f"“{quote(explanation.target_text, min(60, max(10, width - len(question) - 3)))}”"

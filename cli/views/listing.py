@@ -8,6 +8,7 @@ null-prompt   skipped, broken.jsonl line 5: expected `prompt` to be text, found 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from promptlight.cli.views.tried import describe_try, spell_try
 from promptlight.cli.views.trust import describe_trust, is_beaten_by_rule
 from promptlight.io.results.overview import Outline
+from promptlight.io.results.tried import Try, read_try
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.types import Method
@@ -49,7 +52,7 @@ class Listing:
             self._columns.append(("strongest line", room // 2 - 1, "<"))
             room -= room // 2 - 1 + len(GAP)
         self._columns.append(("last line written", room, "<"))
-        self._n_prompts = self._n_set_aside = 0
+        self._n_prompts = self._n_set_aside = self._n_tried = 0
 
     @property
     def heading(self) -> Text:
@@ -63,6 +66,8 @@ class Listing:
             yield from self._render_set_aside(one)
             return
         self._n_prompts += 1
+        how = _find_try(one)
+        self._n_tried += how is not None
         strongest = one.strongest
         cells = {
             "id": one_line(one.id),
@@ -77,6 +82,12 @@ class Listing:
             "last line written": one_line(_find_last_line(one.completion)),
         }
         yield self._join(cells)
+        if how:
+            indent = self._of_id + len(GAP)
+            line = _fit(" " * indent + spell_try(how), max(indent + 8, self._width))
+            line.rstrip()
+            line.stylize(ASIDE)
+            yield line
 
     def _render_set_aside(self, one: Outline) -> Iterator[Text]:
         """Where the record is and what is wrong with it, in full."""
@@ -91,7 +102,8 @@ class Listing:
         """Totals, what the columns mean, and the notes that aren't empty."""
         yield Text()
         aside = f"; {self._n_set_aside:,} skipped" if self._n_set_aside else ""
-        yield Text(f"{self._n_prompts:,} prompt{'' if self._n_prompts == 1 else 's'}{aside}", HEAD)
+        tried = f", {self._n_tried:,} of them tried" if self._n_tried else ""
+        yield Text(f"{self._n_prompts:,} prompt{'' if self._n_prompts == 1 else 's'}{tried}{aside}", HEAD)
         yield Text("p: probability a token, the geometric mean over the completion", ASIDE)
         yield Text(f"line, share: the strongest source of the last line written, by {method}", ASIDE)
         if self._has_trust:
@@ -118,6 +130,11 @@ def _find_last_line(completion: str) -> str:
     return f"… {last.strip()}" if before else last.strip()
 
 
+def _find_try(one: Outline) -> Try | None:
+    """How a prompt came about; None if it is one of the run's own."""
+    return read_try(one.label, json.loads(one.fields))
+
+
 def _describe_place(one: Outline) -> str:
     """The record's file and line."""
     return f"{Path(one.path).name} line {one.line}"
@@ -139,6 +156,7 @@ def describe_outline(one: Outline, figures: Mapping[str, Any] | None) -> dict[st
         return described | {"set_aside": one.reason}
     return described | {
         "set_aside": None,
+        "tried": describe_try(_find_try(one)),
         "completion": one.completion,
         "stop_reason": one.stop_reason,
         "n_prompt_tokens": one.n_prompt_tokens,

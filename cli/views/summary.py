@@ -40,44 +40,60 @@ OF_WHAT = {
 }
 
 
-def view_summary(summary: Summary, question: GroupQuestion, facts: RunFacts | None, *, n_top: int) -> View:
-    """The strongest groups; ``facts`` are where the results come from, if that is known."""
+def view_summary(
+    summary: Summary, question: GroupQuestion, facts: RunFacts | None, *, n_top: int, tried: Summary | None = None
+) -> View:
+    """The strongest groups; ``facts`` are where the results come from, if that is known.
+
+    Prompts that were ``tried`` have groups of their own, below those of the run.
+    """
     return View(
-        paint=lambda console, _: _render(summary, question, facts, console.width, n_top),
-        describe=lambda: asdict(summary) | {"facts": describe_origin(facts)},
+        paint=lambda console, _: _render(summary, tried, question, facts, console.width, n_top),
+        describe=lambda: asdict(summary) | {"tried": asdict(tried) if tried else None, "facts": describe_origin(facts)},
         signed=False,
         title="promptlight summarize",
     )
 
 
 def _render(
-    summary: Summary, question: GroupQuestion, facts: RunFacts | None, width: int, n_top: int
+    summary: Summary, tried: Summary | None, question: GroupQuestion, facts: RunFacts | None, width: int, n_top: int
 ) -> RenderableType:
     """The question, the strongest groups, and an explanation of the columns."""
+    parts = [summary] if tried is None else [tried] if not summary.n_prompts else [summary, tried]
     return Group(
-        *(
-            Text(line, style="bold" if number == 0 else "")
-            for number, line in enumerate(_describe_question(summary, question))
-        ),
-        Text(),
-        *_render_groups(summary.groups[:n_top], question, width),
-        Text(),
-        *map(Text, _describe_columns(summary, question, n_top)),
+        Text(_describe_question(question), "bold"),
+        *(row for part in parts for row in _render_part(part, question, width, n_top, is_tried=part is tried)),
+        *map(Text, _describe_columns(question)),
+        *(Text(line) for part in parts for line in _describe_rest(part, n_top, is_tried=part is tried)),
         *map(Text, filter(None, [describe_quantised(facts)])),
         *(Text(line, "dim") for line in filter(None, [spell_facts(facts)])),
     )
 
 
-def _describe_question(summary: Summary, question: GroupQuestion) -> Iterator[str]:
-    """The question, and the number of prompts."""
-    yield f"Which {_name_groups(question)}s mattered for {_name_target(question)}{BY_WAY[question.way]}?"
-    prompts = "1 prompt" if summary.n_prompts == 1 else f"{summary.n_prompts:,} prompts"
+def _render_part(
+    summary: Summary, question: GroupQuestion, width: int, n_top: int, *, is_tried: bool
+) -> Iterator[Text]:
+    """The number of prompts, and their groups."""
+    yield Text(_count_prompts(summary, question, is_tried=is_tried))
+    yield Text()
+    if summary.groups:
+        yield from _render_groups(summary.groups[:n_top], question, width)
+        yield Text()
+
+
+def _describe_question(question: GroupQuestion) -> str:
+    return f"Which {_name_groups(question)}s mattered for {_name_target(question)}{BY_WAY[question.way]}?"
+
+
+def _count_prompts(summary: Summary, question: GroupQuestion, *, is_tried: bool) -> str:
+    """The number of prompts with the target, and of those that were skipped."""
+    kind = "tried prompt" if is_tried else "prompt"
+    prompts = f"1 {kind}" if summary.n_prompts == 1 else f"{summary.n_prompts:,} {kind}s"
     if not summary.n_skipped:
-        yield prompts
-    elif question.way is Way.DIRECT:
-        yield f"{prompts}; {summary.n_skipped:,} skipped (no such target)"
-    else:
-        yield f"{prompts}; {summary.n_skipped:,} skipped, the first because of {one_line(summary.reason or '')}"
+        return prompts
+    if question.way is Way.DIRECT:
+        return f"{prompts}; {summary.n_skipped:,} skipped (no such target)"
+    return f"{prompts}; {summary.n_skipped:,} skipped, the first because of {one_line(summary.reason or '')}"
 
 
 def _name_target(question: GroupQuestion) -> str:
@@ -133,10 +149,15 @@ def _show_interval(group: GroupSummary) -> str:
     return f"{100 * group.share_low:.1f} to {100 * group.share_high:.1f}"
 
 
-def _describe_columns(summary: Summary, question: GroupQuestion, n_top: int) -> Iterator[str]:
-    """Explain the columns, and say what is not shown."""
+def _describe_columns(question: GroupQuestion) -> Iterator[str]:
+    """Explain the columns."""
     yield f"share: its part of {OF_WHAT[question.way]} in a prompt, averaged over the prompts it is in"
     yield "95% interval: of that average over prompts (bootstrap)"
     yield "top: in how many prompts its share is the largest"
-    if len(summary.groups) > n_top:
-        yield f"{len(summary.groups) - n_top:,} more: see them with --top, or write all with -o FILE"
+
+
+def _describe_rest(summary: Summary, n_top: int, *, is_tried: bool) -> Iterator[str]:
+    """Say how many groups are not shown."""
+    if (n_more := len(summary.groups) - n_top) > 0:
+        kind = " of tried prompts" if is_tried else ""
+        yield f"{n_more:,} more{kind}: see them with --top, or write all with -o FILE"

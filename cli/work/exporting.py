@@ -14,6 +14,7 @@ from promptlight.cli.failures import name_options
 from promptlight.cli.views.estimate import count
 from promptlight.cli.views.facts import describe_quantised, spell_facts
 from promptlight.cli.work.stored_results import ChosenResults
+from promptlight.cli.work.tried_folders import say_tried_folders
 from promptlight.io.files import choose_aside
 from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.tables.formats import STANDARD_OUTPUT, TableFormat, guess_format
@@ -62,6 +63,7 @@ def export_results(
     origin = spell_facts(facts) if format in TEXT_FORMATS else ""  # other files say it themselves
     for note in filter(None, [describe_quantised(facts), origin]):
         print(note, file=say)
+    say_tried_folders(chosen.folder)
     chosen.raise_damage()
 
 

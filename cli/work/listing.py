@@ -15,6 +15,7 @@ from promptlight.cli.views.facts import describe_origin, describe_quantised, spe
 from promptlight.cli.views.listing import FAILED, Listing, describe_outline
 from promptlight.cli.views.output import FILE_WIDTH, View
 from promptlight.cli.views.palette import Look
+from promptlight.cli.work.tried_folders import say_tried_folders
 from promptlight.io.places import Place
 from promptlight.io.prompts.selection import parse_condition, select_by_values, values_of
 from promptlight.io.results.evaluations import read_evaluation
@@ -55,6 +56,7 @@ def list_folder(
         console = Console(highlight=False, width=picture.width)
         for row in _render(folder, chosen, found, trust, console.width):
             console.print(row)
+    say_tried_folders(folder)
     if problems:
         raise OutputError(f"{'; '.join(problems)}; all other results were read")
 

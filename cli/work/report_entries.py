@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import cached_property, partial
 from itertools import chain
@@ -13,6 +14,7 @@ from promptlight.cli.views.facts import describe_quantised
 from promptlight.cli.work.stored_checks import StoredChecks
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.cli.work.stored_trust import StoredTrust
+from promptlight.cli.work.tried_folders import name_tried_folders
 from promptlight.io.page.words import Language
 from promptlight.io.places import Place
 from promptlight.io.results.folders import BUNDLED
@@ -57,13 +59,15 @@ class FolderEntries:
 class ReportEntries:
     """All prompts of some folders. With several, each prompt's name includes its folder.
 
+    Where a folder's completions were asked about otherwise in the served page, these are sources of their own after it.
     Raises UsageError after the last prompt if none has the question's target, or if the prompt to open with, ``start``,
     is not among them. ``without_target`` has the names of those without the target, once they were listed.
     """
 
     def __init__(self, folders: Sequence[ChosenResults], question: Question, start: str | None) -> None:
-        self._folders, self._question, self._start = folders, question, start
-        self._names = name_folders([chosen.folder for chosen in folders])
+        self._own, self._question, self._start = folders, question, start
+        self._folders = [one for chosen in folders for one in (chosen, *chosen.list_tried())]
+        self._names = _name_all(folders)
         self.without_target: list[str] = []
 
     def __iter__(self) -> Iterator[ReportEntry]:
@@ -71,10 +75,12 @@ class ReportEntries:
         missing: UsageError | None = None
         self.without_target.clear()
         for number, (chosen, facts) in enumerate(zip(self._folders, self.sources, strict=True)):
-            folder = FolderEntries(chosen.folder, facts, number, self._question)
+            is_alone = len(self._own) == 1 and chosen is self._own[0]
+            question = self._question if chosen in self._own else _drop_missing(self._question, facts)
+            folder = FolderEntries(chosen.folder, facts, number, question)
             for analysis in chosen:
                 id = analysis.completion.prompt.id
-                names.append(id if len(self._folders) == 1 else f"{id} ({self._names[number]})")
+                names.append(id if is_alone else f"{id} ({self._names[number]})")
                 if error := self._find_error(analysis):
                     missing = error
                     self.without_target.append(names[-1])
@@ -109,6 +115,11 @@ class ReportEntries:
         named = _list_names(self.without_target)
         return f"{len(self.without_target)} of {n_prompts} have no such target, and open with their last line: {named}"
 
+    def raise_damage(self) -> None:
+        """Raise OutputError if the last loop skipped damaged shards."""
+        for chosen in self._folders:
+            chosen.raise_damage()
+
     @property
     def everything(self) -> AllPrompts:
         """What the page says of all prompts together; complete once they were listed."""
@@ -142,6 +153,24 @@ def describe_all(
         way=question.way,
     )
     return AllPrompts(question=asked, folders=names, skipped=skipped, problems=problems)
+
+
+def _drop_missing(question: Question, facts: RunFacts | None) -> Question:
+    """The question without its method if a folder does not have that: completions were asked about by another one."""
+    known = facts is not None and question.method in facts.settings["methods"]
+    return question if known else replace(question, method=None)
+
+
+def _name_all(own: Sequence[ChosenResults]) -> list[str]:
+    """The names of the folders; after each, what its folders of other questions ask: ``grad_dot_input, margin``.
+
+    With several folders, their names come first: ``results: grad_dot_input, margin``.
+    """
+    names: list[str] = []
+    for chosen, name in zip(own, name_folders([chosen.folder for chosen in own]), strict=True):
+        before = f"{name}: " if len(own) > 1 else ""
+        names += [name, *(f"{before}{asked}" for _, asked in name_tried_folders(chosen.folder))]
+    return names
 
 
 def name_folders(folders: Sequence[Place]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from pathlib import Path
 
 from promptlight.io.places import Place
@@ -60,9 +61,10 @@ class SectionNames:
 class ChosenResults:
     """The requested results of a folder; each loop over them reads the folder again.
 
-    ``skipped`` then has the records that were skipped, as far as they match. Damaged shards are noted in
-    ``problems``, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections file are raised
-    at once; UsageError is raised after the last result if none was found.
+    ``skipped`` then has the records that were skipped, as far as they match. Without ``tried``, prompts that were tried
+    in the served page are left out and counted in ``n_left_out``, unless ids or conditions choose them. Damaged shards
+    are noted in ``problems``, and ``raise_damage`` reports them at the end. Errors of a condition or of a sections file
+    are raised at once; UsageError is raised after the last result if none was found.
     """
 
     def __init__(
@@ -72,25 +74,57 @@ class ChosenResults:
         ids: Sequence[str] | None,
         where: Sequence[str] | None,
         sections: Path | None,
+        tried: bool = True,
     ) -> None:
         from promptlight.io.prompts.selection import parse_condition
 
         self.folder = folder
+        self._may_be_empty = False
         self._ids = ids or ()
         self._conditions = [parse_condition(condition) for condition in where or ()]
         self._names = SectionNames(sections)
+        self._takes_tried = tried or bool(ids or where)
+        self.n_left_out = 0
         self.problems: list[str] = []
         self.skipped: list[SetAside] = []
 
     def __iter__(self) -> Iterator[Analysis]:
-        from promptlight.io.prompts.selection import select_results
         from promptlight.io.results.reader import read_results
+        from promptlight.io.results.tried import is_tried
 
         self.problems.clear()
         self.skipped.clear()
+        self.n_left_out = 0
         results = self._note_skipped(read_results(self.folder, self.problems))
-        for analysis in select_results(results, self._ids, self._conditions):
-            yield self._names.give(analysis)
+        for analysis in self._select(results):
+            if self._takes_tried or not is_tried(analysis):
+                yield self._names.give(analysis)
+            else:
+                self.n_left_out += 1
+
+    def list_tried(self) -> Sequence[ChosenResults]:
+        """The same prompts where they were asked about otherwise in the served page, a choice for each such folder.
+
+        Not all of them need be there.
+        """
+        from promptlight.io.results.tried import find_tried_folders
+
+        return [self._in_tried(folder) for folder in find_tried_folders(self.folder)]
+
+    def _in_tried(self, folder: Place) -> ChosenResults:
+        one = copy(self)
+        one.folder, one._may_be_empty, one.problems, one.skipped = folder, True, [], []
+        return one
+
+    def _select(self, results: Iterable[Analysis | SetAside]) -> Iterator[Analysis]:
+        from promptlight.io.prompts.selection import matches, select_results
+
+        if not self._may_be_empty:
+            yield from select_results(results, self._ids, self._conditions)
+            return
+        for result in results:
+            if isinstance(result, Analysis) and matches(result.completion.prompt, self._ids, self._conditions):
+                yield result
 
     def _note_skipped(self, results: Iterable[Analysis | SetAside]) -> Iterator[Analysis | SetAside]:
         from promptlight.io.prompts.selection import matches

@@ -7,12 +7,13 @@ them the strongest.
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptlight.io.page.encoding import round_digits
 from promptlight.io.page.overview import name_cut
 from promptlight.io.page.record import ReportEntry
+from promptlight.io.results.tried import describe_try
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.summary import (
     BLANK,
@@ -54,16 +55,17 @@ class Summaries:
         self._parts: dict[tuple[int, str | None], _Part] = {}
 
     def add(self, number: int, entry: ReportEntry) -> None:
-        """Add one prompt to its folder, and to its label there."""
+        """Add one prompt to its folder, and to its label there; one that was tried only to the latter."""
         if self._question is None:
             return
         prompt = entry.analysis.completion.prompt
         try:
-            shares = share_prompt(entry.analysis, self._question)
+            shares = share_prompt(entry.analysis, replace(self._question, method=entry.question.method))
         except UsageError:  # as `summarize`, which then has no answer either
             self._question = None
             return
-        for label in dict.fromkeys((None, prompt.label or None)):
+        labels = (prompt.label,) if describe_try(prompt) else dict.fromkeys((None, prompt.label or None))
+        for label in labels:
             part = self._parts.setdefault((entry.source, label), _Part(ShareTotals(self._question)))
             part.add(number, prompt.id, shares)
 

@@ -92,7 +92,7 @@ def name_tried_folder(settings: Mapping[str, Any]) -> str:
 
 
 def describe_question(settings: Mapping[str, Any]) -> str:
-    """What a folder's settings ask: ``grad_dot, margin``, or ``grad_l2 against “Avoid.”`` with a foil."""
+    """What a folder's settings ask: ``grad_dot_input, margin``, or ``grad_l2 against “Avoid.”`` with a foil."""
     methods = " and ".join(settings["methods"])
     if settings.get("foil"):
         return f"{methods} against “{settings['foil']}”"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from promptlight.io.results.tried import describe_try
 from promptlight.io.tables.formats import DATABASES, TableFormat, check_output, write_rows, write_tables
 from promptlight.io.tables.kinds import TableKind
 from promptlight.io.tables.prompts import prompts_schema, to_prompt, to_tokens, tokens_schema
@@ -36,6 +37,7 @@ def tidy_schema() -> pa.Schema:
         [
             column("id", pa.string(), "the prompt's id"),
             column("source", pa.string(), "the record's label; empty if it has none"),
+            *_list_try_columns(),
             column("method", pa.string(), "how salience was computed, such as `grad_l2`"),
             column("target_number", pa.int32(), "number of the target in the completion, from 1"),
             column("target_start", pa.int32(), "its first token, from 0, counted over prompt and completion"),
@@ -72,6 +74,21 @@ def tidy_schema() -> pa.Schema:
             ),
         ]
     )
+
+
+def _list_try_columns() -> list[pa.Field]:
+    """How a prompt that was tried came about."""
+    import pyarrow as pa
+
+    from promptlight.io.results.schema import column
+
+    meanings = {
+        "parent": "id of the prompt that was changed in the served page; empty for prompts of the run, and new ones",
+        "note": "what was noted on this try; empty if nothing, and for prompts of the run",
+        "author": "who tried it; empty likewise",
+        "tried": "when it was tried, in UTC, such as 2026-11-27T18:30:05Z; empty for prompts of the run",
+    }
+    return [column(name, pa.string(), meaning) for name, meaning in meanings.items()]
 
 
 def _list_way_columns() -> list[pa.Field]:
@@ -113,6 +130,7 @@ def summary_schema() -> pa.Schema:
                 pa.string(),
                 "its strongest words, the strongest first, separated by blanks; at most three",
             ),
+            column("tried", pa.bool_(), "whether these prompts were tried in the served page, or are the run's own"),
         ]
     )
 
@@ -192,7 +210,10 @@ def to_tidy(analysis: Analysis, table: SpanTable, *, target: str | None = None, 
     totals = np.abs(table.scores[:, visible]).sum(axis=1, keepdims=True)
     shares = np.where(visible, table.scores / np.where(totals > 0, totals, 1), 0)
     rows, columns = np.nonzero(kept)
-    of_all = [analysis.completion.prompt.id, analysis.completion.prompt.label, table.method.value]
+    prompt = analysis.completion.prompt
+    how = describe_try(prompt)
+    tried = [how.parent, how.note or None, how.author or None, how.tried] if how else [None] * 4
+    of_all = [prompt.id, prompt.label, *tried, table.method.value]
     of_targets = [[number, t.start, t.stop, t.text] for number, t in enumerate(targets, 1)]
     of_sources = [[s.number + 1, s.start, s.stop, s.text, s.role.value, s.line, s.section] for s in sources]
     data = [

@@ -130,6 +130,11 @@ class ShareTotals:
         self._reason: str | None = None
         self._parameters: tuple[str, ...] = ()
 
+    @property
+    def n_seen(self) -> int:
+        """The number of prompts that were added, with the target or without."""
+        return self._n_prompts + self._n_skipped
+
     def add(self, id: str, shares: PromptShares | UsageError) -> None:
         """Collect what ``share_prompt`` found in a prompt."""
         if not isinstance(shares, UsageError):

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +25,22 @@ from promptlight.io.results.evaluations import (
     evaluation_schema,
     read_evaluation,
 )
-from promptlight.io.results.reader import read_results, read_settings
+from promptlight.io.results.reader import find_result, read_results, read_settings
+from promptlight.io.results.tried import LABEL, Try
+from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import OutputError
 from promptlight.salience.faithfulness.summaries import PromptEvaluation
-from promptlight.salience.types import SetAside
+from promptlight.salience.types import Analysis, SetAside
 from tests.conftest import Command, save_tiny_preset
 from tests.support.evaluations import assert_same_row
 from tests.support.paths import EXAMPLES
+from tests.support.results import state_of
 
 QUICK = ("--random-orders", "3", "--noisy-texts", "1", "--device", "cpu")
 RECOMMENDATION = ("--target-by", "line", "--target", "Recommendation")
 DISH = ("--id", "dish-mistake")
 METHODS = ("grad_l2", "occlusion")
+BY_BOTH = [part for method in METHODS for part in ("--method", method)]
 READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
     "parquet": pd.read_parquet,
     "csv": pd.read_csv,
@@ -54,7 +59,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "prompts.jsonl"
     path.write_text("\n".join([*chosen, '{"id": "broken"}']), encoding="utf-8")
     arguments = ["run", str(path), "-o", str(folder / "results"), "--max-new-tokens", "24", "--device", "cpu"]
-    arguments += [part for method in METHODS for part in ("--method", method)]
+    arguments += BY_BOTH
     assert CliRunner().invoke(app, arguments).exit_code == 3
     return folder
 
@@ -332,6 +337,37 @@ def test_what_was_measured_is_not_measured_again(promptlight: Command, results: 
         assert_same_row(one, other)
     for other in (("--seed", 1), ("--by", "sentence"), ("--ablate", "drop"), ("--noisy-texts", 0)):
         assert re.fullmatch(r"to measure: 1 prompt, \d+ passes", evaluate("--id", "dish-mistake", *other)[0])
+
+
+def try_dish(folder: Path) -> Analysis:
+    """Add a prompt that was tried, made of one of the run's."""
+    before = find_result(folder, id="dish-mistake")
+    assert isinstance(before, Analysis)
+    how = Try(parent="dish-mistake", tried="2026-11-27T18:30:05Z")
+    prompt = replace(before.completion.prompt, id="dish-mistake~1", label=LABEL, fields=how.describe(), fingerprint="x")
+    made = replace(before, completion=replace(before.completion, prompt=prompt))
+    with ResultsWriter(folder, read_settings(folder), {}) as writer:
+        writer.add(made)
+    return made
+
+
+def test_what_was_tried_is_left_out_and_said(
+    promptlight: Command, evaluated: tuple[Path, dict[str, Any]], tmp_path: Path
+) -> None:
+    folder, found = evaluated
+    copied = Path(shutil.copytree(folder, tmp_path / "results"))
+    try_dish(copied)
+    done = promptlight("evaluate", copied, *RECOMMENDATION, *QUICK, "--json")
+    assert (done.exit_code, json.loads(done.stdout)) == (0, found)
+    assert done.stderr == "note: left out 1 prompt that someone tried: choose them with --where source=tried\n"
+
+
+def test_a_run_goes_on_beside_what_was_tried(promptlight: Command, run_folder: Path, results: Path) -> None:
+    try_dish(results)
+    before = state_of(results)
+    done = promptlight("run", run_folder / "prompts.jsonl", "-o", results, "--max-new-tokens", "24", *BY_BOTH)
+    assert "0 explained, 3 done before, 1 skipped" in done.stdout
+    assert state_of(results) == before
 
 
 def test_changed_patterns_of_sections_are_measured_anew(promptlight: Command, results: Path, tmp_path: Path) -> None:
