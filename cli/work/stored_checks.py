@@ -11,10 +11,12 @@ from promptlight.io.places import Place
 from promptlight.salience.errors import OutputError
 
 if TYPE_CHECKING:
-    from promptlight.io.page.overview import Checks, Tried, Verdict
+    from promptlight.io.page.overview import Checks, Rewritten, Tried, Verdict
     from promptlight.io.results.answers import Answer
     from promptlight.io.results.evaluations import StoredEvaluation
     from promptlight.salience.explain.explanation import Explanation
+    from promptlight.salience.regeneration.prompt_causes import PromptCauses
+    from promptlight.salience.types import Prompt
 
 
 class StoredChecks:
@@ -30,7 +32,11 @@ class StoredChecks:
         """What is known about the target that was explained, or about a part of it."""
         from promptlight.io.page.overview import Checks
 
-        return Checks(verdict=self._find_verdict(explanation), tried=self._find_tried(explanation))
+        return Checks(
+            verdict=self._find_verdict(explanation),
+            tried=self._find_tried(explanation),
+            rewritten=_describe_rewritten(self._find_causes(explanation.analysis.completion.prompt)),
+        )
 
     def _find_verdict(self, explanation: Explanation) -> Verdict | None:
         from promptlight.io.page.overview import Verdict
@@ -54,12 +60,9 @@ class StoredChecks:
         """All parts of the prompt, if each was tried; else those that ``why`` tried."""
         from promptlight.io.page.overview import Tried
         from promptlight.io.results.answers import find_answers
-        from promptlight.salience.regeneration.prompt_causes import PromptCauses
 
         analysis, target = explanation.analysis, explanation.target_text
-        prompt = analysis.completion.prompt
-        rows = [row for row in self._causes.get(prompt.id, ()) if row["fingerprint"] == prompt.fingerprint]
-        causes = PromptCauses.from_rows(rows) if rows else None
+        causes = self._find_causes(analysis.completion.prompt)
         if causes and causes.target_text in target:
             changing = [(part.line, part.text) for part in causes.causes]
             return Tried(by=causes.by, n_parts=len(causes.parts), changing=changing)
@@ -70,6 +73,13 @@ class StoredChecks:
                 changing = [(trial["line"], trial["text"]) for trial in trials if trial["changed"]]
                 return Tried(by=answer["by"], n_parts=len(trials), changing=changing)
         return None
+
+    def _find_causes(self, prompt: Prompt) -> PromptCauses | None:
+        """What the model wrote without each part of this very prompt."""
+        from promptlight.salience.regeneration.prompt_causes import PromptCauses
+
+        rows = [row for row in self._causes.get(prompt.id, ()) if row["fingerprint"] == prompt.fingerprint]
+        return PromptCauses.from_rows(rows) if rows else None
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:
@@ -97,3 +107,15 @@ class StoredChecks:
             return read_answers(self._results)
         except OutputError:
             return []
+
+
+def _describe_rewritten(causes: PromptCauses | None) -> Rewritten | None:
+    from promptlight.io.page.overview import Rewritten
+
+    if causes is None:
+        return None
+    parts = [
+        (part.line, part.text, (part.completion if part.answer is None else part.answer) if part.changed else None)
+        for part in causes.parts
+    ]
+    return Rewritten(by=causes.by, target_text=causes.target_text, parts=parts)

@@ -52,11 +52,25 @@ class Tried:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rewritten:
+    """What the model wrote in the place of ``target_text`` without each part of the prompt: its line, its text, and
+    what was written instead (None: the same)."""
+
+    by: str
+    target_text: str
+    parts: Sequence[tuple[int, str, str | None]]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Checks:
-    """What was measured and tried about the target that a prompt opens with; None if nothing was."""
+    """What was measured and tried about the target that a prompt opens with; None if nothing was.
+
+    ``rewritten`` is what was tried last, about whichever target.
+    """
 
     verdict: Verdict | None = None
     tried: Tried | None = None
+    rewritten: Rewritten | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +141,15 @@ def _describe_checks(checks: Checks) -> dict[str, Any]:
             "changing": [{"line": line, "text": _strip(text)} for line, text in tried.changing],
         }
     return described
+
+
+def describe_rewritten(rewritten: Rewritten) -> dict[str, Any]:
+    """The same as the page's data."""
+    parts = [
+        {"line": line, "text": _strip(text), "written": None if written is None else _strip(written)}
+        for line, text, written in rewritten.parts
+    ]
+    return {"by": name_cut(rewritten.by), "target": _strip(rewritten.target_text), "parts": parts}
 
 
 def describe_everything(everything: AllPrompts) -> dict[str, Any]:

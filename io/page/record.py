@@ -21,7 +21,8 @@ from promptlight.io.page._cuts import CutText, cut_text
 from promptlight.io.page._facts import Texts, show
 from promptlight.io.page._numbers import describe_map
 from promptlight.io.page.encoding import round_digits
-from promptlight.io.page.overview import Checks, outline
+from promptlight.io.page.overview import Checks, describe_rewritten, outline
+from promptlight.io.results.tried import Try, describe_try
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.comparison import split_words
 from promptlight.salience.explain.explanation import (
@@ -83,9 +84,14 @@ def to_record(entry: ReportEntry, *, served: bool = False) -> ReportRecord:
     is_asked = entry.question.target is not None
     named = {"id": name, "label": label, "source": entry.source}
     head = named | outline(analysis, explained, checks, is_asked=is_asked)
+    if attempt := describe_try(prompt):
+        head["attempt"] = _describe_attempt(attempt, entry)
     data = named | {"opening": _describe_opening(entry, explained)}
     if served:
+        head["given"] = prompt.id
         data["given"] = _describe_given(prompt)
+        if checks.rewritten:
+            data["rewritten"] = describe_rewritten(checks.rewritten)
     return ReportRecord(
         head=json.dumps(head, ensure_ascii=False, separators=(",", ":")),
         data=to_json(data | _describe_analysis(entry)),
@@ -117,6 +123,19 @@ def _describe_opening(entry: ReportEntry, explained: Explanation | None) -> dict
     if last - first >= len(explained.targets):  # a section in several places: the page knows only targets in a row
         return None
     return {"by": explained.target_by, "targets": [first, last]}
+
+
+def _describe_attempt(attempt: Try, entry: ReportEntry) -> dict[str, Any]:
+    """How a tried prompt came about; its parent by the name that it has on the page, if it is there."""
+    id, parent = entry.analysis.completion.prompt.id, attempt.parent
+    if parent is not None and entry.name.startswith(id):
+        parent += entry.name[len(id) :]
+    return {
+        "parent": printable(parent) if parent else None,
+        "note": printable(attempt.note),
+        "author": printable(attempt.author),
+        "made": attempt.tried,
+    }
 
 
 def _describe_given(prompt: Prompt) -> dict[str, Any]:

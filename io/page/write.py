@@ -28,9 +28,10 @@ from promptlight.salience.types import Cut, Pooling, Way
 BROWSER = Path(__file__).parent / "browser"
 SCRIPTS = (
     *("numbers", "through", "words", "paint", "record", "text", "prompt", "compare", "ways"),
-    *("summary", "overview", "page"),
+    *("summary", "attempts", "overview", "page"),
 )
-SERVED_SCRIPTS: tuple[str, ...] = ()  # after these, in a page with a server behind it
+STYLES = ("page.css", "served.css")
+SERVED_SCRIPTS = ("server", "queue", "editor", "asking", "adding", "served")  # after these, with a server behind it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +123,7 @@ def render_page(
     values = {
         "title": printable(spell(opening.language or Language.ENGLISH, "page.title") if title is None else title),
         "language": opening.language or "",
-        "style": Markup((BROWSER / "page.css").read_text("utf-8")),
+        "style": Markup("".join((BROWSER / name).read_text("utf-8") for name in (STYLES if served else STYLES[:1]))),
         "script": Markup(_read_script(served=served)),
         "policy": Markup(describe_policy(served=served)),
         "served": served,

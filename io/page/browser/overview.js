@@ -3,7 +3,7 @@
 const MOST_NAMED = 3; // parts that change an answer
 const listing = { // order: as the rows are; having: a source of the summary; label: as the address has it, until it is chosen
   language: null, columns: [], rows: [], order: null, sort: null, down: false, having: null, label: null };
-const hasOverview = heads.length > 1 || EVERYTHING.skipped.length > 0;
+const hasOverview = () => heads.length > 1 || EVERYTHING.skipped.length > 0;
 const COLUMNS = { // how a cell is drawn, and what it is sorted by: numbers with the largest first
   id: { draw: drawName, key: ({ id }) => id },
   written: { draw: drawLastLine, key: ({ written }) => written || null },
@@ -50,7 +50,7 @@ function sortBy(name) { // again: the other way round; a third time: as the prom
 }
 
 function orderRows() { // numbers of prompts; what has no value comes last
-  const numbers = [...heads.keys()];
+  const numbers = orderPrompts().map(([number]) => number);
   if (listing.sort === null) return numbers;
   const keys = heads.map(COLUMNS[listing.sort].key);
   const { compare } = new Intl.Collator(language, { numeric: true });
@@ -120,8 +120,10 @@ function drawPrompt(head, number) { // a click anywhere on it opens it
   return row;
 }
 
-function drawName({ id, label }, number) {
-  return [button(id, () => open(number), { class: "go" }), ...(label ? [element("small", {}, label)] : [])];
+function drawName({ id, label, attempt }, number) {
+  const from = attempt?.parent ? say("attempt.from", { id: attempt.parent }) : "";
+  return [button(id, () => open(number), { class: "go" }), ...(attempt ? [element("small", { class: "tried", dir: "auto" }, spellAttempt(attempt, from))]
+    : label ? [element("small", {}, label)] : [])];
 }
 
 function drawLastLine({ written, lines, ended }, number) { // and all of the text when it is asked for

@@ -29,6 +29,8 @@ function returnFocus(place, at) { // to what stands where the keyboard was, or e
     if (isLost() && stop && !stop.disabled) stop.focus({ preventScroll: true });
 }
 
+const alsoDraw = []; // what a server adds to the page: told of the prompt that is shown
+
 function draw() {
   const data = record(state.id);
   fillControls(data);
@@ -39,6 +41,7 @@ function draw() {
   drawFooter(data);
   markList();
   writeAddress(data);
+  for (const drawMore of alsoDraw) drawMore(data);
 }
 
 function showPrompts(data) {
@@ -103,10 +106,12 @@ function chooseWay(sides) { // the way asked for if all targets can be followed 
 }
 
 function drawHead(place, data) { // the prompt's name, and the way to the next ones
-  const step = (to, name, sign) => button(sign, () => open(to), { class: "step", "aria-label": say(name), disabled: to < 0 || to >= heads.length ? "" : null });
-  const steps = heads.length > 1 ? [step(state.id - 1, "head.previous", "←"), element("span", { class: "facts" }, say("head.place", { number: state.id + 1, count: heads.length })),
-    step(state.id + 1, "head.next", "→")] : [];
-  place.replaceChildren(element("h2", {}, data.id), paragraph("facts label", data.label), element("div", { class: "steps" }, ...steps));
+  const order = orderPrompts();
+  const at = order.findIndex(([number]) => number === state.id);
+  const step = (to, name, sign) => button(sign, () => open(order[to][0]), { class: "step", "aria-label": say(name), disabled: to < 0 || to >= order.length ? "" : null });
+  const steps = heads.length > 1 ? [step(at - 1, "head.previous", "←"), element("span", { class: "facts" }, say("head.place", { number: at + 1, count: heads.length })),
+    step(at + 1, "head.next", "→")] : [];
+  place.replaceChildren(element("h2", {}, data.id), paragraph("facts label", data.label), element("div", { class: "steps" }, ...steps), ...drawAttempt(state.id));
 }
 
 function drawFooter(data) { // of each folder that what is shown comes from
@@ -139,7 +144,7 @@ function chooseTarget(chosen, place) {
 
 function open(number, go = step) { // another prompt: a choice of the reader carries over, as in a comparison
   const chosen = state.chosen === null ? null : carry(record(state.id), record(number));
-  go({ view: "one", id: number, chosen, chosen2: null, unfolded: false });
+  go({ view: "one", id: number, with: number === state.with ? -1 : state.with, chosen, chosen2: null, unfolded: false });
 }
 
 function chooseMethod(method) { // one that scored other targets takes those that overlap the targets chosen before
@@ -201,6 +206,7 @@ function fill(select, names, wanted, titles) {
 function chooseCut(names) { return CUTS.find((name) => names.includes(name)) ?? names[0]; }
 
 function fillNames() { // of choices that are the same for every prompt
+  $("views").hidden = !hasOverview();
   fill($("pool"), Object.keys(POOLS), state.pool, Object.keys(POOLS).map((name) => say(`pools.${name}`)));
   fill($("marking"), ["highlight", "underline"], state.marking, ["highlight", "underline"].map((name) => say(`markings.${name}`)));
   fill($("colours"), Object.keys(SIGNED), state.colours, Object.values(SIGNED).map(([raised, lowered]) =>
@@ -219,16 +225,18 @@ function listShown() { // the prompts that the search and the label leave
   const wanted = $("search").value.trim().toLowerCase();
   const has = (text) => text.toLowerCase().includes(wanted);
   const label = $("labels").value;
-  return heads.map((head, number) => ({ ...head, number })).filter((head) => (!label || head.label === label)
-    && (!wanted || has(`${head.id} ${head.label}`) || has(readText(head.number))));
+  return orderPrompts().map(([number, depth]) => ({ ...heads[number], number, depth })).filter((head) => (!label || head.label === label)
+    && (!wanted || has(`${head.id} ${head.label} ${head.attempt?.note ?? ""} ${head.attempt?.author ?? ""}`) || has(readText(head.number))));
 }
 
 function listPrompts() {
   const shown = listShown();
   const skipped = EVERYTHING.skipped.length;
   $("shown").textContent = [say("list.found", { shown: shown.length, count: heads.length }), ...(skipped ? [say("skipped.count", { count: skipped })] : [])].join(say("clauses"));
-  $("prompts").replaceChildren(...shown.map(({ id, number, written }) => {
-    const item = element("li", { role: "option", "data-number": number, tabindex: -1 }, id, element("small", { dir: "auto" }, written || say("prompt.empty-short")));
+  $("prompts").replaceChildren(...shown.map(({ id, number, written, attempt, depth }) => {
+    const tried = attempt ? [element("small", { class: "tried", dir: "auto" }, spellAttempt(attempt))] : [];
+    const item = element("li", { role: "option", "data-number": number, tabindex: -1, style: depth ? `margin-inline-start: ${Math.min(depth, 4)}rem` : null },
+      id, element("small", { dir: "auto" }, written || say("prompt.empty-short")), ...tried);
     item.addEventListener("click", () => open(number));
     return item;
   }));
@@ -285,7 +293,7 @@ function readAddress() {
   const parts = new URLSearchParams(location.hash.slice(1));
   const find = (id) => heads.findIndex((head) => head.id === id);
   const known = (name, values) => (values.includes(parts.get(name)) ? parts.get(name) : OPENING[name]);
-  state.view = hasOverview && (parts.get("view") ?? (location.hash.length > 1 ? "one" : OPENING.view)) === "overview" ? "overview" : "one";
+  state.view = hasOverview() && (parts.get("view") ?? (location.hash.length > 1 ? "one" : OPENING.view)) === "overview" ? "overview" : "one";
   if (state.view === "overview") readChoice(parts);
   state.id = Math.max(0, find(parts.get("id") ?? OPENING.id));
   state.with = parts.has("with") ? find(parts.get("with")) : -1;
@@ -343,7 +351,6 @@ function listen() {
 }
 
 $("options").open = wide.matches; // on a phone the text comes first
-$("views").hidden = !hasOverview;
 fill($("language"), Object.keys(WORDS), language, Object.values(WORDS).map((words) => words.language));
 if (heads.length) listen();
 showAddress();

@@ -2,6 +2,8 @@
 const FAINT = 0.2; // of the strongest; lines below may be folded
 const [FOLD_ABOVE, FEWEST_FOLDED] = [40, 4]; // lines of a text that is folded, and of a fold
 
+let drawNumber = null; // a page with a server draws the number of a line that can be changed
+
 function isSigned(data) { return mapOf(data).signed && state.shown === "direct"; } // only what raised it can be followed
 
 // ---- what the model wrote --------------------------------------------------------------------------------------------
@@ -93,7 +95,8 @@ function drawRow(data, target, sources, row, choose) {
     line.append(...drawPiece(data, source, at, stop, isTarget, target));
     at = stop;
   }
-  const made = element("div", { class: `row${isWritten ? " own" : ""}` }, element("span", { class: "number", "aria-hidden": "true" }, row.line ?? ""), line);
+  const number = drawNumber?.(data, row) ?? element("span", { class: "number", "aria-hidden": "true" }, row.line ?? "");
+  const made = element("div", { class: `row${isWritten ? " own" : ""}` }, number, line);
   if (isWritten) made.addEventListener("click", ({ target: clicked }) => {
     const token = Number(clicked.closest("[data-token]")?.dataset.token);
     const found = targetsOf(data).find((one) => token >= one.start && token < one.stop);
