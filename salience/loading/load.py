@@ -72,7 +72,7 @@ def load_model(
         loaded = source.load(place, precision)
         if lora is not None:
             merge_adapter(loaded.decoder, lora, parsed.preset)
-    return_freed_memory()
+        return_freed_memory()
     decoder = loaded.decoder
     if len(loaded.tokenizer) > (n_rows := decoder.embedding.shape[0]):
         raise ModelError(
