@@ -35,7 +35,7 @@ class StoredChecks:
         return Checks(
             verdict=self._find_verdict(explanation),
             tried=self._find_tried(explanation),
-            rewritten=_describe_rewritten(self._find_causes(explanation.analysis.completion.prompt)),
+            rewritten=tuple(map(_describe_rewritten, self._list_causes(explanation.analysis.completion.prompt))),
         )
 
     def _find_verdict(self, explanation: Explanation) -> Verdict | None:
@@ -62,10 +62,10 @@ class StoredChecks:
         from promptlight.io.results.answers import find_answers
 
         analysis, target = explanation.analysis, explanation.target_text
-        causes = self._find_causes(analysis.completion.prompt)
-        if causes and causes.target_text in target:
-            changing = [(part.line, part.text) for part in causes.causes]
-            return Tried(by=causes.by, n_parts=len(causes.parts), changing=changing)
+        for causes in reversed(self._list_causes(analysis.completion.prompt)):
+            if causes.target_text in target:
+                changing = [(part.line, part.text) for part in causes.causes]
+                return Tried(by=causes.by, n_parts=len(causes.parts), changing=changing)
         answers = find_answers(self._answers, analysis, explanation.salience.method)
         for answer in reversed(answers):
             trials = answer["trials"]
@@ -74,12 +74,12 @@ class StoredChecks:
                 return Tried(by=answer["by"], n_parts=len(trials), changing=changing)
         return None
 
-    def _find_causes(self, prompt: Prompt) -> PromptCauses | None:
-        """What the model wrote without each part of this very prompt."""
+    def _list_causes(self, prompt: Prompt) -> list[PromptCauses]:
+        """What the model wrote without each part of this very prompt, the latest last."""
         from promptlight.salience.regeneration.prompt_causes import PromptCauses
 
         rows = [row for row in self._causes.get(prompt.id, ()) if row["fingerprint"] == prompt.fingerprint]
-        return PromptCauses.from_rows(rows) if rows else None
+        return [PromptCauses.from_rows(rows)] if rows else []
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:
@@ -109,11 +109,9 @@ class StoredChecks:
             return []
 
 
-def _describe_rewritten(causes: PromptCauses | None) -> Rewritten | None:
+def _describe_rewritten(causes: PromptCauses) -> Rewritten:
     from promptlight.io.page.overview import Rewritten
 
-    if causes is None:
-        return None
     parts = [
         (part.line, part.text, (part.completion if part.answer is None else part.answer) if part.changed else None)
         for part in causes.parts

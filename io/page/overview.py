@@ -65,12 +65,12 @@ class Rewritten:
 class Checks:
     """What was measured and tried about the target that a prompt opens with; None if nothing was.
 
-    ``rewritten`` is what was tried last, about whichever target.
+    ``rewritten`` is all that was tried, about whichever targets.
     """
 
     verdict: Verdict | None = None
     tried: Tried | None = None
-    rewritten: Rewritten | None = None
+    rewritten: Sequence[Rewritten] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

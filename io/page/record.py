@@ -91,7 +91,7 @@ def to_record(entry: ReportEntry, *, served: bool = False) -> ReportRecord:
         head["given"] = prompt.id
         data["given"] = _describe_given(prompt)
         if checks.rewritten:
-            data["rewritten"] = describe_rewritten(checks.rewritten)
+            data["rewritten"] = [describe_rewritten(one) for one in checks.rewritten]
     return ReportRecord(
         head=json.dumps(head, ensure_ascii=False, separators=(",", ":")),
         data=to_json(data | _describe_analysis(entry)),

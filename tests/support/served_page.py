@@ -42,12 +42,13 @@ class FakeServer:
         model = {"name": "demo", "status": "ready", "error": None}
         return {"model": model, "n_records": len(self.entries), "version": self.version, "jobs": self.jobs}
 
-    def finish(self, job: dict[str, Any], entry: ReportEntry | None = None) -> None:
-        """Say that a job is done, and what it made."""
+    def finish(self, job: dict[str, Any], entry: ReportEntry | None = None, number: int = 0) -> None:
+        """Say that a job is done, and which entry it made, or else changed."""
         if entry is not None:
+            number = len(self.entries)
             self.entries.append(entry)
         self.version += 1
-        job["state"] = "done"
+        job |= {"state": "done", "number": number}
 
     def _serve(self, route: Route) -> None:
         request, path = route.request, urlsplit(route.request.url).path.lstrip("/")

@@ -67,12 +67,14 @@ function describeEach(by) { // for the part of the completion that the reader ch
   const data = record(state.id);
   const target = targetOf(data, state.chosen);
   const isOne = target && target.first === target.last;
-  return { kind: "each", id: data.given.id, by, target: target ? (isOne ? String(target.first + 1) : textOf(data, target).trim()) : null, target_by: state.targetBy };
+  return { kind: "each", id: data.given.id, by, target: target ? (isOne ? String(target.first + 1) : textOf(data, target).trim()) : null, target_by: state.targetBy, author: authorOf().trim() };
 }
 
-function drawRewritten({ id, rewritten }) { // what the model wrote without each part
-  if (!rewritten) return [];
-  const { parts, by, target } = rewritten;
+function drawRewritten(data) { // what the model wrote without each part: about the chosen target, or what was tried last
+  if (!data.rewritten) return [];
+  const chosen = targetOf(data, state.chosen);
+  const asked = chosen ? textOf(data, chosen) : "";
+  const { parts, by, target } = data.rewritten.findLast((one) => asked.includes(one.target)) ?? data.rewritten.at(-1);
   const changed = parts.filter(({ written }) => written !== null);
   const count = parts.length;
   const row = ({ line, text, written }) => element("tr", { class: written === null ? null : "changed" },
@@ -81,7 +83,7 @@ function drawRewritten({ id, rewritten }) { // what the model wrote without each
   const head = element("thead", {}, tableRow("th", [[say("list.columns.line"), "number"], [say("serve.each.without")], [say("serve.each.then")]]));
   const make = (some) => element("table", { class: "rewritten" }, head.cloneNode(true), element("tbody", {}, ...some.map(row)));
   const rest = parts.filter(({ written }) => written === null);
-  return [element("summary", {}, say("serve.each.title", { id, target: shorten(target, 60) })),
+  return [element("summary", {}, say("serve.each.title", { id: data.id, target: shorten(target, 60) })),
     paragraph("", changed.length ? say("serve.each.changing", { count: changed.length, of: count, parts: say(`cuts.${by}`, { count }) })
       : say("serve.each.none", { count, parts: say(`cuts.${by}`, { count }) })),
     ...(changed.length ? [make(changed)] : []),
@@ -96,7 +98,7 @@ function buildAsk() {
   const method = sayChoice(names("methods."), (name) => say(`methods.${name}`), map.name);
   const objective = sayChoice(names("objectives."), (name) => say(`objectives.${name}`), map.objective);
   const foil = element("input", { type: "text", autocomplete: "off", maxlength: 500, dir: "auto" });
-  const send = () => sendFrom($("ask-panel"), { kind: "ask", id: record(state.id).given.id, method: method.value, objective: objective.value, foil: foil.value.trim() || null });
+  const send = () => sendFrom($("ask-panel"), { kind: "ask", id: record(state.id).given.id, method: method.value, objective: objective.value, foil: foil.value.trim() || null, author: authorOf().trim() });
   return [said("p", "serve.ask.text"), element("div", { class: "fields" }, field("controls.method", method), field("serve.ask.objective", objective), field("serve.ask.foil", foil)),
     element("div", { class: "actions" }, sayButton("serve.ask.go", send, { class: "main" }))];
 }

@@ -57,15 +57,12 @@ function settle(isLate = false) { // shows what came of this tab's jobs; isLate:
     if (!job) forget(id); // long ago
     else if (job.state === "failed" && !request.told) tellOutcome(say("serve.failed", { name: nameJob(job), error: job.error ?? "" }), canRetry(job) ? [say("serve.again"), () => tryAgain(job)] : null);
     else if (job.state === "done" && job.kind === "write" && findGiven(job.makes) >= 0) present(job, findGiven(job.makes), request);
-    else if (job.state === "done" && isLate && job.kind !== "write") present(job, findAsked(job, request), request);
+    else if (job.state === "done" && isLate && job.kind !== "write" && heads[job.number]) present(job, job.number, request);
     if (job?.state === "cancelled") forget(id);
     else if (job?.state === "failed" && !request.told) remember(id, { ...request, told: true });
   }
 }
 
-function findAsked({ kind }, { id }) { // the prompt that a job was about, or the latest that was asked about otherwise
-  return kind === "each" ? findGiven(id) : heads.findLastIndex((head) => head.given === id && (head.source > 0 || findGiven(id) < 0));
-}
 
 function hearRecord(number, id) { // of the kinds that make no prompt of the results' own
   const job = server.state.jobs.find((one) => one.id === id);
@@ -170,7 +167,7 @@ function fillJob(shown, job) {
 }
 
 function spellJob(job) { // where it is, and whose
-  const where = job.state === "failed" ? job.error : job.state === "waiting" ? say("serve.place", { place: job.place ?? "" }) : say(`serve.phases.${job.phase ?? "writing"}`);
+  const where = job.state === "failed" ? job.error : job.state === "waiting" ? say("serve.place", { place: job.place ?? "" }) : say(`serve.phases.${job.phase || "writing"}`);
   const left = isOpenJob(job) && job.left !== null && job.left !== undefined ? spellTime(job.left) : "";
   return [where, left, isolate(job.author), job.note && quote(isolate(shorten(job.note, 60)))].filter(Boolean).join(say("clauses"));
 }

@@ -135,7 +135,11 @@ async function fetchRecord(number) {
   server.stale.delete(number);
 }
 
-async function fetchSummary() { Object.assign(EVERYTHING, await askJson("summary")); }
+async function fetchSummary() {
+  const { sources, ...everything } = await askJson("summary");
+  Object.assign(EVERYTHING, everything);
+  if (sources) FACTS.splice(0, FACTS.length, ...sources); // a folder that came meanwhile has facts, too
+}
 
 async function refresh() { // draws anew what is shown
   for (const number of [state.id, state.with]) if (server.stale.has(number)) await fetchRecord(number);

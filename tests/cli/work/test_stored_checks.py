@@ -84,7 +84,11 @@ def test_all_parts_count_before_those_of_why(folder: Path) -> None:
 def test_answers_about_another_target_are_no_answer(folder: Path) -> None:
     causes = replace(make_causes([True]), **STAMP, target_text="something else")
     RegenerationStore(folder, {}).add(causes.to_rows())
-    assert StoredChecks(folder).find(explain("-1")).tried is None
+    found = StoredChecks(folder).find(explain("-1"))
+    assert found.tried is None
+    (rewritten,) = found.rewritten  # a page with a model behind it shows it beside its own target
+    assert (rewritten.target_text, rewritten.by, rewritten.parts[0][:2]) == ("something else", "line", (1, "part 0\n"))
+    assert rewritten.parts[0][2] is not None
 
 
 def test_a_damaged_file_says_nothing(folder: Path) -> None:

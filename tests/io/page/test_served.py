@@ -250,10 +250,11 @@ def test_parts_are_taken_away_for_the_chosen_target(page: Page, served: FakeServ
     page.locator("#each-panel select").select_option("sentence")
     page.get_by_role("button", name="Try them all").click()
     wait_until(page, "editor.job !== null")
-    assert served.asked[0][2] == {"kind": "each", "id": "a", "by": "sentence", "target": "1", "target_by": "line"}
+    target = {"target": "1", "target_by": "line"}
+    assert served.asked[0][2] == {"kind": "each", "id": "a", "by": "sentence", **target, "author": ""}
     parts = [(1, "one", None), (2, "<b>two", "no"), (3, "three", "")]
     rewritten = Rewritten(by="sentence", target_text="so", parts=parts)
-    served.entries[0] = replace(served.entries[0], check=lambda _: Checks(rewritten=rewritten))  # pyright: ignore
+    served.entries[0] = replace(served.entries[0], check=lambda _: Checks(rewritten=[rewritten]))  # pyright: ignore
     served.finish(served.jobs[0])
     wait_until(page, "!document.getElementById('rewritten').hidden && document.getElementById('rewritten').open")
     assert "2 of 3 sentences change the answer." in page.locator("#rewritten").inner_text()
@@ -269,7 +270,8 @@ def test_a_question_is_asked_otherwise(page: Page, served: FakeServer) -> None:
     page.locator("#ask-panel input").fill("no")
     page.get_by_role("button", name="Measure").click()
     wait_until(page, "editor.job !== null")
-    assert served.asked[0][2] == {"kind": "ask", "id": "a", "method": "occlusion", "objective": "logit", "foil": "no"}
+    asked = {"method": "occlusion", "objective": "logit", "foil": "no"}
+    assert served.asked[0][2] == {"kind": "ask", "id": "a", **asked, "author": ""}
 
 
 def test_new_prompts_are_written_chosen_or_dropped(page: Page, served: FakeServer) -> None:
