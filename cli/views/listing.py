@@ -83,8 +83,7 @@ class Listing:
         }
         yield self._join(cells)
         if how:
-            indent = self._of_id + len(GAP)
-            line = _fit(" " * indent + spell_try(how), max(indent + 8, self._width))
+            line = _fit(GAP + spell_try(how), max(8, self._width))
             line.rstrip()
             line.stylize(ASIDE)
             yield line

@@ -32,4 +32,4 @@ def spell_tried_folders(folder: Place, found: Sequence[tuple[Place, str]]) -> st
         return ""
     named = ", ".join(f"{place} ({asked})" for place, asked in found[:N_NAMED])
     more = f", and {len(found) - N_NAMED} more in {folder / TRIED_FOLDER}" if len(found) > N_NAMED else ""
-    return one_line(f"these prompts were asked otherwise too; name one of these folders to see it: {named}{more}")
+    return one_line(f"some were asked otherwise in the served page; to see that, name its folder: {named}{more}")

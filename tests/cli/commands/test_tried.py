@@ -82,7 +82,7 @@ def test_what_was_asked_otherwise_is_named_in_one_line_on_stderr(
     done = promptlight(command, "results", *options)
     note = [line for line in done.stderr.splitlines() if line.startswith("note:")]
     assert note == [
-        "note: these prompts were asked otherwise too; name one of these folders to see it:"
+        "note: some were asked otherwise in the served page; to see that, name its folder:"
         " results/_tried/grad_l2-margin-00000000 (grad_l2, margin)"
     ]
     assert promptlight("list", "results/_tried/grad_l2-margin-00000000").stderr == ""
