@@ -21,6 +21,7 @@ from promptlight.cli.commands.login import login
 from promptlight.cli.commands.report import report
 from promptlight.cli.commands.run import run
 from promptlight.cli.commands.segment import segment
+from promptlight.cli.commands.serve import serve
 from promptlight.cli.commands.show import show
 from promptlight.cli.commands.summarize import summarize
 from promptlight.cli.commands.why import why
@@ -91,7 +92,7 @@ app = typer.Typer(
 COMMANDS: dict[str, tuple[Callable[..., None], ...]] = {
     MAKE: (run, segment),
     LOOK: (list_prompts, show, explore, compare, report, export),
-    ASK: (why, attempt),
+    ASK: (why, attempt, serve),
     MEASURE: (summarize, evaluate),
     SET_UP: (doctor, login),
 }

@@ -156,7 +156,7 @@ class Guard:
 
     def _is_ours(self, host: str) -> bool:
         name = _find_name(f"//{host}")
-        return name in self.rules.names or (self.rules.any_address and _is_address(name))
+        return name in self.rules.names or (self.rules.any_address and is_address(name))
 
     def _is_own_origin(self, origin: str, host: str) -> bool:
         scheme, _, place = origin.partition("://")
@@ -301,7 +301,8 @@ def _find_name(address: str) -> str:
     return (parts.hostname or "").rstrip(".") if is_bare else ""
 
 
-def _is_address(name: str) -> bool:
+def is_address(name: str) -> bool:
+    """Whether a host is an IP address, not a name."""
     try:
         ipaddress.ip_address(name)
     except ValueError:

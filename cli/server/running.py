@@ -46,7 +46,7 @@ class Serving:
     token: str = field(repr=False)
     _server: uvicorn.Server = field(repr=False)
     _streams: Streams = field(repr=False)
-    _thread: threading.Thread = field(repr=False)
+    _ended: threading.Event = field(repr=False)  # in Python 3.11, a join that Ctrl-C ends takes the thread for ended
 
     @property
     def link(self) -> str:
@@ -55,13 +55,13 @@ class Serving:
 
     def wait(self) -> None:
         """Wait until the server ends."""
-        self._thread.join()
+        self._ended.wait()
 
     def close(self) -> None:
         """Stop: streams end, answers that are being sent have a moment to."""
         self._server.should_exit = True
         self._streams.close()
-        self._thread.join(STOPS_WITHIN)
+        self._ended.wait(STOPS_WITHIN)
 
     def __enter__(self) -> Self:
         return self
@@ -100,13 +100,13 @@ def start(
     )
     page = build_app(studio, rules, opening=opening, password=password)
     server = uvicorn.Server(_configure(page.app, patience or Patience()))
-    thread = threading.Thread(target=_run, args=(server, listening), name="promptlight-server", daemon=True)
-    thread.start()
-    while not server.started and thread.is_alive():
+    ended = threading.Event()
+    threading.Thread(target=_run, args=(server, listening, ended), name="promptlight-server", daemon=True).start()
+    while not (server.started or ended.is_set()):
         time.sleep(0.005)
     shown = socket.gethostname() if is_everywhere else f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
-    return Serving(url=url, token=rules.token, _server=server, _streams=page.streams, _thread=thread)
+    return Serving(url=url, token=rules.token, _server=server, _streams=page.streams, _ended=ended)
 
 
 def _configure(app: Any, patience: Patience) -> uvicorn.Config:
@@ -128,8 +128,11 @@ def _configure(app: Any, patience: Patience) -> uvicorn.Config:
     )
 
 
-def _run(server: uvicorn.Server, listening: socket.socket) -> None:
-    asyncio.run(server.serve(sockets=[listening]))
+def _run(server: uvicorn.Server, listening: socket.socket, ended: threading.Event) -> None:
+    try:
+        asyncio.run(server.serve(sockets=[listening]))
+    finally:
+        ended.set()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -147,13 +150,13 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.listen(128)
     except OSError as error:
         listening.close()
-        raise UsageError(_describe_refusal(host, port, error), parameters=("port",)) from None
+        raise _describe_refusal(host, port, error) from None
     return listening
 
 
-def _describe_refusal(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} is taken on {host}: choose another one, or 0 for any that is free"
+def _describe_refusal(host: str, port: int, error: OSError) -> UsageError:
     if error.errno == errno.EADDRNOTAVAIL:
-        return f"expected an address of this machine to listen on, found {host}"
-    return f"nothing can listen on port {port} of {host} ({error.strerror}): choose another one"
+        return UsageError(f"expected an address of this machine to listen on, found {host}", parameters=("host",))
+    taken = "is taken" if error.errno == errno.EADDRINUSE else f"can't be listened on ({error.strerror})"
+    reason = f"port {port} of {host} {taken}: choose another one, or 0 for any that is free"
+    return UsageError(reason, parameters=("port",))

@@ -35,6 +35,7 @@ def test_the_commands_are_these() -> None:
         "export",
         "why",
         "try",
+        "serve",
         "summarize",
         "evaluate",
         "doctor",
