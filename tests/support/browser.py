@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from promptlight.io.page.record import ReportEntry
 from promptlight.io.page.write import write_report
@@ -11,6 +15,20 @@ from promptlight.salience.text.printable import printable
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Headless Chromium, closed before another module starts an event loop; the test is skipped where there is none."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here: install your system's package")
+    sync_api = pytest.importorskip("playwright.sync_api")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 def choices(page: Page, view: str = "written") -> list[str]:

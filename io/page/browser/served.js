@@ -10,8 +10,8 @@ function drawConnection() {
 function drawServed(data) { // with each prompt that is shown
   const { id } = data.given;
   const isOther = state.with >= 0 && record(state.with).given.id !== id;
-  setText($("edit"), isOther ? say("serve.edit.open-one", { id }) : say("serve.edit.open"));
-  setText($("edit2"), isOther ? say("serve.edit.open-one", { id: record(state.with).given.id }) : "");
+  setText($("edit"), isOther ? say("serve.edit.open-one", { id: data.id }) : say("serve.edit.open"));
+  setText($("edit2"), isOther ? say("serve.edit.open-one", { id: record(state.with).id }) : "");
   $("edit2").hidden = !isOther;
   if (editor.id !== null && ![id, isOther ? record(state.with).given.id : id].includes(editor.id)) closeEditor();
   for (const name of Object.keys(PANELS)) if ($(`${name}-panel`).dataset.of !== `${id} ${language}`) $(`${name}-panel`).hidden = true;
@@ -20,6 +20,8 @@ function drawServed(data) { // with each prompt that is shown
   $("rewritten").replaceChildren(...drawRewritten(data));
   $("rewritten").hidden = !data.rewritten;
   if (state.view === "one") drawNoteButton();
+  if (document.querySelector("#text .change-line")) $("text").querySelector("h3").after(paragraph("facts", say("serve.edit.hint")));
+  if ([state.id, state.with].some((number) => server.stale.has(number))) refresh().catch(() => {}); // they changed meanwhile
   drawConnection();
   if (!server.state) return;
   drawQueue(server.state);
@@ -138,7 +140,7 @@ function listenServed() {
   });
   for (const name of ["new-author", "note-author"]) $(name).addEventListener("input", ({ target }) => keepAuthor(target.value));
   $("text").addEventListener("keydown", moveInLines);
-  addEventListener("beforeunload", (event) => { if (hasDrafts()) event.preventDefault(); });
+  addEventListener("beforeunload", (event) => { if (hasDrafts() && !server.isReloading) event.preventDefault(); });
   listenForFiles();
 }
 

@@ -1,7 +1,7 @@
 // The server behind the page: what it is asked, and what it tells. A dropped connection is found again; nothing is lost by it.
 // ms: until the next try; without a sound from the server; until many changes are summed up
 const [RETRY, MOST_RETRY, SILENT, SUMMED] = [500, 8000, 20000, 800];
-const server = { state: null, connected: null, refused: false, heard: 0, stale: new Set() }; // stale: prompts to fetch again
+const server = { state: null, connected: null, refused: false, isReloading: false, heard: 0, stale: new Set() }; // stale: prompts to fetch again
 const listeners = { state: [], record: [] }; // told of the server's state, and of each prompt that came or changed
 const pause = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
 
@@ -106,8 +106,9 @@ async function catchUp() { // what happened while nobody listened
   const state = await askJson("state");
   if (before !== undefined && before !== state.version) for (const number of heads.keys()) server.stale.add(number);
   const isLate = heads.length < state.n_records;
+  if (before !== undefined && heads.length) await fetchRecord(heads.length - 1); // the last one: do both count alike?
   while (heads.length < state.n_records) await fetchRecord(heads.length);
-  if (isLate || before !== state.version) await fetchSummary();
+  if (isLate || server.stale.size) await fetchSummary();
   takeState(state);
   if (isLate || server.stale.size) await refresh();
   settle(true);
@@ -129,10 +130,17 @@ async function takeRecord({ number, job }) { // one that is new, or that changed
 
 async function fetchRecord(number) {
   const { head, data } = await askJson(`records/${number}`);
+  if (heads[number] && heads[number].id !== head.id) reload();
   heads[number] = head;
   records[number] = data;
   (readText.known ??= {})[number] = data.texts.join("");
   server.stale.delete(number);
+}
+
+function reload() { // the server counts its prompts in another way; the address and what is typed stay
+  server.isReloading = true;
+  location.reload();
+  throw new Refusal(say("serve.lost"), 0);
 }
 
 async function fetchSummary() {

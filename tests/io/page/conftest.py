@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,12 +16,11 @@ from promptlight.io.results.facts import read_facts
 from promptlight.io.results.reader import read_results
 from promptlight.salience import Analysis
 from promptlight.salience.text.sections import name_sections
+from tests.support.browser import browser as browser
 from tests.support.paths import EXAMPLES
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
-
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="session")
@@ -50,18 +48,6 @@ def page_file(demo_results: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     )
     write_report(path, entries, title="Why?", sources=[read_facts(demo_results.as_posix())])
     return path
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Headless Chromium, closed before another module starts an event loop; the test is skipped where there is none."""
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here: install your system's package")
-    sync_api = pytest.importorskip("playwright.sync_api")
-    with sync_api.sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

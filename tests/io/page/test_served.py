@@ -188,6 +188,34 @@ def test_a_server_that_was_away_is_found_again_with_what_it_did(page: Page, serv
     assert page.locator("#editor textarea").input_value() == "2"
 
 
+def test_a_server_that_counts_otherwise_is_read_anew(page: Page, served: FakeServer) -> None:
+    page.click("#edit")
+    page.fill("#editor textarea", "kept")
+    served.is_down = True
+    wait_until(page, "server.connected === false")
+    served.entries.insert(1, make_try())
+    with page.expect_navigation():
+        served.is_down = False
+    wait_until(page, "server.connected && heads[1]?.id === 'a~1'")
+    page.click("#edit")
+    assert page.locator("#editor textarea").input_value() == "kept"
+
+
+def test_a_prompt_that_changed_while_nobody_heard_is_fetched(browser: Browser, served: FakeServer) -> None:
+    served.entries.append(make_try())
+    page = browser.new_page()
+    served.open(page)
+    served.is_down = True
+    wait_until(page, "server.connected === false")
+    served.entries[1] = make_entry(Prompt(id="b", text="another"))
+    served.version += 1
+    served.is_down = False
+    wait_until(page, "server.connected && server.stale.size > 0")
+    page.locator("#prompts [data-number='1']").click()
+    wait_until(page, "record(1).given.turns[0].text === 'another'")
+    page.close()
+
+
 def test_a_reload_finds_the_job_that_was_asked_for(page: Page, served: FakeServer) -> None:
     write_again(page, "1")
     served.finish(served.jobs[0], make_try())
