@@ -9,7 +9,7 @@ These are parameters, not a global: two threads of ``explore`` may work at once,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -41,7 +41,7 @@ class Step:
     ``total`` falls when a completion ends early. An explanation that runs several methods counts each of them from 0;
     ``share`` is what is done of the whole, from 0 to 1. ``n_prompt`` and ``n_new`` are the numbers of tokens that the
     prompts have and that are explained. Work that ran out of memory begins again, with less at a time: then ``done``
-    falls.
+    falls. ``written`` has each prompt's new tokens so far, by id: these lists grow.
     """
 
     phase: Phase
@@ -52,6 +52,7 @@ class Step:
     share: float = 0.0
     n_prompt: int = 0
     n_new: int = 0
+    written: Sequence[Sequence[int]] = ()
 
 
 OnStep = Callable[[Step], None]

@@ -11,25 +11,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptlight.cli.work.report_entries import FolderEntries, describe_all, name_folders
+from promptlight.cli.work.exporting import write_csv
+from promptlight.cli.work.report_entries import FolderEntries, ReportEntries, describe_all, name_folders
+from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.page.overview import describe_everything
 from promptlight.io.page.record import ReportRecord, to_record
 from promptlight.io.page.summary import Summaries
+from promptlight.io.page.write import write_report
 from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.reader import find_result, read_columns, read_results
-from promptlight.io.results.shards import find_shards, read_metadata, require_shards
+from promptlight.io.results.shards import read_metadata, require_shards
+from promptlight.io.results.tried import TRIED_FOLDER, find_tried_folders, name_tried_folder
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Analysis, SetAside
 
-TRIED_FOLDER = "_tried"
 _OWN = ("schema_version", "settings", "started", "finished")  # of a shard's metadata, what a writer adds itself
 
 
@@ -68,6 +71,7 @@ class Shelf:
         self.folder = folder
         self._question = question or Question()
         self._changed = threading.Condition(threading.RLock())
+        self._writing = threading.Lock()  # for the writers, which are not thread-safe
         self.sources: list[Source] = []
         self._entries: list[FolderEntries] = []
         self._facts: list[RunFacts | None] = []
@@ -79,20 +83,23 @@ class Shelf:
         self.version = 0
         try:
             self._open(folder, "")
-            for inside in sorted((folder / TRIED_FOLDER).glob("*/")):
-                if find_shards(inside):
-                    self._open(inside, inside.name)
+            for inside in find_tried_folders(folder):
+                self._open(Path(str(inside)), inside.name)
             self._list()
         except BaseException:
             self.close()
             raise
         self._summaries = Summaries(self._describe_all().question)
 
-    def close(self) -> None:
-        """Give the folders back."""
+    def stop(self) -> None:
+        """Let whoever waits for a record go."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def close(self) -> None:
+        """Give the folders back."""
+        self.stop()
         for source in self.sources:
             source.writer.close()
 
@@ -109,7 +116,7 @@ class Shelf:
     def read(self) -> None:
         """Make the record of each row that was there when the shelf was opened."""
         numbers = {(slot.source, slot.id): number for number, slot in enumerate(self._slots)}
-        for source in list(self.sources):
+        for source in [one for one in self.sources if one.writer.done]:
             for result in read_results(source.folder, self._problems):
                 if self._is_closed:
                     return
@@ -160,6 +167,11 @@ class Shelf:
                     return number, slot
         raise UsageError(f"expected the id of a prompt of these results, found {id!r}")
 
+    def list_ids(self) -> set[str]:
+        """The ids that rows have, skipped ones too."""
+        with self._changed:
+            return {id for source in self.sources for id in source.writer.done} | {slot.id for slot in self._slots}
+
     def find_number(self, source: int, id: str) -> int | None:
         """The number of a source's record with this id; None if it has none."""
         with self._changed:
@@ -172,16 +184,98 @@ class Shelf:
         assert isinstance(result, Analysis)
         return result
 
+    def add(self, source: Source, analysis: Analysis) -> int:
+        """Store a result as a new row of a source; returns the number of its record."""
+        with self._writing:
+            source.writer.store(analysis)
+        id = analysis.completion.prompt.id
+        with self._changed:
+            if self._facts[source.number] is None:
+                self._facts[source.number] = read_facts(source.folder)
+                self._look_again(source)
+            number = len(self._slots)
+            self._slots.append(self._name(source, id))
+            self._records.append(None)
+            self._put(number, analysis)
+            self.version += 1
+        return number
+
+    def annotate(self, id: str, note: str, author: str) -> int:
+        """Change the note of a prompt that was tried; returns its number. Raises UsageError for any other prompt."""
+        number, slot = self.find(id)
+        with self._writing:
+            self.sources[slot.source].writer.annotate(slot.id, note, author)
+        return self._refresh(number)
+
+    def look_again(self, source: Source, id: str) -> int | None:
+        """Make the record of a prompt again, about which something was tried; returns its number, if it has one."""
+        with self._changed:
+            self._look_again(source)
+        number = self.find_number(source.number, id)
+        return None if number is None else self._refresh(number)
+
+    def find_source(self, name: str) -> Source:
+        """A source by its name. Raises UsageError if it is gone."""
+        for source in self.sources:
+            if source.name == name:
+                return source
+        raise UsageError(f"expected the results in {TRIED_FOLDER}/{name}, found none")
+
+    def open_tried(self, settings: Mapping[str, Any], provenance: dict[str, Any]) -> Source:
+        """The source in ``_tried`` for results with these settings; a new one if there is none yet."""
+        name = name_tried_folder(settings)
+        with self._changed:
+            known = next((source for source in self.sources if source.name == name), None)
+            if known is not None:
+                known.writer.come_from(provenance)
+                return known
+            folder = self.folder / TRIED_FOLDER / name
+            return self._take(folder, name, ResultsWriter(folder, dict(settings), provenance, flush_every=1), None)
+
+    def write_report(self, path: Path) -> None:
+        """Write the page that ``report`` writes of all sources."""
+        entries = ReportEntries(self._choose(), self._question, None)
+        write_report(path, entries, sources=entries.sources, everything=entries.everything)
+
+    def write_table(self, path: Path) -> None:
+        """Write the table that ``export`` writes of the folder, as CSV."""
+        write_csv(self._choose()[0], self._question, path)
+
+    def _choose(self) -> list[ChosenResults]:
+        folders = [source.folder for source in self.sources if source.writer.done]
+        return [ChosenResults(folder, ids=None, where=None, sections=None) for folder in folders]
+
+    def _refresh(self, number: int) -> int:
+        """Make a record anew from what is stored."""
+        self._put(number, self.fetch(self._slots[number]))
+        with self._changed:
+            self.version += 1
+        return number
+
+    def _look_again(self, source: Source) -> None:
+        """Read anew what was measured and tried about a source."""
+        self._entries[source.number] = FolderEntries(
+            source.folder, self._facts[source.number], source.number, self._question
+        )
+
+    def fetch_number(self, number: int) -> Analysis:
+        """The result of a record, from the disk."""
+        with self._changed:
+            slot = self._slots[number]
+        return self.fetch(slot)
+
     def _open(self, folder: Path, name: str) -> Source:
         """Add a folder with results, and take its lock."""
         metadata = read_metadata(require_shards(folder)[-1])
         provenance = {key: value for key, value in metadata.items() if key not in _OWN}
         writer = ResultsWriter(folder, metadata["settings"], provenance, flush_every=1)
+        return self._take(folder, name, writer, read_facts(folder))
+
+    def _take(self, folder: Path, name: str, writer: ResultsWriter, facts: RunFacts | None) -> Source:
         source = Source(number=len(self.sources), folder=folder, name=name, writer=writer)
-        self.sources.append(source)
-        facts = read_facts(folder)
         self._facts.append(facts)
         self._entries.append(FolderEntries(folder, facts, source.number, self._question))
+        self.sources.append(source)
         return source
 
     def _list(self) -> None:
@@ -204,7 +298,7 @@ class Shelf:
         """Make the record of a row, new or changed."""
         slot = self._slots[number]
         entry = self._entries[slot.source].describe(analysis, slot.name)
-        record = to_record(entry)
+        record = to_record(entry, served=True)
         with self._changed:
             if self._records[number] is None:
                 self._summaries.add(number, entry)

@@ -67,6 +67,14 @@ def export_results(
     chosen.raise_damage()
 
 
+def write_csv(chosen: ChosenResults, question: Question, output: Path) -> int:
+    """Write the table as CSV, over an existing file, and say nothing; returns the number of rows."""
+    tables, facts = _Tables(chosen, question), read_facts(chosen.folder)
+    return write_tidy_table(
+        output, tables, target=question.target, top=None, facts=facts, format=TableFormat.CSV, overwrite=True
+    )
+
+
 @dataclass
 class _Tables:
     """Each chosen result with its table; counts the results that lack the target, and those without shares by way.

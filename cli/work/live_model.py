@@ -71,11 +71,12 @@ class LiveModel:
         with self._follow(prompts, display, explains=False) as following:
             return _require(complete(prompts, self._loaded, self.options, on_step=following.hear))
 
-    def load(self, display: Display) -> None:
-        """Load the model unless it is there."""
+    def load(self, display: Display) -> Model:
+        """The model, loaded unless it is there."""
         if "_loaded" not in self.__dict__:
             with display.loading(self.model):
                 self.__dict__["_loaded"] = self._read(display.say)
+        return self._loaded
 
     @property
     def batch_size(self) -> int:

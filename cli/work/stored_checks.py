@@ -78,8 +78,7 @@ class StoredChecks:
         """What the model wrote without each part of this very prompt, the latest last."""
         from promptlight.salience.regeneration.prompt_causes import PromptCauses
 
-        rows = [row for row in self._causes.get(prompt.id, ()) if row["fingerprint"] == prompt.fingerprint]
-        return [PromptCauses.from_rows(rows)] if rows else []
+        return PromptCauses.list_from_rows(self._causes.get(prompt.id, ()), prompt.fingerprint)
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:

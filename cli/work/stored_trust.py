@@ -40,7 +40,7 @@ class StoredTrust:
         lines = [
             self._describe_evaluation(analysis, method, targets, way, language),
             *self._say_answers(analysis, method, target, language),
-            self._say_causes(analysis, target, language),
+            *self._say_causes(analysis, target, language),
         ]
         return "\n".join(filter(None, lines))
 
@@ -78,8 +78,8 @@ class StoredTrust:
                 said = one["sentence"] if language is Language.ENGLISH else spell_why(one, language, width=None)
                 yield say(language, "tested.head", said=said)
 
-    def _say_causes(self, analysis: Analysis, target: str, language: Language) -> str:
-        """Which parts of the prompt change a target or a part of it, as ``evaluate --regenerate`` found."""
+    def _say_causes(self, analysis: Analysis, target: str, language: Language) -> Iterator[str]:
+        """Which parts of the prompt change a target or a part of it, as ``evaluate --regenerate`` or a reader found."""
         from promptlight.cli.views.causes import spell_causes
         from promptlight.salience.regeneration.prompt_causes import PromptCauses
 
@@ -87,12 +87,11 @@ class StoredTrust:
         try:
             rows = self._causes.get(prompt.id, [])
         except OutputError as error:
-            return say(language, "tested.head", said=error)
-        found = [row for row in rows if row["fingerprint"] == prompt.fingerprint]
-        causes = PromptCauses.from_rows(found) if found else None
-        if causes is None or (target and causes.target_text not in target):
-            return ""
-        return say(language, "tested.causes", said=spell_causes(causes, language))
+            yield say(language, "tested.head", said=error)
+            return
+        for causes in PromptCauses.list_from_rows(rows, prompt.fingerprint):
+            if not target or causes.target_text in target:
+                yield say(language, "tested.causes", said=spell_causes(causes, language))
 
     @cached_property
     def _stored(self) -> StoredEvaluation | None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from promptlight.io.files import writing
-from promptlight.io.page._facts import describe_facts
+from promptlight.io.page._facts import Texts, describe_facts
 from promptlight.io.page.colours import NEUTRAL_INTENSITY, SIGNED, UNSIGNED, Colours, Marking, list_ramps
 from promptlight.io.page.overview import NOTHING, AllPrompts, describe_everything
 from promptlight.io.page.record import ReportEntry, ReportRecord, to_json, to_record
@@ -109,7 +109,7 @@ def render_page(
         "palette": {"ramps": list_ramps(), "signed": SIGNED, "unsigned": UNSIGNED},
         "words": {language: _list_words(language, served=served) for language in Language},
         "opening": _describe_opening(opening, title),
-        "sources": [describe_facts(facts) for facts in sources],
+        "sources": describe_sources(sources),
     }
 
     def tables() -> Iterator[tuple[str, Markup]]:  # read after the records, when everything is known
@@ -132,6 +132,11 @@ def render_page(
         "records": ({"head": record.head, "data": Markup(record.data)} for record in records),
     }
     return template.generate(values)
+
+
+def describe_sources(sources: Sequence[RunFacts | None]) -> list[dict[str, Texts]]:
+    """The facts of each folder of results."""
+    return [describe_facts(facts) for facts in sources]
 
 
 def describe_policy(*, served: bool) -> str:

@@ -1,6 +1,8 @@
 """Store which parts of a prompt change the answer when the model writes again without them.
 
-``_evaluation/regenerated.parquet`` next to the results (``_row_store.py``).
+``_evaluation/regenerated.parquet`` next to the results has what ``evaluate`` found, with one question for all prompts
+(``_row_store.py``). ``_evaluation/taken_away.parquet`` has what readers of the served page tried, each with a question
+of their own. Neither replaces the other's rows.
 """
 
 # pyright: standard
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,19 +24,25 @@ from promptlight.io.results.schema import column
 from promptlight.io.results.shards import EVALUATION_FOLDER
 
 REGENERATED = Path(EVALUATION_FOLDER) / "regenerated.parquet"
+TAKEN_AWAY = Path(EVALUATION_FOLDER) / "taken_away.parquet"
 METADATA_KEY = b"promptlight_regenerated"
+_QUESTION = ("by", "target", "target_by", "number")
 
 
 def read_regenerated(folder: str | Place) -> Mapping[str, list[dict[str, Any]]]:
     """The rows about each prompt of the present results, by id; empty if there are none.
 
-    Raises OutputError for a damaged file.
+    A prompt may have rows of several questions (``PromptCauses.list_from_rows``); what ``evaluate`` found comes last,
+    and counts where both asked the same. Raises OutputError for a damaged file.
     """
-    found: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    stored = read_rows(folder, _describe_file())
-    for row in stored.rows if stored else ():
-        found[row["id"]].append(row)
-    return found
+    found: defaultdict[str, dict[tuple[Any, ...], dict[str, Any]]] = defaultdict(dict)
+    for file in (_describe_tried(), _describe_file()):
+        stored = read_rows(folder, file)
+        for row in stored.rows if stored else ():
+            key = (row["fingerprint"], *(row[name] for name in _QUESTION))
+            found[row["id"]].pop(key, None)
+            found[row["id"]][key] = row
+    return {id: list(rows.values()) for id, rows in found.items()}
 
 
 class RegenerationStore(RowStore):
@@ -43,6 +52,18 @@ class RegenerationStore(RowStore):
         self, folder: str | Place, settings: Mapping[str, Any], *, anew: bool = False, keeps: bool = True
     ) -> None:
         super().__init__(folder, _describe_file(), settings, anew=anew, keeps=keeps)
+
+
+class TakenAwayStore(RowStore):
+    """Keeps the parts of a prompt that readers of the served page took away; other questions' rows stay."""
+
+    def __init__(self, folder: str | Place) -> None:
+        super().__init__(folder, _describe_tried(), {})
+
+
+@cache
+def _describe_tried() -> RowFile:
+    return replace(_describe_file(), path=TAKEN_AWAY, key=_QUESTION)
 
 
 @cache

@@ -38,7 +38,8 @@ from promptlight.io.results.shards import (
     read_number,
     read_shard,
 )
-from promptlight.salience.errors import OutputError
+from promptlight.io.results.tried import read_try
+from promptlight.salience.errors import OutputError, UsageError
 from promptlight.salience.types import Analysis, SetAside
 
 FLUSH_EVERY = 32
@@ -94,6 +95,39 @@ class ResultsWriter:
         self._finished = read_clock()
         if len(self._rows) >= self._flush_every:
             self.flush()
+
+    def store(self, result: Analysis | SetAside) -> None:
+        """Write one result at once, as a shard of its own. After an error it is forgotten, not tried again."""
+        self.flush()
+        row = to_row(result, self._scores)
+        self._rows, self._finished = [row], read_clock()
+        shard = self.folder / f"part-{self._number:05d}.parquet"
+        try:
+            self.flush()
+        finally:
+            self._rows = []
+        code = result.code if isinstance(result, SetAside) else None
+        self.done[row["id"]] = Done(row["fingerprint"] or "", shard, row.get("error"), code, row["path"])
+
+    def come_from(self, provenance: dict[str, Any]) -> None:
+        """Say of the results from now on which model, device and versions make them."""
+        self._metadata = {"schema_version": SCHEMA_VERSION, "settings": self.settings, **provenance}
+
+    def annotate(self, id: str, note: str, author: str) -> None:
+        """Change the note of a prompt that was tried. Raises UsageError if the folder has none with this id."""
+        known = self.done.get(id)
+        table = read_shard(known.shard) if known else None
+        rows = table.select(["id", "source", "fields"]).to_pylist() if table else []
+        place = next((place for place, row in enumerate(rows) if row["id"] == id), None)
+        fields = {} if place is None else json.loads(rows[place]["fields"] or "{}")
+        if known is None or table is None or place is None or read_try(rows[place]["source"], fields) is None:
+            raise UsageError(f"expected the id of a prompt that was tried, found {id!r}: only these can have a note")
+        rows[place]["fields"] = json.dumps(fields | {"note": note, "author": author}, ensure_ascii=False)
+        number = table.schema.get_field_index("fields")
+        field = table.schema.field(number)
+        changed = table.set_column(number, field, pa.array([row["fields"] for row in rows], field.type))
+        self._check_lease()
+        write_table(changed, known.shard)
 
     def flush(self) -> None:
         """Write the added results as a new shard."""

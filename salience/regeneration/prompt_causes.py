@@ -68,7 +68,7 @@ class PromptCauses:
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]]) -> PromptCauses:
-        """Read the rows of one prompt; other columns are ignored."""
+        """Read the rows of one prompt and question; other columns are ignored."""
         ordered = sorted(rows, key=lambda row: row["number"])
         first, names = ordered[0], [field.name for field in fields(TriedPart)]
         return cls(
@@ -82,3 +82,12 @@ class PromptCauses:
             answer=first["old_answer"],
             parts=[TriedPart(**{name: row[name] for name in names}) for row in ordered],
         )
+
+    @classmethod
+    def list_from_rows(cls, rows: Iterable[Mapping[str, Any]], fingerprint: str) -> list[PromptCauses]:
+        """The causes for each question about a prompt, in order of the rows; those of another record are left out."""
+        by_question: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            if row["fingerprint"] == fingerprint:
+                by_question.setdefault((row["by"], row["target"], row["target_by"]), []).append(row)
+        return [cls.from_rows(own) for own in by_question.values()]

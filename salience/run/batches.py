@@ -139,6 +139,12 @@ def _complete_batch(
     def write(rows: Sequence[Numbered]) -> list[Generated]:
         ids, n_prompt = tuple(prompts[number].id for number, _ in rows), sum(len(encoded.ids) for _, encoded in rows)
         watches = [StopWatch(model.tokenizer, _list_stops(prompts[number], options)) for number, _ in rows]
+        written: list[list[int]] = [[] for _ in rows]
+
+        def sees(row: int, token: int) -> bool:
+            written[row].append(token)
+            return watches[row].sees(token)
+
         return generate(
             model.decoder,
             [encoded.ids for _, encoded in rows],
@@ -146,9 +152,17 @@ def _complete_batch(
             context_length=model.facts.context_length,
             stops=model.stops,
             choose=choose_tokens(options.sampling, ids),
-            is_stopped=lambda row, token: watches[row].sees(token),
+            is_stopped=sees,
             counted=lambda done, total: on_step(
-                Step(phase=Phase.WRITING, done=done, total=total, unit=Unit.TOKENS, ids=ids, n_prompt=n_prompt)
+                Step(
+                    phase=Phase.WRITING,
+                    done=done,
+                    total=total,
+                    unit=Unit.TOKENS,
+                    ids=ids,
+                    n_prompt=n_prompt,
+                    written=written,
+                )
             ),
         )
 

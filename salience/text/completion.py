@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from promptlight.salience.errors import ModelError
 from promptlight.salience.text.chat import MODEL
-from promptlight.salience.text.pieces import Layout, align, lay_out
+from promptlight.salience.text.pieces import Layout, align, is_byte_piece, lay_out
 from promptlight.salience.text.tokenizer import Tokenizer
 from promptlight.salience.text.turns import Kind, Part, arrange_chat, asks_for_thought, list_parts
 from promptlight.salience.types import Completion, Prompt, Role, StopReason, Token
@@ -105,6 +105,13 @@ def build_completion(
         stop_reason=stop_reason,
         stop_text=stop_text,
     )
+
+
+def spell_written(tokenizer: Tokenizer, ids: Sequence[int]) -> str:
+    """The text of a completion that is still being written, without a last character whose bytes are not all there."""
+    pieces = tokenizer.pieces(list(ids))
+    text = lay_out(pieces, [tokenizer.is_special(id) for id in ids]).text
+    return text.rstrip("\ufffd") if pieces and is_byte_piece(pieces[-1]) else text
 
 
 def _written_bos(tokenizer: Tokenizer, prompt: Prompt) -> str:
