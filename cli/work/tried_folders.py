@@ -16,7 +16,7 @@ def name_tried_folders(folder: Place) -> list[tuple[Place, str]]:
 
     One that can't be read has its own name.
     """
-    found = [(place, _describe(place)) for place in find_tried_folders(folder)]
+    found = [(place, _describe(place, folder)) for place in find_tried_folders(folder)]
     asked = [name for _, name in found]
     return [
         (place, name if asked.count(name) == 1 else f"{name}, {place.name.rpartition('-')[2]}") for place, name in found
@@ -29,8 +29,8 @@ def say_tried_folders(folder: Place) -> None:
         print(f"note: {said}", file=sys.stderr)
 
 
-def _describe(place: Place) -> str:
+def _describe(place: Place, folder: Place) -> str:
     try:
-        return describe_question(read_settings(place))
+        return describe_question(read_settings(place), read_settings(folder))
     except OutputError:
         return place.name

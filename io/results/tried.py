@@ -10,17 +10,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from hashlib import sha256
+from pathlib import PurePath
 from typing import Any
 
 from promptlight.io.places import Place
+from promptlight.salience.options.sampling import Sampling
 from promptlight.salience.types import Analysis, Prompt
 
 LABEL = "tried"
 FIELDS = ("parent", "note", "author", "tried")
 TRIED_FOLDER = "_tried"
 N_DIGITS = 8  # of the settings' hash, in a folder's name
+_OF_MODEL = ("model", "config_hash", "dtype", "file_sha256", "adapter_sha256")
+_OF_WRITING = ("chat", "max_new_tokens", "stop", "thinking", *(option.name for option in fields(Sampling)))
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _UNSAFE = re.compile(r"[^a-z0-9_]+")
 
@@ -91,9 +95,20 @@ def name_tried_folder(settings: Mapping[str, Any]) -> str:
     return "-".join(_UNSAFE.sub("-", part) for part in parts)
 
 
-def describe_question(settings: Mapping[str, Any]) -> str:
-    """What a folder's settings ask: ``grad_dot_input, margin``, or ``grad_l2 against “Avoid.”`` with a foil."""
+def describe_question(settings: Mapping[str, Any], base: Mapping[str, Any]) -> str:
+    """What a folder's settings ask: ``grad_dot_input, margin``, or ``grad_l2 against “Avoid.”`` with a foil.
+
+    What else the completions depend on is named where it is other than in the ``base`` settings of the run: the model,
+    as in ``grad_l2, logprob, by gemma3-270m``, and how it writes: ``max_new_tokens 8``.
+    """
     methods = " and ".join(settings["methods"])
-    if settings.get("foil"):
-        return f"{methods} against “{settings['foil']}”"
-    return f"{methods}, {settings['objective']}"
+    foil = settings.get("foil")
+    named = [f"{methods} against “{foil}”"] if foil else [methods, settings["objective"]]
+    if any(settings.get(name) != base.get(name) for name in _OF_MODEL):
+        named.append(f"by {PurePath(settings['model']).name}")
+    changed = (name for name in _OF_WRITING if settings.get(name) != base.get(name))
+    return ", ".join([*named, *(f"{name} {_spell(settings.get(name))}" for name in changed)])
+
+
+def _spell(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

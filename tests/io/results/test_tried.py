@@ -75,9 +75,17 @@ def test_a_folders_name_tells_all_its_settings_apart_and_is_a_plain_one():
 
 
 def test_a_question_is_described_in_the_users_words():
-    assert describe_question(SETTINGS) == "grad_l2, logprob"
-    assert describe_question(SETTINGS | {"methods": ["occlusion"], "objective": "margin"}) == "occlusion, margin"
-    assert describe_question(SETTINGS | {"foil": "Avoid."}) == "grad_l2 against “Avoid.”"
+    assert describe_question(SETTINGS, SETTINGS) == "grad_l2, logprob"
+    otherwise = SETTINGS | {"methods": ["occlusion"], "objective": "margin", "samples": 8}
+    assert describe_question(otherwise, SETTINGS) == "occlusion, margin"
+    assert describe_question(SETTINGS | {"foil": "Avoid."}, SETTINGS) == "grad_l2 against “Avoid.”"
+
+
+def test_another_model_and_another_way_to_write_are_named():
+    other = SETTINGS | {"model": "/home/ada/gemma.gguf", "file_sha256": "ab", "max_new_tokens": 8, "stop": ["\n"]}
+    asked = 'grad_l2, logprob, by gemma.gguf, max_new_tokens 8, stop ["\\n"]'
+    assert describe_question(other, SETTINGS) == asked
+    assert describe_question(SETTINGS | {"dtype": "bfloat16"}, SETTINGS) == "grad_l2, logprob, by tiny"
 
 
 def test_a_folder_that_has_only_what_was_tried_left_is_still_ours(tmp_path: Path):
