@@ -149,5 +149,6 @@ alsoDraw.push(drawServed, openFirstLine);
 listeners.state.push(hearState);
 listeners.record.push(hearRecord);
 listenServed();
-if (heads.length) show();
+$("try").hidden = wasEmpty;
+if (!wasEmpty) show();
 follow();

@@ -5,6 +5,8 @@ const server = { state: null, connected: null, refused: false, isReloading: fals
 const listeners = { state: [], record: [] }; // told of the server's state, and of each prompt that came or changed
 const pause = (time) => new Promise((resolve) => { setTimeout(resolve, time); });
 
+const wasEmpty = !heads.length;
+
 class Refusal extends Error { // the server's sentence, for the reader
   constructor(sentence, status) {
     super(sentence);
@@ -105,6 +107,7 @@ async function catchUp() { // what happened while nobody listened
   const before = server.state?.version;
   const state = await askJson("state");
   if (before !== undefined && before !== state.version) for (const number of heads.keys()) server.stale.add(number);
+  if (wasEmpty && state.n_records) reload(); // the page begins with its first prompt
   const isLate = heads.length < state.n_records;
   if (before !== undefined && heads.length) await fetchRecord(heads.length - 1); // the last one: do both count alike?
   while (heads.length < state.n_records) await fetchRecord(heads.length);
@@ -120,6 +123,7 @@ function takeState(state) {
 }
 
 async function takeRecord({ number, job }) { // one that is new, or that changed
+  if (wasEmpty) reload();
   while (heads.length < number) await fetchRecord(heads.length);
   await fetchRecord(number);
   await refresh();

@@ -201,6 +201,21 @@ def test_a_server_that_counts_otherwise_is_read_anew(page: Page, served: FakeSer
     assert page.locator("#editor textarea").input_value() == "kept"
 
 
+def test_a_page_without_prompts_shows_its_first_one(browser: Browser) -> None:
+    served = FakeServer([], take)
+    page = browser.new_page()
+    served.open(page)
+    page.click("#open-new")
+    page.fill("#new-text", "hello")
+    page.click("#new-write")
+    wait_until(page, "Object.keys(mine).length === 1")
+    with page.expect_navigation():
+        served.finish(served.jobs[0], make_entry(Prompt(id="new~1", text="hello", label="tried")))
+    wait_until(page, "server.connected && state.id === 0 && heads.length === 1")
+    assert page.locator("#head h2").inner_text() == "new~1"
+    page.close()
+
+
 def test_a_prompt_that_changed_while_nobody_heard_is_fetched(browser: Browser, served: FakeServer) -> None:
     served.entries.append(make_try())
     page = browser.new_page()
