@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -17,6 +17,12 @@ BEARER = f"Authorization: Bearer {TOKEN}\r\n".encode()
 HEAD = b"GET /state HTTP/1.1\r\nHost: localhost\r\n" + BEARER
 RULES = Rules(token=TOKEN, body_within=0.3, sent_within=0.3, read_on=0.3)
 PATIENCE = Patience(headers=0.3, keep_alive=0.1, closing=0.3)
+
+
+@pytest.fixture(scope="module")
+def shared() -> Generator[Serving]:
+    with serving(rules=RULES, patience=PATIENCE) as one:
+        yield one
 
 
 def trickle(raw: socket.socket, data: bytes) -> None:
@@ -181,13 +187,14 @@ def test_too_many_connections_cost_the_oldest_stranger_its_own() -> None:
         b"POST /jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n",
     ],
 )
-def test_what_is_no_http_is_refused_in_a_line(garbage: bytes, capfd: pytest.CaptureFixture[str]) -> None:
-    with serving(rules=RULES, patience=PATIENCE) as served:
-        answer = send_raw(served, garbage)
-        assert answer.partition(b"\r\n")[0].split(b" ")[1:2] in ([b"400"], [b"405"], [b"501"])
-        assert answer.partition(b"\r\n\r\n")[2].startswith(b'{"error": "expected ')
-        assert b"nosniff" in answer
-        assert ask(served, "GET", "/state").status == 200
+def test_what_is_no_http_is_refused_in_a_line(
+    shared: Serving, garbage: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = send_raw(shared, garbage)
+    assert answer.partition(b"\r\n")[0].split(b" ")[1:2] in ([b"400"], [b"405"], [b"501"])
+    assert answer.partition(b"\r\n\r\n")[2].startswith(b'{"error": "expected ')
+    assert b"nosniff" in answer
+    assert ask(shared, "GET", "/state").status == 200
     assert "".join(capfd.readouterr()) == ""
 
 
@@ -218,9 +225,9 @@ def test_a_websocket_is_an_ordinary_request() -> None:
         "/%0d%0aSet-Cookie:%20a=b",
     ],
 )
-def test_no_path_of_a_client_is_one_of_the_disk(path: str) -> None:
-    with serving(rules=RULES, patience=PATIENCE) as served:
-        answer = send_raw(served, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode(), BEARER, b"\r\n")
-        assert answer.startswith(b"HTTP/1.1 404")
-        assert b"root:" not in answer
-        assert b"set-cookie" not in answer.lower()
+def test_no_path_of_a_client_is_one_of_the_disk(shared: Serving, path: str) -> None:
+    end = b"Connection: close\r\n\r\n"
+    answer = send_raw(shared, f"GET {path} HTTP/1.1\r\nHost: localhost\r\n".encode(), BEARER, end)
+    assert answer.startswith(b"HTTP/1.1 404")
+    assert b"root:" not in answer
+    assert b"set-cookie" not in answer.lower()
