@@ -9,6 +9,7 @@ import re
 import shutil
 import tomllib
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from tests.support.source_code import (
     is_within,
     modules_loaded_by,
     modules_of,
+    parse_module,
     run_python,
 )
 
@@ -66,6 +68,13 @@ OPTION = re.compile(r"--[a-z]| -[a-z]\b(?! /)")  # not the minus of a formula
 FACE = "cli/face"  # what `import promptlight` gives
 
 
+@pytest.fixture(scope="module", autouse=True)
+def forget_modules() -> Iterator[None]:
+    """The parsed files are large."""
+    yield
+    parse_module.cache_clear()
+
+
 # Who may import whom
 
 
@@ -80,7 +89,7 @@ def find_arrows() -> Iterator[tuple[str, str, str, str]]:
     """Every import within promptlight: the importing file and room, the imported name and room."""
     for module in modules_of(*PACKAGES):
         here = room_of(module.name)
-        for name in module.imports():
+        for name in module.imports:
             there = room_of(name) if is_within(name, "promptlight") else None
             if here is not None and there is not None and here != there:
                 yield str(module.path), here, name, there
@@ -114,7 +123,7 @@ def test_rooms_without_torch_import_none_and_no_room_that_does() -> None:
         (str(module.path), name)
         for module in modules_of(*PACKAGES)
         if room_of(module.name) in WITHOUT_TORCH
-        for name in module.imports()
+        for name in module.imports
         if is_within(name, "torch", *KERAS)
     ]
     assert heavy == []
@@ -147,7 +156,7 @@ def test_nothing_is_imported_without_promptlight_in_front() -> None:
     bare = [
         (str(module.path), name)
         for module in modules_of(*PACKAGES, "tests", "examples")
-        for name in module.imports()
+        for name in module.imports
         if is_within(name, "cli", "salience", *inside_io)
     ]
     assert bare == []
@@ -158,7 +167,7 @@ def test_no_test_module_imports_another() -> None:
     wrong = [
         (str(module.path), name)
         for module in modules_of("tests")
-        for name in module.imports()
+        for name in module.imports
         if is_within(name, "tests") and any(part.startswith("test_") for part in name.split("."))
     ]
     assert wrong == []
@@ -180,7 +189,7 @@ def test_the_core_speaks_no_command_line() -> None:
 
 def find_uses(module: Module) -> set[str]:
     """Full names that a file imports or spells in its strings, and every attribute and word that it names alone."""
-    uses = set(module.imports())
+    uses = set(module.imports)
     for node in ast.walk(module.tree):
         if isinstance(node, ast.Attribute):
             uses.add(f".{node.attr}")
@@ -194,7 +203,13 @@ def find_uses(module: Module) -> set[str]:
 
 def test_what_only_its_own_room_or_module_needs_begins_with_an_underscore() -> None:
     """Modules that no other room and no test imports, and functions that no other module uses."""
-    uses = {module.name: find_uses(module) for module in modules_of(*PACKAGES, "tests", "examples")}
+    users: dict[str, set[str]] = defaultdict(set)  # of a name
+    users_within: dict[str, set[str]] = defaultdict(set)  # of a module or of what is in it
+    for user in modules_of(*PACKAGES, "tests", "examples"):
+        for used in find_uses(user):
+            users[used].add(user.name)
+            for end in range(len(parts := used.split("."))):
+                users_within[".".join(parts[: end + 1])].add(user.name)
     homes = {f"promptlight.{house}.{home}" for house in ("salience", "io") for home in homes_of(house)}
     own: list[str] = []
     for module in modules_of(*PACKAGES):
@@ -202,16 +217,14 @@ def test_what_only_its_own_room_or_module_needs_begins_with_an_underscore() -> N
         room = room_of(module.name)
         if module.path.name in ("__init__.py", "__main__.py") or room is None:
             continue
-        others = set().union(*(found for user, found in uses.items() if room_of(user) != room))
-        is_used = any(is_within(used, module.name) for used in others) or module.name in homes
+        is_used = any(room_of(user) != room for user in users_within[module.name]) or module.name in homes
         if len(module.path.parts) > 2 and not name.startswith("_") and not is_used:
             own.append(str(module.path))
-        elsewhere = set().union(*(found for user, found in uses.items() if user != module.name))
         own += [
             f"{module.path}: {node.name}"
             for node in module.tree.body
             if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
-            if f"{module.name}.{node.name}" not in elsewhere and f".{node.name}" not in elsewhere
+            if not (users[f"{module.name}.{node.name}"] | users[f".{node.name}"]) - {module.name}
         ]
     assert own == []
 

@@ -99,7 +99,7 @@ def find_imports() -> set[str]:
     """Top-level names of all that the packages import, ``import_module("...")`` included."""
     imported: set[str] = set()
     for module in modules_of(*PACKAGES):
-        imported |= set(module.imports())
+        imported |= set(module.imports)
         for node in ast.walk(module.tree):
             match node:
                 case ast.Call(func=ast.Name(id="import_module"), args=[ast.Constant(value=str(name)), *_]):

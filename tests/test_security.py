@@ -470,7 +470,7 @@ def test_our_code_runs_no_data() -> None:
 
 
 def test_only_the_users_editor_and_pager_are_started() -> None:
-    starting = [str(module.path) for module in modules_of(*PACKAGES) if "subprocess" in set(module.imports())]
+    starting = [str(module.path) for module in modules_of(*PACKAGES) if "subprocess" in set(module.imports)]
     assert starting == ["cli/views/_pager.py", "cli/work/editor.py"]
 
 

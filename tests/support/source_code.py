@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,8 +23,12 @@ class Module:
     name: str
     tree: ast.Module
 
-    def imports(self) -> Iterator[str]:
+    @functools.cached_property
+    def imports(self) -> tuple[str, ...]:
         """Full names of all imports in the file, including those in functions and under ``if TYPE_CHECKING``."""
+        return tuple(self._find_imports())
+
+    def _find_imports(self) -> Iterator[str]:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
@@ -46,14 +51,16 @@ def files_of(*folders: str) -> list[Path]:
 
 
 def modules_of(*folders: str) -> list[Module]:
-    modules: list[Module] = []
-    for path in files_of(*folders):
-        if path.suffix == ".py":
-            name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
-            full_name = f"promptlight.{name}" if path.parts[0] in PACKAGES else name
-            tree = ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
-            modules.append(Module(path=path, name=full_name, tree=tree))
-    return modules
+    return [parse_module(path) for path in files_of(*folders) if path.suffix == ".py"]
+
+
+@functools.cache
+def parse_module(path: Path) -> Module:
+    """Parse a file once; ``parse_module.cache_clear()`` gives the memory back."""
+    name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
+    full_name = f"promptlight.{name}" if path.parts[0] in PACKAGES else name
+    tree = ast.parse((ROOT / path).read_text("utf-8"), filename=str(path))
+    return Module(path=path, name=full_name, tree=tree)
 
 
 def is_within(name: str, *packages: str) -> bool:
@@ -65,7 +72,7 @@ def imports_within(folder: str, *packages: str) -> list[tuple[str, str]]:
     return [
         (str(module.path), name)
         for module in modules_of(folder)
-        for name in module.imports()
+        for name in module.imports
         if is_within(name, *packages)
     ]
 
