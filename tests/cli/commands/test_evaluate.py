@@ -76,6 +76,30 @@ def evaluated(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder, json.loads(done.stdout)
 
 
+@pytest.fixture(scope="module")
+def short_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two dishes of five lines by two methods, which are measured ten times as fast. For reading only."""
+    from promptlight.cli.app import app
+
+    folder = tmp_path_factory.mktemp("short")
+    records = [
+        {
+            "id": id,
+            "prompt": f"Taste-likes: bread\nTaste-dislikes: {disliked}\nSuggestion: Quiche\nCheap: no\nAnalysis:",
+        }
+        for id, disliked in (("dish-mistake", "soup"), ("dish-fixed", "cheese"))
+    ]
+    (folder / "prompts.jsonl").write_text("\n".join(map(json.dumps, records)), encoding="utf-8")
+    arguments = ["run", str(folder / "prompts.jsonl"), "-o", str(folder / "results"), "--max-new-tokens", "8"]
+    assert CliRunner().invoke(app, [*arguments, "--device", "cpu", *BY_BOTH]).exit_code == 0
+    return folder / "results"
+
+
+@pytest.fixture
+def short(short_run: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(short_run, tmp_path / "results"))
+
+
 @pytest.fixture
 def results(run_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(run_folder / "results", tmp_path / "results"))
@@ -219,11 +243,11 @@ def test_findings_are_drawn_into_files(promptlight: Command, results: Path, tmp_
 
 
 @pytest.mark.parametrize("format", ["parquet", "jsonl"])
-def test_the_same_seed_gives_the_same_file(promptlight: Command, results: Path, tmp_path: Path, format: str) -> None:
+def test_the_same_seed_gives_the_same_file(promptlight: Command, short: Path, tmp_path: Path, format: str) -> None:
     paths = [tmp_path / f"{number}.{format}" for number in range(3)]
     for path, seed in zip(paths, (4, 4, 5), strict=True):
         options = ("--id", "dish-fixed", *QUICK, "--seed", seed, "-o", path)
-        assert promptlight("evaluate", results, *options).exit_code == 0
+        assert promptlight("evaluate", short, *options).exit_code == 0
     first, second, other = map(READERS[format], paths)
     pd.testing.assert_frame_equal(first, second)
     assert first["random_deletion"].tolist() != other["random_deletion"].tolist()
@@ -231,22 +255,21 @@ def test_the_same_seed_gives_the_same_file(promptlight: Command, results: Path, 
 
 
 def test_prompts_are_added_with_the_same_settings_and_replace_all_with_others(
-    promptlight: Command, results: Path
+    promptlight: Command, short: Path
 ) -> None:
     def kept() -> list[str]:
-        stored = read_evaluation(results)
+        stored = read_evaluation(short)
         return [] if stored is None else sorted({row["id"] for row in stored.rows})
 
-    assert promptlight("evaluate", results, *QUICK, "--id", "dish-mistake").exit_code == 0
-    assert promptlight("evaluate", results, *QUICK, "--id", "dish-fixed").exit_code == 0
+    assert promptlight("evaluate", short, *QUICK, "--id", "dish-mistake").exit_code == 0
+    assert promptlight("evaluate", short, *QUICK, "--id", "dish-fixed").exit_code == 0
     assert kept() == ["dish-fixed", "dish-mistake"]
-    assert promptlight("evaluate", results, *QUICK, "--id", "dish-fixed", "--ablate", "drop").exit_code == 0
+    assert promptlight("evaluate", short, *QUICK, "--id", "dish-fixed", "--ablate", "drop").exit_code == 0
     assert kept() == ["dish-fixed"]
-    assert promptlight("evaluate", results, *QUICK, "--id", "dish-mistake", "--ablate", "drop").exit_code == 0
+    assert promptlight("evaluate", short, *QUICK, "--id", "dish-mistake", "--ablate", "drop").exit_code == 0
     assert kept() == ["dish-fixed", "dish-mistake"]
     assert (
-        promptlight("evaluate", results, *QUICK, "--id", "dish-fixed", "--ablate", "drop", "--pool", "max").exit_code
-        == 0
+        promptlight("evaluate", short, *QUICK, "--id", "dish-fixed", "--ablate", "drop", "--pool", "max").exit_code == 0
     )
     assert kept() == ["dish-fixed"]  # pooling changes the order of the sources
 
@@ -317,9 +340,9 @@ def test_what_cannot_be_measured_is_said_in_a_line_and_nothing_is_kept(
     assert not (results / EVALUATION).exists()
 
 
-def test_what_was_measured_is_not_measured_again(promptlight: Command, results: Path, tmp_path: Path) -> None:
+def test_what_was_measured_is_not_measured_again(promptlight: Command, short: Path, tmp_path: Path) -> None:
     def evaluate(*options: Any) -> tuple[str, dict[str, Any]]:
-        done = promptlight("evaluate", results, *QUICK, "--json", *options)
+        done = promptlight("evaluate", short, *QUICK, "--json", *options)
         assert done.exit_code == 0, done.stderr
         return done.stderr.splitlines()[0] if done.stderr else "", json.loads(done.stdout)
 
