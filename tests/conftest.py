@@ -38,6 +38,34 @@ START += "signal.signal(signal.SIGHUP, signal.SIG_DFL); {}"
 START += "runpy.run_module('promptlight.cli', run_name='__main__', alter_sys=True)"
 
 
+# The modules that take longest, which start first: else one of them would be alone at the end, and the other CPUs idle.
+LONGEST = (
+    "io/results/test_survival.py",
+    "salience/run/test_cluster.py",
+    "cli/commands/test_evaluate.py",
+    "test_security.py",
+    "salience/run/test_estimate.py",
+    "cli/commands/test_run.py",
+    "test_tutorial.py",
+    "cli/commands/test_evaluate_stopped.py",
+    "io/page/test_browser.py",
+    "test_docs.py",
+    "salience/benchmark/test_benchmark.py",
+    "cli/work/test_progress.py",
+    "cli/explorer/test_changing.py",
+    "io/results/test_s3.py",
+    "io/results/test_soak.py",
+    "test_layout.py",
+    "test_readme.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Sort by module; the tests of each keep their order."""
+    places = {Path(__file__).parent / name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command left behind."""
