@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
 from tests.support.paths import ROOT
+from tests.support.warm import WarmProcess
 
 PICTURES = ROOT / "docs" / "pictures"
 WORDS = ("--target-by", "word", "--target", "You have to try it")
@@ -120,8 +119,9 @@ def draw_report(results: Path, folder: Path) -> None:
 
 def promptlight(*arguments: object) -> None:
     """The path of the command."""
-    command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
-    subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    run = WarmProcess(arguments, folder=ROOT)
+    _, complained = run.communicate(timeout=600)
+    assert run.returncode == 0, complained
 
 
 def read_picture(path: Path) -> str:

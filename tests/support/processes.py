@@ -8,19 +8,29 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from subprocess import Popen
+from typing import IO, Any
 
 from promptlight.io.places import Place
 from tests.conftest import START
+from tests.support.warm import WarmProcess
 
 PATIENCE = 60  # seconds to wait for a silent process
 
 
-def start_command(prompts: Path, folder: Place, *options: str, stderr: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-    """``promptlight run`` with the bundled model."""
+def start_command(
+    prompts: Path, folder: Place, *options: str, first: str = "", stderr: IO[str] | None = None
+) -> WarmProcess:
+    """``promptlight run`` with the bundled model, after the code ``first``."""
     options = options or ("--max-new-tokens", "24", "--device", "cpu")
+    errors = None if stderr is None else stderr.fileno()
+    return WarmProcess(["run", prompts, "-o", folder, *options], first=first, stderr=errors)
+
+
+def start_cold_command(prompts: Path, folder: Place, *options: str, stderr: Any = subprocess.PIPE) -> Popen[str]:
+    """The same in a new interpreter, which has everything to import yet."""
     command = [sys.executable, "-c", START.format(""), "run", str(prompts), "-o", str(folder), *options]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+    return Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
@@ -31,9 +41,10 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def finish(run: subprocess.Popen[str]) -> tuple[int, str, str]:
+def finish(run: WarmProcess | Popen[str]) -> tuple[int, str, str]:
     """Exit code, stdout, stderr."""
     printed, complained = run.communicate(timeout=5 * PATIENCE)
+    assert run.returncode is not None
     return run.returncode, printed, complained
 
 

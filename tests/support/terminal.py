@@ -6,10 +6,10 @@ import contextlib
 import os
 import pty
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
+
+from tests.support.warm import WarmProcess
 
 ESCAPE = re.compile(r"\x1b\[[0-9;]*m")  # a colour
 MARKS = re.compile(r"‹-?\d+%›|[»«]")  # a number behind a piece, or around the target
@@ -31,14 +31,9 @@ def show_on_terminal(arguments: Sequence[str], *, folder: Path, pager: str, rows
 def _run(arguments: Sequence[str], folder: Path, extra: dict[str, str], *, piped: bool) -> tuple[str, str]:
     """What stdout got if it is ``piped``, and what the terminal got. Fails if the command does."""
     ours, its = pty.openpty()
-    run = subprocess.Popen(
-        [sys.executable, "-m", "promptlight.cli", *arguments],
-        cwd=folder,
-        env={key: value for key, value in os.environ.items() if key != "LESS"} | {"TERM": "xterm"} | extra,
-        stdin=its,
-        stdout=subprocess.PIPE if piped else its,
-        stderr=its,
-        text=True,
+    environment = {key: value for key, value in os.environ.items() if key != "LESS"} | {"TERM": "xterm"} | extra
+    run = WarmProcess(
+        arguments, folder=folder, environment=environment, stdin=its, stdout=None if piped else its, stderr=its
     )
     os.close(its)
     drawn = bytearray()
@@ -47,4 +42,4 @@ def _run(arguments: Sequence[str], folder: Path, extra: dict[str, str], *, piped
             drawn += part
     printed, _ = run.communicate(timeout=60)
     assert run.returncode == 0, drawn.decode()
-    return printed or "", drawn.decode()
+    return printed, drawn.decode()

@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from tests.support.paths import ROOT
+from tests.support.warm import write_stand_in
 
 PAGE, TRANSLATION = ROOT / "docs" / "tutorial.md", ROOT / "docs" / "tutorial.zh-TW.md"
 BLOCK = re.compile(r"```console\n(.*?)```\n", re.DOTALL)
@@ -24,18 +26,22 @@ def read_commands(block: str) -> list[str]:
 def run_tutorial(page: Path, folder: Path) -> str:
     """The page with each command's output below it; commands run one after the other in a folder with examples/."""
     shutil.copytree(ROOT / "examples", folder / "examples", dirs_exist_ok=True)
-    return BLOCK.sub(lambda found: f"```console\n{run_block(found[1], folder)}```\n", page.read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as scripts:
+        write_stand_in(Path(scripts))
+        return BLOCK.sub(
+            lambda found: f"```console\n{run_block(found[1], folder, scripts)}```\n", page.read_text(encoding="utf-8")
+        )
 
 
-def run_block(block: str, folder: Path) -> str:
+def run_block(block: str, folder: Path, scripts: str) -> str:
     """Each command, and its output on stdout."""
-    return "".join(f"$ {command}\n{run_command(command, folder)}" for command in read_commands(block))
+    return "".join(f"$ {command}\n{run_command(command, folder, scripts)}" for command in read_commands(block))
 
 
-def run_command(command: str, folder: Path) -> str:
-    """The output of a command or a pipe in a shell, on a terminal without colours."""
-    scripts = str(Path(sys.executable).parent)
-    environment = {**os.environ, "PATH": f"{scripts}:{os.environ['PATH']}", "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
+def run_command(command: str, folder: Path, scripts: str) -> str:
+    """The output of a command or a pipe in a shell that finds ``promptlight`` in ``scripts``, without colours."""
+    path = f"{scripts}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "COLUMNS": str(WIDTH), "NO_COLOR": "1"}
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, check=False, capture_output=True, encoding="utf-8"
     )

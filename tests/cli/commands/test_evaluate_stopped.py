@@ -7,8 +7,6 @@ from __future__ import annotations
 import re
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,14 @@ import pytest
 
 from promptlight.io.results.evaluations import EVALUATION, read_evaluation
 from promptlight.io.results.regenerations import REGENERATED, read_regenerated
-from tests.conftest import START, Command
+from tests.conftest import Command
 from tests.support.evaluations import assert_same_row
 from tests.support.processes import finish, wait_until
+from tests.support.warm import WarmProcess
 
 DISHES = ("dish-mistake", "dish-fixed")
 CHOSEN = [part for id in DISHES for part in ("--id", id)]
-SLOW = [*CHOSEN, "--random-orders", "40", "--noisy-texts", "0", "--device", "cpu"]
+SLOW = [*CHOSEN, "--random-orders", "12", "--noisy-texts", "0", "--device", "cpu"]
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:
@@ -61,8 +60,7 @@ def test_a_stopped_evaluation_goes_on_after_the_last_finished_prompt(
     called: str,
 ) -> None:
     folder = Path(shutil.copytree(demo_results, tmp_path / "results"))
-    command = [sys.executable, "-c", START.format(""), "evaluate", str(folder), *SLOW]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    run = WarmProcess(["evaluate", folder, *SLOW])
     wait_until((folder / EVALUATION).exists)
     run.send_signal(number)
     found, printed, complained = finish(run)
@@ -85,9 +83,7 @@ def test_stopped_writing_goes_on_after_the_last_finished_prompt(
 ) -> None:
     folder = Path(shutil.copytree(demo_results, tmp_path / "results"))
     arguments = ["evaluate", str(folder), *CHOSEN, "--regenerate", "--device", "cpu"]
-    run = subprocess.Popen(
-        [sys.executable, "-c", START.format(""), *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    run = WarmProcess(arguments)
     wait_until((folder / REGENERATED).exists)
     run.send_signal(number)
     assert finish(run)[:2] == (exit_code, "")

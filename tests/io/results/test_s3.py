@@ -21,13 +21,13 @@ from promptlight.io.results import _lease
 from promptlight.io.results.reader import read_results
 from promptlight.salience.errors import OutputError
 from tests.support.handmade import assert_same_analysis
-from tests.support.reporting import CONTEXT, kill, receive, start
+from tests.support.reporting import kill, preload, receive, start
 from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
 from tests.support.s3 import S3Server, serve_s3
 from tests.support.stores import read_objects
 
 FLUSH_EVERY = 3
-CONTEXT.set_forkserver_preload([__name__])
+preload(__name__)
 
 
 @pytest.fixture(scope="module")

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from pathlib import Path
 from random import Random
-from typing import Any
+from subprocess import Popen
 
 import pandas as pd
 import pytest
@@ -25,8 +24,9 @@ from promptlight.io.results.shards import find_shards
 from promptlight.io.results.writer import FLUSH_EVERY
 from promptlight.salience.types import Analysis, SetAside
 from tests.conftest import Command
-from tests.support.processes import finish, start_command
+from tests.support.processes import finish, start_cold_command, start_command
 from tests.support.results import state_of
+from tests.support.warm import WarmProcess
 
 N_PROMPTS = int(os.environ.get("PROMPTLIGHT_SOAK", "2000"))
 N_TO_WARM_UP = 1000  # prompts until memory counts: the allocators' caches fill first
@@ -65,7 +65,7 @@ def write_prompts(path: Path, n_prompts: int) -> tuple[list[str], int]:
     return ids, n_broken
 
 
-def measure(run: subprocess.Popen[Any], folder: Path) -> list[tuple[int, int]]:
+def measure(run: WarmProcess | Popen[str], folder: Path) -> list[tuple[int, int]]:
     """(results on disk, megabytes that the process holds), each time that some more shards are there."""
     marks: list[tuple[int, int]] = []
     while run.poll() is None:
@@ -86,7 +86,8 @@ def test_a_long_run_has_every_prompt_once_in_flat_memory(
     prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
     ids, n_broken = write_prompts(prompts, n_prompts)
     with (tmp_path / "stderr").open("w") as complaints:
-        run = start_command(prompts, folder, *SETTINGS, "--explain", "target", stderr=complaints)
+        start_run = start_command if n_prompts < N_PROMPTS else start_cold_command
+        run = start_run(prompts, folder, *SETTINGS, "--explain", "target", stderr=complaints)
         marks = measure(run, folder)
         exit_code, printed, _ = finish(run)
     assert exit_code == 3 * (n_broken > 0)

@@ -14,7 +14,6 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -39,16 +38,17 @@ from promptlight.io.results.reader import find_result, read_results
 from promptlight.io.results.shards import find_shards
 from promptlight.salience.errors import OutputError, StoppedError
 from promptlight.salience.types import Analysis
-from tests.conftest import START, Command
+from tests.conftest import Command
 from tests.support.handmade import assert_same_analysis
 from tests.support.paths import EXAMPLES
-from tests.support.processes import PATIENCE, finish, start_command, wait_until
-from tests.support.reporting import CONTEXT, kill, receive, start
+from tests.support.processes import PATIENCE, finish, start_cold_command, start_command, wait_until
+from tests.support.reporting import kill, preload, receive, start
 from tests.support.results import analysis, ids_of, open_writer, set_aside, snapshot, write
+from tests.support.warm import WarmProcess
 
 FLUSH_EVERY = 3
 
-CONTEXT.set_forkserver_preload([__name__])
+preload(__name__)
 
 
 def call(work: Callable[..., None], *arguments: Any) -> tuple[int | None, list[Any]]:
@@ -611,7 +611,7 @@ def test_the_command_is_killed_and_goes_on(tmp_path: Path) -> None:
     assert_same_numbers(folder, compute_undisturbed(prompts, tmp_path / "undisturbed"))
 
 
-def read_until(run: subprocess.Popen[str], part: str) -> list[str]:
+def read_until(run: WarmProcess, part: str) -> list[str]:
     """The lines of stderr up to the first one with this part."""
     assert run.stderr is not None
     lines: list[str] = []
@@ -659,7 +659,8 @@ def test_the_command_is_stopped_again_and_again_and_loses_and_doubles_nothing(tm
     options = (*SHORT, "--flush-every", "8")
     n_stored = 0
     for turn in range(n_stops):
-        run = start_command(prompts, folder, *options)
+        start_run = start_command if turn % 5 < 4 else start_cold_command
+        run = start_run(prompts, folder, *options)
         if turn % 5 < 4:
             n_shards = len(find_shards(folder)) if folder.is_dir() else 0
             wait_until(lambda n=n_shards: folder.is_dir() and len(find_shards(folder)) > n)
@@ -688,13 +689,12 @@ def test_the_command_on_a_full_disk_is_one_line_and_keeps_what_it_wrote(tmp_path
     prompts, folder = tmp_path / "prompts.jsonl", tmp_path / "out"
     ids = write_many(prompts, 6)
     assert finish(start_command(prompts, folder, *SHORT, "--limit", "3"))[0] == 0
-    limited = START.format("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000)); ")
-    command = [sys.executable, "-c", limited, "run", str(prompts), "-o", str(folder), *SHORT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))"
+    exit_code, printed, complained = finish(start_command(prompts, folder, *SHORT, first=limit))
     shard = folder / "part-00001.parquet"
-    assert (done.returncode, done.stdout) == (5, "")
-    assert done.stderr.splitlines()[-1] == f"promptlight: {shard}: could not be written (File too large)"
-    assert "Traceback" not in done.stderr
+    assert (exit_code, printed) == (5, "")
+    assert complained.splitlines()[-1] == f"promptlight: {shard}: could not be written (File too large)"
+    assert "Traceback" not in complained
     assert ids_of(folder) == ids[:3]
     assert leftovers_in(folder) == []
 
