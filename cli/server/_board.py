@@ -6,6 +6,7 @@ was killed finds them again.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from typing import Any
 from promptlight.cli.server._jobs import Job, Kind, State
 from promptlight.io.files import writing
 from promptlight.io.results.shards import EVALUATION_FOLDER
+from promptlight.salience.errors import OutputError
 
 QUEUE = Path(EVALUATION_FOLDER) / "queue.json"
 _VERSION = 1
@@ -36,10 +38,15 @@ class Board:
         self.jobs: dict[str, Job] = self._read()
 
     def add(self, jobs: Sequence[Job]) -> None:
-        """Put jobs at the end."""
+        """Put jobs at the end. Raises OutputError if they can't be kept; then none is taken."""
         with self._condition:
+            before = dict(self.jobs)
             self.jobs |= {job.id: job for job in jobs}
-            self._keep()
+            try:
+                self._keep()
+            except OutputError:
+                self.jobs = before
+                raise
             self._condition.notify_all()
         self._tell()
 
@@ -91,7 +98,8 @@ class Board:
             job.state, job.error, job.number = state, error, number
             job.share, job.left, job.text = 1.0 if state is State.DONE else job.share, None, ""
             self._forget_ended()
-            self._keep()
+            with contextlib.suppress(OutputError):  # a restart then takes it up again, and finds its row
+                self._keep()
         self._tell()
 
     def cancel(self, id: str) -> None:

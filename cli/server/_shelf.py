@@ -36,6 +36,10 @@ from promptlight.salience.types import Analysis, SetAside
 _OWN = ("schema_version", "settings", "started", "finished")  # of a shard's metadata, what a writer adds itself
 
 
+class Stopped(Exception):
+    """The work of a job ends here: it was cancelled, or the server stops."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Source:
     """A folder of results: ``name`` is empty for the one that is served."""
@@ -100,6 +104,10 @@ class Shelf:
     def close(self) -> None:
         """Give the folders back."""
         self.stop()
+        with self._writing:
+            self._close_writers()
+
+    def _close_writers(self) -> None:
         for source in self.sources:
             source.writer.close()
 
@@ -185,8 +193,13 @@ class Shelf:
         return result
 
     def add(self, source: Source, analysis: Analysis) -> int:
-        """Store a result as a new row of a source; returns the number of its record."""
+        """Store a result as a new row of a source; returns the number of its record.
+
+        Raises Stopped once the shelf is closed: then the folder may be another process's.
+        """
         with self._writing:
+            if self._is_closed:
+                raise Stopped
             source.writer.store(analysis)
         id = analysis.completion.prompt.id
         with self._changed:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from promptlight.cli.server._board import Board
 from promptlight.cli.server._jobs import Job, Kind, State
 from promptlight.cli.server._requests import change_question, read_each
-from promptlight.cli.server._shelf import Shelf, Source
+from promptlight.cli.server._shelf import Shelf, Source, Stopped
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.results.regenerations import TakenAwayStore, read_regenerated
@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 _SAME_MODEL = ("config_hash", "file_sha256", "adapter_sha256", "dtype", "quantised")
 _NAMES = ("model", "adapter")  # where a model is may change; its hashes say which one it is
 _WARMING = "Hello."
-
-
-class _Stopped(Exception):
-    """The work of a job ends here: it was cancelled, or the server stops."""
+WRITING = 0.5  # of a job's share
 
 
 class Worker:
@@ -94,7 +91,7 @@ class Worker:
         started = time.monotonic()
         try:
             work(model, jobs)
-        except _Stopped:
+        except Stopped:
             return
         except Exception as error:
             for job in jobs:
@@ -126,7 +123,7 @@ class Worker:
             for id, written in zip(step.ids, step.written or [None] * len(step.ids), strict=True):
                 text = None if written is None else _spell(model, written)
                 begins = begins or bool(text and not by_id[id].text)  # the first words
-                self._board.report(by_id[id], left.share, left.seconds, step.phase, text)
+                self._board.report(by_id[id], _measure(step), left.seconds, step.phase, text)
             self._progressed(begins)
 
         completions = complete_in_order(prompts, model, self.options, len(prompts), on_step=hear)
@@ -136,7 +133,7 @@ class Worker:
                 self._require_open([job])
                 result = explain_or_set_aside(prompt, completion, model, self.options, hear)
                 self._keep(home, job, result)
-            except _Stopped:
+            except Stopped:
                 if self._board.is_closed:
                     raise
             left.finish(prompt.id)
@@ -150,6 +147,7 @@ class Worker:
         self._store(home, job, _with_fields(result, how.describe()))
 
     def _store(self, home: Source, job: Job, analysis: Analysis) -> None:
+        self._require_open([job])
         number = self._shelf.add(home, analysis)
         self._made(number, analysis.completion.prompt.id, job)
         self._board.end(job, State.DONE, number=number)
@@ -266,9 +264,9 @@ class Worker:
         return source, self._shelf.fetch_number(number)
 
     def _require_open(self, jobs: Sequence[Job]) -> None:
-        """Raise _Stopped if all of these jobs are over, or the server stops."""
+        """Raise Stopped if all of these jobs are over, or the server stops."""
         if self._board.is_closed or all(job.state.is_over for job in jobs):
-            raise _Stopped
+            raise Stopped
 
 
 class _Silent:
@@ -284,6 +282,13 @@ class _Silent:
     def loading(self, model: str) -> Generator[None]:
         """The state says that it is loaded."""
         yield
+
+
+def _measure(step: Step) -> float:
+    """How much of a prompt is done: writing counts as the first half, explaining as the second."""
+    if step.phase is Phase.WRITING:
+        return WRITING * step.done / max(1, step.total)
+    return WRITING + (1 - WRITING) * step.share
 
 
 def _spell_error(error: Exception) -> str:

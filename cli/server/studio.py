@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["Busy", "Hear", "Limits", "Studio"]
 
 LIMITS = Limits()
-PATIENCE = 60.0  # seconds until a thread that does not stop is left alone
+PATIENCE = 10.0  # seconds until a thread that does not stop, as while it loads a model, is left alone
 SECONDS_BETWEEN = 0.1  # of two reports of how far a job is
 
 Hear = Callable[[str, dict[str, Any]], None]

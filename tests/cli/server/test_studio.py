@@ -299,6 +299,24 @@ def test_an_error_ends_the_job_and_not_the_server(serve: Open, monkeypatch: pyte
         assert served.do(kind="write", parent="dish", text=CHANGED)["state"] == "done"
 
 
+def test_a_full_disk_ends_the_job_and_leaves_no_row(serve: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OutputError("part-00001.parquet: could not be written (no space left)")
+
+    with serve() as served:
+        with monkeypatch.context() as patched:
+            patched.setattr("promptlight.io.results.writer.write_table", fail)
+            job = served.do(kind="write", parent="dish", text=CHANGED)
+            assert (job["state"], "no space left" in job["error"]) == ("failed", True)
+        with monkeypatch.context() as patched:
+            patched.setattr("promptlight.cli.server._board.writing", fail)
+            with pytest.raises(OutputError, match="no space left"):
+                served.studio.submit({"kind": "write", "parent": "dish", "text": "Is there room?"})
+        assert served.do(kind="write", parent="dish", text="Is there room now?")["state"] == "done"
+    texts = [find(folder, id).completion.prompt.text for id in list_ids(folder)[3:]]
+    assert texts == ["Is there room now?"]
+
+
 def test_a_model_that_is_missing_is_said(folder: Path) -> None:
     with Studio(folder, LiveModel(model=str(folder / "nothing"))) as studio:
         while studio.describe()["model"]["status"] == "loading":

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -33,6 +34,7 @@ from promptlight.salience.gradients.compute import compute_salience
 from promptlight.salience.loading.keras.backbone import borrow_decoder
 from promptlight.salience.options.methods import MethodOptions
 from promptlight.salience.options.sampling import Sampling
+from promptlight.salience.progress import Step
 from promptlight.salience.run.batches import WINDOW, complete, read_windows
 from promptlight.salience.run.pipeline import explain, explain_or_set_aside
 from promptlight.salience.types import Analysis, Completion, Explain, Granularity, Method, SetAsideCode, StopReason
@@ -206,6 +208,24 @@ def test_a_stop_text_of_one_record_ends_its_completion_and_changes_no_other(
     assert ended.text == ended.prompt.text + ended.completion_text
     alone = complete([one.prompt for one in found if isinstance(one, Completion)][1:2], demo_model, options)
     assert alone == [ended]
+
+
+def test_steps_have_the_tokens_written_so_far(demo_model: Model) -> None:
+    prompts = [Prompt(id=id, text=text) for id, text in (("one", "Why?\n"), ("two", "Who was it, and when?\n"))]
+    seen: dict[str, list[list[int]]] = {"one": [], "two": []}
+
+    def hear(step: Step) -> None:
+        for id, ids in zip(step.ids, step.written, strict=True):
+            seen[id].append(list(ids))
+
+    for completion in complete(prompts, demo_model, AnalysisOptions(max_new_tokens=5), on_step=hear):
+        assert isinstance(completion, Completion)
+        ids = [token.id for token in completion.tokens[completion.n_prompt_tokens :]]
+        own = seen[completion.prompt.id]
+        stops = [ids[:-1], ids] if completion.stop_reason in demo_model.stops.values() else [ids]
+        assert own[0] == []
+        assert own[-1] in stops
+        assert all(after[: len(before)] == before for before, after in pairwise(own))
 
 
 def test_the_options_stop_texts_hold_for_all_and_a_records_own_add_to_them(demo_model: Model) -> None:

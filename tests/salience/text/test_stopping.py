@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptlight.salience.loading.handles import DEMO_FOLDER
+from promptlight.salience.text.completion import spell_written
 from promptlight.salience.text.pieces import lay_out
 from promptlight.salience.text.stopping import StopWatch, cut_at_stop
 from promptlight.salience.text.tokenizer import Tokenizer
@@ -91,3 +92,9 @@ def test_what_is_kept_is_the_text_before_the_stop_text_but_for_one_token(parts: 
     before = text[: text.index(stop)]
     assert before.startswith(spell(ids[:kept]))
     assert len(spell(ids[: kept + 1])) > len(before)  # one token more would be too long
+
+
+def test_what_is_written_so_far_has_whole_characters() -> None:
+    ids = ids_of("a", *BYTES, "▁onions")
+    assert [spell_written(TOKENIZER, ids[:n]) for n in range(7)] == ["", "a", "a", "a", "a", "a🍕", "a🍕 onions"]
+    assert spell_written(TOKENIZER, [*ids_of("a"), MARK]) == "a"
