@@ -21,7 +21,9 @@ const mine = readKept(ofTab, MINE);
 
 async function submit(request) { // the jobs that were taken; raises Refusal
   const { jobs } = await askJson("jobs", { method: "POST", body: request });
-  for (const job of jobs) remember(job.id, request);
+  const kept = request.kind === "file" ? { kind: "file" } : request; // not its text, once for each of its prompts
+  for (const job of jobs) mine[job.id] = kept;
+  keep(ofTab, MINE, mine);
   const known = new Set(server.state?.jobs.map(({ id }) => id));
   if (server.state) takeState({ ...server.state, jobs: [...server.state.jobs, ...jobs.filter(({ id }) => !known.has(id))] });
   return jobs;
@@ -47,6 +49,7 @@ function forget(id) {
 
 const isOpenJob = ({ state: phase }) => phase === "waiting" || phase === "running";
 const findGiven = (id) => heads.findIndex((head) => head.given === id && head.source === 0);
+const findMade = ({ makes, number }) => (heads[number]?.given === makes ? number : -1); // maybe in a folder within the results
 const nameJob = ({ kind, parent, makes }) => say(`serve.jobs.${kind}${kind === "write" && parent === null ? "-new" : ""}`, { parent: parent ?? "", makes: makes ?? "" });
 
 // ---- its end ---------------------------------------------------------------------------------------------------------
@@ -56,7 +59,7 @@ function settle(isLate = false) { // shows what came of this tab's jobs; isLate:
     const job = server.state.jobs.find((one) => one.id === id);
     if (!job) forget(id); // long ago
     else if (job.state === "failed" && !request.told) tellOutcome(say("serve.failed", { name: nameJob(job), error: job.error ?? "" }), canRetry(job) ? [say("serve.again"), () => tryAgain(job)] : null);
-    else if (job.state === "done" && job.kind === "write" && findGiven(job.makes) >= 0) present(job, findGiven(job.makes), request);
+    else if (job.state === "done" && job.kind === "write" && findMade(job) >= 0) present(job, findMade(job), request);
     else if (job.state === "done" && isLate && job.kind !== "write" && heads[job.number]) present(job, job.number, request);
     if (job?.state === "cancelled") forget(id);
     else if (job?.state === "failed" && !request.told) remember(id, { ...request, told: true });

@@ -380,3 +380,25 @@ def test_nothing_is_wider_than_the_window_and_all_has_a_name(page: Page, served:
         for width in (390, 1280, 1920):
             page.set_viewport_size({"width": width, "height": 900})
             assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_file_is_kept_once_in_the_tab_not_for_each_prompt(browser: Browser, served: FakeServer) -> None:
+    served.answer = lambda _: [make_job(f"k{number}", "write", None, f"x~{number}") for number in range(3)]
+    page = browser.new_page()
+    served.open(page)
+    page.evaluate("sendFile(new File(['a long text'], 'x.jsonl'))")
+    wait_until(page, "Object.keys(mine).length === 3")
+    assert "a long text" not in page.evaluate("sessionStorage.getItem(MINE)")
+    page.close()
+
+
+def test_a_prompt_that_was_made_in_a_folder_within_the_results_is_shown(page: Page, served: FakeServer) -> None:
+    """As one is that another model wrote than that of the results."""
+    page.get_by_role("button", name="Change line 2").click()
+    page.locator("#editor textarea").fill("TWO")
+    page.keyboard.press("Control+Enter")
+    wait_until(page, "!document.getElementById('progress').hidden")
+    entry = make_entry(Prompt(id="a~1", text="one\nTWO\r\nthree", label="tried", fields={"parent": "a", **TRIED}))
+    served.finish(served.jobs[0], replace(entry, source=1, name="a~1 (other)"))
+    wait_until(page, "document.getElementById('outcome').textContent.includes('is done')")
+    wait_until(page, "state.with === 2")
