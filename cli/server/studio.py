@@ -134,7 +134,7 @@ class Studio:
             jobs = self._requests.read(request, self._spell_now(), taken)
             same = self._board.find_same(jobs[0].key)
             if not same:
-                if len(open_jobs) + len(jobs) > self._limits.waiting:
+                if open_jobs and len(open_jobs) + len(jobs) > self._limits.waiting:  # a file alone is limited by itself
                     raise Busy(
                         f"expected at most {self._limits.waiting} jobs that wait, found {len(open_jobs)} and"
                         f" {len(jobs)} more: try again when some are done"

@@ -203,6 +203,23 @@ def test_a_full_queue_is_said(folder: Path, live: LiveModel) -> None:
     studio.close()
 
 
+def test_a_queue_that_cannot_be_written(serve: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What can't be kept is not taken; what is under way goes on, and so does the worker."""
+    with serve() as served:
+        (job,) = served.studio.submit({"kind": "write", "parent": None, "text": "first"})
+        with monkeypatch.context() as full:
+
+            def refuse(path: Path, **_: Any) -> Any:
+                raise OutputError(f"{path}: could not be written (no space left on device)")
+
+            full.setattr("promptlight.cli.server._board.writing", refuse)
+            with pytest.raises(OutputError, match="no space left"):
+                served.studio.submit({"kind": "write", "parent": None, "text": "second"})
+            assert [one["state"] for one in served.finish(job)] == ["done"]
+        assert len(served.studio.describe()["jobs"]) == 1
+        assert served.do(kind="write", parent=None, text="third")["state"] == "done"
+
+
 def test_what_waits_is_found_again(folder: Path, live: LiveModel, serve: Open) -> None:
     """A server that was killed leaves the queue as it is; a row that it had stored is not stored again."""
     studio = Studio(folder, live)
