@@ -1,7 +1,8 @@
 // Prompts that were tried: each stands below the prompt that was changed, with its note, its author and its time.
 
 function parentOf(number) { // -1: it is no changed prompt, or the page does not have what was changed
-  const { attempt, source } = heads[number];
+  const { attempt, source, given } = heads[number];
+  if (!attempt && source > 0 && given !== undefined) return heads.findIndex((head) => head.given === given && head.source === 0); // asked otherwise
   if (!attempt?.parent) return -1;
   return heads.findIndex((head) => head.id === attempt.parent && head.source === source);
 }

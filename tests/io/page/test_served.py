@@ -320,6 +320,16 @@ def test_a_question_is_asked_otherwise(page: Page, served: FakeServer) -> None:
     assert served.asked[0][2] == {"kind": "ask", "id": "a", **asked, "author": ""}
 
 
+def test_what_was_asked_otherwise_stands_below_its_prompt(page: Page, served: FakeServer) -> None:
+    page.click("#ask")
+    page.get_by_role("button", name="Measure").click()
+    wait_until(page, "editor.job !== null")
+    served.finish(served.jobs[0], replace(make_entry(Prompt(id="a", text=TEXT), source=1), name="a (lime)"))
+    wait_until(page, "state.with === 2")
+    listed = page.locator("#prompts li").all_inner_texts()
+    assert [text.split("\n")[0] for text in listed] == ["a", "a (lime)", "b"]
+
+
 def test_new_prompts_are_written_chosen_or_dropped(page: Page, served: FakeServer) -> None:
     page.click("#open-new")
     page.click("#new-write")
