@@ -223,6 +223,7 @@ def become(request: Mapping[str, Any], streams: Sequence[int]) -> None:
 def import_libraries() -> None:
     """Import all that commands import late, and leave it out of the garbage collection."""
     sys.path.pop(0)  # this folder
+    gc.disable()
     from promptlight.salience.loading.environment import VARIABLES, block_tensorflow
 
     block_tensorflow()
@@ -234,8 +235,8 @@ def import_libraries() -> None:
         for module in pkgutil.iter_modules(package.__path__, f"promptlight.{room}."):
             if not module.ispkg and not module.name.endswith("__main__"):
                 importlib.import_module(module.name)
-    gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def main() -> NoReturn:
