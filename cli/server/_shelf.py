@@ -24,8 +24,8 @@ from promptlight.io.page.record import ReportRecord, to_record
 from promptlight.io.page.summary import Summaries
 from promptlight.io.page.write import write_report
 from promptlight.io.results.facts import RunFacts, read_facts
-from promptlight.io.results.reader import find_result, read_columns, read_results
-from promptlight.io.results.shards import read_metadata, require_shards
+from promptlight.io.results.reader import read_columns, read_result, read_results
+from promptlight.io.results.shards import read_metadata, read_shard, require_shards
 from promptlight.io.results.tried import TRIED_FOLDER, find_tried_folders, name_tried_folder
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import UsageError
@@ -188,7 +188,9 @@ class Shelf:
 
     def fetch(self, slot: Slot) -> Analysis:
         """A result from the disk."""
-        result = find_result(self.sources[slot.source].folder, id=slot.id)
+        shard = self.sources[slot.source].writer.done[slot.id].shard
+        place = read_shard(shard, ["id"])["id"].to_pylist().index(slot.id)
+        result = read_result(shard, place)
         assert isinstance(result, Analysis)
         return result
 

@@ -86,7 +86,7 @@ class Worker:
             pass
 
     def _do(self, model: Model, jobs: Sequence[Job]) -> None:
-        """Do jobs that belong together; whatever goes wrong ends them, not the server."""
+        """Do jobs that belong together; whatever goes wrong ends the one that it is about, not the server."""
         work = {Kind.WRITE: self._write, Kind.EACH: self._take_away, Kind.ASK: self._ask}[jobs[0].kind]
         started = time.monotonic()
         try:
@@ -94,8 +94,11 @@ class Worker:
         except Stopped:
             return
         except Exception as error:
-            for job in jobs:
-                self._board.end(job, State.FAILED, error=_spell_error(error))
+            for job in jobs if len(jobs) > 1 else ():  # one prompt may be the reason: each on its own
+                if not job.state.is_over:
+                    self._do(model, [job])
+            if len(jobs) == 1:
+                self._board.end(jobs[0], State.FAILED, error=_spell_error(error))
         else:
             self._board.note_seconds(jobs[0].kind, (time.monotonic() - started) / len(jobs))
 

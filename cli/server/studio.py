@@ -64,7 +64,8 @@ class Studio:
     ) -> None:
         self._live, self._limits, self._clock = live, limits, clock
         self._shelf = Shelf(_require_own(folder), question)
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # one request is taken at a time
+        self._meeting = threading.Lock()  # for who hears
         self._hearing: list[Hear] = []
         self._told = 0.0  # when readers last heard how far a job is
         self._board = Board(self._shelf.folder, limits.ended, self._tell_state)
@@ -179,11 +180,11 @@ class Studio:
 
     def subscribe(self, hear: Hear) -> Callable[[], None]:
         """Tell ``hear`` each event from now on; returns what ends that."""
-        with self._lock:
+        with self._meeting:
             self._hearing.append(hear)
 
         def leave() -> None:
-            with self._lock:
+            with self._meeting:
                 if hear in self._hearing:
                     self._hearing.remove(hear)
 
@@ -210,7 +211,7 @@ class Studio:
         self._tell("record", {"number": number, "id": id, "job": job.id})
 
     def _tell(self, event: str, about: dict[str, Any]) -> None:
-        with self._lock:
+        with self._meeting:
             hearing = list(self._hearing)
         for hear in hearing:
             with contextlib.suppress(Exception):  # a reader who is gone must not end anybody's work

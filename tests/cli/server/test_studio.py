@@ -19,7 +19,7 @@ from promptlight.io.places import Place
 from promptlight.io.results.folders import BUNDLED
 from promptlight.io.results.reader import find_result, list_ids
 from promptlight.io.results.tried import describe_try, find_tried_folders
-from promptlight.salience.errors import InputError, OutputError, UsageError
+from promptlight.salience.errors import InputError, ModelError, OutputError, UsageError
 from promptlight.salience.model import Model
 from tests.cli.server.conftest import Open
 from tests.support.results import snapshot
@@ -115,6 +115,7 @@ def test_a_chats_turn_and_its_sections(serve: Open, folder: Path) -> None:
     prompt = find(folder, "chat~1").completion.prompt
     assert [prompt.text[turn.start : turn.stop] for turn in prompt.turns] == ["Be very brief.\nName a fruit."]
     assert prompt.text.startswith("user\n")
+    assert [(one.name, prompt.text[one.start : one.stop]) for one in prompt.sections] == [("rule", "Be very brief.\n")]
 
 
 @pytest.mark.parametrize(
@@ -316,6 +317,25 @@ def test_an_error_ends_the_job_and_not_the_server(serve: Open, monkeypatch: pyte
         assert served.do(kind="write", parent="dish", text=CHANGED)["state"] == "done"
 
 
+def test_a_prompt_that_breaks_a_batch_fails_alone(serve: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    from promptlight.salience.run import batches
+
+    write = batches.take_prompt
+
+    def fail(prompt: Any, *others: Any) -> Any:
+        if prompt.id == "b":
+            raise ModelError("no marks of a chat")
+        return write(prompt, *others)
+
+    monkeypatch.setattr(batches, "take_prompt", fail)
+    monkeypatch.setattr("promptlight.salience.run.dry_run.take_prompt", fail)
+    lines = "".join(json.dumps({"id": id, "prompt": f"{id}?"}) + "\n" for id in "abc")
+    with serve() as served:
+        jobs = served.finish(*served.studio.submit({"kind": "file", "name": "x.jsonl", "text": lines}))
+        assert [job["error"] for job in jobs] == [None, "no marks of a chat", None]
+        assert [job["state"] for job in jobs] == ["done", "failed", "done"]
+
+
 def test_a_full_disk_ends_the_job_and_leaves_no_row(serve: Open, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise OutputError("part-00001.parquet: could not be written (no space left)")
@@ -466,6 +486,9 @@ def test_the_same_completion_asked_otherwise(serve: Open, folder: Path, promptli
         assert served.read(3)["id"] == f"dish ({tried.name})"
         assert served.do(kind="ask", id="dish", method="grad_dot_input", objective="margin")["number"] == 3
         assert served.do(kind="ask", id="chat", method="grad_dot_input", objective="margin")["number"] == 4
+        assert served.do(kind="each", id=f"dish ({tried.name})")["state"] == "done"
+        assert "tried" in json.loads(served.studio.get_record(3).head)
+        assert "tried" not in json.loads(served.studio.get_record(0).head)
         assert list(find_tried_folders(folder)) == [tried]
         assert served.do(kind="ask", id="dish", foil="auto")["state"] == "done"
         assert [len(names) for names in map(served.studio.summarize().get, ("folders", "sources"))] == [3, 3]
