@@ -66,7 +66,13 @@ def serve(
     results folder. Only this machine is let in, unless --host says otherwise; Ctrl-C stops it, and the next start goes
     on with what waits.
     """
-    from promptlight.cli.server.foreground import Address, import_server, read_password, serve_until_stopped
+    from promptlight.cli.server.foreground import (
+        Address,
+        check_opening,
+        import_server,
+        read_password,
+        serve_until_stopped,
+    )
     from promptlight.cli.server.keeping import choose_kept
     from promptlight.io.results.reader import read_settings
 
@@ -74,5 +80,6 @@ def serve(
     address = Address(host=host, port=port, names=allow_host or (), password=read_password(password_file))
     named = find_folder(results)
     folder = choose_kept(named, keep)
+    check_opening(folder, opening.start)
     live = build_live_model(read_settings(folder), rerun, if_missing=say_where_model_is(named))
     serve_until_stopped(folder, live, opening.question(), opening.describe(), address)

@@ -35,6 +35,7 @@ class CarefulProtocol(H11Protocol, Connection):
 
     def __init__(self, *, patience: Patience, **options: Any) -> None:
         super().__init__(**options)
+        self.access_log = False  # it would have the token; uvicorn turns it on where anything at all is logged
         self._patience = patience
         self._deadline: asyncio.TimerHandle | None = None
         answer = self.app

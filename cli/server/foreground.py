@@ -18,6 +18,7 @@ from promptlight.cli.server.guard import LOOPBACK, is_address
 from promptlight.salience.errors import StoppedError, UsageError
 from promptlight.salience.text.printable import one_line
 from promptlight.salience.text.secrets import SHORTEST
+from promptlight.salience.text.spelling import suggest
 
 if TYPE_CHECKING:
     from promptlight.cli.work.live_model import LiveModel
@@ -73,6 +74,17 @@ def read_password(path: Path | None) -> str | None:
     if password is not None and len(password) < SHORTEST:
         raise UsageError(f"{where}: expected a password of at least {SHORTEST} characters, found {len(password)}")
     return password
+
+
+def check_opening(folder: Path, id: str | None) -> None:
+    """Raise UsageError unless this is a prompt of the page: an id of the folder, or a name of another source."""
+    from promptlight.io.results.reader import list_ids
+
+    if id is None or id in (ids := list(list_ids(folder))) or (id.endswith(")") and id.rpartition(" (")[0] in ids):
+        return
+    raise UsageError(
+        f"expected a prompt of the page to open with, found {one_line(id)}{suggest(id, ids)}", parameters=("open",)
+    )
 
 
 def serve_until_stopped(folder: Path, live: LiveModel, question: Question, opening: Opening, address: Address) -> None:

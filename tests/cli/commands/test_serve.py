@@ -111,6 +111,7 @@ def test_a_taken_port_and_a_folder_in_use_are_a_line(promptlight: Command, folde
         (["--password-file", "missing"], "missing: could not be read (No such file or directory) (--password-file)"),
         (["--keep", "."], "expected a new folder, or one with a copy of"),
         (["--prot", "1"], "--port"),
+        (["--open", "dish-mistak"], "found dish-mistak; did you mean dish-mistake? (--open)"),
     ],
 )
 def test_what_can_not_be_is_a_line(

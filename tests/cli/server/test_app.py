@@ -151,7 +151,7 @@ def test_events_begin_with_the_state_and_follow_what_changes() -> None:
         studio.tell("state", note="one\ntwo\u2028")
         assert reader.read() == ("state", {"note": "one\ntwo\u2028"})
         served.close()
-        assert reader.read() == ("", None)  # a whole stream, not a broken one
+        assert reader.answer.read() == b""  # the end of a whole stream; a broken one raises
         assert studio.hearing == []
         reader.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import logging
 import re
 import time
 from collections.abc import Generator
@@ -332,6 +333,7 @@ def test_a_bug_is_told_in_the_terminal_without_the_token_and_not_to_the_browser(
 def test_nothing_is_logged(
     served: Serving, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.DEBUG)  # as in a notebook
     ask(served, "GET", f"/?token={TOKEN}")
     ask(served, "GET", "/?token=wrong", token="")
     send_raw(served, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 
+import psutil
 import pytest
 
 from promptlight.cli.server._protocol import Patience
 from promptlight.cli.server.guard import Rules
 from promptlight.cli.server.running import Serving
+from tests.support.processes import wait_until
 from tests.support.served import TOKEN, FakeStudio, ask, place_of, read_all, send_raw, serving
 
 BEARER = f"Authorization: Bearer {TOKEN}\r\n".encode()
@@ -110,38 +112,32 @@ def test_a_body_longer_than_its_length_is_not_a_second_request() -> None:
 
 
 def test_a_page_that_nobody_reads_is_given_up() -> None:
-    """Not even after the last part was handed over does its connection stay."""
+    """What was handed over and not read goes with its connection."""
     studio = FakeStudio(page=lambda: iter(["x" * 1000] * 40_000))
-    with serving(studio, rules=RULES, patience=PATIENCE) as served:
-        raw = connect_with_little_room(served)
+    with serving(studio, rules=RULES, patience=PATIENCE) as served, connect_with_little_room(served) as raw:
         raw.sendall(f"GET /?token={TOKEN} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-        with raw:
-            assert len(read_slowly(raw)) < 40_000_000
+        wait_until(lambda: count_connections(served) == 1)
+        wait_until(lambda: count_connections(served) == 0)
         assert ask(served, "GET", "/state").status == 200
 
 
 def test_a_reader_of_events_who_reads_nothing_is_given_up_and_costs_no_memory() -> None:
     studio = FakeStudio()
     with serving(studio, rules=RULES, patience=PATIENCE) as served:
-        raw = connect_with_little_room(served)
-        raw.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n" + BEARER + b"\r\n")
-        for _ in wait_until(lambda: len(studio.hearing) == 1):
-            continue
-        for number in wait_until(lambda: not studio.hearing):
-            studio.tell("state", number=number, text="x" * 100_000)
-        raw.close()
+        with connect_with_little_room(served) as raw:
+            raw.sendall(b"GET /events HTTP/1.1\r\nHost: localhost\r\n" + BEARER + b"\r\n")
+            wait_until(lambda: len(studio.hearing) == 1)
+            wait_until(lambda: studio.tell("state", text="x" * 100_000) or not studio.hearing)
+            wait_until(lambda: count_connections(served) == 0)
         assert ask(served, "GET", "/state").status == 200
 
 
-def wait_until(is_so: object) -> Iterator[int]:
-    """Count until something is so. Fails after 20 seconds."""
-    assert callable(is_so)
-    for number in range(2000):
-        if is_so():
-            return
-        yield number
-        time.sleep(0.01)
-    raise AssertionError("it never was so")
+def count_connections(served: Serving) -> int:
+    """Open connections of the server, which runs in this process."""
+    own = [
+        one for one in psutil.Process().net_connections("tcp") if one.laddr and one.laddr.port == place_of(served)[1]
+    ]
+    return sum(one.status == psutil.CONN_ESTABLISHED for one in own)
 
 
 def connect_with_little_room(served: Serving) -> socket.socket:
@@ -151,12 +147,6 @@ def connect_with_little_room(served: Serving) -> socket.socket:
     raw.settimeout(30)
     raw.connect(place_of(served))
     return raw
-
-
-def read_slowly(raw: socket.socket) -> bytes:
-    """Wait for the server to give up, then read what is there."""
-    time.sleep(1)
-    return read_all(raw)
 
 
 def test_too_many_connections_cost_the_oldest_stranger_its_own() -> None:
