@@ -26,7 +26,7 @@ from promptlight.io.page.write import write_report
 from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.reader import read_columns, read_result, read_results
 from promptlight.io.results.shards import read_metadata, read_shard, require_shards
-from promptlight.io.results.tried import TRIED_FOLDER, find_tried_folders, name_tried_folder
+from promptlight.io.results.tried import TRIED_FOLDER, describe_question, find_tried_folders, name_tried_folder
 from promptlight.io.results.writer import ResultsWriter
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
@@ -42,11 +42,12 @@ class Stopped(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A folder of results: ``name`` is empty for the one that is served."""
+    """A folder of results; ``title`` says what it asks. Both it and ``name`` are empty for the one that is served."""
 
     number: int
     folder: Path
     name: str
+    title: str
     writer: ResultsWriter
 
     @property
@@ -249,16 +250,15 @@ class Shelf:
 
     def write_report(self, path: Path) -> None:
         """Write the page that ``report`` writes of all sources."""
-        entries = ReportEntries(self._choose(), self._question, None)
+        entries = ReportEntries([self._choose()], self._question, None)
         write_report(path, entries, sources=entries.sources, everything=entries.everything)
 
     def write_table(self, path: Path) -> None:
         """Write the table that ``export`` writes of the folder, as CSV."""
-        write_csv(self._choose()[0], self._question, path)
+        write_csv(self._choose(), self._question, path)
 
-    def _choose(self) -> list[ChosenResults]:
-        folders = [source.folder for source in self.sources if source.writer.done]
-        return [ChosenResults(folder, ids=None, where=None, sections=None) for folder in folders]
+    def _choose(self) -> ChosenResults:
+        return ChosenResults(self.folder, ids=None, where=None, sections=None)
 
     def _refresh(self, number: int) -> int:
         """Make a record anew from what is stored."""
@@ -287,11 +287,18 @@ class Shelf:
         return self._take(folder, name, writer, read_facts(folder))
 
     def _take(self, folder: Path, name: str, writer: ResultsWriter, facts: RunFacts | None) -> Source:
-        source = Source(number=len(self.sources), folder=folder, name=name, writer=writer)
+        title = self._entitle(name, writer.settings) if name else ""
+        source = Source(number=len(self.sources), folder=folder, name=name, title=title, writer=writer)
         self._facts.append(facts)
         self._entries.append(FolderEntries(folder, facts, source.number, self._question))
         self.sources.append(source)
         return source
+
+    def _entitle(self, name: str, settings: Mapping[str, Any]) -> str:
+        """What a folder in ``_tried`` asks, with the end of its name if another one asks the same."""
+        asked = describe_question(settings, self.sources[0].settings)
+        is_taken = any(source.title == asked for source in self.sources)
+        return f"{asked}, {name.rpartition('-')[2]}" if is_taken else asked
 
     def _list(self) -> None:
         """Find the rows that have results, in the order of the page."""
@@ -307,7 +314,7 @@ class Shelf:
         self._records = [None] * len(found)
 
     def _name(self, source: Source, id: str) -> Slot:
-        return Slot(source=source.number, id=id, name=f"{id} ({source.name})" if source.name else id)
+        return Slot(source=source.number, id=id, name=f"{id} ({source.title})" if source.title else id)
 
     def _put(self, number: int, analysis: Analysis) -> None:
         """Make the record of a row, new or changed."""
@@ -326,5 +333,5 @@ class Shelf:
 
     def _describe_all(self) -> Any:
         names = name_folders([self.folder])
-        names += [source.name for source in self.sources[1:]]
+        names += [source.title for source in self.sources[1:]]
         return describe_all(self._question, names, self._skipped, self._problems)

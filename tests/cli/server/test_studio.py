@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -483,7 +484,7 @@ def test_the_same_completion_asked_otherwise(serve: Open, folder: Path, promptli
         job = served.do(kind="ask", id="dish", method="grad_dot_input", objective="margin", author="Ann")
         assert (job["state"], job["number"], job["makes"]) == ("done", 3, "dish")
         (tried,) = find_tried_folders(folder)
-        assert served.read(3)["id"] == f"dish ({tried.name})"
+        assert served.read(3)["id"] == "dish (grad_dot_input, margin)"
         assert served.do(kind="ask", id="dish", method="grad_dot_input", objective="margin")["number"] == 3
         assert served.do(kind="ask", id="chat", method="grad_dot_input", objective="margin")["number"] == 4
         assert served.do(kind="each", id=f"dish ({tried.name})")["state"] == "done"
@@ -503,7 +504,9 @@ def test_the_same_completion_asked_otherwise(serve: Open, folder: Path, promptli
     assert asked.completion.tokens == expected.completion.tokens == stored.completion.tokens
     (found,), (wanted,) = asked.maps.values(), expected.maps.values()
     assert found.scores.tobytes() == wanted.scores.tobytes()
-    assert f"dish ({tried.name})" in (tmp_path / "report.html").read_text("utf-8")
+    folders = re.search(r'"folders":(\[[^]]*\])', (tmp_path / "report.html").read_text("utf-8"))
+    assert folders
+    assert json.loads(folders[1])[1:] == ["grad_dot_input, margin", "grad_l2 against “auto”"]
     assert "dish" in (tmp_path / "table.csv").read_text("utf-8")
 
 
