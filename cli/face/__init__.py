@@ -12,8 +12,8 @@
 ``read_prompts`` reads files and addresses; ``analyze`` completes each prompt and scores every earlier token for every
 token written; ``explain_target`` answers one question about one result; ``build_span_table`` and ``to_frame`` make
 tables; ``ResultsWriter`` and ``read_results`` keep results as Parquet. In a notebook, ``explain("a prompt")`` and
-``read_results("results/")["an-id"]`` draw themselves. The command ``promptlight`` does the same from a
-terminal, and so does ``python -m promptlight``.
+``read_results("results/")["an-id"]`` draw themselves, and ``serve("results/")`` shows the page with a model behind it.
+The command ``promptlight`` does the same from a terminal, and so does ``python -m promptlight``.
 
 Importing this loads neither torch nor Keras: each name is imported on first use.
 """
@@ -24,7 +24,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from promptlight.cli.notebook import Drawing, Result, Results, explain, read_results
+    from promptlight.cli.notebook import Drawing, Result, Results, ServedPage, explain, read_results, serve
     from promptlight.io import ResultsWriter, RunFacts, find_result, read_facts, read_prompts, to_frame
     from promptlight.salience import (
         Analysis,
@@ -95,6 +95,7 @@ __all__ = [
     "RunFacts",
     "SalienceMap",
     "Sampling",
+    "ServedPage",
     "SetAside",
     "Span",
     "SpanTable",
@@ -115,6 +116,7 @@ __all__ = [
     "read_facts",
     "read_prompts",
     "read_results",
+    "serve",
     "to_frame",
 ]
 

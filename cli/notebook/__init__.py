@@ -1,4 +1,6 @@
-"""Results that draw themselves in a notebook. All public names here are public in ``promptlight`` too.
+"""Results that draw themselves in a notebook, and the page with a model behind it.
+
+All public names here are public in ``promptlight`` too.
 
 Does not know: options of the command line, the explorer. Importing it loads neither torch nor Keras.
 """
@@ -14,8 +16,9 @@ if TYPE_CHECKING:
     from promptlight.cli.notebook.explaining import explain
     from promptlight.cli.notebook.result import Result
     from promptlight.cli.notebook.results import Results, read_results
+    from promptlight.cli.notebook.serving import ServedPage, serve
 
-__all__ = ["Drawing", "Result", "Results", "explain", "read_results"]
+__all__ = ["Drawing", "Result", "Results", "ServedPage", "explain", "read_results", "serve"]
 
 __getattr__ = import_lazily(
     __name__,
@@ -23,7 +26,9 @@ __getattr__ = import_lazily(
         "Drawing": "drawing",
         "Result": "result",
         "Results": "results",
+        "ServedPage": "serving",
         "explain": "explaining",
         "read_results": "results",
+        "serve": "serving",
     },
 )

@@ -56,6 +56,7 @@ def main() -> None:
             draw_view(name, results, PICTURES / f"{name}.svg")
         draw_explorer(PICTURES / "explore.svg")
         draw_report(results["RESULTS"], PICTURES)
+        draw_served(results["RESULTS"], PICTURES)
 
 
 def make_results(name: str, folder: Path) -> Path:
@@ -114,6 +115,31 @@ def draw_report(results: Path, folder: Path) -> None:
         page.set_viewport_size({"width": 1200, "height": 1000})
         page.goto(real_file.as_uri())
         page.screenshot(path=folder / "report-overview.png", full_page=True)
+        browser.close()
+
+
+def draw_served(results: Path, folder: Path) -> None:
+    """Draw the served page after its reader has corrected line 9 of the tutorial's prompt: both answers."""
+    from playwright.sync_api import sync_playwright
+
+    from promptlight.cli.notebook.serving import serve
+
+    copied = shutil.copytree(results, results.parent / "served")
+    with serve(copied, device="cpu") as served, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme="light")
+        page.goto(f"{served.link}{REPORT_VIEW}")
+        page.get_by_role("button", name="Change this prompt").click()
+        prompt = page.get_by_label("The whole prompt")
+        prompt.fill(prompt.input_value().replace("You have to try it.", "Avoid.", 1))
+        for label, text in (("Note", "example 1 corrected"), ("Your name", "Ada")):
+            page.locator("label:visible", has_text=label).locator("input").fill(text)
+        page.get_by_role("button", name="Write again").click()
+        page.get_by_text("dish-mistake~1 is done.").wait_for(timeout=120_000)
+        page.goto(f"{served.link}{REPORT_VIEW}&with=dish-mistake~1&with-target=2")
+        page.reload()
+        page.get_by_text("ready").wait_for()
+        page.screenshot(path=folder / "serve.png")
         browser.close()
 
 
