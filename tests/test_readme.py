@@ -17,7 +17,7 @@ from tests.support.paths import EXAMPLES, ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TYPED = [shlex.split(line, comments=True) for line in re.findall(r"^    (\S.*)$", README, re.MULTILINE)]
-NEEDS_MORE = {"--model": "a real model", "explore": "a terminal"}
+NEEDS_MORE = {"--model": "a real model", "explore": "a terminal", "serve": "a browser"}
 
 
 def test_what_is_typed_works(promptlight: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
