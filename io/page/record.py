@@ -132,6 +132,7 @@ def _describe_attempt(attempt: Try, entry: ReportEntry) -> dict[str, Any]:
         parent += entry.name[len(id) :]
     return {
         "parent": printable(parent) if parent else None,
+        "of": printable(attempt.parent) if attempt.parent else None,  # of another folder, such as the run's own
         "note": printable(attempt.note),
         "author": printable(attempt.author),
         "made": attempt.tried,

@@ -1,10 +1,20 @@
 // Prompts that were tried: each stands below the prompt that was changed, with its note, its author and its time.
 
-function parentOf(number) { // -1: it is no changed prompt, or the page does not have what was changed
-  const { attempt, source, given } = heads[number];
-  if (!attempt && source > 0 && given !== undefined) return heads.findIndex((head) => head.given === given && head.source === 0); // asked otherwise
+function parentOf(number) { // what it stands below; -1: it is no changed prompt, or the page does not have what was changed
+  const { source, given } = heads[number];
+  const same = given === undefined ? -1 : heads.findIndex((head) => head.given === given);
+  return source > 0 && same >= 0 && same < number ? same : findChanged(number); // the same, asked otherwise
+}
+
+function findChanged(number) { // the prompt that was changed; in the folder around if another model wrote the new one
+  const { attempt, source } = heads[number];
   if (!attempt?.parent) return -1;
-  return heads.findIndex((head) => head.id === attempt.parent && head.source === source);
+  const here = heads.findIndex((head) => head.id === attempt.parent && head.source === source);
+  return here >= 0 ? here : heads.findIndex((head) => head.source === 0 && (head.id === attempt.of || head.id.startsWith(`${attempt.of} (`)));
+}
+
+function nameChanged(number) { // as the page has it
+  return heads[findChanged(number)]?.id ?? heads[number].attempt.of;
 }
 
 function orderPrompts() { // as [number, depth]: those of the run as they were written, each followed by what came of it
@@ -37,8 +47,8 @@ function drawAttempt(number) { // below the prompt's name: what it came from, an
   const { attempt } = heads[number];
   if (!attempt) return [];
   const parent = parentOf(number);
-  const from = attempt.parent ? say("attempt.from", { id: attempt.parent }) : say("attempt.new");
-  const compare = parent < 0 ? [] : [button(say("attempt.compare", { id: attempt.parent }), () => compareWith(parent, number), { class: "all" })];
+  const from = attempt.parent ? say("attempt.from", { id: nameChanged(number) }) : say("attempt.new");
+  const compare = parent < 0 ? [] : [button(say("attempt.compare", { id: heads[parent].id }), () => compareWith(parent, number), { class: "all" })];
   return [element("div", { class: "attempt" }, element("span", { class: "facts" }, spellAttempt(attempt, from)), ...compare)];
 }
 

@@ -121,7 +121,7 @@ function drawPrompt(head, number) { // a click anywhere on it opens it
 }
 
 function drawName({ id, label, attempt }, number) {
-  const from = attempt?.parent ? say("attempt.from", { id: attempt.parent }) : "";
+  const from = attempt?.parent ? say("attempt.from", { id: nameChanged(number) }) : "";
   return [button(id, () => open(number), { class: "go" }), ...(attempt ? [element("small", { class: "tried", dir: "auto" }, spellAttempt(attempt, from))]
     : label ? [element("small", {}, label)] : [])];
 }

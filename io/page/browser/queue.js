@@ -48,7 +48,7 @@ function forget(id) {
 }
 
 const isOpenJob = ({ state: phase }) => phase === "waiting" || phase === "running";
-const findGiven = (id) => heads.findIndex((head) => head.given === id && head.source === 0);
+const findGiven = (id) => heads.findIndex((head) => head.given === id); // as the server finds it: those of the run come first
 const findMade = ({ makes, number }) => (heads[number]?.given === makes ? number : -1); // maybe in a folder within the results
 const nameJob = ({ kind, parent, makes }) => say(`serve.jobs.${kind}${kind === "write" && parent === null ? "-new" : ""}`, { parent: parent ?? "", makes: makes ?? "" });
 

@@ -62,8 +62,9 @@ function openFirstLine() { // one stop of the keyboard
 
 function drawNoteButton() { // beside what was tried
   const place = document.querySelector("#head .attempt");
-  if (place) place.append(" ", button(say(heads[state.id].attempt.note ? "serve.notes.edit" : "serve.notes.add"), () => openNote(state.id), { class: "all" }));
-  else if (state.with >= 0 && heads[state.with].attempt) {
+  const isOwn = (number) => findGiven(heads[number].given) === number; // not the same asked otherwise, which has no note
+  if (place && isOwn(state.id)) place.append(" ", button(say(heads[state.id].attempt.note ? "serve.notes.edit" : "serve.notes.add"), () => openNote(state.id), { class: "all" }));
+  else if (!place && state.with >= 0 && heads[state.with].attempt && isOwn(state.with)) {
     const { attempt, id } = heads[state.with];
     $("head").append(element("div", { class: "attempt" }, element("span", { class: "facts" }, [id, spellAttempt(attempt)].join(say("clauses"))), " ",
       button(say(attempt.note ? "serve.notes.edit" : "serve.notes.add"), () => openNote(state.with), { class: "all" })));

@@ -45,6 +45,7 @@ def test_a_record_says_how_it_came_about() -> None:
     head = json.loads(to_record(ReportEntry(analysis=analysis, name="b (results)", source=1)).head)
     assert head["attempt"] == {
         "parent": "a (results)",
+        "of": "a",
         "note": "half␛",
         "author": "Kim",
         "made": "2026-11-27T18:30:05Z",
@@ -90,4 +91,24 @@ def test_notes_are_found_and_in_the_table(browser: Browser, tmp_path: Path) -> N
     page.get_by_role("button", name="All prompts").click()
     (row,) = page.locator("#rows tr:visible").all_inner_texts()
     assert "“<b>mistake</b>”, changed from a, 27 Nov 2026, 18:30" in row.translate(ISOLATES)
+    page.close()
+
+
+def test_the_parent_may_be_in_the_folder_around(browser: Browser, tmp_path: Path) -> None:
+    """As where another model wrote the changed prompt."""
+    path = tmp_path / "page.html"
+    entries = [
+        ReportEntry(analysis=make_plain("a"), name="a"),
+        ReportEntry(analysis=make_plain("b"), name="b"),
+        ReportEntry(analysis=make_try("a~1", "a"), name="a~1 (other)", source=1),
+        ReportEntry(analysis=make_try("c", "gone"), name="c (other)", source=1),
+    ]
+    write_report(path, entries)
+    page = browser.new_page(locale="en-GB", timezone_id="UTC")
+    page.goto(path.as_uri())
+    assert [row[0] for row in listed(page)] == ["a", "a~1 (other)", "b", "c (other)"]
+    for name, said in (("a~1 (other)", "changed from a, 27"), ("c (other)", "changed from gone, 27")):
+        page.locator("#prompts li").filter(has_text=name).click()
+        assert page.locator("#head .attempt").inner_text().translate(ISOLATES).startswith(said)
+        assert page.get_by_role("button", name="Compare with a", exact=True).count() == said.count("from a")
     page.close()

@@ -45,6 +45,10 @@ def take_second(_: dict[str, Any]) -> list[dict[str, Any]]:
     return [make_job("k2", "write", "a", "a~2")]
 
 
+def take_three(_: dict[str, Any]) -> list[dict[str, Any]]:
+    return [make_job(f"k{number}", "write", None, f"x~{number}") for number in range(3)]
+
+
 @pytest.fixture
 def served() -> FakeServer:
     return FakeServer([make_entry(Prompt(id="a", text=TEXT)), make_entry(Prompt(id="b", text="b"))], take)
@@ -393,7 +397,7 @@ def test_nothing_is_wider_than_the_window_and_all_has_a_name(page: Page, served:
 
 
 def test_a_file_is_kept_once_in_the_tab_not_for_each_prompt(browser: Browser, served: FakeServer) -> None:
-    served.answer = lambda _: [make_job(f"k{number}", "write", None, f"x~{number}") for number in range(3)]
+    served.answer = take_three
     page = browser.new_page()
     served.open(page)
     page.evaluate("sendFile(new File(['a long text'], 'x.jsonl'))")
