@@ -70,7 +70,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage again, from what the tests make."""
+    """Collect garbage again, from what the tests make: through all that is imported, it takes half a second each time.
+
+    Keras does so for each layer that it quantises, and our own loading of models stays within what it makes.
+    """
     gc.freeze()
     gc.enable()
 

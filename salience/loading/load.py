@@ -118,7 +118,13 @@ def _open(handle: Handle, keras_adapter: str | None) -> Source:
 
 @contextlib.contextmanager
 def _freezing_other_objects() -> Generator[None]:
-    """Keep the garbage collection in the block to what the block makes: all that is there before would take 0.2 s."""
+    """Keep the garbage collection in the block to what the block makes: all that is there before would take 0.2 s.
+
+    What the program has frozen itself stays so.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.freeze()
     try:
         yield

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import shutil
@@ -54,6 +55,13 @@ def test_facts_are_those_of_the_weights_that_were_loaded(demo_model: Model) -> N
     assert (facts.device, facts.dtype) == (str(demo_model.device), "float32")
     assert facts.n_bytes == count_bytes(demo_model.decoder) + 8 * demo_model.decoder.embedding.numel()
     assert (facts.quantised, facts.versions["torch"]) == (None, version("torch"))
+
+
+def test_what_a_program_has_frozen_stays_so_and_nothing_else() -> None:
+    for prepare, is_frozen in ((gc.unfreeze, False), (gc.freeze, True)):
+        prepare()
+        load_model("demo", device="cpu")
+        assert bool(gc.get_freeze_count()) is is_frozen
 
 
 def test_bfloat16_is_the_same_model_to_rounding(demo_model: Model) -> None:
