@@ -71,8 +71,15 @@ class Requests:
             id = _choose_id(parent, prompt.id, used)
             used.add(id)
             made = {"key": hash_request(request), "parent": parent, "makes": id, "prompt": replace(prompt, id=id)}
-            jobs.append(Job(kind=Kind.WRITE, **common, **made))
+            said = self._read_own_note(prompt) if kind == "file" else {}
+            jobs.append(Job(kind=Kind.WRITE, **{**common, **said}, **made))
         return jobs
+
+    def _read_own_note(self, prompt: Prompt) -> dict[str, str]:
+        """The note and the author that a record of a file has itself; they are not replaced by those of its reader."""
+        said = {name: prompt.fields[name] for name in ("note", "author") if isinstance(prompt.fields.get(name), str)}
+        check_note(said, self.limits)
+        return said
 
     def _find_id(self, request: Mapping[str, Any], key: str) -> str:
         return self.shelf.find(_read_text(request, key))[1].id
