@@ -19,6 +19,7 @@ import os
 import pkgutil
 import runpy
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -128,8 +129,7 @@ def ask(address: str, streams: Sequence[int], request: Mapping[str, Any]) -> soc
 @functools.cache
 def _find_server() -> str:
     """The address of this process's server, which ends with this process."""
-    folder = tempfile.TemporaryDirectory(prefix="warm")
-    address = str(Path(folder.name) / "socket")
+    address = str(Path(tempfile.mkdtemp(prefix="warm")) / "socket")  # the server removes it
     alive, its = os.pipe()
     server = subprocess.Popen([sys.executable, HERE, address], stdin=alive, stdout=subprocess.PIPE)
     os.close(alive)
@@ -137,7 +137,6 @@ def _find_server() -> str:
     def end() -> None:
         os.close(its)
         server.wait()
-        folder.cleanup()
 
     atexit.register(end)
     assert server.stdout is not None
@@ -182,6 +181,7 @@ def serve(address: str) -> None:
                 server.close()
                 return keep(link)
             link.close()
+    shutil.rmtree(Path(address).parent)
     sys.exit()
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -38,7 +37,8 @@ from promptlight.salience.types import SetAside, SetAsideCode
 from tests.benchmarks.sizes import cut_prompts
 from tests.conftest import Command
 from tests.support.paths import EXAMPLES
-from tests.support.processes import run_measured
+from tests.support.processes import PATIENCE, run_measured
+from tests.support.warm import WarmProcess
 
 SHORT = ("--max-new-tokens", 6, "--device", "cpu")
 EVERYTHING = tuple(Granularity)
@@ -319,11 +319,11 @@ def test_kill_in_the_midst_of_a_window_leaves_no_gap_and_nothing_twice(promptlig
     texts = ["Naan " * (1 + number * 7 % 12) for number in range(16)]  # of mixed lengths: batches are not in order
     path, out = write_prompts(tmp_path / "prompts.jsonl", *texts), tmp_path / "out"
     arguments = ("run", path, "-o", out, "--batch-size", 4, "--flush-every", 1, *SHORT)
-    command = [sys.executable, "-m", "promptlight.cli", *map(str, arguments)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
-        while len(list(out.glob("part-*.parquet")) if out.exists() else []) < 6 and run.poll() is None:
-            time.sleep(0.01)
-        run.send_signal(signal.SIGKILL)
+    run = WarmProcess(arguments)
+    while len(list(out.glob("part-*.parquet")) if out.exists() else []) < 6 and run.poll() is None:
+        time.sleep(0.01)
+    run.kill()
+    run.communicate(timeout=PATIENCE)
     names = [f"p{number}" for number in range(16)]
     stored = [one.completion.prompt.id for one in read_results(out) if isinstance(one, Analysis)]
     assert stored == names[: len(stored)]
