@@ -10,7 +10,8 @@ function findChanged(number) { // the prompt that was changed; in the folder aro
   const { attempt, source } = heads[number];
   if (!attempt?.parent) return -1;
   const here = heads.findIndex((head) => head.id === attempt.parent && head.source === source);
-  return here >= 0 ? here : heads.findIndex((head) => head.source === 0 && (head.id === attempt.of || head.id.startsWith(`${attempt.of} (`)));
+  const names = [attempt.of, `${attempt.of} (${EVERYTHING.folders[0]})`]; // with several folders, names have theirs
+  return here >= 0 ? here : heads.findIndex((head) => head.source === 0 && names.includes(head.id));
 }
 
 function nameChanged(number) { // as the page has it

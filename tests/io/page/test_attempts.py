@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptlight.io.page.overview import AllPrompts
 from promptlight.io.page.record import ReportEntry, to_record
 from promptlight.io.page.write import write_report
 from promptlight.salience import Analysis
@@ -81,6 +82,23 @@ def test_each_is_below_its_parent(browser: Browser, tmp_path: Path) -> None:
     assert page.locator("#written .id, #written2 .id").all_inner_texts() == ["a", "a~1"]
     page.locator("#prompts [data-number='3']").click()  # the one compared with: it stands alone
     assert page.locator("#written2").is_hidden()
+    page.close()
+
+
+def test_what_another_model_wrote_is_below_its_parent_too(browser: Browser, tmp_path: Path) -> None:
+    sources = {"a (b) (results)": 0, "a (results)": 0, "a~1 (other)": 1, "a~1~1 (other)": 1}
+    analyses = [make_plain("a (b)"), make_plain("a"), make_try("a~1", "a"), make_try("a~1~1", "a~1")]
+    entries = [
+        ReportEntry(analysis=analysis, name=name, source=source)
+        for analysis, (name, source) in zip(analyses, sources.items(), strict=True)
+    ]
+    write_report(tmp_path / "page.html", entries, everything=AllPrompts(folders=["results", "other"]))
+    page = browser.new_page()
+    page.goto((tmp_path / "page.html").as_uri())
+    assert [row[0] for row in listed(page)] == ["a (b) (results)", "a (results)", "a~1 (other)", "a~1~1 (other)"]
+    page.locator("#prompts [data-number='2']").click()
+    page.get_by_role("button", name="Compare with a (results)").click()
+    assert page.locator("#written .id, #written2 .id").all_inner_texts() == ["a (results)", "a~1 (other)"]
     page.close()
 
 
