@@ -62,6 +62,14 @@ function discard() { // asks once more if something would be lost
 
 function keepDrafts() { keep(ofTab, DRAFTS, drafts); }
 
+function restoreDraft(given, { turns: sent, turn, text, note }) { // of what was sent
+  const turns = given.turns.map((one) => normalise(one.text));
+  for (const one of sent ?? [{ turn, text }]) turns[one.turn] = normalise(one.text);
+  drafts[given.id] = { from: JSON.stringify(given.turns), turns, note, line: null, isDirty: true };
+  keepDrafts();
+  markActions();
+}
+
 function dropDraft(id) {
   delete drafts[id];
   keepDrafts();

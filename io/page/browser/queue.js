@@ -61,11 +61,24 @@ function settle(isLate = false) { // shows what came of this tab's jobs; isLate:
     else if (job.state === "failed" && !request.told) tellOutcome(say("serve.failed", { name: nameJob(job), error: job.error ?? "" }), canRetry(job) ? [say("serve.again"), () => tryAgain(job)] : null);
     else if (job.state === "done" && job.kind === "write" && findMade(job) >= 0) present(job, findMade(job), request);
     else if (job.state === "done" && isLate && job.kind !== "write" && heads[job.number]) present(job, job.number, request);
+    if (job?.state === "cancelled" || (job?.state === "failed" && !request.told)) giveBack(request);
     if (job?.state === "cancelled") forget(id);
     else if (job?.state === "failed" && !request.told) remember(id, { ...request, told: true });
   }
 }
 
+
+function giveBack(request) { // what was typed, where nothing came of it; unless something else was typed meanwhile
+  if (request.kind !== "write") return;
+  if (request.parent === null) {
+    if ($("new").open || $("new-text").value) return;
+    for (const name of ["text", "id", "note"]) $(`new-${name}`).value = request[name] ?? "";
+    $("new-chat").checked = request.chat;
+    return;
+  }
+  const number = findGiven(request.parent);
+  if (number >= 0 && editor.id !== request.parent && !drafts[request.parent]?.isDirty) restoreDraft(record(number).given, request);
+}
 
 function hearRecord(number, id) { // of the kinds that make no prompt of the results' own
   const job = server.state.jobs.find((one) => one.id === id);

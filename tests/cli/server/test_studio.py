@@ -222,6 +222,26 @@ def test_a_queue_that_cannot_be_written(serve: Open, folder: Path, monkeypatch: 
         assert served.do(kind="write", parent=None, text="third")["state"] == "done"
 
 
+def test_a_file_of_more_prompts_than_may_wait(serve: Open) -> None:
+    """A file is taken whole while nothing waits: its own limit says how many."""
+    text = "".join(f'{{"prompt": "{number}"}}\n' for number in range(3))
+    with serve(waiting=2, records=3) as served:
+        jobs = served.studio.submit({"kind": "file", "name": "a.jsonl", "text": text})
+        assert len(jobs) == 3
+        with pytest.raises(Busy, match="found 3 and 1 more"):
+            served.studio.submit({"kind": "write", "parent": None, "text": "one more"})
+        for job in jobs:
+            served.studio.cancel(job["id"])
+
+
+def test_a_file_keeps_the_notes_of_its_records(serve: Open, folder: Path) -> None:
+    text = '{"prompt": "A", "id": "own", "note": "see 5", "author": "Ann"}\n{"prompt": "B", "id": "plain", "note": 5}'
+    with serve() as served:
+        served.finish(*served.studio.submit({"kind": "file", "name": "x.jsonl", "text": text, "author": "Kim"}))
+    said = [describe_try(find(folder, id).completion.prompt) for id in ("own", "plain")]
+    assert [(one.note, one.author) for one in said if one] == [("see 5", "Ann"), ("", "Kim")]
+
+
 def test_what_waits_is_found_again(folder: Path, live: LiveModel, serve: Open) -> None:
     """A server that was killed leaves the queue as it is; a row that it had stored is not stored again."""
     studio = Studio(folder, live)

@@ -416,3 +416,18 @@ def test_a_prompt_that_was_made_in_a_folder_within_the_results_is_shown(page: Pa
     served.finish(served.jobs[0], replace(entry, source=1, name="a~1 (other)"))
     wait_until(page, "document.getElementById('outcome').textContent.includes('is done')")
     wait_until(page, "state.with === 2")
+
+
+@pytest.mark.parametrize("end", ["failed", "cancelled"])
+def test_what_was_typed_comes_back_where_nothing_came_of_it(page: Page, served: FakeServer, end: str) -> None:
+    page.get_by_role("button", name="Change line 2").click()
+    page.locator("#editor textarea").fill("TWO")
+    page.keyboard.press("Control+Enter")
+    wait_until(page, "!document.getElementById('progress').hidden")
+    served.jobs[0] |= {"state": end, "error": "too long"}
+    wait_until(page, "document.getElementById('progress').hidden")
+    page.click("#edit")
+    assert page.locator("#editor textarea").input_value() == "one\nTWO\nthree"
+    page.evaluate("giveBack({ kind: 'write', parent: null, text: 'all new', id: 'n', chat: true, note: '' })")
+    page.click("#open-new")
+    assert [page.locator(f"#new-{name}").input_value() for name in ("text", "id")] == ["all new", "n"]
