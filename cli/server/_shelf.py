@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from promptlight.io.page.summary import Summaries
 from promptlight.io.page.write import write_report
 from promptlight.io.results.facts import RunFacts, read_facts
 from promptlight.io.results.reader import read_columns, read_result, read_results
+from promptlight.io.results.schema import read_kind
 from promptlight.io.results.shards import read_metadata, read_shard, require_shards
 from promptlight.io.results.tried import TRIED_FOLDER, describe_question, find_tried_folders, name_tried_folder
 from promptlight.io.results.writer import ResultsWriter
@@ -54,6 +55,10 @@ class Source:
     def settings(self) -> dict[str, Any]:
         """The settings that all its results share."""
         return self.writer.settings
+
+    def answers(self, question: Question) -> bool:
+        """Whether its results have scores by the method that a question is about."""
+        return question.method is None or question.method in read_kind(self.settings).methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +92,9 @@ class Shelf:
         self._is_read = self._is_closed = False
         self.version = 0
         try:
-            self._open(folder, "")
+            if not self._open(folder, "").answers(self._question):
+                stored = ", ".join(self.sources[0].settings["methods"])
+                raise UsageError(f"expected scores by {self._question.method}, found {stored}", parameters=("method",))
             for inside in find_tried_folders(folder):
                 self._open(Path(str(inside)), inside.name)
             self._list()
@@ -132,7 +139,7 @@ class Shelf:
                 if isinstance(result, SetAside):
                     self._skipped.append(result)
                 elif (number := numbers.get((source.number, result.completion.prompt.id))) is not None:
-                    self._put(number, result)
+                    self._try_to_put(number, result)
         with self._changed:
             kept = [number for number, record in enumerate(self._records) if record is not None]
             self._slots, self._records = [self._slots[n] for n in kept], [self._records[n] for n in kept]
@@ -269,9 +276,12 @@ class Shelf:
 
     def _look_again(self, source: Source) -> None:
         """Read anew what was measured and tried about a source."""
-        self._entries[source.number] = FolderEntries(
-            source.folder, self._facts[source.number], source.number, self._question
-        )
+        self._entries[source.number] = self._describe_source(source, self._facts[source.number])
+
+    def _describe_source(self, source: Source, facts: RunFacts | None) -> FolderEntries:
+        """Describes a source's rows; by its first method where it lacks that of the page's question."""
+        asked = self._question if source.answers(self._question) else replace(self._question, method=None)
+        return FolderEntries(source.folder, facts, source.number, asked)
 
     def fetch_number(self, number: int) -> Analysis:
         """The result of a record, from the disk."""
@@ -290,7 +300,7 @@ class Shelf:
         title = self._entitle(name, writer.settings) if name else ""
         source = Source(number=len(self.sources), folder=folder, name=name, title=title, writer=writer)
         self._facts.append(facts)
-        self._entries.append(FolderEntries(folder, facts, source.number, self._question))
+        self._entries.append(self._describe_source(source, facts))
         self.sources.append(source)
         return source
 
@@ -316,13 +326,20 @@ class Shelf:
     def _name(self, source: Source, id: str) -> Slot:
         return Slot(source=source.number, id=id, name=f"{id} ({source.title})" if source.title else id)
 
+    def _try_to_put(self, number: int, analysis: Analysis) -> None:
+        """Make a record, or note why it can't be: others wait for the rest."""
+        try:
+            self._put(number, analysis)
+        except Exception as error:
+            self._problems.append(f"{analysis.completion.prompt.id}: {type(error).__name__}: {error}")
+
     def _put(self, number: int, analysis: Analysis) -> None:
         """Make the record of a row, new or changed."""
         slot = self._slots[number]
         entry = self._entries[slot.source].describe(analysis, slot.name)
         record = to_record(entry, served=True)
         with self._changed:
-            if self._records[number] is None:
+            if self._records[number] is None and self.sources[slot.source].answers(self._question):
                 self._summaries.add(number, entry)
             self._records[number] = record
             self._changed.notify_all()

@@ -21,8 +21,10 @@ from promptlight.io.results.folders import BUNDLED
 from promptlight.io.results.reader import find_result, list_ids
 from promptlight.io.results.tried import describe_try, find_tried_folders
 from promptlight.salience.errors import InputError, ModelError, OutputError, UsageError
+from promptlight.salience.explain.explanation import Question
 from promptlight.salience.model import Model
-from tests.cli.server.conftest import Open
+from promptlight.salience.types import Method
+from tests.cli.server.conftest import Open, Watched
 from tests.support.results import snapshot
 
 CHANGED = "Alice likes eggs.\nBob loves cheese.\nShould Bob eat the quiche?\n"
@@ -58,6 +60,44 @@ def test_one_server_a_folder(folder: Path, live: LiveModel) -> None:
 def test_results_of_the_package_are_refused(live: LiveModel) -> None:
     with pytest.raises(UsageError, match="part of promptlight: say where to keep it"):
         Studio(BUNDLED["gemma-tutorial"], live)
+
+
+def test_a_method_that_the_results_lack_is_refused(folder: Path, live: LiveModel) -> None:
+    with pytest.raises(UsageError, match="expected scores by occlusion, found grad_l2"):
+        Studio(folder, live, question=Question(method=Method.OCCLUSION))
+    Studio(folder, live).close()  # the folder is free again
+
+
+def test_a_question_about_one_method_stands_beside_others(folder: Path, live: LiveModel, tmp_path: Path) -> None:
+    with Studio(folder, live, question=Question(method=Method.GRAD_L2)) as studio:
+        served = Watched(studio)
+        job = served.do(kind="ask", id="dish", method="grad_dot_input")
+        assert (job["state"], job["number"]) == ("done", 3)
+        assert [one["name"] for one in served.read(3)["methods"]] == ["grad_dot_input"]
+        studio.write_file("report", tmp_path / "report.html")
+    with Studio(folder, live, question=Question(method=Method.GRAD_L2)) as studio:
+        assert Watched(studio).read(3)["source"] == 1
+        assert studio.summarize()["question"] is not None
+
+
+def test_a_record_that_can_not_be_made_hides_itself_alone(
+    folder: Path, live: LiveModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from promptlight.cli.server import _shelf
+
+    make = _shelf.to_record
+
+    def fail(entry: Any, **options: Any) -> Any:
+        if entry.name == "windows":
+            raise ValueError("what a bug says")
+        return make(entry, **options)
+
+    monkeypatch.setattr(_shelf, "to_record", fail)
+    with Studio(folder, live) as studio:
+        (said,) = (one["reason"] for one in studio.summarize()["skipped"])
+        assert said == "windows: ValueError: what a bug says"
+        assert studio.describe()["n_records"] == 2
+        assert json.loads(studio.get_record(1).head)["id"] == "chat"
 
 
 # ---- a changed prompt ------------------------------------------------------------------------------------------------
