@@ -105,7 +105,7 @@ class Studio:
     def describe(self) -> dict[str, Any]:
         """The state that every reader sees, ready for JSON: the model, the number of records, the jobs."""
         return {
-            "model": {"name": self._live.model, "status": self._worker.status, "error": self._worker.error},
+            "model": {"name": _shorten(self._live.model), "status": self._worker.status, "error": self._worker.error},
             "n_records": len(self._shelf),
             "version": self._shelf.version,
             "jobs": self._board.describe(),
@@ -228,3 +228,9 @@ def _require_own(folder: Place) -> Path:
             parameters=("keep",),
         )
     return folder
+
+
+def _shorten(model: str) -> str:
+    """A model's name without the folders of a path, which may name a person."""
+    path = Path(model)
+    return path.name if path.exists() else model

@@ -539,6 +539,15 @@ def test_each_finds_what_evaluate_finds_and_keeps_its_rows(serve: Open, folder: 
     assert own == tried
 
 
+def test_readers_see_the_models_name_without_its_folders(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "gemma.gguf"
+    file.touch()
+    for model, shown in ((str(file), "gemma.gguf"), ("hf://google/gemma-3-270m", "hf://google/gemma-3-270m")):
+        studio = Studio(folder, LiveModel(model=model))  # not entered: nothing is loaded
+        assert studio.describe()["model"]["name"] == shown
+        studio.close()
+
+
 def test_the_same_completion_asked_otherwise(serve: Open, folder: Path, promptlight: Any, tmp_path: Path) -> None:
     with serve() as served:
         job = served.do(kind="ask", id="dish", method="grad_dot_input", objective="margin", author="Ann")
