@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from promptlight.io.page.write import Opening
 
 STOPS_WITHIN = 5.0  # seconds
+WAITING = 1024  # connections that the system holds until they are accepted
+AT_ONCE = 64  # ... in one go: fewer than may be open, so that a request is read before its connection must make room
 EVERYWHERE = ("0.0.0.0", "::")
 
 
@@ -104,6 +106,7 @@ def start(
     threading.Thread(target=_run, args=(server, listening, ended), name="promptlight-server", daemon=True).start()
     while not (server.started or ended.is_set()):
         time.sleep(0.005)
+    listening.listen(WAITING)
     shown = socket.gethostname() if is_everywhere else f"[{host}]" if ":" in host else host
     url = f"http://{shown}:{listening.getsockname()[1]}/"
     return Serving(url=url, token=rules.token, _server=server, _streams=page.streams, _ended=ended)
@@ -123,6 +126,7 @@ def _configure(app: Any, patience: Patience) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         h11_max_incomplete_event_size=16 * 1024,
+        backlog=AT_ONCE,
         timeout_keep_alive=patience.keep_alive,  # type: ignore[arg-type]  # its timer takes parts of a second, too
         timeout_graceful_shutdown=2,
     )
@@ -147,7 +151,7 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
-        listening.listen(128)
+        listening.listen(AT_ONCE)
     except OSError as error:
         listening.close()
         raise _describe_refusal(host, port, error) from None

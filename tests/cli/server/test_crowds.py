@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import psutil
@@ -105,6 +105,16 @@ def test_a_flood_of_connections_is_turned_away(n_requests: int) -> None:
         ThreadPoolExecutor(20) as pool,
     ):
         list(pool.map(send, range(n_requests)))
+    assert list(statuses) == [200]
+
+
+@pytest.mark.parametrize("n_connections", [pytest.param(600, id="some"), pytest.param(2000, marks=pytest.mark.slow)])
+def test_connections_that_say_nothing_make_room(n_connections: int) -> None:
+    """Hundreds at once are more than may be open; a reader's request is read before its connection is the oldest."""
+    with serving(rules=RULES) as served, measuring_memory(), reading(served) as statuses, ExitStack() as stack:
+        for _ in range(n_connections):
+            stack.enter_context(socket.create_connection(place_of(served), timeout=60))
+        assert ask(served, "GET", "/state").status == 200
     assert list(statuses) == [200]
 
 
