@@ -89,14 +89,18 @@ def check_opening(folder: Path, id: str | None) -> None:
 
 def serve_until_stopped(folder: Path, live: LiveModel, question: Question, opening: Opening, address: Address) -> None:
     """Serve a folder's page until Ctrl-C. Raises StoppedError on SIGTERM and SIGHUP, after the same cleanup."""
+    from promptlight.cli.server._key import keeping_token
+    from promptlight.cli.server.guard import Rules
     from promptlight.cli.server.running import start
     from promptlight.cli.server.studio import Studio
 
     with (
         _stopping_in_order(),
         Studio(folder, live, question=question) as studio,
+        keeping_token(folder) as token,
         start(
             studio,
+            rules=Rules(token=token),
             opening=opening,
             host=address.host,
             port=address.port,
