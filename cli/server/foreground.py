@@ -116,7 +116,7 @@ def serve_until_stopped(folder: Path, live: LiveModel, question: Question, openi
 def _describe(folder: Path, live: LiveModel, address: Address, notices: Sequence[str]) -> None:
     """Say what is served to whom, and how to stop, beside the link."""
     entered = " or the password" if address.password is not None else ""
-    print(f"{one_line(str(folder))} with {one_line(live.model)}; Ctrl-C stops", file=sys.stderr)
+    print(f"serving {one_line(str(folder))} with {one_line(live.model)}; press Ctrl-C to stop", file=sys.stderr)
     if address.host not in LOOPBACK:
         print(
             f"Everyone on the network who has the link{entered} can use the model. It travels unencrypted: on a network"

@@ -64,7 +64,7 @@ def test_it_prints_its_link_answers_and_ends_with_ctrl_c(folder: Path) -> None:
         raise
     code, printed, said = finish(running)
     assert (code, printed) == (0, "")  # the link was all
-    assert said.splitlines()[0] == f"{folder} with demo; Ctrl-C stops"
+    assert said.splitlines()[0] == f"serving {folder} with demo; press Ctrl-C to stop"
     assert said.splitlines()[-1] == "stopped; what waits goes on at the next start"
     assert token not in said
 
