@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Generator
 from http.client import HTTPConnection
 from typing import Any
@@ -150,6 +151,7 @@ def test_events_begin_with_the_state_and_follow_what_changes() -> None:
         assert reader.read() == ("record", {"number": 3, "id": "a~1", "job": "k1"})
         studio.tell("state", note="one\ntwo\u2028")
         assert reader.read() == ("state", {"note": "one\ntwo\u2028"})
+        time.sleep(0.1)  # now the stream waits for the next event
         served.close()
         assert reader.answer.read() == b""  # the end of a whole stream; a broken one raises
         assert studio.hearing == []
