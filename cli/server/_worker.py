@@ -30,6 +30,7 @@ from promptlight.salience.options.analysis import AnalysisOptions
 from promptlight.salience.progress import Phase, Step
 from promptlight.salience.regeneration.finding_causes import find_causes, plan_parts
 from promptlight.salience.regeneration.prompt_causes import PromptCauses
+from promptlight.salience.text.secrets import hide_secrets
 from promptlight.salience.types import Analysis, Completion, Explain, Prompt, SetAside
 
 if TYPE_CHECKING:
@@ -296,7 +297,7 @@ def _measure(step: Step) -> float:
 
 def _spell_error(error: Exception) -> str:
     """A sentence for readers; a bug, or an error of torch, has its type in front."""
-    return str(error) if isinstance(error, PromptlightError) else f"{type(error).__name__}: {error}"
+    return hide_secrets(str(error) if isinstance(error, PromptlightError) else f"{type(error).__name__}: {error}")
 
 
 def _spell(model: Model, ids: Sequence[int]) -> str:

@@ -30,6 +30,7 @@ from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.places import Place, RemotePath
 from promptlight.io.results.folders import is_bundled
 from promptlight.salience.errors import UsageError
+from promptlight.salience.text.secrets import hide_secrets
 
 if TYPE_CHECKING:
     from promptlight.io.page.record import ReportRecord
@@ -231,6 +232,6 @@ def _require_own(folder: Place) -> Path:
 
 
 def _shorten(model: str) -> str:
-    """A model's name without the folders of a path, which may name a person."""
+    """A model's name without the folders of a path, which may name a person, and without an address's secrets."""
     path = Path(model)
-    return path.name if path.exists() else model
+    return path.name if path.exists() else hide_secrets(model)

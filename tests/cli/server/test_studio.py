@@ -427,6 +427,16 @@ def test_a_model_that_is_missing_is_said(folder: Path) -> None:
         assert json.loads(studio.get_record(0).head)["id"] == "dish"
 
 
+def test_readers_see_no_signature_in_an_error(serve: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError("https://example.org/model?token=hunter2 is gone")
+
+    with serve() as served:
+        monkeypatch.setattr("promptlight.salience.run.pipeline.explain_or_set_aside", fail)
+        job = served.do(kind="write", parent="dish", text=CHANGED)
+        assert job["error"] == "OSError: https://example.org/model?*** is gone"
+
+
 # ---- readers ---------------------------------------------------------------------------------------------------------
 
 
