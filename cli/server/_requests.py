@@ -12,25 +12,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from promptlight.cli.options.analysis import choose_objective
 from promptlight.cli.server._edits import change_turns
 from promptlight.cli.server._jobs import Job, Kind, hash_request
 from promptlight.cli.server._limits import Limits
+from promptlight.cli.server._questions import Questions
 from promptlight.cli.server._shelf import Shelf
+from promptlight.cli.server._values import LONGEST_NAME, check_note, read_line, read_text
 from promptlight.io.prompts.formats.recognition import RecordFormat
-from promptlight.io.prompts.jsonline import HALF_CHARACTER
 from promptlight.io.prompts.reader import PromptReader
 from promptlight.io.prompts.reading import Reading
 from promptlight.io.prompts.records import OPTIONS, fingerprint
 from promptlight.io.results.tried import LABEL
 from promptlight.salience.errors import InputError, UsageError
-from promptlight.salience.explain.explanation import Question
 from promptlight.salience.options.analysis import AnalysisOptions
-from promptlight.salience.options.methods import ABLATION_METHODS, EmbeddingPart
-from promptlight.salience.regeneration.finding_causes import LAST, plan_parts
 from promptlight.salience.text.printable import one_line
-from promptlight.salience.text.spelling import suggest
-from promptlight.salience.types import Granularity, Method, Objective, Prompt, SetAside
+from promptlight.salience.types import Prompt, SetAside
 
 _KEYS = {
     "write": ({"parent", "turn", "turns", "text", "id", "chat", "note", "author"}),
@@ -38,7 +34,6 @@ _KEYS = {
     "each": ({"id", "by", "target", "target_by", "author", "note"}),
     "ask": ({"id", "method", "objective", "foil", "author", "note"}),
 }
-_LONGEST_NAME = 200  # characters of an id, an author, a file's name
 _UNSAFE = re.compile(r"[^a-zA-Z0-9_-]+")
 
 
@@ -55,10 +50,11 @@ class Requests:
         kind = _check_request(request)
         note, author = check_note(request, self.limits)
         common = {"created": now, "author": author, "note": note}
+        questions = Questions(shelf=self.shelf, limits=self.limits)
         if kind == "each":
-            return [Job(**common, **self._read_each(request))]
+            return [Job(**common, **questions.read_each(request))]
         if kind == "ask":
-            return [Job(**common, **self._read_ask(request))]
+            return [Job(**common, **questions.read_ask(request))]
         if kind == "file":
             prompts, parent = self._read_file(request), None
         elif request.get("parent") is not None:
@@ -82,13 +78,13 @@ class Requests:
         return said
 
     def _find_id(self, request: Mapping[str, Any], key: str) -> str:
-        return self.shelf.find(_read_text(request, key))[1].id
+        return self.shelf.find(read_text(request, key))[1].id
 
     # ---- prompts -----------------------------------------------------------------------------------------------------
 
     def _change(self, request: Mapping[str, Any]) -> Prompt:
         """The parent with the new text of a turn, or of several."""
-        _, slot = self.shelf.find(_read_text(request, "parent"))
+        _, slot = self.shelf.find(read_text(request, "parent"))
         parent = self.shelf.fetch(slot).completion.prompt
         refused = [name for name in ("id", "chat") if request.get(name) not in (None, False)]
         if refused:
@@ -120,7 +116,7 @@ class Requests:
         return found
 
     def _read_prompt_text(self, request: Mapping[str, Any]) -> str:
-        text = _read_text(request, "text")
+        text = read_text(request, "text")
         if not text.strip():
             raise UsageError("expected a prompt with some text, found none")
         n_bytes, most = len(text.encode()), self.limits.prompt_bytes
@@ -137,23 +133,23 @@ class Requests:
             raise UsageError(f"expected `chat` to be true or false, found {chat!r}")
         line = json.dumps({"prompt": self._read_prompt_text(request)})
         reading = Reading(format=RecordFormat.OWN, chat=chat, explain=self.options.explain)
-        (prompt,) = self._read_lines("new", line, reading)
-        id = _read_line(request, "id")
+        (prompt,) = self.read_lines("new", line, reading)
+        id = read_line(request, "id")
         return replace(prompt, id=id or "", label=LABEL)
 
     def _read_file(self, request: Mapping[str, Any]) -> list[Prompt]:
         """The prompts of a file. Raises InputError for the first record that can't be used: then none is taken."""
-        name = one_line(_read_line(request, "name")) or "prompts.jsonl"
+        name = one_line(read_line(request, "name")) or "prompts.jsonl"
         if not name.lower().endswith((".jsonl", ".ndjson")):
             raise UsageError(f"expected a JSONL file, a JSON object on each line, found {name}")
         reading = Reading(chat=bool(self.shelf.sources[0].settings.get("chat")), explain=self.options.explain)
-        prompts = self._read_lines(name, _read_text(request, "text"), reading)
+        prompts = self.read_lines(name, read_text(request, "text"), reading)
         return [
             replace(prompt, label=LABEL, fields={**({"label": prompt.label} if prompt.label else {}), **prompt.fields})
             for prompt in prompts
         ]
 
-    def _read_lines(self, name: str, text: str, reading: Reading) -> list[Prompt]:
+    def read_lines(self, name: str, text: str, reading: Reading) -> list[Prompt]:
         """Read records as ``run`` does. The reader's own files have names that no client chose."""
         stem = _UNSAFE.sub("-", Path(name).stem)[:40].strip("-")
         stem = stem if stem[:1].isalpha() else f"prompts-{stem}".strip("-")
@@ -177,45 +173,8 @@ class Requests:
         if len(record.text.encode()) > self.limits.prompt_bytes:
             reason = f"expected a prompt of at most {self.limits.prompt_bytes:,} bytes, found a longer one"
             raise InputError(name, record.line, reason)
-        if len(record.id) > _LONGEST_NAME:
-            raise InputError(name, record.line, f"expected an id of at most {_LONGEST_NAME} characters")
-
-    # ---- questions about what is stored ------------------------------------------------------------------------------
-
-    def _read_each(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        _, slot = self.shelf.find(_read_text(request, "id"))
-        target = request.get("target")
-        if type(target) is int:
-            target = str(target)
-        if target is not None and not isinstance(target, str):
-            raise UsageError("expected `target` to be text or a number")
-        by = _read_choice(request, "by", Granularity) or Granularity.LINE
-        target_by = _read_choice(request, "target_by", Granularity) or Granularity.LINE
-        asked = {"source": slot.source, "by": str(by), "target": target or LAST, "target_by": str(target_by)}
-        plan_parts(self.shelf.fetch(slot), read_each(asked))  # raises UsageError if there is nothing to take away
-        key = hash_request({"kind": "each", "id": slot.id, **asked})
-        return {"kind": Kind.EACH, "key": key, "parent": slot.id, "asked": asked | {"folder": self._name(slot.source)}}
-
-    def _read_ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        _, slot = self.shelf.find(_read_text(request, "id"))
-        method = _read_choice(request, "method", Method)
-        objective = _read_choice(request, "objective", Objective)
-        foil = request.get("foil")
-        if foil is not None and (not isinstance(foil, str) or not foil or len(foil.encode()) > self.limits.note_bytes):
-            raise UsageError(f"expected `foil` to be a text of at most {self.limits.note_bytes:,} bytes")
-        if method is None and objective is None and foil is None:
-            raise UsageError("expected `method`, `objective` or `foil`, found none")
-        asked = {"method": method and str(method), "objective": objective and str(objective), "foil": foil}
-        stored = AnalysisOptions.from_settings(self.shelf.sources[slot.source].settings)
-        wanted = change_question(stored, asked)
-        if wanted.objective is stored.objective and not foil and set(wanted.methods) <= set(stored.methods):
-            raise UsageError(f"{slot.id}: its results have that already")
-        key = hash_request({"kind": "ask", "id": slot.id, "source": slot.source, **asked})
-        asked["folder"] = self._name(slot.source)
-        return {"kind": Kind.ASK, "key": key, "parent": slot.id, "makes": slot.id, "asked": asked}
-
-    def _name(self, source: int) -> str:
-        return self.shelf.sources[source].name
+        if len(record.id) > LONGEST_NAME:
+            raise InputError(name, record.line, f"expected an id of at most {LONGEST_NAME} characters")
 
 
 def _check_request(request: Mapping[str, Any]) -> str:
@@ -231,40 +190,6 @@ def _check_request(request: Mapping[str, Any]) -> str:
     return kind
 
 
-def _read_note(request: Mapping[str, Any], limits: Limits) -> str:
-    """The note in a request; empty if there is none. Raises UsageError if it is too long."""
-    note = _read_text(request, "note") if request.get("note") is not None else ""
-    if len(note.encode()) > limits.note_bytes:
-        raise UsageError(f"expected a note of at most {limits.note_bytes:,} bytes: shorten it")
-    return note
-
-
-def check_note(request: Mapping[str, Any], limits: Limits) -> tuple[str, str]:
-    """The note and the author in a request, each empty if there is none. Raises UsageError if one is too long."""
-    return _read_note(request, limits), _read_line(request, "author")
-
-
-def read_each(asked: Mapping[str, Any]) -> Question:
-    """What parts are taken away, and which target is looked at."""
-    by, target_by = Granularity(asked["by"]), Granularity(asked["target_by"])
-    return Question(by=by, target=asked["target"], target_by=target_by)
-
-
-def change_question(options: AnalysisOptions, asked: Mapping[str, Any]) -> AnalysisOptions:
-    """The options with another method, objective or foil. Raises UsageError if they contradict each other."""
-    methods = (Method(asked["method"]),) if asked["method"] else options.methods
-    how = options.method_options
-    if Method.OCCLUSION not in methods:
-        how = replace(how, own_sources=None)
-    if set(methods) <= set(ABLATION_METHODS):
-        how = replace(how, embedding=EmbeddingPart.JOINT)
-    objective = options.objective
-    if asked["objective"]:
-        objective = choose_objective(Objective(asked["objective"]), options.compat)
-    foil = asked["foil"] or (options.foil if objective is Objective.LOGPROB else None)
-    return replace(options, methods=methods, method_options=how, objective=objective, foil=foil)
-
-
 def _choose_id(parent: str | None, own: str, taken: Collection[str]) -> str:
     """The id of a new row: its own if that is free, else the first free ``<parent>~1``, ``~2``, ..."""
     if parent is None and own and own not in taken:
@@ -273,33 +198,3 @@ def _choose_id(parent: str | None, own: str, taken: Collection[str]) -> str:
     while f"{stem}~{number}" in taken:
         number += 1
     return f"{stem}~{number}"
-
-
-def _read_text(request: Mapping[str, Any], name: str) -> str:
-    text = request.get(name)
-    if not isinstance(text, str):
-        raise UsageError(f"expected `{name}` to be text, found {'none' if text is None else text!r:.60}")
-    if HALF_CHARACTER.search(text):
-        raise UsageError(f"expected whole characters in `{name}`, found half of one")
-    return text
-
-
-def _read_line(request: Mapping[str, Any], name: str) -> str:
-    """A short text on one line; empty if there is none."""
-    if request.get(name) is None:
-        return ""
-    text = _read_text(request, name).strip()
-    if len(text) > _LONGEST_NAME or not all(map(str.isprintable, text)):
-        raise UsageError(f"expected `{name}` to be one line of at most {_LONGEST_NAME} characters")
-    return text
-
-
-def _read_choice(request: Mapping[str, Any], name: str, choices: Any) -> Any:
-    """One of an enum's values; None if there is none."""
-    value = request.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str) or value not in list(choices):
-        hint = suggest(value, choices) if isinstance(value, str) else ""
-        raise UsageError(f"expected `{name}` to be {', '.join(choices)}, found {value!r:.60}{hint}")
-    return choices(value)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptlight.cli.server._board import Board
 from promptlight.cli.server._jobs import Job, Kind, State
-from promptlight.cli.server._requests import change_question, read_each
+from promptlight.cli.server._questions import build_question, change_question
 from promptlight.cli.server._shelf import Shelf, Source, Stopped
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work.live_model import LiveModel
@@ -184,7 +184,7 @@ class Worker:
         """Take each part of a prompt away, let the model write again, and keep what changes the answer."""
         (job,) = jobs
         source, analysis = self._fetch(job)
-        plan = plan_parts(analysis, read_each(job.asked))
+        plan = plan_parts(analysis, build_question(job.asked))
         prompt = analysis.completion.prompt
         kept = PromptCauses.list_from_rows(read_regenerated(source.folder).get(prompt.id, ()), prompt.fingerprint)
         known = (str(plan.by), plan.choice, str(plan.target.cut))

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from promptlight.cli.server._board import Board
 from promptlight.cli.server._jobs import Job
 from promptlight.cli.server._limits import Busy, Limits
-from promptlight.cli.server._requests import Requests, check_note
+from promptlight.cli.server._requests import Requests
 from promptlight.cli.server._shelf import Shelf
+from promptlight.cli.server._values import check_note
 from promptlight.cli.server._worker import Worker
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.places import Place, RemotePath
