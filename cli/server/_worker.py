@@ -256,7 +256,8 @@ class Worker:
         if isinstance(result, SetAside):
             self._board.end(job, State.FAILED, error=result.reason)
             return
-        asked = {"tried": self._now(), "author": job.author, "note": job.note}
+        said = {"author": job.author, "note": job.note}
+        asked = {"tried": self._now()} | {name: text for name, text in said.items() if text}  # else its own stay
         self._store(home, job, _with_fields(result, asked))
 
     def _fetch(self, job: Job) -> tuple[Source, Analysis]:

@@ -274,6 +274,15 @@ def test_a_file_of_more_prompts_than_may_wait(serve: Open) -> None:
             served.studio.cancel(job["id"])
 
 
+def test_a_question_keeps_the_notes_of_its_prompt(serve: Open, folder: Path) -> None:
+    with serve() as served:
+        served.do(kind="write", parent="dish", text=CHANGED, note="why not", author="Ann")
+        assert served.do(kind="ask", id="dish~1", method="grad_dot_input")["state"] == "done"
+    (inside,) = find_tried_folders(folder)
+    fields = find(inside, "dish~1").completion.prompt.fields
+    assert (fields["note"], fields["author"]) == ("why not", "Ann")
+
+
 def test_a_file_keeps_the_notes_of_its_records(serve: Open, folder: Path) -> None:
     text = '{"prompt": "A", "id": "own", "note": "see 5", "author": "Ann"}\n{"prompt": "B", "id": "plain", "note": 5}'
     with serve() as served:
