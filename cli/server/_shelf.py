@@ -1,8 +1,7 @@
-"""The results folder behind the page: its records as the page needs them, and the writers that add rows to it.
+"""The records of the page, by number: made of the rows of all sources, and anew where something was added or changed.
 
-Source 0 is the folder itself. Completions that were asked about otherwise are in folders of their own within
-``_tried``, each a further source. Rows of the run come first, then what was tried, by time: so a page that was loaded
-before a restart still counts as the server does.
+Rows of the run come first, then what was tried, by time: so a page that was loaded before a restart still counts as the
+server does.
 """
 
 # pyright: standard
@@ -11,54 +10,28 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from promptlight.cli.server._sources import Source, Sources
 from promptlight.cli.work.exporting import write_csv
-from promptlight.cli.work.report_entries import FolderEntries, ReportEntries, describe_all, name_folders
+from promptlight.cli.work.report_entries import ReportEntries, describe_all
 from promptlight.cli.work.stored_results import ChosenResults
 from promptlight.io.page.overview import describe_everything
 from promptlight.io.page.record import ReportRecord, to_record
 from promptlight.io.page.summary import Summaries
 from promptlight.io.page.write import write_report
-from promptlight.io.results.facts import RunFacts, read_facts
-from promptlight.io.results.reader import read_columns, read_result, read_results
-from promptlight.io.results.schema import read_kind
-from promptlight.io.results.shards import read_metadata, read_shard, require_shards
-from promptlight.io.results.tried import TRIED_FOLDER, describe_question, find_tried_folders, name_tried_folder
-from promptlight.io.results.writer import ResultsWriter
+from promptlight.io.results.reader import read_columns, read_results
 from promptlight.salience.errors import UsageError
 from promptlight.salience.explain.explanation import Question
 from promptlight.salience.text.printable import printable
 from promptlight.salience.types import Analysis, SetAside
 
-_OWN = ("schema_version", "settings", "started", "finished")  # of a shard's metadata, what a writer adds itself
-
 
 class Stopped(Exception):
     """The work of a job ends here: it was cancelled, or the server stops."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Source:
-    """A folder of results; ``title`` says what it asks. Both it and ``name`` are empty for the one that is served."""
-
-    number: int
-    folder: Path
-    name: str
-    title: str
-    writer: ResultsWriter
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that all its results share."""
-        return self.writer.settings
-
-    def answers(self, question: Question) -> bool:
-        """Whether its results have scores by the method that a question is about."""
-        return question.method is None or question.method in read_kind(self.settings).methods
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +44,10 @@ class Slot:
 
 
 class Shelf:
-    """The records of a folder, by number. Thread-safe.
+    """The records of a folder. Thread-safe.
 
-    Opening it takes the folder's lock: raises OutputError if another process writes there. ``read`` makes the records,
-    which takes a while; meanwhile ``get`` waits for the one that is asked for.
+    Opening it opens its ``Sources``. ``read`` makes the records, which takes a while; meanwhile ``get`` waits for the
+    one that is asked for.
     """
 
     def __init__(self, folder: Path, question: Question | None = None) -> None:
@@ -82,9 +55,7 @@ class Shelf:
         self._question = question or Question()
         self._changed = threading.Condition(threading.RLock())
         self._writing = threading.Lock()  # for the writers, which are not thread-safe
-        self.sources: list[Source] = []
-        self._entries: list[FolderEntries] = []
-        self._facts: list[RunFacts | None] = []
+        self.sources = Sources(folder, self._question)
         self._slots: list[Slot] = []
         self._records: list[ReportRecord | None] = []
         self._skipped: list[SetAside] = []
@@ -92,14 +63,9 @@ class Shelf:
         self._is_read = self._is_closed = False
         self.version = 0
         try:
-            if not self._open(folder, "").answers(self._question):
-                stored = ", ".join(self.sources[0].settings["methods"])
-                raise UsageError(f"expected scores by {self._question.method}, found {stored}", parameters=("method",))
-            for inside in find_tried_folders(folder):
-                self._open(Path(str(inside)), inside.name)
             self._list()
         except BaseException:
-            self.close()
+            self.sources.close()
             raise
         self._summaries = Summaries(self._describe_all().question)
 
@@ -113,21 +79,11 @@ class Shelf:
         """Give the folders back."""
         self.stop()
         with self._writing:
-            self._close_writers()
-
-    def _close_writers(self) -> None:
-        for source in self.sources:
-            source.writer.close()
+            self.sources.close()
 
     def __len__(self) -> int:
         with self._changed:
             return len(self._slots)
-
-    @property
-    def facts(self) -> list[RunFacts | None]:
-        """Where the results of each source come from."""
-        with self._changed:
-            return list(self._facts)
 
     def read(self) -> None:
         """Make the record of each row that was there when the shelf was opened."""
@@ -196,11 +152,7 @@ class Shelf:
 
     def fetch(self, slot: Slot) -> Analysis:
         """A result from the disk."""
-        shard = self.sources[slot.source].writer.done[slot.id].shard
-        place = read_shard(shard, ["id"])["id"].to_pylist().index(slot.id)
-        result = read_result(shard, place)
-        assert isinstance(result, Analysis)
-        return result
+        return self.sources[slot.source].fetch(slot.id)
 
     def add(self, source: Source, analysis: Analysis) -> int:
         """Store a result as a new row of a source; returns the number of its record.
@@ -213,9 +165,7 @@ class Shelf:
             source.writer.store(analysis)
         id = analysis.completion.prompt.id
         with self._changed:
-            if self._facts[source.number] is None:
-                self._facts[source.number] = read_facts(source.folder)
-                self._look_again(source)
+            source.learn_facts()
             number = len(self._slots)
             self._slots.append(self._name(source, id))
             self._records.append(None)
@@ -233,27 +183,9 @@ class Shelf:
     def look_again(self, source: Source, id: str) -> int | None:
         """Make the record of a prompt again, about which something was tried; returns its number, if it has one."""
         with self._changed:
-            self._look_again(source)
+            source.look_again()
         number = self.find_number(source.number, id)
         return None if number is None else self._refresh(number)
-
-    def find_source(self, name: str) -> Source:
-        """A source by its name. Raises UsageError if it is gone."""
-        for source in self.sources:
-            if source.name == name:
-                return source
-        raise UsageError(f"expected the results in {TRIED_FOLDER}/{name}, found none")
-
-    def open_tried(self, settings: Mapping[str, Any], provenance: dict[str, Any]) -> Source:
-        """The source in ``_tried`` for results with these settings; a new one if there is none yet."""
-        name = name_tried_folder(settings)
-        with self._changed:
-            known = next((source for source in self.sources if source.name == name), None)
-            if known is not None:
-                known.writer.come_from(provenance)
-                return known
-            folder = self.folder / TRIED_FOLDER / name
-            return self._take(folder, name, ResultsWriter(folder, dict(settings), provenance, flush_every=1), None)
 
     def write_report(self, path: Path) -> None:
         """Write the page that ``report`` writes of all sources."""
@@ -274,41 +206,11 @@ class Shelf:
             self.version += 1
         return number
 
-    def _look_again(self, source: Source) -> None:
-        """Read anew what was measured and tried about a source."""
-        self._entries[source.number] = self._describe_source(source, self._facts[source.number])
-
-    def _describe_source(self, source: Source, facts: RunFacts | None) -> FolderEntries:
-        """Describes a source's rows; by its first method where it lacks that of the page's question."""
-        asked = self._question if source.answers(self._question) else replace(self._question, method=None)
-        return FolderEntries(source.folder, facts, source.number, asked)
-
     def fetch_number(self, number: int) -> Analysis:
         """The result of a record, from the disk."""
         with self._changed:
             slot = self._slots[number]
         return self.fetch(slot)
-
-    def _open(self, folder: Path, name: str) -> Source:
-        """Add a folder with results, and take its lock."""
-        metadata = read_metadata(require_shards(folder)[-1])
-        provenance = {key: value for key, value in metadata.items() if key not in _OWN}
-        writer = ResultsWriter(folder, metadata["settings"], provenance, flush_every=1)
-        return self._take(folder, name, writer, read_facts(folder))
-
-    def _take(self, folder: Path, name: str, writer: ResultsWriter, facts: RunFacts | None) -> Source:
-        title = self._entitle(name, writer.settings) if name else ""
-        source = Source(number=len(self.sources), folder=folder, name=name, title=title, writer=writer)
-        self._facts.append(facts)
-        self._entries.append(self._describe_source(source, facts))
-        self.sources.append(source)
-        return source
-
-    def _entitle(self, name: str, settings: Mapping[str, Any]) -> str:
-        """What a folder in ``_tried`` asks, with the end of its name if another one asks the same."""
-        asked = describe_question(settings, self.sources[0].settings)
-        is_taken = any(source.title == asked for source in self.sources)
-        return f"{asked}, {name.rpartition('-')[2]}" if is_taken else asked
 
     def _list(self) -> None:
         """Find the rows that have results, in the order of the page."""
@@ -324,7 +226,7 @@ class Shelf:
         self._records = [None] * len(found)
 
     def _name(self, source: Source, id: str) -> Slot:
-        return Slot(source=source.number, id=id, name=f"{id} ({source.title})" if source.title else id)
+        return Slot(source=source.number, id=id, name=source.entitle(id))
 
     def _try_to_put(self, number: int, analysis: Analysis) -> None:
         """Make a record, or note why it can't be: others wait for the rest."""
@@ -336,10 +238,10 @@ class Shelf:
     def _put(self, number: int, analysis: Analysis) -> None:
         """Make the record of a row, new or changed."""
         slot = self._slots[number]
-        entry = self._entries[slot.source].describe(analysis, slot.name)
+        entry = self.sources[slot.source].entries.describe(analysis, slot.name)
         record = to_record(entry, served=True)
         with self._changed:
-            if self._records[number] is None and self.sources[slot.source].answers(self._question):
+            if self._records[number] is None and self.sources[slot.source].answers:
                 self._summaries.add(number, entry)
             self._records[number] = record
             self._changed.notify_all()
@@ -349,6 +251,4 @@ class Shelf:
         return is_there or self._is_read or self._is_closed
 
     def _describe_all(self) -> Any:
-        names = name_folders([self.folder])
-        names += [source.title for source in self.sources[1:]]
-        return describe_all(self._question, names, self._skipped, self._problems)
+        return describe_all(self._question, self.sources.list_names(), self._skipped, self._problems)

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from promptlight.cli.server._board import Board
 from promptlight.cli.server._jobs import Job, Kind, State
 from promptlight.cli.server._questions import build_question, change_question
-from promptlight.cli.server._shelf import Shelf, Source, Stopped
+from promptlight.cli.server._shelf import Shelf, Stopped
+from promptlight.cli.server._sources import Source
 from promptlight.cli.views.progress import Standing
 from promptlight.cli.work.live_model import LiveModel
 from promptlight.io.results.regenerations import TakenAwayStore, read_regenerated
@@ -176,7 +177,7 @@ class Worker:
         if names <= set(_NAMES):
             base.writer.come_from(describe_provenance(model.facts))
             return base
-        return self._shelf.open_tried(settings, describe_provenance(model.facts))
+        return self._shelf.sources.open_tried(settings, describe_provenance(model.facts))
 
     # ---- questions about what is stored ------------------------------------------------------------------------------
 
@@ -235,7 +236,7 @@ class Worker:
         _require_same_model(model, source)
         options = change_question(AnalysisOptions.from_settings(source.settings), job.asked)
         settings = _describe(model, options, bool(source.settings.get("chat")), source)
-        home = self._shelf.open_tried(settings, describe_provenance(model.facts))
+        home = self._shelf.sources.open_tried(settings, describe_provenance(model.facts))
         if self._end_done(home, job):
             return
         prompt = analysis.completion.prompt
@@ -262,7 +263,7 @@ class Worker:
 
     def _fetch(self, job: Job) -> tuple[Source, Analysis]:
         """The result that a job asks about, and where it is."""
-        source = self._shelf.find_source(job.asked["folder"])
+        source = self._shelf.sources.find(job.asked["folder"])
         number = self._shelf.find_number(source.number, str(job.parent))
         if number is None:
             raise UsageError(f"expected {job.parent} among these results, found it no longer there")

@@ -121,7 +121,7 @@ class Studio:
         """What the page says of all prompts together, and the facts of each folder, as ``sources``."""
         from promptlight.io.page.write import describe_sources
 
-        return self._shelf.summarize() | {"sources": describe_sources(self._shelf.facts)}
+        return self._shelf.summarize() | {"sources": describe_sources([source.facts for source in self._shelf.sources])}
 
     def submit(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         """Take a request; its jobs, as ``describe`` has them.
@@ -165,7 +165,7 @@ class Studio:
         return render_page(
             self._shelf.list_records(),
             opening=opening,
-            sources=self._shelf.facts,
+            sources=[source.facts for source in self._shelf.sources],
             everything=self._shelf.summarize,
             served=True,
         )
