@@ -18,6 +18,7 @@ import hmac
 import json
 import re
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,6 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from promptlight.cli.server._entrance import POLICY, draw_entrance
-from promptlight.cli.server._rates import Bucket
 from promptlight.cli.server._snapshots import Snapshots
 from promptlight.cli.server._streams import Streams
 from promptlight.cli.server.guard import BUG, KNOWN, Guard, Rules, write_policy
@@ -51,11 +51,11 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Door:
-    """Lets in who knows the password: at most ``tries`` wrong ones a minute, counted before they are compared."""
+    """Lets in who knows the password: at most ``tries`` wrong ones in a minute, counted before they are compared."""
 
-    def __init__(self, password: str | None, tries: int = 5) -> None:
-        self._password = password
-        self._tries = Bucket(tries / 60, tries)
+    def __init__(self, password: str | None, tries: int = 5, clock: Callable[[], float] = time.monotonic) -> None:
+        self._password, self._tries, self._clock = password, tries, clock
+        self._wrong: list[float] = []  # when the last ones were
 
     @property
     def has_password(self) -> bool:
@@ -66,11 +66,14 @@ class Door:
         """Raise HTTPException unless it is the password."""
         if self._password is None:
             raise HTTPException(404, "there is no password: open the page by the link that `promptlight serve` printed")
-        if self._tries.take() is None:
+        now = self._clock()
+        self._wrong = [moment for moment in self._wrong if now - moment < 60]
+        if len(self._wrong) >= self._tries:
             raise HTTPException(429, "too many wrong passwords: wait a minute", {"Retry-After": "60"})
+        self._wrong.append(now)
         if not isinstance(given, str) or not hmac.compare_digest(given.encode(), self._password.encode()):
             raise HTTPException(403, "that is not the password")
-        self._tries.give_back()
+        self._wrong.remove(now)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,22 +16,14 @@ if TYPE_CHECKING:
 RULES = Rules(token=TOKEN, strangers_burst=1000)
 
 
-@pytest.mark.parametrize(
-    ("language", "wrong", "often"),
-    [
-        ("en", "That is not the password.", "Too many tries: wait a minute."),
-        ("zh-TW", "密碼不對。", "嘗試太多次，請等一分鐘。"),
-    ],
-)
-def test_the_password_opens_the_page_and_keeps_where_one_was(
-    browser: Browser, language: str, wrong: str, often: str
-) -> None:
+@pytest.mark.parametrize(("language", "wrong"), [("en", "That is not the password."), ("zh-TW", "密碼不對。")])
+def test_the_password_opens_the_page_and_keeps_where_one_was(browser: Browser, language: str, wrong: str) -> None:
     with serving(rules=RULES, password="open sesame") as served, browser.new_context(locale=language) as context:
         page = context.new_page()
         errors: list[str] = []
         page.on("console", lambda said: errors.append(said.text) if "policy" in said.text.lower() else None)
         page.goto(f"{served.url}#id=dish")
-        field, said = page.locator("#password"), page.locator("#said")
+        field = page.locator("#password")
         assert page.evaluate("document.activeElement.id") == "password"
         field.fill("wrong")
         field.press("Enter")
@@ -40,11 +32,4 @@ def test_the_password_opens_the_page_and_keeps_where_one_was(
         field.press("Enter")
         page.wait_for_url(f"{served.url}?token={TOKEN}#id=dish")
         assert page.title() == "the page"
-        page.goto(served.url)
-        for _ in range(5):
-            field.fill("wrong")
-            field.press("Enter")
-            page.wait_for_function("document.querySelector('#said').textContent.length > 0")
-        page.get_by_text(often).wait_for()
-        assert said.get_attribute("role") == "status"
         assert errors == []

@@ -11,7 +11,9 @@ from collections.abc import Generator
 from dataclasses import replace
 
 import pytest
+from starlette.exceptions import HTTPException
 
+from promptlight.cli.server._app import Door
 from promptlight.cli.server._rates import MOST_ADDRESSES, Bucket, BucketEach
 from promptlight.cli.server.guard import Rules
 from promptlight.cli.server.running import Serving
@@ -204,6 +206,20 @@ def test_the_password_gives_the_token_and_five_wrong_ones_are_the_most_of_a_minu
         assert wrong == [403] * 5
         assert ask(served, "POST", "/enter", {"password": "öpen sesame"}, token="").status == 429  # it is not tried
         assert ask(served, "GET", "/state").status == 200  # the link goes on
+
+
+def test_a_wrong_password_counts_for_a_minute() -> None:
+    now = 0.0
+    door = Door("open sesame", clock=lambda: now)
+    statuses: list[int] = []
+    for second in range(0, 181, 10):
+        now = float(second)
+        with pytest.raises(HTTPException) as raised:
+            door.check("wrong")
+        statuses.append(raised.value.status_code)
+    assert statuses == ([403] * 5 + [429]) * 3 + [403]
+    now = 1000.0
+    door.check("open sesame")
 
 
 # The body
