@@ -45,8 +45,11 @@ class Requests:
     options: AnalysisOptions
     limits: Limits
 
-    def read(self, request: Mapping[str, Any], now: str, taken: Collection[str]) -> list[Job]:
-        """The jobs of a request, with ids that are not ``taken``. Raises UsageError or InputError if it can't be."""
+    def read(self, request: Mapping[str, Any], now: str, taken: Collection[str], *, repeats: bool = True) -> list[Job]:
+        """The jobs of a request, with ids that are not ``taken``. Raises UsageError or InputError if it can't be.
+
+        ``repeats``: the model writes the same again for the same prompt.
+        """
         kind = _check_request(request)
         note, author = check_note(request, self.limits)
         common = {"created": now, "author": author, "note": note}
@@ -58,7 +61,7 @@ class Requests:
         if kind == "file":
             prompts, parent = self._read_file(request), None
         elif request.get("parent") is not None:
-            prompts, parent = [self._change(request)], self._find_id(request, "parent")
+            prompts, parent = [self._change(request, repeats=repeats)], self._find_id(request, "parent")
         else:
             prompts, parent = [self._read_new(request)], None
         jobs: list[Job] = []
@@ -82,7 +85,7 @@ class Requests:
 
     # ---- prompts -----------------------------------------------------------------------------------------------------
 
-    def _change(self, request: Mapping[str, Any]) -> Prompt:
+    def _change(self, request: Mapping[str, Any], *, repeats: bool) -> Prompt:
         """The parent with the new text of a turn, or of several."""
         _, slot = self.shelf.find(read_text(request, "parent"))
         parent = self.shelf.fetch(slot).completion.prompt
@@ -90,7 +93,7 @@ class Requests:
         if refused:
             raise UsageError(f"expected no `{refused[0]}` beside `parent`: a changed prompt has its parent's")
         changed = change_turns(parent, self._read_turns(request))
-        if changed.text == parent.text and not self.options.sampling.temperature:
+        if changed.text == parent.text and repeats:
             raise UsageError("expected a change, found the prompt as it was: the model would write the same again")
         fields = {name: parent.fields[name] for name in OPTIONS if name in parent.fields}
         print_of = json.dumps({"prompt": changed.text, **fields}, sort_keys=True, default=str)

@@ -63,6 +63,7 @@ class Worker:
         self._shelf, self._board, self._live = shelf, board, live
         self._now, self._progressed, self._made, self._ready = now, progressed, made, ready
         self.status, self.error = "loading", None
+        self.repeats = True  # whether it writes the same again for a prompt of the folder; known once it is loaded
         self.options = replace(live.options, explain=AnalysisOptions.from_settings(shelf.sources[0].settings).explain)
 
     def work(self) -> None:
@@ -74,6 +75,8 @@ class Worker:
             self.status, self.error = "failed", _spell_error(error)
             self._ready()
             return
+        is_own = not self._list_differences(model)
+        self.repeats = is_own and not self.options.sampling.temperature
         self.status = "ready"
         self._ready()
         while jobs := self._board.take(self._live.batch_size):
@@ -172,12 +175,18 @@ class Worker:
         from promptlight.salience.run.provenance import describe_provenance
 
         base = self._shelf.sources[0]
-        settings = _describe(model, self.options, self._live.chat, base)
-        names = {name for name in {*settings, *base.settings} if settings.get(name) != base.settings.get(name)}
-        if names <= set(_NAMES):
+        if not self._list_differences(model):
             base.writer.come_from(describe_provenance(model.facts))
             return base
+        settings = _describe(model, self.options, self._live.chat, base)
         return self._shelf.sources.open_tried(settings, describe_provenance(model.facts))
+
+    def _list_differences(self, model: Model) -> set[str]:
+        """The settings that tell what it writes from the results of the folder."""
+        base = self._shelf.sources[0]
+        settings = _describe(model, self.options, self._live.chat, base)
+        names = {name for name in {*settings, *base.settings} if settings.get(name) != base.settings.get(name)}
+        return names - set(_NAMES)
 
     # ---- questions about what is stored ------------------------------------------------------------------------------
 

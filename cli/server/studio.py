@@ -106,8 +106,10 @@ class Studio:
 
     def describe(self) -> dict[str, Any]:
         """The state that every reader sees, ready for JSON: the model, the number of records, the jobs."""
+        worker = self._worker
+        model = {"name": _shorten(self._live.model), "status": worker.status, "error": worker.error}
         return {
-            "model": {"name": _shorten(self._live.model), "status": self._worker.status, "error": self._worker.error},
+            "model": {**model, "repeats": worker.repeats},
             "n_records": len(self._shelf),
             "version": self._shelf.version,
             "jobs": self._board.describe(),
@@ -134,7 +136,7 @@ class Studio:
         with self._lock:
             open_jobs = self._board.list_open()
             taken = self._shelf.list_ids() | self._board.list_made()
-            jobs = self._requests.read(request, self._spell_now(), taken)
+            jobs = self._requests.read(request, self._spell_now(), taken, repeats=self._worker.repeats)
             same = self._board.find_same(jobs[0].key)
             if not same:
                 if open_jobs and len(open_jobs) + len(jobs) > self._limits.waiting:  # a file alone is limited by itself

@@ -30,6 +30,7 @@ class FakeServer:
         self.asked: list[tuple[str, str, Any]] = []
         self.jobs: list[dict[str, Any]] = []
         self.is_down, self.token, self.version = False, TOKEN, 1
+        self.repeats = True  # whether its model writes the same again for the same prompt
 
     def open(self, page: Page, address: str = "") -> None:
         """Show the page, and wait until it has found its server."""
@@ -39,7 +40,7 @@ class FakeServer:
 
     def describe(self) -> dict[str, Any]:
         """The state that the page is told."""
-        model = {"name": "demo", "status": "ready", "error": None}
+        model = {"name": "demo", "status": "ready", "error": None, "repeats": self.repeats}
         return {"model": model, "n_records": len(self.entries), "version": self.version, "jobs": self.jobs}
 
     def finish(self, job: dict[str, Any], entry: ReportEntry | None = None, number: int = 0) -> None:

@@ -154,7 +154,9 @@ function typed(draft) {
 async function writeAgain() {
   const { id, given } = editor;
   const draft = drafts[id];
-  const turns = draft.turns.map((text, turn) => ({ turn, text: restore(text, given.turns[turn].text) })).filter(({ turn, text }) => text !== given.turns[turn].text);
+  const all = draft.turns.map((text, turn) => ({ turn, text: restore(text, given.turns[turn].text) }));
+  const changed = all.filter(({ turn, text }) => text !== given.turns[turn].text);
+  const turns = changed.length || server.state?.model.repeats ? changed : all.slice(-1); // another model writes something else
   if (!turns.length) return setText($("edit-problem"), say("serve.edit.same"));
   const about = { note: draft.note.trim(), author: authorOf().trim() };
   const request = turns.length > 1 ? { kind: "write", parent: id, turns, ...about } : { kind: "write", parent: id, ...turns[0], ...about };
@@ -173,7 +175,7 @@ async function writeAgain() {
 function watchJob(job) { // shows its words while they are written
   Object.assign(editor, { job: job.id, hasWords: false });
   drawProgress();
-  $("stop-writing").focus();
+  $("progress").focus(); // not the button in it: a key that is pressed once more would cancel
 }
 
 function drawProgress() {

@@ -464,7 +464,9 @@ def test_every_reader_hears_the_words_as_they_come(serve: Open) -> None:
         served.do(kind="write", parent="dish", text="Nobody hears?")
         assert heard[0] == heard[1]
         jobs = [one for event, about in heard[0] if event == "state" for one in about["jobs"] if one["id"] == job["id"]]
-        assert {one["state"] for one in jobs} == {"waiting", "running", "done"}
+        states = [one["state"] for one in jobs]
+        assert states[-1] == "done"
+        assert "running" in states  # it may be taken before anyone is told that it waits
         texts = [one["text"] for one in jobs if one["text"]]
         assert texts
         assert served.read(job["number"])["words"]
@@ -613,6 +615,8 @@ def test_other_settings_are_kept_apart(serve: Open, folder: Path, live: LiveMode
     other = replace(live, options=replace(live.options, max_new_tokens=3)).holding(demo_model)
     with serve(other) as served:
         assert served.do(kind="write", parent="dish", text=CHANGED)["state"] == "done"
-    assert "dish~1" not in list_ids(folder)
+        same = find(folder, "dish").completion.prompt.text  # the other settings are the change
+        assert served.do(kind="write", parent="dish", text=same)["makes"] == "dish~2"
+    assert not {"dish~1", "dish~2"} & set(list_ids(folder))
     (tried,) = find_tried_folders(folder)
-    assert list_ids(tried) == ["dish~1"]
+    assert list_ids(tried) == ["dish~1", "dish~2"]

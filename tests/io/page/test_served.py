@@ -97,11 +97,21 @@ def test_a_line_is_changed_and_the_rest_stays(page: Page, served: FakeServer) ->
     assert served.asked == [("POST", "jobs", {"kind": "write", "parent": "a", **changed})]
 
 
+def test_another_model_writes_for_the_prompt_as_it_is(page: Page, served: FakeServer) -> None:
+    served.repeats = False
+    page.reload()
+    wait_until(page, "server.connected")
+    page.click("#edit")
+    page.keyboard.press("Control+Enter")
+    wait_until(page, "editor.job === 'k1'")
+    assert [body["text"] for _, _, body in served.asked] == ["one\ntwo\r\nthree"]
+
+
 def test_the_words_appear_and_the_two_are_compared(page: Page, served: FakeServer) -> None:
     page.locator("#written [role=option]").first.click()  # this choice carries over
     write_again(page, "1")
     (job,) = served.jobs
-    assert focused(page) == "stop-writing"
+    assert focused(page) == "progress"
     assert "place 1 in the queue, about 4 s left" in page.locator("#progress").inner_text()
     job |= {"state": "running", "text": "so it", "share": 0.5}
     wait_until(page, "document.getElementById('words-now').textContent === 'so it'")
