@@ -94,6 +94,8 @@ LOADED_BY_OTHERS = {
     "manimgx-fonts-cjk": "Pillow, which opens its font",
 }
 
+OF_NOTEBOOKS = ("IPython", "google")  # there where a notebook runs, and only then imported
+
 
 def find_imports() -> set[str]:
     """Top-level names of all that the packages import, ``import_module("...")`` included."""
@@ -106,7 +108,7 @@ def find_imports() -> set[str]:
                     imported.add(name)
                 case _:
                     pass
-    return {name.partition(".")[0] for name in imported} - set(sys.stdlib_module_names) - {"promptlight"}
+    return {name.partition(".")[0] for name in imported} - {*sys.stdlib_module_names, *OF_NOTEBOOKS, "promptlight"}
 
 
 def test_what_is_imported_is_declared_and_nothing_else() -> None:

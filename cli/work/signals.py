@@ -27,6 +27,7 @@ def ending_in_order(tally: Tally) -> Generator[None]:
     nothing changes.
     """
     received: list[int] = []
+    is_over = False  # the cleanup, too: what comes now has nothing to end
 
     def remind(_: str | None) -> None:
         """Called after each record: raise KeyboardInterrupt again if the first one did not end the run."""
@@ -41,7 +42,7 @@ def ending_in_order(tally: Tally) -> Generator[None]:
             report_dropped(dropped)
 
     def stop(number: int, _: FrameType | None) -> None:
-        if received and number == signal.SIGHUP:
+        if is_over or (received and number == signal.SIGHUP):
             return
         received.append(number)
         raise KeyboardInterrupt
@@ -56,6 +57,7 @@ def ending_in_order(tally: Tally) -> Generator[None]:
             signal.signal(number, stop)
         yield
     except (KeyboardInterrupt, Exception) as error:
+        is_over = True
         # h5py turns an interruption of its callback into a SystemError, and Ray a call that is cut short into others
         if isinstance(error, OutputError) or not (received or isinstance(error, KeyboardInterrupt)):
             raise

@@ -78,7 +78,11 @@ def test_other_signals_end_it_in_order_too(
         threading.Event().wait(60)
 
     monkeypatch.setattr(Serving, "wait", wait)
-    done = promptlight("serve", folder, "--port", 0)
+    before = signal.signal(number, signal.SIG_DFL)  # it may be ignored, as for a job in the background
+    try:
+        done = promptlight("serve", folder, "--port", 0)
+    finally:
+        signal.signal(number, before)
     assert done.exit_code == 128 + number
     assert done.stderr.splitlines()[-1] == f"promptlight: stopped by {name}; what waits goes on at the next start"
 
