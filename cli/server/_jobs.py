@@ -100,6 +100,8 @@ class Job:
         for name in ("id", "key", "created", "author", "note"):
             if not isinstance(read[name], str):
                 raise TypeError(name)
+        if (kind is Kind.WRITE) != bool(prompt):
+            raise ValueError(f"a job to {kind} {'with' if prompt else 'without'} a prompt")
         return cls(**read, kind=kind, prompt=_read_prompt(prompt) if prompt else None)
 
 

@@ -314,8 +314,19 @@ def test_what_waits_is_found_again(folder: Path, live: LiveModel, serve: Open) -
     assert json.loads(queue.read_text())["jobs"] == []
 
 
+NO_PROMPT = dict.fromkeys(("id", "key", "created", "author", "note"), "x") | {"kind": "write", "prompt": None}
+
+
 @pytest.mark.parametrize(
-    "content", [b"{", b"[]", b'{"version": 9, "jobs": []}', b'{"version": 1, "jobs": [{}]}', b"\xff"]
+    "content",
+    [
+        b"{",
+        b"[]",
+        b'{"version": 9, "jobs": []}',
+        b'{"version": 1, "jobs": [{}]}',
+        b"\xff",
+        json.dumps({"version": 1, "jobs": [NO_PROMPT]}).encode(),
+    ],
 )
 def test_a_damaged_queue_is_set_aside(folder: Path, live: LiveModel, content: bytes) -> None:
     (folder / "_evaluation").mkdir(exist_ok=True)
