@@ -21,6 +21,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from fsspec.registry import _registry as loaded_systems
 
 from promptlight.cli.commands.login import keep_token
 from promptlight.salience.errors import ModelError
@@ -232,6 +233,7 @@ def test_a_wrong_address_is_refused_without_its_login(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(loaded_systems, "s3", raising=False)  # an earlier test may have loaded it
     outcome = promptlight(*arguments)
     assert outcome.exit_code in (2, 3, 4, 5)
     assert_nowhere(outcome.stdout + outcome.stderr)

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from fsspec.registry import _registry as loaded_systems
 
 from promptlight.io import read_results
 from promptlight.io.prompts.files.sources import Format, Source, parse_source
@@ -149,6 +150,7 @@ def test_what_is_not_there_is_said(address: str, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(InputError, match="begins with one of http://, https://, hf://, s3://, gs://, file://"):
         list(PromptReader("nosuch://p.jsonl"))
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(loaded_systems, "s3", raising=False)  # an earlier test may have loaded it
     with pytest.raises(InputError, match="install that package"):
         list(PromptReader("s3://bucket/p.jsonl"))
 
