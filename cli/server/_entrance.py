@@ -14,6 +14,7 @@ _STYLE = (
 _SCRIPT = """
 "use strict";
 const [form, field, said] = ["form", "input", "#said"].map((one) => document.querySelector(one));
+field.focus(); // browsers ignore autofocus where the address has a part behind #
 form.addEventListener("submit", async (event) => {
   event.preventDefault();
   said.textContent = form.dataset.waiting;
@@ -98,7 +99,7 @@ def _draw_form(words: _Words) -> str:
     said = " ".join(f'data-{name}="{escape(getattr(words, name))}"' for name in ("waiting", "wrong", "often", "away"))
     return (
         f'<form {said}><label for="password">{escape(words.password)}</label>'
-        '<input id="password" type="password" autocomplete="current-password" required autofocus>'
+        '<input id="password" type="password" autocomplete="current-password" required>'
         f' <button>{escape(words.enter)}</button><p id="said" role="status"></p></form>'
         f"<script>{_SCRIPT}</script>"
     )
