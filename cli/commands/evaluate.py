@@ -71,7 +71,9 @@ def evaluate(
 
         evaluate_results(folder, chosen, asking, measuring, output, picture, each=bool(id))
     if chosen.n_left_out:
-        left_out = f"{chosen.n_left_out:,} prompt{'s' * (chosen.n_left_out > 1)}"
+        from promptlight.cli.views.estimate import count
+
+        left_out = count(chosen.n_left_out, "prompt")
         print(f"note: left out {left_out} that someone tried: choose them with --where source=tried", file=sys.stderr)
     chosen.raise_damage()
 

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from promptlight.cli.options.completion import complete_folder
 from promptlight.cli.options.groups import with_groups
 from promptlight.cli.options.opening import PageOpening
 from promptlight.cli.options.panels import SERVER
 from promptlight.cli.options.rerun import Rerun
-from promptlight.cli.options.shared import RESULTS_HELP
+from promptlight.cli.options.shared import ResultsArgument
 from promptlight.cli.work.live_model import build_live_model
 from promptlight.cli.work.stored_results import say_where_model_is
 from promptlight.io.results.folders import find_folder
@@ -20,7 +19,7 @@ from promptlight.io.results.folders import find_folder
 
 @with_groups
 def serve(
-    results: Annotated[str | None, typer.Argument(help=f"{RESULTS_HELP}).", autocompletion=complete_folder)] = None,
+    results: ResultsArgument = None,
     *,
     keep: Annotated[
         Path | None,

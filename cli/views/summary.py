@@ -20,6 +20,7 @@ from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from promptlight.cli.views.estimate import count
 from promptlight.cli.views.facts import describe_origin, describe_quantised, spell_facts
 from promptlight.cli.views.output import View
 from promptlight.salience.explain.summary import Grouping, GroupQuestion, GroupSummary, Summary
@@ -87,8 +88,7 @@ def _describe_question(question: GroupQuestion) -> str:
 
 def _count_prompts(summary: Summary, question: GroupQuestion, *, is_tried: bool) -> str:
     """The number of prompts with the target, and of those that were skipped."""
-    kind = "tried prompt" if is_tried else "prompt"
-    prompts = f"1 {kind}" if summary.n_prompts == 1 else f"{summary.n_prompts:,} {kind}s"
+    prompts = count(summary.n_prompts, "tried prompt" if is_tried else "prompt")
     if not summary.n_skipped:
         return prompts
     if question.way is Way.DIRECT:
