@@ -63,7 +63,7 @@ class Worker:
         self._shelf, self._board, self._live = shelf, board, live
         self._now, self._progressed, self._made, self._ready = now, progressed, made, ready
         self.status, self.error = "loading", None
-        self.repeats = True  # whether it writes the same again for a prompt of the folder; known once it is loaded
+        self._is_own = True  # whether what it writes belongs in the folder itself; known once it is loaded
         self.options = replace(live.options, explain=AnalysisOptions.from_settings(shelf.sources[0].settings).explain)
 
     def work(self) -> None:
@@ -75,12 +75,16 @@ class Worker:
             self.status, self.error = "failed", _spell_error(error)
             self._ready()
             return
-        is_own = not self._list_differences(model)
-        self.repeats = is_own and not self.options.sampling.temperature
+        self._is_own = self._find_is_own(model)
         self.status = "ready"
         self._ready()
         while jobs := self._board.take(self._live.batch_size):
             self._do(model, jobs)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether it writes the same again for a prompt of the folder."""
+        return self._is_own and not self.options.sampling.temperature
 
     def _warm(self, model: Model) -> None:
         """Write and explain a little, to pay for what only the first time costs."""
@@ -175,18 +179,18 @@ class Worker:
         from promptlight.salience.run.provenance import describe_provenance
 
         base = self._shelf.sources[0]
-        if not self._list_differences(model):
+        if self._is_own:
             base.writer.come_from(describe_provenance(model.facts))
             return base
         settings = _describe(model, self.options, self._live.chat, base)
         return self._shelf.sources.open_tried(settings, describe_provenance(model.facts))
 
-    def _list_differences(self, model: Model) -> set[str]:
-        """The settings that tell what it writes from the results of the folder."""
+    def _find_is_own(self, model: Model) -> bool:
+        """Whether the settings that change what it writes are those of the folder."""
         base = self._shelf.sources[0]
         settings = _describe(model, self.options, self._live.chat, base)
         names = {name for name in {*settings, *base.settings} if settings.get(name) != base.settings.get(name)}
-        return names - set(_NAMES)
+        return names <= set(_NAMES)
 
     # ---- questions about what is stored ------------------------------------------------------------------------------
 
